@@ -1,0 +1,1 @@
+"""cellscope: record every state of a recurrent network, and measure its units."""

@@ -1,0 +1,38 @@
+"""What the user sees while waiting: progress bars, and no greetings from libraries."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm.auto import tqdm
+
+
+def bar(**options: Any) -> "tqdm[Any]":
+    """A progress bar on a terminal, silent elsewhere; it vanishes when done."""
+    return tqdm(disable=None, leave=False, dynamic_ncols=True, **options)
+
+
+@contextlib.contextmanager
+def without_greeting() -> Iterator[None]:
+    """Hold back what a library prints while it is imported, unless the import fails.
+
+    TensorFlow reports the processor's features on every start, before its own log level counts;
+    it writes to the file descriptor, so that is what is turned aside.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(terminal, held.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -1,0 +1,152 @@
+"""Stage train: a new network, fitted by Keras' own ``fit``, seeded and repeatable."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline import data, models
+from pipeline.config import Config, Recurrent
+from pipeline.data import Dataset, Split
+from pipeline.errors import UserError
+from pipeline.terminal import bar
+
+MODEL = "model.keras"
+HISTORY = "history.parquet"
+
+
+def run(config: Config, folder: Path) -> dict[str, Any]:
+    """Train a model into ``folder``: the model, its history, and TensorBoard's logs."""
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(config.seed)
+    dataset = data.load(config.data)
+    if dataset.train is None or dataset.train.y is None:
+        raise UserError(
+            f"data={config.data.name} has no labelled training sequences (x_train and y_train, "
+            "or split=train): train elsewhere and give model=file, or add them"
+        )
+    assert isinstance(config.model, Recurrent)
+    model = models.build(config.model, dataset)
+    history = fit(model, dataset, config, folder / "tensorboard")
+    model.save(folder / MODEL)
+    history.to_parquet(folder / HISTORY, index=False)
+    last = history.iloc[-1] if len(history) else {}
+    return {
+        "rows": len(history),
+        "headline": {
+            "steps": int(last["step"]) if len(history) else 0,
+            "parameters": model.count_params(),
+            **{name: float(last[name]) for name in ("loss", "val_accuracy") if name in last},
+        },
+    }
+
+
+def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.DataFrame:
+    """Fit in place. Returns the history, one row per validation.
+
+    Columns: step (batches so far), seconds (since the start), loss and accuracy (means over the
+    batches since the row before), val_loss and val_accuracy where there is a validation split.
+    """
+    train = config.train
+    assert dataset.train is not None
+    model.compile(
+        keras.optimizers.Adam(train.learning_rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    if train.steps == 0:
+        return pd.DataFrame({"step": pd.Series(dtype="int64")})
+    batches = Batches(model, dataset.train, train.batch_size, config.seed)
+    recorder = Recorder(train.steps)
+    callbacks = [recorder, keras.callbacks.TensorBoard(str(logs), write_graph=False)]
+    if dataset.val is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "val_loss",
+                patience=train.patience or train.steps,
+                restore_best_weights=train.restore_best,
+            )
+        )
+    elif train.patience or train.restore_best:
+        raise UserError(
+            "train.patience and train.restore_best need validation sequences: "
+            "raise data.validation_fraction above 0"
+        )
+    every = min(train.validate_every, train.steps)
+    model.fit(
+        batches,
+        steps_per_epoch=every,
+        epochs=-(-train.steps // every),
+        validation_data=_whole(model, dataset.val),
+        validation_batch_size=512,
+        callbacks=callbacks,
+        shuffle=False,
+        verbose=0,
+    )
+    return pd.DataFrame(recorder.rows)
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Endless batches; each pass over the data has an order of its own, drawn from the seed."""
+
+    def __init__(self, model: keras.Model, split: Split, size: int, seed: int):
+        super().__init__()
+        self.model, self.split, self.size, self.seed = model, split, min(size, len(split)), seed
+        self.per_pass = len(split) // self.size
+        self.order = (-1, np.arange(0))
+
+    @property
+    def num_batches(self) -> None:
+        """Endless, in Keras' terms."""
+        return
+
+    def __getitem__(self, number: int) -> tuple[Any, NDArray[np.int32]]:
+        """Batch ``number`` from the start of training: the model's inputs, and classes [B]."""
+        turn, place = divmod(number, self.per_pass)
+        if turn != self.order[0]:
+            self.order = turn, np.random.default_rng((self.seed, turn)).permutation(len(self.split))
+        chosen = self.order[1][place * self.size : (place + 1) * self.size]
+        batch = self.split.take(chosen)
+        assert batch.y is not None
+        return models.inputs(self.model, batch), batch.y
+
+
+class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keep the history, show progress, and stop after exactly ``steps`` batches."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps, self.done = steps, 0
+        self.rows: list[dict[str, float]] = []
+        self.started = time.perf_counter()
+        self.bar = bar(total=steps, unit="step", desc="train")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Count, and end the last round early."""
+        self.done += 1
+        self.bar.update()
+        if self.done == self.steps:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add a row."""
+        seconds = round(time.perf_counter() - self.started, 3)
+        self.rows.append({"step": self.done, "seconds": seconds, **(logs or {})})
+        self.bar.set_postfix({name: f"{value:.3f}" for name, value in (logs or {}).items()})
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Close the progress bar."""
+        self.bar.close()
+
+
+def _whole(model: keras.Model, split: Split | None) -> Any:
+    """A split as ``fit`` takes its validation data."""
+    if split is None:
+        return None
+    batch = split.take(slice(None))
+    return models.inputs(model, batch), batch.y
