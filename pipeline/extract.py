@@ -83,8 +83,9 @@ class Recorder:
     def __init__(self, model: keras.Model, dataset: Dataset, options: Extract, folder: Path):
         self.model, self.split, self.options, self.folder = model, dataset.test, options, folder
         signature = models.signature(model)
-        self.recorded = tf.function(functools.partial(_recorded, model), [signature])
-        self.compared = tf.function(functools.partial(_compared, model), [signature])
+        graph = functools.partial(tf.function, input_signature=[signature], autograph=False)
+        self.recorded = graph(functools.partial(_recorded, model))
+        self.compared = graph(functools.partial(_compared, model))
         # Traced here once, while no other thread looks: recording replaces a method for a moment.
         self.recorded.get_concrete_function()
         self.compared.get_concrete_function()
@@ -208,8 +209,7 @@ def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
     if not trace.recurrent_layers(model):
         names = ", ".join(layer.name for layer in model.layers)
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
-    shape = model.inputs[0].shape
-    takes = tuple(shape[1:])
+    takes = models.sequence_shape(model)
     gives = (dataset.test.timesteps, dataset.test.features)
     if len(takes) != 2 or any(t not in (None, g) for t, g in zip(takes, gives, strict=True)):
         raise UserError(

@@ -70,6 +70,11 @@ def signature(model: keras.Model) -> Any:
     return specs if _masked(model) else next(iter(specs.values()))
 
 
+def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
+    """The shape of one sequence as the model takes it, usually (T, F); None where any fits."""
+    return tuple(next(each for each in model.inputs if each.name != MASK).shape[1:])
+
+
 def _masked(model: keras.Model) -> bool:
     return MASK in [each.name for each in model.inputs]
 

@@ -43,7 +43,7 @@ class LayerTrace:
 
     signals: dict[str, Tensor]
     """Signal -> [T, B, U], time first as the op returns them, aligned to input time. Rows where
-    ``mask`` is false mean nothing."""
+    ``mask`` is false mean nothing. Gradients flow through h and c; those of the gates are None."""
     mask: Tensor | None
     """Valid timesteps [B, T], bool; None where all are."""
     initial: dict[str, Tensor]
@@ -207,7 +207,9 @@ def _lstm(
         cell_clip=0.0,
         use_peephole=False,
     )
-    signals = dict(zip(SIGNALS, (h_all, c_all, i, f, o, g), strict=True))
+    # The op has gradients for h and c alone; without this a gate's would be a silent zero.
+    gates = [tf.stop_gradient(gate) for gate in (i, f, o, g)]
+    signals = dict(zip(SIGNALS, (h_all, c_all, *gates), strict=True))
     if layer.go_backwards:
         signals = {name: _turned(signal, lengths) for name, signal in signals.items()}
     return signals

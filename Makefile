@@ -1,0 +1,52 @@
+# cellscope: two commands carry a new user, `make all` and `make test`; the rest is for work on it.
+# PYTHON=... chooses the interpreter; by default the first fitting one on the PATH.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
+ARGS ?=
+
+.PHONY: all test lint format lock clean help
+
+all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
+	@$(RUN) -m pipeline $(ARGS)
+
+test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev ## formatting, lint and types, as CI checks them
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+format: $(VENV)/installed-dev ## put formatting and imports in order
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+lock: $(VENV)/installed-dev ## resolve requirements.lock anew from pyproject.toml
+	$(RUN) -m uv pip compile --universal --python-version 3.11 --fork-strategy fewest --all-extras --upgrade \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		pyproject.toml -o requirements.lock
+
+clean: ## delete outputs/ and caches; the environment stays
+	find outputs -mindepth 1 -not -name .gitignore -delete
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find pipeline tests -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Stamps: an installation is redone when what it was made from has changed.
+$(VENV)/installed: pyproject.toml requirements.lock | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@touch $@
+
+$(RUN):
+	@test -n "$(PYTHON)" || { echo "cellscope needs Python 3.11, 3.12 or 3.13; none is on the PATH (PYTHON=... names one)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
