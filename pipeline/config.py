@@ -198,8 +198,13 @@ def load(raw: DictConfig) -> Config:
             value, and what is allowed.
     """
     schema = OmegaConf.structured(Config)
+    for name, kind in typing.get_type_hints(Config).items():
+        if dataclasses.is_dataclass(kind):
+            schema[name] = OmegaConf.structured(kind)
+            if not isinstance(raw.get(name), DictConfig):
+                raise UserError(f"{name}={raw.get(name)}: must be a group of options")
     for group, kinds in KINDS.items():
-        name = raw[group].get("name")
+        name = OmegaConf.select(raw, f"{group}.name")
         if name not in kinds:
             raise UserError(f"{group}.name={name}: must be one of {', '.join(kinds)}")
         schema[group] = OmegaConf.structured(kinds[name])

@@ -140,7 +140,9 @@ class Recorder:
             for layer, by_name in signals.items():
                 for signal, tensor in by_name.items():
                     values = np.asarray(memoryview(tensor))  # [U, B, T], not copied
-                    flat = values.reshape(len(values), -1) if valid is None else values[:, valid[cut]]
+                    flat = (
+                        values.reshape(len(values), -1) if valid is None else values[:, valid[cut]]
+                    )
                     column = columns.setdefault(
                         (layer, signal), np.empty((len(values), rows), np.float32)
                     )

@@ -1,9 +1,9 @@
 """Proof that recorded signals are what the layer computes: the largest residuals, by kind.
 
-    recurrence_c    c - (f c' + i g)         every row, from the recorded signals alone
-    recurrence_h    h - o tanh c             every row, likewise
-    stock_h         h - h of Keras' own loop         a sample of sequences, every timestep
-    stock_c         last c - c of ``return_state``   the same sample
+recurrence_c    c - (f c' + i g)         every row, from the recorded signals alone
+recurrence_h    h - o tanh c             every row, likewise
+stock_h         h - h of Keras' own loop         a sample of sequences, every timestep
+stock_c         last c - c of ``return_state``   the same sample
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ def against_stock(trace: LayerTrace, stock: list[Tensor]) -> dict[str, Tensor]:
 
 
 def _previous(c: Tensor, trace: LayerTrace) -> Tensor:
-    """c one step earlier in the layer's own reading order [T, B, U]."""
+    """C one step earlier in the layer's own reading order [T, B, U]."""
     first = trace.initial["c"][tf.newaxis]
     if not trace.backwards:
         return tf.concat([first, c[:-1]], axis=0)
@@ -62,7 +62,7 @@ def _previous(c: Tensor, trace: LayerTrace) -> Tensor:
 
 
 def _largest(residual: Tensor, mask: Tensor | None) -> Tensor:
-    """max |residual| over the valid rows of [T, B, U]."""
+    """Max |residual| over the valid rows of [T, B, U]."""
     residual = tf.abs(residual)
     if mask is not None:
         valid = tf.transpose(tf.cast(mask, tf.bool))[:, :, tf.newaxis]

@@ -112,7 +112,7 @@ def chain(config: Config) -> list[Step]:
     for name in _closure(config):
         stage = STAGES[name]
         upstream = {need: steps[need].artefact for need in _needs(stage, config)}
-        part = {field: _identity(getattr(config, field)) for field in stage.reads}
+        part = {field: _identity(field, getattr(config, field)) for field in stage.reads}
         identity = {
             "stage": [stage.name, stage.version],
             "slice": part,
@@ -141,8 +141,8 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
             _run_step(step, config)
         else:
             log.info(f"{step.stage.name:<8} up to date     {_shown(step.artefact.folder)}")
-        if single:
-            store.point_latest(Path(config.root), step.artefact)
+    if single:
+        store.point_latest(Path(config.root), [step.artefact for step in steps])
     return steps
 
 
@@ -164,15 +164,20 @@ def slug(config: Config) -> str:
     """A readable name for the run, such as ``digits-lstm64-s0``."""
     data, model = config.data.name, config.model.name
     if isinstance(config.data, schema.Files):
-        data = Path(config.data.path).stem
+        data = _safe(Path(config.data.path).stem)
     if isinstance(config.model, schema.ModelFile):
-        text = f"{data}-{Path(config.model.path).stem}"
+        text = f"{data}-{_safe(Path(config.model.path).stem)}"
     else:
         assert isinstance(config.model, schema.Recurrent)
         stack = f"{config.model.layers}x" if config.model.layers > 1 else ""
         direction = "bi" if config.model.bidirectional else ""
         text = f"{data}-{direction}{model}{stack}{config.model.units}-s{config.seed}"
-    return re.sub(r"[^a-z0-9.-]+", "_", text.lower()).strip("._")[:60]
+    return _safe(text)[:60]
+
+
+def _safe(text: str) -> str:
+    """A text as part of a folder's name: small letters, digits, and a letter or digit first."""
+    return re.sub(r"[^a-z0-9.-]+", "_", text.lower()).strip("._-") or "unnamed"
 
 
 def _closure(config: Config) -> list[str]:
@@ -194,20 +199,20 @@ def _needs(stage: Stage, config: Config) -> tuple[str, ...]:
     return tuple(need for need in stage.needs if not (trained and need == "train"))
 
 
-def _identity(section: Any) -> Any:
+def _identity(name: str, section: Any) -> Any:
     """A section of the config as plain values, each file by its content instead of its path."""
     if not dataclasses.is_dataclass(section):
         return section
     assert not isinstance(section, type)
     return dataclasses.asdict(section) | {
-        name: {"sha256": store.file_digest(_existing(name, path))}
-        for name, path in schema.files(section).items()
+        option: {"sha256": store.file_digest(_existing(f"{name}.{option}", path))}
+        for option, path in schema.files(section).items()
     }
 
 
-def _existing(name: str, path: Path) -> Path:
+def _existing(option: str, path: Path) -> Path:
     if not path.is_file():
-        raise UserError(f"{name}={path}: no such file")
+        raise UserError(f"{option}={path}: no such file")
     return path
 
 
@@ -235,6 +240,7 @@ def _manifest(
 ) -> dict[str, Any]:
     return {
         "stage": step.stage.name,
+        "run": slug(config),
         "version": step.stage.version,
         "key": step.artefact.key,
         "upstream": {name: artefact.key for name, artefact in step.upstream.items()},
@@ -334,4 +340,10 @@ def _shown(path: Path) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+    match value:
+        case float():
+            return f"{value:.4g}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)

@@ -38,10 +38,13 @@ class Rows:
     label: NDArray[np.int32] | None
     """[R], the sequence's class, where the data has classes."""
 
+    @property
+    def last(self) -> NDArray[np.bool_]:
+        """Which rows are the last of their sequence [R]."""
+        return np.append(self.sequence[1:] != self.sequence[:-1], True)
 
-def rows_of(
-    first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None
-) -> Rows:
+
+def rows_of(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None) -> Rows:
     """The keys of consecutive sequences, of which the first is number ``first``.
 
     Args:
@@ -57,7 +60,7 @@ def rows_of(
 
 
 def columns(signal: str, units: int) -> list[str]:
-    """Names of a signal's columns: c_000, c_001, …"""
+    """Names of a signal's columns, one per unit: c_000, c_001 and so on."""
     digits = max(3, len(str(units - 1)))
     return [f"{signal}_{unit:0{digits}d}" for unit in range(units)]
 
@@ -102,18 +105,18 @@ def write_part(
     return path.stat().st_size
 
 
-def read_part(
-    path: Path, units: Sequence[int] | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """One part of one signal: sequence [R], timestep [R], and values, one unit per line [U, R]."""
+def read_part(path: Path, units: Sequence[int] | None = None) -> tuple[Rows, NDArray[np.float32]]:
+    """The keys of one part's R rows, and its values with one unit per line [U, R]."""
     file = pq.ParquetFile(path)
-    names = [name for name in file.schema_arrow.names if name not in KEYS]
+    there = file.schema_arrow.names
+    names = [name for name in there if name not in KEYS]
     names = names if units is None else [names[unit] for unit in units]
-    table = file.read(["sequence", "timestep", *names])
+    table = file.read([*(key for key in KEYS if key in there), *names])
     values = np.empty((len(names), len(table)), np.float32)
     for line, name in zip(values, names, strict=True):
         line[:] = table[name].to_numpy()
-    return table["sequence"].to_numpy(), table["timestep"].to_numpy(), values
+    label = table["label"].to_numpy() if "label" in there else None
+    return Rows(table["sequence"].to_numpy(), table["timestep"].to_numpy(), label), values
 
 
 def layers(folder: Path | str) -> dict[str, list[str]]:
@@ -131,9 +134,20 @@ def parts(folder: Path, layer: str, signal: str) -> list[Path]:
     return sorted((folder / layer / signal).glob("part-*.parquet"))
 
 
-def read_sequences(folder: Path | str) -> pd.DataFrame:
+def row_count(folder: Path, layer: str, signal: str) -> int:
+    """R, the rows of one signal over all parts."""
+    return sum(pq.read_metadata(path).num_rows for path in parts(folder, layer, signal))
+
+
+def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
     """One row per test sequence: its length, and what the model made of it."""
-    return pd.read_parquet(Path(folder) / SEQUENCES)
+    return pd.read_parquet(Path(folder) / SEQUENCES, columns=columns)
+
+
+def class_count(folder: Path | str) -> int:
+    """K, the number of the model's classes."""
+    names = pq.read_schema(Path(folder) / SEQUENCES).names
+    return sum(name.startswith("p_") for name in names)
 
 
 def read_states(
@@ -168,7 +182,7 @@ def read_states(
     folder = Path(folder)
     wanted = [signals] if isinstance(signals, str) else list(signals)
     layer = _layer(folder, layer, wanted)
-    lengths = read_sequences(folder)["length"].to_numpy()
+    lengths = read_sequences(folder, ["length"])["length"].to_numpy()
     chosen_sequences = _chosen("sequences", sequences, len(lengths))
     chosen_timesteps = _chosen("timesteps", timesteps, int(lengths.max()))
     rows = None

@@ -86,10 +86,25 @@ def latest(root: Path, stage: str) -> Path:
     return root / "latest" / stage
 
 
-def point_latest(root: Path, artefact: Artefact) -> None:
-    """Make ``latest/<stage>`` lead to this artefact, in one step."""
+def point_latest(root: Path, run: list[Artefact]) -> None:
+    """Make ``latest/<stage>`` lead to a run's artefacts, so that together they are one run.
+
+    Links of other stages stay only if what they lead to was made from these artefacts.
+    """
+    keys = {artefact.stage: artefact.key for artefact in run}
+    (root / "latest").mkdir(parents=True, exist_ok=True)
+    for link in (root / "latest").iterdir():
+        if link.name not in keys and (link / MANIFEST).is_file():
+            upstream = read_manifest(link)["upstream"]
+            if any(keys.get(stage, key) != key for stage, key in upstream.items()):
+                link.unlink()
+    for artefact in run:
+        _link(root, artefact)
+
+
+def _link(root: Path, artefact: Artefact) -> None:
+    """Lead one link to an artefact, in one step."""
     link = latest(root, artefact.stage)
-    link.parent.mkdir(parents=True, exist_ok=True)
     target = Path("..") / artefact.folder.relative_to(root)
     if link.is_symlink() and link.readlink() == target:
         return

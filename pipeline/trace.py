@@ -223,7 +223,7 @@ def _turned(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _as_keras(layer: keras.layers.LSTM, h: Tensor, lengths: Tensor | None) -> Tensor:
-    """h [B, T, U] as the stock loop returns it: in the order read, its masked steps filled.
+    """H [B, T, U] as the stock loop returns it: in the order read, its masked steps filled.
 
     A masked step repeats the last valid h; it is zero where none came before it, as in padding
     read backwards, or where the layer asks for zeros.

@@ -35,11 +35,11 @@ def run(config: Config, folder: Path) -> dict[str, Any]:
     history = fit(model, dataset, config, folder / "tensorboard")
     model.save(folder / MODEL)
     history.to_parquet(folder / HISTORY, index=False)
-    last = history.iloc[-1] if len(history) else {}
+    last: dict[str, Any] = history.iloc[-1].to_dict() if len(history) else {}
     return {
         "rows": len(history),
         "headline": {
-            "steps": int(last["step"]) if len(history) else 0,
+            "steps": int(last.get("step", 0)),
             "parameters": model.count_params(),
             **{name: float(last[name]) for name in ("loss", "val_accuracy") if name in last},
         },
@@ -91,7 +91,7 @@ def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.
     return pd.DataFrame(recorder.rows)
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+class Batches(keras.utils.PyDataset):
     """Endless batches; each pass over the data has an order of its own, drawn from the seed."""
 
     def __init__(self, model: keras.Model, split: Split, size: int, seed: int):
@@ -116,7 +116,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return models.inputs(self.model, batch), batch.y
 
 
-class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+class Recorder(keras.callbacks.Callback):
     """Keep the history, show progress, and stop after exactly ``steps`` batches."""
 
     def __init__(self, steps: int):

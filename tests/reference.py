@@ -1,5 +1,7 @@
 """An LSTM in NumPy and float64, from its equations alone: what every recorded value is held to."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,9 +10,7 @@ Float = NDArray[np.float64]
 
 def lstm(
     x: NDArray[np.floating],
-    kernel: NDArray[np.floating],
-    recurrent_kernel: NDArray[np.floating],
-    bias: NDArray[np.floating],
+    weights: Sequence[NDArray[np.floating]],
     lengths: NDArray[np.integer] | None = None,
     backwards: bool = False,
 ) -> dict[str, Float]:
@@ -18,13 +18,11 @@ def lstm(
 
     Args:
         x: inputs [B, T, F].
-        kernel: [F, 4 U], columns in the order i, f, g, o.
-        recurrent_kernel: [U, 4 U], likewise.
-        bias: [4 U], likewise.
+        weights: kernel [F, 4 U], recurrent kernel [U, 4 U] and bias [4 U]; columns i, f, g, o.
         lengths: valid timesteps [B]; beyond them all signals are NaN.
         backwards: read each sequence from its last valid timestep to its first.
     """
-    weights = [np.asarray(each, np.float64) for each in (kernel, recurrent_kernel, bias)]
+    kernel, recurrent_kernel, bias = (np.asarray(each, np.float64) for each in weights)
     batch, timesteps, _ = x.shape
     units = recurrent_kernel.shape[0]
     signals = {name: np.full((batch, timesteps, units), np.nan) for name in "hcifog"}
@@ -32,7 +30,7 @@ def lstm(
         h, c = np.zeros(units), np.zeros(units)
         steps = range(timesteps if lengths is None else int(lengths[sequence]))
         for t in reversed(steps) if backwards else steps:
-            drive = x[sequence, t].astype(np.float64) @ weights[0] + h @ weights[1] + weights[2]
+            drive = x[sequence, t].astype(np.float64) @ kernel + h @ recurrent_kernel + bias
             a_i, a_f, a_g, a_o = np.split(drive, 4)
             i, f, g, o = _sigmoid(a_i), _sigmoid(a_f), np.tanh(a_g), _sigmoid(a_o)
             c = f * c + i * g

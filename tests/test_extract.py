@@ -43,7 +43,7 @@ def network(config: Config) -> keras.Model:
 def check_against_reference(config: Config, folder: Path, count: int) -> None:
     """Compare all signals of the first sequences with the float64 equations."""
     test = data.load(config.data).test.take(slice(0, count))
-    want = reference.lstm(test.x, *network(config).layers[1].get_weights())
+    want = reference.lstm(test.x, network(config).layers[1].get_weights())
     for name in SIGNALS:
         got = states.read_states(folder, name, sequences=slice(0, count), as_array=True)
         np.testing.assert_allclose(got, want[name], rtol=0, atol=1e-5, err_msg=name)
@@ -137,9 +137,10 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     for root in (tmp_path / "a", tmp_path / "b"):
         shutil.copytree(Path(config.root) / "train", root / "train")
     cut = digits(tmp_path / "a", "extract.part_rows=500", "engine.workers=1")
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
+    with monkeypatch.context() as patch:
         patch.setattr(extract.Recorder, "part", dying)
-        stages.run(cut)
+        with pytest.raises(KilledError):
+            stages.run(cut)
     artefact = stages.chain(cut)[-1].artefact
     assert not artefact.finished
     assert "interrupted" in stages.plan(stages.chain(cut), Path(cut.root))[-1]
@@ -166,7 +167,7 @@ def test_unequal_lengths_give_a_row_per_valid_timestep(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     lengths = np.resize([5, 1, 3, 6], 40).astype(np.int32)
     x = random.normal(size=(40, 6, 2)).astype(np.float32)
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{kind}_{part}": values
         for part in ("train", "test")
         for kind, values in (("x", x), ("y", lengths % 2), ("lengths", lengths))
@@ -185,7 +186,7 @@ def test_unequal_lengths_give_a_row_per_valid_timestep(tmp_path: Path) -> None:
     folder = finished(config, "extract")
     both = network(config).get_layer("lstm")
     for name, layer in (("forward", both.forward_layer), ("backward", both.backward_layer)):
-        want = reference.lstm(x, *layer.get_weights(), lengths=lengths, backwards=name[0] == "b")
+        want = reference.lstm(x, layer.get_weights(), lengths, name == "backward")
         for signal in SIGNALS:
             got = states.read_states(folder, signal, layer=f"lstm.{name}", as_array=True)
             np.testing.assert_allclose(got, want[signal], rtol=0, atol=1e-5)
@@ -224,7 +225,7 @@ def test_a_model_from_a_file_is_recorded_without_training(tmp_path: Path) -> Non
     np.testing.assert_allclose(
         table[[f"p_{k}" for k in range(10)]], model.predict(test.x, verbose=0), atol=1e-6
     )
-    want = reference.lstm(test.x, *model.layers[0].get_weights())
+    want = reference.lstm(test.x, model.layers[0].get_weights())
     got = states.read_states(folder, "c", layer="lstm", as_array=True)
     np.testing.assert_allclose(got, want["c"], rtol=0, atol=1e-5)
 
@@ -256,7 +257,7 @@ def not_yet() -> keras.Model:
         (narrow, r"takes inputs of shape \(8, 5\).*the data's are \(8, 8\)"),
         (few_classes, "9 outputs; the data has a class 9"),
         (every_step, "must be one of shape"),
-        (not_yet, "'gru'.*GRU"),
+        (not_yet, r"'gru'.*GRU"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_in_one_line(
@@ -273,7 +274,7 @@ def test_a_model_that_does_not_fit_is_refused_in_one_line(
 def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"not a model")
     config = composed(tmp_path, "stage=extract", "model=file", f"model.path={tmp_path / name}")
-    with pytest.raises(UserError, match="model.path=") as caught:
+    with pytest.raises(UserError, match=r"model\.path=") as caught:
         stages.run(config)
     assert "\n" not in str(caught.value)
 

@@ -48,12 +48,10 @@ class Sums:
 
 def run(options: Units, parts_engine: Engine, recorded: Path, folder: Path) -> dict[str, Any]:
     """Write ``units.parquet`` from the states in ``recorded``; returns the headline figures."""
-    sequences = states.read_sequences(recorded)
     signals = [(layer, name) for layer, names in states.layers(recorded).items() for name in names]
-    rows = int(sequences["length"].sum())
     budget = options.memory_mb * 1_000_000 // engine.workers(parts_engine)
-    summarise = functools.partial(_signal, recorded, sequences, options, budget, rows)
-    tables = list(engine.run(summarise, signals, parts_engine, what="units", unit="signal"))
+    measure = functools.partial(_signal, recorded, options, budget)
+    tables = list(engine.run(measure, signals, parts_engine, what="units", unit="signal"))
     table = pd.concat([frame for frame, _ in tables], ignore_index=True)
     for name in ("layer", "signal"):
         table[name] = pd.Categorical(table[name], categories=table[name].unique())
@@ -61,8 +59,10 @@ def run(options: Units, parts_engine: Engine, recorded: Path, folder: Path) -> d
     significant = (table["q_value"] < 0.05).groupby(table["signal"], observed=True).sum()
     return {
         "rows": len(table),
-        "quantiles": {f"{layer}/{signal}": how for (layer, signal), (_, how) in
-                      zip(signals, tables, strict=True)},
+        "quantiles": {
+            f"{layer}/{signal}": how
+            for (layer, signal), (_, how) in zip(signals, tables, strict=True)
+        },
         "class_dependent": {str(name): int(count) for name, count in significant.items()},
         "headline": {
             "rows": len(table),
@@ -72,25 +72,19 @@ def run(options: Units, parts_engine: Engine, recorded: Path, folder: Path) -> d
     }
 
 
-def summarise(
-    values: NDArray[np.float32],
-    cuts: list[float],
-    last: NDArray[np.bool_] | None = None,
-    labels: NDArray[np.integer] | None = None,
-    k: int = 0,
-) -> Sums:
+def summarise(values: NDArray[np.float32], cuts: list[float], rows: states.Rows, k: int) -> Sums:
     """The sums over some rows of one signal.
 
     Args:
         values: [U, R], one unit per line.
         cuts: below the first is left-saturated, above the second right-saturated.
-        last: which rows are the last of their sequence [R]; None without labels.
-        labels: class of each row [R].
+        rows: the keys of the R rows; whole sequences.
         k: number of classes.
     """
     by_class = None
-    if last is not None and labels is not None:
-        by_class = classes.class_sums(values[:, last], labels[last], k)
+    if rows.label is not None:
+        last = rows.last
+        by_class = classes.class_sums(values[:, last], rows.label[last], k)
     return Sums(
         moments.moments(values),
         (values < cuts[0]).sum(axis=1),
@@ -147,12 +141,20 @@ def forget_timescale(mean: NDArray[np.float64]) -> NDArray[np.float64]:
     The cell state c = f c' decays by the factor f per step, to 1/e after this many steps.
     """
     with np.errstate(divide="ignore"):
-        return -1 / np.log(mean)
+        return 1 / np.abs(np.log(mean))
 
 
 def _class_columns(sums: ClassSums | None, units: int) -> dict[str, Any]:
     """What a unit tells of the class at the last timestep; null without labels."""
-    names = ("selectivity", "preferred_class", "eta2", "omega2", "f_statistic", "p_value", "q_value")
+    names = (
+        "selectivity",
+        "preferred_class",
+        "eta2",
+        "omega2",
+        "f_statistic",
+        "p_value",
+        "q_value",
+    )
     if sums is None:
         return {name: np.full(units, np.nan) for name in names} | {
             "preferred_class": pd.array([pd.NA] * units, dtype="Int32")
@@ -171,30 +173,22 @@ def _class_columns(sums: ClassSums | None, units: int) -> dict[str, Any]:
 
 
 def _signal(
-    recorded: Path,
-    sequences: pd.DataFrame,
-    options: Units,
-    budget: int,
-    rows: int,
-    signal: tuple[str, str],
+    recorded: Path, options: Units, budget: int, signal: tuple[str, str]
 ) -> tuple[pd.DataFrame, str]:
     """One signal's rows of the table, and how its quantiles were had."""
     layer, name = signal
     files = states.parts(recorded, layer, name)
-    cuts = {True: options.gate_cuts, False: options.tanh_cuts}[name in GATES]
-    lengths = sequences["length"].to_numpy()
-    labels = sequences["label"].to_numpy() if "label" in sequences else None
-    k = sum(column.startswith("p_") for column in sequences)
+    rows, k = states.row_count(recorded, layer, name), states.class_count(recorded)
+    cuts = options.gate_cuts if name in GATES else options.tanh_cuts
     kept: NDArray[np.float32] | None = None
     sums: Sums | None = None
     filled = 0
     for file in files:
-        sequence, timestep, values = states.read_part(file)
+        keys, values = states.read_part(file)
+        part = summarise(values, cuts, keys, k)
+        sums = part if sums is None else merge(sums, part)
         if kept is None and rows * len(values) * 4 <= budget:
             kept = np.empty((len(values), rows), np.float32)
-        last = timestep == lengths[sequence] - 1
-        part = summarise(values, cuts, last, None if labels is None else labels[sequence], k)
-        sums = part if sums is None else merge(sums, part)
         if kept is not None:
             kept[:, filled : filled + values.shape[1]] = values
             filled += values.shape[1]
@@ -204,7 +198,7 @@ def _signal(
         quantile, how = quantiles.exact(kept, levels), "exact"
     else:
         low, high = sums.moments.min, sums.moments.max
-        counts = (quantiles.histogram(states.read_part(file)[2], low, high) for file in files)
+        counts = (quantiles.histogram(states.read_part(file)[1], low, high) for file in files)
         quantile, how = quantiles.from_histograms(counts, low, high, levels), "histogram"
     frame = table(sums, quantile, name, options.dead_variance)
     frame.insert(0, "signal", name)

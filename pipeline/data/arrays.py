@@ -1,5 +1,7 @@
 """Sequences from .npz files: arrays under Keras' names."""
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from pipeline.errors import UserError
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file; pickled objects are refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"data.path={path}: not an .npz file that can be read ({error})") from error
 
 
@@ -67,6 +72,8 @@ def _column(values: NDArray[Any] | None, where: str, count: int) -> NDArray[np.i
         raise UserError(f"{where} has shape {values.shape}; it must be [{count}], as x")
     if values.dtype.kind not in "iub":
         raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
+    if values.max(initial=0) > np.iinfo(np.int32).max:
+        raise UserError(f"{where} has {values.max()}; must be below 2^31")
     return values.astype(np.int32)
 
 

@@ -54,6 +54,8 @@ class Split:
             x /= np.float32(255)
         y = None if self.y is None else self.y[index]
         lengths = None if self.lengths is None else self.lengths[index]
+        if lengths is not None:
+            x[np.arange(self.timesteps) >= lengths[:, np.newaxis]] = 0
         return Batch(x, y, lengths)
 
     def select(self, index: NDArray[np.integer]) -> "Split":
@@ -74,9 +76,11 @@ class Dataset:
 
     @property
     def padded(self) -> bool:
-        """Whether the sequences of any split differ in length."""
-        splits = (self.test, self.train, self.val)
-        return any(split is not None and split.lengths is not None for split in splits)
+        """Whether sequences differ in length, within a split or from one to another."""
+        splits = [split for split in (self.test, self.train, self.val) if split is not None]
+        return len({split.timesteps for split in splits}) > 1 or any(
+            split.lengths is not None for split in splits
+        )
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:

@@ -1,5 +1,7 @@
-"""scikit-learn's digits: real data that comes with a dependency, so that the first run needs no
-network. UCI's optical recognition of handwritten digits, test part (Alpaydin & Kaynak 1998)."""
+"""scikit-learn's digits: real data that comes with a dependency, so the first run needs no network.
+
+They are the test part of UCI's optical recognition of handwritten digits (Alpaydin & Kaynak 1998).
+"""
 
 import numpy as np
 from sklearn import datasets

@@ -1,6 +1,7 @@
 """MNIST, read row by row (LeCun, Cortes & Burges)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def load_mnist(config: Mnist) -> Dataset:
     return Dataset(test, train, val, tuple(str(digit) for digit in range(10)))
 
 
-def _download() -> dict[str, NDArray[np.generic]]:
+def _download() -> dict[str, NDArray[Any]]:
     """Keras' own copy, cached where Keras keeps its data sets."""
     from keras.datasets import mnist  # TensorFlow starts with it: only where it is needed
 

@@ -25,6 +25,8 @@ def splits_from_table(path: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
     for column in ("sequence", "timestep"):
         if column not in frame:
             raise UserError(f"data.path={path}: no column '{column}'; it has {list(frame)}")
+    if frame.empty:
+        raise UserError(f"data.path={path}: no rows in the table")
     features = [column for column in frame if column not in KEYS]
     if not features:
         raise UserError(f"data.path={path}: no feature columns beside {', '.join(KEYS)}")
@@ -53,11 +55,14 @@ def _refuse_gaps(frame: pd.DataFrame, features: list[str], path: Path) -> None:
                 f"data.path={path}: column '{column}' is not numeric; features must be numbers"
             )
     columns = [*features, *(key for key in KEYS if key in frame)]
-    missing = frame[columns].isna()
-    if missing.any(axis=None):
-        row = int(missing.any(axis=1).to_numpy().argmax())
-        column = missing.columns[missing.iloc[row].to_numpy().argmax()]
-        raise UserError(f"data.path={path}: row {row} has no value in column '{column}'")
+    for problem, found in (
+        ("has no value", frame[columns].isna()),
+        ("is infinite", np.isinf(frame[features].astype(np.float64))),
+    ):
+        if found.any(axis=None):
+            row = int(found.any(axis=1).to_numpy().argmax())
+            column = found.columns[found.iloc[row].to_numpy().argmax()]
+            raise UserError(f"data.path={path}: row {row} {problem} in column '{column}'")
 
 
 def _with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -76,6 +81,8 @@ def _with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[
 
 
 def _split(rows: pd.DataFrame, features: list[str], path: Path) -> Split:
+    # A category sorts by its own order, which need not be that of the values.
+    rows = rows.assign(sequence=rows["sequence"].to_numpy())
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():

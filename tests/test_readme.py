@@ -1,0 +1,94 @@
+"""The README is true: each of its shell and Python snippets runs, in order, as a user would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def snippets(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks in their order: (language, code)."""
+    return re.findall(r"^```(bash|python)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
+    """A copy of the files under version control, with this environment as its own."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, folder / name)
+    _lend_environment(folder / ".venv")
+    (folder / "mnist.npz").symlink_to(mnist)
+    return folder
+
+
+def _lend_environment(folder: Path) -> None:
+    """This environment under another name, marked as installed: `make` must leave it alone."""
+    folder.mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        if not entry.name.startswith("installed"):
+            (folder / entry.name).symlink_to(entry)
+    for stamp in ("installed", "installed-dev"):
+        (folder / stamp).touch()
+
+
+def run(language: str, code: str, clone: Path, before: str) -> subprocess.CompletedProcess[str]:
+    """Run one snippet in the clone; Python ones see what the Python ones before them defined."""
+    environment = {
+        **os.environ,
+        "PATH": f"{clone / '.venv' / 'bin'}:{os.environ['PATH']}",
+    }
+    if code == "make test\n":
+        environment["ARGS"] = "--collect-only --quiet"  # these very tests
+    command = ["bash", "-ec", code] if language == "bash" else [sys.executable, "-c", before + code]
+    return subprocess.run(
+        command,
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_every_snippet_runs_in_order(clone: Path) -> None:
+    found = snippets((PROJECT / "README.md").read_text())
+    assert {language for language, _ in found} == {"bash", "python"}
+    python = ""
+    for language, code in found:
+        done = run(language, code, clone, python)
+        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+        if language == "python":
+            python += code
+    assert (clone / "outputs" / "latest" / "report" / "report.html").is_file()
+
+
+def test_the_files_that_it_names_are_there() -> None:
+    text = (PROJECT / "README.md").read_text()
+    for name in re.findall(r"\]\(([\w./]+)\)", text):
+        assert (PROJECT / name).exists(), name
+
+
+def test_the_columns_that_it_lists_are_those_of_the_table(clone: Path) -> None:
+    import pyarrow.parquet as pq
+
+    listed = (PROJECT / "README.md").read_text().partition("## The unit table")[2]
+    listed = listed.partition("## ")[0]
+    columns = pq.read_schema(clone / "outputs" / "latest" / "units" / "units.parquet").names
+    for column in columns:
+        assert column in listed or re.fullmatch(r"q\d\d", column), column

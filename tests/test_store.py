@@ -1,0 +1,354 @@
+"""Artefacts: keys, locks between real processes, and commits that are all or nothing."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier, Lock
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import store
+from pipeline.store import Artefact
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+NESTED = st.recursive(
+    PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+IDENTITY = st.dictionaries(st.text(max_size=4), NESTED, min_size=1, max_size=4)
+
+WORKER = """
+import signal, sys, time
+from pathlib import Path
+from pipeline import store
+signal.alarm(30)
+folder = Path(sys.argv[1])
+artefact = store.locate(folder, "train", "run", "0" * 64)
+(folder / f"started-{sys.argv[2]}").touch()
+with store.claim(artefact):
+    inside = folder / "inside"
+    inside.touch(exist_ok=False)
+    time.sleep(float(sys.argv[3]))
+    inside.unlink()
+    (folder / f"done-{sys.argv[2]}").touch()
+"""
+
+
+def artefact_in(folder: Path) -> Artefact:
+    return store.locate(folder, "train", "run", "0" * 64)
+
+
+def worker(folder: Path, name: str, seconds: float = 0.02) -> subprocess.Popen[str]:
+    """Another process that claims ``artefact_in(folder)`` and fails if it is not alone there."""
+    command = [sys.executable, "-c", WORKER, str(folder), name, str(seconds)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 0, errors
+
+
+def assert_waits(process: subprocess.Popen[str], artefact: Artefact) -> None:
+    """See that a worker tries for the lock, and that its holder stays."""
+    holder = artefact.lock.read_text()
+    wait_for(artefact.folder.parents[1] / "started-second")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.7)  # a few tries
+    assert artefact.lock.read_text() == holder
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(3000):
+        if path.exists():
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{path.name} never came")
+
+
+def lock(artefact: Artefact, holder: str, age: float = 0) -> None:
+    """Leave a lock of ``holder`` whose last sign of life is ``age`` seconds old."""
+    artefact.lock.parent.mkdir(parents=True, exist_ok=True)
+    artefact.lock.write_text(holder)
+    then = time.time() - age
+    os.utime(artefact.lock, (then, then))
+
+
+def write(artefact: Artefact, content: str, *, replace: bool = False) -> None:
+    folder = store.open_partial(artefact, resume=False)
+    (folder / "content").write_text(content)
+    store.commit(artefact, {"content": content}, replace=replace)
+
+
+def reordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: reordered(value[key]) for key in reversed(value)}
+    return [reordered(each) for each in value] if isinstance(value, list) else value
+
+
+def changed(value: Any) -> Any:
+    """The same shape with one value, the first, another."""
+    match value:
+        case {**items} if items:
+            first = next(iter(items))
+            return {**items, first: changed(items[first])}
+        case [first, *rest]:
+            return [changed(first), *rest]
+        case str():
+            return value + "x"
+        case _:
+            return f"not {value}"
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(IDENTITY)
+def test_a_key_does_not_depend_on_the_order_of_a_dict(identity: dict[str, Any]) -> None:
+    assert store.key(reordered(identity)) == store.key(identity)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(IDENTITY)
+def test_a_key_depends_on_every_value(identity: dict[str, Any]) -> None:
+    assert store.key(changed(identity)) != store.key(identity)
+
+
+def test_a_key_is_the_same_in_every_process() -> None:
+    identity = {"b": [1, 2.5, None], "a": {"name": "lstm"}}
+    code = f"from pipeline import store; print(store.key({identity!r}))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == store.key(identity)
+    assert re.fullmatch("[0-9a-f]{64}", store.key(identity))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [({"a": 1}, {"a": "1"}), ({"a": [1, 2]}, {"a": [2, 1]}), ({"a": 0}, {"a": None})],
+)
+def test_values_that_look_alike_have_keys_of_their_own(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert store.key(one) != store.key(other)
+
+
+def test_a_digest_is_of_a_files_content_alone(tmp_path: Path) -> None:
+    first, copy, other = (tmp_path / name for name in ("first", "copy", "other"))
+    first.write_bytes(b"abc")
+    copy.write_bytes(b"abc")
+    other.write_bytes(b"abd")
+    assert store.file_digest(first) == store.file_digest(copy) != store.file_digest(other)
+
+
+def test_a_folder_without_manifest_is_unfinished(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    (artefact.folder / "model").mkdir(parents=True)
+    assert not artefact.finished
+
+
+def test_nothing_stands_under_the_final_name_until_the_commit(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    folder = store.open_partial(artefact, resume=False)
+    (folder / "content").write_text("half")
+    assert folder != artefact.folder
+    assert not artefact.folder.exists()
+    store.commit(artefact, {"rows": 1})
+    assert artefact.finished
+    assert artefact.manifest() == {"rows": 1}
+    assert (artefact.folder / "content").read_text() == "half"
+
+
+def test_a_commit_leaves_nothing_beside_its_artefact(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        write(artefact, "first")
+    with store.claim(artefact):
+        write(artefact, "second", replace=True)
+    assert [path.name for path in artefact.folder.parent.iterdir()] == [artefact.folder.name]
+    assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
+
+
+def test_a_manifest_that_cannot_be_written_finishes_nothing(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    store.open_partial(artefact, resume=False)
+    with pytest.raises(TypeError):
+        store.commit(artefact, {"rows": object()})
+    assert not artefact.folder.exists()
+
+
+def test_a_failed_commit_leaves_what_was_there(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "first")
+    store.open_partial(artefact, resume=False)
+    with pytest.raises(TypeError):
+        store.commit(artefact, {"rows": object()}, replace=True)
+    assert artefact.manifest() == {"content": "first"}
+
+
+def test_the_winners_artefact_stays(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "winner")
+    write(artefact, "late")
+    assert artefact.manifest() == {"content": "winner"}
+    assert (artefact.folder / "content").read_text() == "winner"
+    assert not artefact.partial.exists()
+
+
+def test_a_forced_commit_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "old")
+    (artefact.folder / "only the old one has it").touch()
+    write(artefact, "new", replace=True)
+    assert artefact.manifest() == {"content": "new"}
+    assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
+
+
+def test_an_unfinished_folder_under_the_final_name_gives_way(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    artefact.folder.mkdir(parents=True)
+    (artefact.folder / "debris").touch()
+    write(artefact, "whole")
+    assert artefact.manifest() == {"content": "whole"}
+    assert not (artefact.folder / "debris").exists()
+
+
+def test_resuming_keeps_what_was_left_and_starting_anew_does_not(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    (store.open_partial(artefact, resume=False) / "part").touch()
+    assert (store.open_partial(artefact, resume=True) / "part").exists()
+    assert not (store.open_partial(artefact, resume=False) / "part").exists()
+
+
+def test_latest_is_relative_and_follows_the_newest(tmp_path: Path) -> None:
+    root = tmp_path / "outputs"
+    first, second = (store.locate(root, "train", "run", digit * 64) for digit in "01")
+    for artefact in (first, second):
+        write(artefact, artefact.key)
+        store.point_latest(root, [artefact])
+        link = store.latest(root, "train")
+        assert not link.readlink().is_absolute()
+        assert link.resolve() == artefact.folder
+    assert [path.name for path in (root / "latest").iterdir()] == ["train"]
+    moved = root.rename(tmp_path / "elsewhere")
+    assert store.read_manifest(store.latest(moved, "train")) == {"content": second.key}
+
+
+def test_stages_and_keys_have_folders_of_their_own(tmp_path: Path) -> None:
+    folders = {
+        store.locate(tmp_path, stage, "run", key * 64).folder
+        for stage in ("train", "units")
+        for key in "ab"
+    }
+    assert len(folders) == 4
+    assert {folder.parent for folder in folders} == {tmp_path / "train", tmp_path / "units"}
+
+
+def test_a_claim_is_given_back_when_the_work_fails(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with pytest.raises(ZeroDivisionError), store.claim(artefact):
+        raise ZeroDivisionError
+    assert not artefact.lock.exists()
+    finish(worker(tmp_path, "next"))
+
+
+def test_a_claim_keeps_a_second_process_out(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        second = worker(tmp_path, "second")
+        assert_waits(second, artefact)
+        assert not (tmp_path / "done-second").exists()
+    finish(second)
+    assert (tmp_path / "done-second").exists()
+
+
+def test_only_one_of_many_processes_works_at_a_time(tmp_path: Path) -> None:
+    finish(*[worker(tmp_path, str(number)) for number in range(6)])
+    assert len(list(tmp_path.glob("done-*"))) == 6
+    assert not artefact_in(tmp_path).lock.exists()
+
+
+def test_the_lock_of_a_dead_process_is_taken_over_by_one_of_many(tmp_path: Path) -> None:
+    victim = worker(tmp_path, "victim", 600)
+    wait_for(tmp_path / "inside")
+    victim.kill()
+    victim.communicate()
+    (tmp_path / "inside").unlink()
+    assert artefact_in(tmp_path).lock.exists()
+    finish(*[worker(tmp_path, str(number)) for number in range(3)])
+    assert len(list(tmp_path.glob("done-*"))) == 3
+
+
+def test_two_that_find_the_same_lock_abandoned_do_not_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    artefact = artefact_in(tmp_path)
+    lock(artefact, f"{socket.gethostname()}:{gone.pid}:abc")
+    abandoned, both_looked, alone = store._abandoned, Barrier(2, timeout=30), Lock()
+
+    def look(path: Path) -> bool:
+        found = abandoned(path)
+        if found:
+            both_looked.wait()
+        return found
+
+    def work() -> None:
+        with store.claim(artefact):
+            assert alone.acquire(blocking=False)
+            time.sleep(0.3)
+            alone.release()
+
+    monkeypatch.setattr(store, "_abandoned", look)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work) for _ in range(2)]:
+            done.result()
+    assert not artefact.lock.exists()
+
+
+def test_the_lock_of_another_host_is_respected_until_its_heart_stops(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    lock(artefact, "another-host:1:abc", age=store.STALE / 2)
+    second = worker(tmp_path, "second")
+    assert_waits(second, artefact)
+    lock(artefact, "another-host:1:abc", age=store.STALE * 2)
+    finish(second)
+    assert not artefact.lock.exists()
+
+
+def test_the_lock_of_a_living_process_here_is_respected_whatever_its_age(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=store.STALE * 100)
+    second = worker(tmp_path, "second")
+    assert_waits(second, artefact)
+    artefact.lock.unlink()
+    finish(second)
+
+
+def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "HEARTBEAT", 0.01)
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        os.utime(artefact.lock, (1, 1))
+        for _ in range(3000):
+            if artefact.lock.stat().st_mtime > 1:
+                break
+            time.sleep(0.01)
+        assert artefact.lock.stat().st_mtime > 1
+
+
+def test_a_lock_that_another_took_over_is_not_removed(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        lock(artefact, "another-host:1:abc")
+    assert artefact.lock.read_text() == "another-host:1:abc"

@@ -1,0 +1,135 @@
+"""Stage train: repeatable, exact in its steps, and Keras' own fit underneath."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import data, models, stages, store
+from pipeline.config import Config
+from pipeline.errors import UserError
+from tests.compose import composed
+
+SMALL = ("train.steps=30", "train.validate_every=20", "model.units=6", "stage=train")
+
+
+def train(root: Path, *overrides: str) -> tuple[keras.Model, pd.DataFrame, Path]:
+    """The trained model, its history, and the artefact's folder."""
+    (step,) = stages.run(composed(root, *SMALL, *overrides))
+    folder = step.artefact.folder
+    return models.load(folder / "model.keras"), pd.read_parquet(folder / "history.parquet"), folder
+
+
+def weights(model: keras.Model) -> bytes:
+    return b"".join(np.ascontiguousarray(each).tobytes() for each in model.get_weights())
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "simple_rnn"])
+def test_the_same_config_gives_the_same_weights_bit_for_bit(tmp_path: Path, model: str) -> None:
+    overrides = (f"model={model}", "model.dropout=0.2", "model.layers=2")
+    first, history, _ = train(tmp_path / "a", *overrides)
+    again, same_history, _ = train(tmp_path / "b", *overrides)
+    other, _, _ = train(tmp_path / "c", *overrides, "seed=1")
+    assert weights(first) == weights(again)
+    assert weights(first) != weights(other)
+    pd.testing.assert_frame_equal(
+        history.drop(columns="seconds"), same_history.drop(columns="seconds")
+    )
+
+
+def test_the_seed_decides_the_order_of_batches_and_the_initial_weights(tmp_path: Path) -> None:
+    a, _, _ = train(tmp_path, "train.steps=0")
+    b, _, _ = train(tmp_path, "train.steps=0", "seed=1")
+    assert weights(a) != weights(b)
+
+
+def test_history_counts_every_step_and_ends_at_the_last(tmp_path: Path) -> None:
+    _, history, folder = train(tmp_path)
+    assert history["step"].tolist() == [20, 30]
+    assert {"seconds", "loss", "accuracy", "val_loss", "val_accuracy"} <= set(history)
+    assert (history["seconds"].diff().dropna() > 0).all()
+    assert store.read_manifest(folder)["headline"]["steps"] == 30
+    assert list((folder / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_no_steps_leave_the_network_untrained(tmp_path: Path) -> None:
+    model, history, _ = train(tmp_path, "train.steps=0")
+    assert history.empty
+    bias = model.get_layer("lstm").cell.bias.numpy()
+    np.testing.assert_array_equal(bias, np.repeat([0.0, 1.0, 0.0, 0.0], 6))
+
+
+def test_training_lowers_the_loss_and_beats_chance(tmp_path: Path) -> None:
+    _, history, _ = train(tmp_path, "train.steps=200", "model.units=16")
+    assert history["val_loss"].iloc[-1] < history["val_loss"].iloc[0] / 2
+    assert history["val_accuracy"].iloc[-1] > 0.5
+
+
+def test_the_validation_in_the_history_is_that_of_the_model(tmp_path: Path) -> None:
+    model, history, _ = train(tmp_path)
+    val = data.load(composed(tmp_path).data).val
+    assert val is not None
+    batch = val.take(slice(None))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
+    loss, accuracy = model.evaluate(batch.x, batch.y, verbose=0)
+    assert history["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
+    assert history["val_accuracy"].iloc[-1] == pytest.approx(accuracy)
+
+
+def test_patience_stops_early_and_the_best_weights_are_kept(tmp_path: Path) -> None:
+    # So high a learning rate that the loss soon rises again.
+    overrides = ("train.learning_rate=0.5", "train.validate_every=5", "train.steps=400")
+    model, history, _ = train(tmp_path, *overrides, "train.patience=3", "train.restore_best=true")
+    assert history["step"].iloc[-1] < 400
+    best = history["val_loss"].idxmin()
+    assert len(history) - 1 - best == 3
+    val = data.load(composed(tmp_path).data).val
+    assert val is not None
+    batch = val.take(slice(None))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = model.evaluate(batch.x, batch.y, verbose=0)
+    assert loss == pytest.approx(history["val_loss"][best], rel=1e-5)
+
+
+def test_best_weights_are_kept_also_without_patience(tmp_path: Path) -> None:
+    overrides = ("train.learning_rate=0.5", "train.validate_every=5", "train.steps=60")
+    best, history, _ = train(tmp_path, *overrides, "train.restore_best=true")
+    last, same, _ = train(tmp_path, *overrides)
+    assert history["step"].iloc[-1] == 60
+    assert history["val_loss"].tolist() == same["val_loss"].tolist()
+    assert same["val_loss"].idxmin() < len(same) - 1
+    assert weights(best) != weights(last)
+
+
+def test_every_sequence_is_seen_once_per_pass(tmp_path: Path) -> None:
+    from pipeline.train import Batches
+
+    split = data.load(composed(tmp_path).data).test
+    model, _, _ = train(tmp_path, "train.steps=0")
+    batches = Batches(model, split, 50, seed=3)
+    first = np.concatenate([batches[n][0] for n in range(batches.per_pass)])
+    second = np.concatenate([batches[batches.per_pass + n][0] for n in range(batches.per_pass)])
+    assert batches.per_pass == len(split) // 50
+    flat = [each.tobytes() for each in split.take(slice(None)).x]
+    for seen in (first, second):
+        drawn = [each.tobytes() for each in seen]
+        assert len(drawn) == 350
+        assert all(drawn.count(each) <= flat.count(each) for each in set(drawn))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("key", ["train.patience=2", "train.restore_best=true"])
+def test_stopping_early_needs_validation_sequences(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UserError, match="validation_fraction"):
+        train(tmp_path, "data.validation_fraction=0", key)
+
+
+def test_training_needs_labels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bare.npz", x_test=np.zeros((4, 3, 2), np.float32))
+    config: Config = composed(
+        tmp_path, "stage=train", "data=files", f"data.path={tmp_path / 'bare.npz'}"
+    )
+    with pytest.raises(UserError, match="no labelled training sequences"):
+        stages.run(config)
