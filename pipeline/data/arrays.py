@@ -1,5 +1,6 @@
-"""Sequences from .npz files: arrays under Keras' names."""
+"""Sequences from arrays under Keras' names: an .npz file, or a folder of .npy files."""
 
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Split
+from pipeline.data.lengths import measured, refuse_large
 from pipeline.errors import UserError
+
+PARTS = ("train", "val", "test")
+INPUT = re.compile(rf"x_(?:(.+)_)?({'|'.join(PARTS)})")
+"""An array of inputs: the model's name for it, or none, and its split."""
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -24,44 +30,103 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise UserError(f"data.path={path}: not an .npz file that can be read ({error})") from error
 
 
-def splits_from_npz(path: Path) -> dict[str, Split]:
-    """The splits train, val and test of an .npz file, as far as it has them.
+def map_npy(folder: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a folder of .npy files, memory-mapped; pickled objects are refused."""
+    return {path.stem: _map(path, folder) for path in sorted(folder.glob("*.npy"))}
 
-    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature); ``y_<split>`` [N] whole numbers from 0;
-    ``lengths_<split>`` [N], where sequences are padded on the right.
+
+def _map(path: Path, folder: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("it holds several arrays")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"data.path={folder}: {path.name} is not an .npy file that can be read ({error})"
+        ) from error
+    return array
+
+
+def splits_from_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, Split]:
+    """The splits train, val and test, as far as the arrays have them.
+
+    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N] whole
+    numbers from 0; ``lengths_<split>`` [N], where sequences are padded on the right with anything
+    but NaN; and for a model of several inputs ``x_<input>_<split>`` [N, ...], beside or instead of
+    ``x_<split>``.
     """
-    arrays = read_npz(path)
-    parts = ("train", "val", "test")
-    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths") for part in parts}
-    if strange := sorted(set(arrays) - known):
-        raise UserError(f"data.path={path}: unknown arrays {strange}; known are {sorted(known)}")
-    return {part: _split(arrays, part, path) for part in parts if f"x_{part}" in arrays}
+    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths") for part in PARTS}
+    if strange := sorted(name for name in set(arrays) - known if not INPUT.fullmatch(name)):
+        raise UserError(
+            f"data.path={path}: unknown arrays {strange}; "
+            f"known are {sorted(known)} and x_<input>_<split>"
+        )
+    inputs: dict[str, dict[str | None, NDArray[Any]]] = {}
+    for name in sorted(arrays):
+        if match := INPUT.fullmatch(name):
+            inputs.setdefault(match[2], {})[match[1]] = arrays[name]
+    at = f"data.path={path}: "
+    return {
+        part: _split(inputs[part], arrays.get(f"y_{part}"), arrays.get(f"lengths_{part}"), part, at)
+        for part in PARTS
+        if part in inputs
+    }
 
 
-def _split(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> Split:
-    x = arrays[f"x_{part}"]
-    where = f"data.path={path}: x_{part}"
-    if x.ndim == 2:
-        x = x[:, :, np.newaxis]
-    if x.ndim != 3 or 0 in x.shape:
+def _split(
+    inputs: dict[str | None, NDArray[Any]],
+    labels: NDArray[Any] | None,
+    given: NDArray[Any] | None,
+    part: str,
+    at: str,
+) -> Split:
+    """One split of all its inputs; without a plain x the first by name stands for it."""
+    name = None if None in inputs else min(filter(None, inputs))
+    x = inputs[name]
+    where = at + _array(name, part)
+    if x.ndim not in (2, 3) or 0 in x.shape:
         raise UserError(f"{where} has shape {x.shape}; it must be [sequences, timesteps, features]")
-    if x.dtype.kind not in "fiub":
-        raise UserError(f"{where} has type {x.dtype}; it must hold numbers")
-    if x.dtype != np.uint8:
-        x = x.astype(np.float32, copy=False)
-    y = _column(arrays.get(f"y_{part}"), f"data.path={path}: y_{part}", len(x))
+    _refuse_text(x, where)
+    y = _column(labels, f"{at}y_{part}", len(x))
     if y is not None and y.min() < 0:
-        raise UserError(f"data.path={path}: y_{part} has class {y.min()}; classes count from 0")
-    lengths = _column(arrays.get(f"lengths_{part}"), f"data.path={path}: lengths_{part}", len(x))
+        raise UserError(f"{at}y_{part} has class {y.min()}; classes count from 0")
+    lengths = _column(given, f"{at}lengths_{part}", len(x))
     if lengths is not None:
         wrong = np.flatnonzero((lengths < 1) | (lengths > x.shape[1]))
         if len(wrong):
             raise UserError(
-                f"data.path={path}: lengths_{part}[{wrong[0]}] is {lengths[wrong[0]]}; "
+                f"{at}lengths_{part}[{wrong[0]}] is {lengths[wrong[0]]}; "
                 f"a length is from 1 to {x.shape[1]}"
             )
-    _refuse_gaps(x, lengths, where)
-    return Split(x, y, lengths)
+    lengths = measured(x, lengths, where)
+    others = {other: values for other, values in inputs.items() if other and other != name}
+    for other, values in others.items():
+        shared = name is not None and values.shape[1:2] == x.shape[1:2]
+        _check_other(values, x, lengths if shared else None, at + _array(other, part))
+    return Split(x, y, lengths, others=others, name=name)
+
+
+def _check_other(
+    values: NDArray[Any], x: NDArray[Any], lengths: NDArray[np.int32] | None, where: str
+) -> None:
+    """Raise where a further input has another N than x, or a valid value is no number."""
+    if values.ndim < 2 or 0 in values.shape or len(values) != len(x):
+        raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}, ...], as x")
+    _refuse_text(values, where)
+    whole = np.full(len(x), values.shape[1], np.int32)
+    measured(values, whole if lengths is None else lengths, where)
+
+
+def _array(name: str | None, part: str) -> str:
+    return f"x_{part}" if name is None else f"x_{name}_{part}"
+
+
+def _refuse_text(x: NDArray[Any], where: str) -> None:
+    if x.dtype.kind not in "fiub":
+        raise UserError(f"{where} has type {x.dtype}; it must hold numbers")
+    if x.dtype.kind in "iu" and x.ndim == 2:
+        refuse_large(x, where)
 
 
 def _column(values: NDArray[Any] | None, where: str, count: int) -> NDArray[np.int32] | None:
@@ -74,16 +139,4 @@ def _column(values: NDArray[Any] | None, where: str, count: int) -> NDArray[np.i
         raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
     if values.max(initial=0) > np.iinfo(np.int32).max:
         raise UserError(f"{where} has {values.max()}; must be below 2^31")
-    return values.astype(np.int32)
-
-
-def _refuse_gaps(x: NDArray[Any], lengths: NDArray[np.int32] | None, where: str) -> None:
-    """Raise where a valid input is not a number."""
-    if x.dtype.kind != "f":
-        return
-    bad = ~np.isfinite(x).all(axis=2)
-    if lengths is not None:
-        bad &= np.arange(x.shape[1]) < lengths[:, np.newaxis]
-    if bad.any():
-        sequence, timestep = np.argwhere(bad)[0]
-        raise UserError(f"{where}[{sequence}, {timestep}] is not a finite number")
+    return np.array(values, np.int32)

@@ -1,6 +1,8 @@
 """What a data set is: sequences of one length or many, split into train, validation and test."""
 
-from dataclasses import dataclass
+import mmap
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,31 +10,59 @@ from sklearn.model_selection import train_test_split
 
 from pipeline.errors import UserError
 
+Rows = Any
+"""An array [N, ...], or what stands in for one that is too large for memory: it has shape, dtype,
+len(), and [slice or index array], which reads those rows and no others."""
+
+SCATTERED = 16
+"""Rows of a memory map that are read from here and there at a time: around each, the system may
+map 2 MB of the file."""
+
 
 @dataclass(frozen=True)
 class Batch:
     """Sequences ready for a model."""
 
-    x: NDArray[np.float32]
-    """Inputs [B, T, F]; zero beyond a sequence's length."""
+    x: NDArray[Any]
+    """Inputs [B, T, F] or [B, T], zero beyond a sequence's length: float32 (float64 where the data
+    is), or where the data is whole numbers [B, T] those, as tokens."""
     y: NDArray[np.int32] | None
     """Classes [B]."""
     lengths: NDArray[np.int32] | None
     """Valid timesteps of each sequence [B]; None where all have T."""
+    others: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Further inputs [B, ...], by the names that the model has for them."""
+    name: str | None = None
+    """The model's name for x; None where x is the one input that ``others`` leave."""
+
+    def cut(self, part: slice) -> "Batch":
+        """Some of the sequences."""
+        return replace(
+            self,
+            x=self.x[part],
+            y=None if self.y is None else self.y[part],
+            lengths=None if self.lengths is None else self.lengths[part],
+            others={name: values[part] for name, values in self.others.items()},
+        )
 
 
 @dataclass(frozen=True)
 class Split:
-    """N sequences, kept as they came: bytes stay bytes until a batch of them is asked for."""
+    """N sequences, kept as they came: bytes and files stay so until a batch is asked for."""
 
-    x: NDArray[np.float32] | NDArray[np.uint8]
-    """Inputs [N, T, F]; uint8 values are pixels, scaled to [0, 1] on the way out."""
+    x: Rows
+    """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, scaled to [0, 1] on the way out."""
     y: NDArray[np.int32] | None = None
     """Classes [N], from 0."""
     lengths: NDArray[np.int32] | None = None
     """Valid timesteps [N], each from 1 to T; None where all sequences have T."""
     ids: NDArray[np.object_] | NDArray[np.int64] | None = None
     """The data's own names for the sequences [N], where it has them."""
+    others: dict[str, Rows] = field(default_factory=dict)
+    """Further inputs [N, ...], by the names that the model has for them."""
+    name: str | None = None
+    """The model's name for x; None where x is the one input that ``others`` leave. With a name,
+    lengths are those of all inputs of T timesteps; without, those of x alone."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -45,23 +75,61 @@ class Split:
     @property
     def features(self) -> int:
         """F."""
-        return int(self.x.shape[2])
+        return int(self.x.shape[2]) if len(self.x.shape) == 3 else 1
 
     def take(self, index: slice | NDArray[np.integer]) -> Batch:
-        """The sequences at ``index`` [B], as a model takes them."""
-        x = self.x[index].astype(np.float32)
-        if self.x.dtype == np.uint8:
-            x /= np.float32(255)
-        y = None if self.y is None else self.y[index]
+        """The sequences at ``index`` [B], as a model takes them; no others are read."""
         lengths = None if self.lengths is None else self.lengths[index]
+        others = {name: _ready(values, index) for name, values in self.others.items()}
+        batch = Batch(
+            _ready(self.x, index),
+            None if self.y is None else self.y[index],
+            lengths,
+            others,
+            self.name,
+        )
         if lengths is not None:
-            x[np.arange(self.timesteps) >= lengths[:, np.newaxis]] = 0
-        return Batch(x, y, lengths)
+            padding = np.arange(self.timesteps) >= lengths[:, np.newaxis]
+            batch.x[padding] = 0
+            for values in others.values() if self.name is not None else ():
+                if values.shape[1] == self.timesteps:
+                    values[padding] = 0
+        return batch
 
     def select(self, index: NDArray[np.integer]) -> "Split":
-        """The split made of the sequences at ``index`` [N']."""
-        arrays = (self.x, self.y, self.lengths, self.ids)
-        return Split(*(None if array is None else array[index] for array in arrays))  # type: ignore[arg-type]
+        """The split made of the sequences at ``index`` [N']; files stay unread."""
+        return replace(
+            self,
+            x=_chosen(self.x, index),
+            y=None if self.y is None else self.y[index],
+            lengths=None if self.lengths is None else self.lengths[index],
+            ids=None if self.ids is None else self.ids[index],
+            others={name: _chosen(values, index) for name, values in self.others.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows ``index`` [N'] of rows that lie in a file."""
+
+    source: Rows
+    index: NDArray[np.integer]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N', ...]."""
+        return (len(self.index), *self.source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values as they lie in the file."""
+        return np.dtype(self.source.dtype)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+        return read(self.source, self.index[index])
 
 
 @dataclass(frozen=True)
@@ -81,6 +149,26 @@ class Dataset:
         return len({split.timesteps for split in splits}) > 1 or any(
             split.lengths is not None for split in splits
         )
+
+
+def read(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """Some rows [B, ...]; a slice of an array is a view of it."""
+    if isinstance(index, slice) or not isinstance(rows, np.memmap):
+        values: NDArray[Any] = rows[index]
+        return values
+    values = np.empty((len(index), *rows.shape[1:]), rows.dtype)
+    for start in range(0, len(index), SCATTERED):
+        piece = slice(start, start + SCATTERED)
+        values[piece] = rows[index[piece]]
+        release(rows)
+    return values
+
+
+def release(rows: Rows) -> None:
+    """Let go of what was read through a memory map; the system counts it as ours until then."""
+    base: Any = rows.base if isinstance(rows, np.memmap) else None
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
@@ -105,3 +193,23 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             stratify = split.y
     kept, held = train_test_split(index, test_size=count, random_state=seed, stratify=stratify)
     return split.select(np.sort(kept)), split.select(np.sort(held))
+
+
+def _chosen(rows: Rows, index: NDArray[np.integer]) -> Rows:
+    if isinstance(rows, Chosen):
+        return Chosen(rows.source, rows.index[index])
+    return rows[index] if type(rows) is np.ndarray else Chosen(rows, index)
+
+
+def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """A copy of some rows, in the type in which a model takes them."""
+    values = read(rows, index)
+    bytes_, whole = values.dtype == np.uint8, values.dtype.kind in "iub"
+    if whole and values.ndim == 2:
+        ready: NDArray[Any] = np.array(values, np.uint8 if bytes_ else np.int32)
+    else:
+        ready = np.array(values, np.float64 if values.dtype == np.float64 else np.float32)
+        if bytes_:
+            ready /= np.float32(255)
+    release(rows)
+    return ready

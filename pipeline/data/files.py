@@ -1,10 +1,13 @@
-"""The user's own sequences, from .npz, .parquet or .csv."""
+"""The user's own sequences: .npz, .parquet or .csv, or a folder of .npy or .parquet files."""
 
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.config import Files
-from pipeline.data.arrays import splits_from_npz
+from pipeline.data.arrays import map_npy, read_npz, splits_from_arrays
 from pipeline.data.dataset import Dataset, Split, hold_out
+from pipeline.data.parquet import splits_from_parquet
 from pipeline.data.table import splits_from_table
 from pipeline.errors import UserError
 
@@ -13,29 +16,59 @@ def load_files(config: Files) -> Dataset:
     """The data set in a file; a validation split is drawn from training where it brings none."""
     path = Path(config.path)
     classes: tuple[str, ...]
-    match path.suffix:
+    match _kind(path):
         case ".npz":
-            splits = splits_from_npz(path)
+            splits = splits_from_arrays(read_npz(path), path)
             classes = _numbered(splits)
-        case ".parquet" | ".csv":
+        case ".npy":
+            splits = splits_from_arrays(map_npy(path), path)
+            classes = _numbered(splits)
+        case ".parquet":
+            splits, classes = splits_from_parquet(path)
+        case ".csv":
             splits, classes = splits_from_table(path)
         case other:
-            raise UserError(f"data.path={path}: '{other}' is none of .npz, .parquet, .csv")
+            raise UserError(
+                f"data.path={path}: '{other}' is none of .npz, .parquet, .csv, "
+                "or a folder of .npy or .parquet files"
+            )
     if "test" not in splits:
         raise UserError(f"data.path={path}: no test sequences (x_test, or split=test)")
     for name, split in splits.items():
-        if split.features != splits["test"].features:
-            raise UserError(
-                f"data.path={path}: {name} has {split.features} features, "
-                f"test has {splits['test'].features}"
-            )
+        _refuse_other_inputs(split, splits["test"], name, path)
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
     return Dataset(splits["test"], train, val, classes)
 
 
+def _kind(path: Path) -> str:
+    """The ending of a file, or of what lies in a folder."""
+    if not path.is_dir():
+        return path.suffix
+    held = [ending for ending in (".npy", ".parquet") if any(path.rglob(f"*{ending}"))]
+    if len(held) != 1:
+        what = "both" if held else "neither"
+        raise UserError(
+            f"data.path={path}: the folder holds {what} .npy and .parquet files; one kind is needed"
+        )
+    return held[0]
+
+
+def _refuse_other_inputs(split: Split, test: Split, name: str, path: Path) -> None:
+    """Raise where a split's inputs are not those of the test split."""
+    if split.features != test.features:
+        raise UserError(
+            f"data.path={path}: {name} has {split.features} features, test has {test.features}"
+        )
+    if (split.name, set(split.others)) != (test.name, set(test.others)):
+        inputs = [sorted(filter(None, [each.name, *each.others])) for each in (split, test)]
+        raise UserError(
+            f"data.path={path}: {name} has the further inputs {inputs[0]}, test has {inputs[1]}"
+        )
+
+
 def _numbered(splits: dict[str, Split]) -> tuple[str, ...]:
     """Names for the classes 0 to the largest label."""
-    labels = [split.y.max() for split in splits.values() if split.y is not None]
+    labels = [np.max(split.y) for split in splits.values() if split.y is not None]
     return tuple(str(label) for label in range(int(max(labels)) + 1)) if labels else ()

@@ -22,23 +22,25 @@ def splits_from_table(path: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
     column is a feature. Sequences may differ in length and are padded with zeros on the right.
     """
     frame = _read(path)
-    for column in ("sequence", "timestep"):
-        if column not in frame:
-            raise UserError(f"data.path={path}: no column '{column}'; it has {list(frame)}")
+    features = features_of(list(frame), path)
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
-    features = [column for column in frame if column not in KEYS]
-    if not features:
-        raise UserError(f"data.path={path}: no feature columns beside {', '.join(KEYS)}")
-    _refuse_gaps(frame, features, path)
-    if "split" not in frame:
-        frame = frame.assign(split="test")
-    if strange := sorted(set(frame["split"].astype(str)) - set(SPLITS)):
-        raise UserError(f"data.path={path}: split '{strange[0]}'; must be one of {SPLITS}")
-    frame, classes = _with_classes(frame, path)
+    refuse_gaps(frame, features, path)
+    frame, classes = with_classes(with_splits(frame, path), path)
     return {
         str(part): _split(rows, features, path) for part, rows in frame.groupby("split", sort=True)
     }, classes
+
+
+def features_of(columns: list[str], path: Path) -> list[str]:
+    """The columns that are features."""
+    for column in ("sequence", "timestep"):
+        if column not in columns:
+            raise UserError(f"data.path={path}: no column '{column}'; it has {columns}")
+    features = [column for column in columns if column not in KEYS]
+    if not features:
+        raise UserError(f"data.path={path}: no feature columns beside {', '.join(KEYS)}")
+    return features
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -48,24 +50,45 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
 
-def _refuse_gaps(frame: pd.DataFrame, features: list[str], path: Path) -> None:
+def refuse_gaps(frame: pd.DataFrame, features: list[str], path: Path, first: int = 0) -> None:
+    """Raise where a value is missing, or a feature is no finite number in float32.
+
+    Args:
+        frame: some rows of the table.
+        features: its columns that are features.
+        path: of the table.
+        first: number of its first row in the table.
+    """
     for column in features:
         if not pd.api.types.is_numeric_dtype(frame[column]):
             raise UserError(
                 f"data.path={path}: column '{column}' is not numeric; features must be numbers"
             )
     columns = [*features, *(key for key in KEYS if key in frame)]
-    for problem, found in (
-        ("has no value", frame[columns].isna()),
-        ("is infinite", np.isinf(frame[features].astype(np.float64))),
-    ):
-        if found.any(axis=None):
-            row = int(found.any(axis=1).to_numpy().argmax())
-            column = found.columns[found.iloc[row].to_numpy().argmax()]
-            raise UserError(f"data.path={path}: row {row} {problem} in column '{column}'")
+    _refuse(frame[columns].isna(), "has no value", path, first)
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(frame[features].astype(np.float64).astype(np.float32))
+    _refuse(infinite, "is infinite, or past float32,", path, first)
 
 
-def _with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _refuse(found: pd.DataFrame, problem: str, path: Path, first: int) -> None:
+    """Raise with the place of the first True."""
+    if found.any(axis=None):
+        row = int(found.any(axis=1).to_numpy().argmax())
+        column = found.columns[found.iloc[row].to_numpy().argmax()]
+        raise UserError(f"data.path={path}: row {first + row} {problem} in column '{column}'")
+
+
+def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """With a column split; all is test where there was none."""
+    if "split" not in frame:
+        return frame.assign(split="test")
+    if strange := sorted(set(frame["split"].astype(str)) - set(SPLITS)):
+        raise UserError(f"data.path={path}: split '{strange[0]}'; must be one of {SPLITS}")
+    return frame
+
+
+def with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Labels as whole numbers from 0, and the classes' names."""
     if "label" not in frame:
         return frame, ()
@@ -82,7 +105,8 @@ def _with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[
 
 def _split(rows: pd.DataFrame, features: list[str], path: Path) -> Split:
     # A category sorts by its own order, which need not be that of the values.
-    rows = rows.assign(sequence=rows["sequence"].to_numpy())
+    keys = {key: rows[key].to_numpy() for key in ("sequence", "timestep")}
+    rows = rows.assign(**keys)
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():
