@@ -5,7 +5,9 @@ and says in one line what does not fit.
 """
 
 import dataclasses
+import itertools
 import math
+import re
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from pipeline import custom
 from pipeline.errors import UserError
 
 
@@ -25,11 +28,16 @@ def option(
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
     length: int | None = None,
+    rising: bool = False,
+    pattern: str | None = None,
     file: bool = False,
+    module: bool = False,
 ) -> Any:
     """Declare a field with its range: low <= value <= high, above < value < below, or choices.
 
-    ``length`` is the number of values in a list; ``file`` marks a path whose content counts.
+    ``length`` is the number of values in a list, ``rising`` whether each must be above the one
+    before, ``pattern`` what a text must match; ``file``
+    marks a path whose content counts, ``module`` a Python module whose source does.
     """
     metadata = {key: value for key, value in locals().items() if value is not None}
     return dataclasses.field(default=MISSING, metadata=metadata)
@@ -42,7 +50,7 @@ class Data:
     name: str = option()
     validation_fraction: float = option(low=0, below=1)
     """Share of the training sequences held out for validation where the data brings none."""
-    split_seed: int = option(low=0)
+    split_seed: int = option(low=0, high=2**32 - 1)
     """Seed of that split; apart from the run's seed, so that runs share their test sequences."""
 
 
@@ -67,8 +75,9 @@ class Files(Data):
     """Sequences of the user's own."""
 
     path: str = option(file=True)
-    """.npz with x_train, y_train, x_test, y_test and optionally x_val, y_val, lengths_train, ...;
-    or .parquet or .csv with columns sequence, timestep, split, label; the rest are features."""
+    """.npz, or a folder of .npy, with x_train, y_train, x_test, y_test and optionally x_val, y_val,
+    lengths_train, ..., and x_<input>_train, ... for a model of several inputs; or .parquet, or a
+    folder of them, or .csv with columns sequence, timestep, split, label; the rest are features."""
 
 
 @dataclass
@@ -101,11 +110,39 @@ class Lstm(Recurrent):
 
 
 @dataclass
-class ModelFile(Model):
-    """A trained Keras model of the user's own."""
+class Trained(Model):
+    """A model that was trained elsewhere: nothing is trained here."""
 
     path: str = option(file=True)
-    """A .keras file."""
+    """Where it is; the form depends on the kind."""
+
+
+@dataclass
+class ModelFile(Trained):
+    """A trained Keras model of the user's own: a .keras file, or an .h5 file, also of Keras 2."""
+
+    custom_objects: str | None = option(module=True)
+    """Python module with the classes and functions that the model is made of beyond Keras' own,
+    such as package.module; it is imported, so its code runs. Null imports nothing."""
+
+
+@dataclass
+class Tf1Checkpoint(Trained):
+    """LSTM cells of TensorFlow 1: BasicLSTMCell, LSTMCell, alone, stacked or in two directions.
+
+    The path is the prefix of the checkpoint's files, its .index file, or the folder they are in.
+    """
+
+    forget_bias: float = option()
+    """What the cell adds to the forget gate before its sigmoid, at run time and in no checkpoint;
+    TensorFlow 1 adds 1 unless told otherwise."""
+    readout: str | None = option()
+    """Variable [U, K] that maps h to the K classes; null finds it where there is but one."""
+    readout_bias: str | None = option()
+    """Variable [K] that is added to it; null finds it, or does without where there is none."""
+    readout_from: str = option(choices=("state", "output"))
+    """Of two directions: state reads each one's h after its own last step; output reads both at
+    the last timestep of the input, where the backward one has read one step only."""
 
 
 @dataclass
@@ -138,20 +175,33 @@ class Extract:
     """Largest residual of the proof that is accepted, in the signals' own unit."""
     compression: str = option(choices=("lz4", "zstd", "snappy", "none"))
     """Parquet codec; lz4 is fastest, zstd about a tenth smaller."""
+    dtype: str = option(choices=("float32", "float16"))
+    """Of the stored values; float16 is refused where a value exceeds 2,048."""
+    layers: list[str] | None = option()
+    """Which recurrent layers to write, by name; null means all."""
+    signals: list[str] | None = option()
+    """Which signals, of those that a layer has: h, c, i, f, o, g, z, r, s0, ...; null means all."""
+    units: list[int] | None = option(low=0)
+    """Which units, from 0; null means all."""
+    timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:\d+)?")
+    """Which timesteps: all, last, or a slice such as 0:10 or ::2."""
+    max_sequences: int | None = option(low=1)
+    """Only the first so many test sequences; null means all."""
 
 
 @dataclass
 class Units:
     """Stage units: statistics of each unit of each signal."""
 
-    gate_cuts: list[float] = option(low=0, high=1, length=2)
+    gate_cuts: list[float] = option(low=0, high=1, length=2, rising=True)
     """Gates i, f, o, z, r: left-saturated below the first, right-saturated above the second."""
-    tanh_cuts: list[float] = option(low=-1, high=1, length=2)
+    tanh_cuts: list[float] = option(low=-1, high=1, length=2, rising=True)
     """Signals h and g, likewise."""
     dead_variance: float = option(low=0)
     """A unit whose variance is below this is dead."""
     memory_mb: int = option(low=1)
-    """Memory for exact quantiles, in MB over all workers; past it a histogram of 4,096 bins."""
+    """Memory for one signal's exact quantiles, in MB, of as many signals at a time as there are
+    workers; past it a histogram of 4,096 bins."""
 
 
 @dataclass
@@ -171,7 +221,7 @@ class Config:
     """The stage to bring up to date, with what is missing before it."""
     mode: str = option(choices=("run", "plan", "force"))
     """run what is missing; plan says what would run, and why; force runs the stage again."""
-    seed: int = option(low=0)
+    seed: int = option(low=0, high=2**32 - 1)
     """Seed of the initial weights, of dropout and of the order of the batches."""
     root: str = option()
     """Folder of everything written."""
@@ -185,7 +235,13 @@ class Config:
 
 KINDS: dict[str, dict[str, type]] = {
     "data": {"digits": Digits, "mnist": Mnist, "files": Files},
-    "model": {"lstm": Lstm, "gru": Recurrent, "simple_rnn": Recurrent, "file": ModelFile},
+    "model": {
+        "lstm": Lstm,
+        "gru": Recurrent,
+        "simple_rnn": Recurrent,
+        "file": ModelFile,
+        "tf1_checkpoint": Tf1Checkpoint,
+    },
 }
 """For the groups that come in kinds, the schema of each."""
 
@@ -234,12 +290,15 @@ def unknown(key: str, schema: Any) -> str:
 
 
 def files(section: Any) -> dict[str, Path]:
-    """The files that a section of the config names: field -> path."""
-    return {
-        field.name: Path(getattr(section, field.name))
-        for field in dataclasses.fields(section)
-        if field.metadata.get("file") and getattr(section, field.name) is not None
-    }
+    """The files whose content a section of the config stands for: field -> path."""
+    found = {}
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        if value is not None and field.metadata.get("file"):
+            found[field.name] = Path(value)
+        if value is not None and field.metadata.get("module"):
+            found[field.name] = custom.source(value)
+    return found
 
 
 def _find(schema: DictConfig, key: str) -> tuple[dataclasses.Field[Any], Any]:
@@ -267,9 +326,11 @@ def _fits(value: Any, rule: Any) -> bool:
     if value is None:
         return True
     if isinstance(value, list):
-        scalar = {key: bound for key, bound in rule.items() if key != "length"}
-        return len(value) == rule.get("length", len(value)) and all(
-            _fits(each, scalar) for each in value
+        scalar = {key: bound for key, bound in rule.items() if key not in ("length", "rising")}
+        return (
+            len(value) == rule.get("length", len(value))
+            and all(_fits(each, scalar) for each in value)
+            and (not rule.get("rising") or all(a < b for a, b in itertools.pairwise(value)))
         )
     if isinstance(value, float) and not math.isfinite(value):
         return False
@@ -279,6 +340,7 @@ def _fits(value: Any, rule: Any) -> bool:
         and ("above" not in rule or value > rule["above"])
         and ("below" not in rule or value < rule["below"])
         and ("choices" not in rule or value in rule["choices"])
+        and ("pattern" not in rule or re.fullmatch(rule["pattern"], value) is not None)
     )
 
 
@@ -290,13 +352,16 @@ def _allowed(field: dataclasses.Field[Any], hint: Any) -> str:
     rule = field.metadata
     if "choices" in rule:
         return f"one of {', '.join(rule['choices'])}"
+    if "pattern" in rule:
+        return f"of the form {rule['pattern']}"
     kinds = typing.get_args(hint) or (hint,)
     base = next((kind for kind in kinds if kind in _WORDS), None)
     text = "a group of options" if base is None else _WORDS[base]
     if typing.get_origin(hint) is list:
-        text = f"a list of {rule.get('length', 'any number of')} values, each {text}"
+        order = "rising " if rule.get("rising") else ""
+        text = f"a list of {rule.get('length', 'any number of')} {order}values, each {text}"
     bounds = [
-        f"{word} {rule[key]:g}"
+        f"{word} {rule[key]:,}"
         for key, word in (
             ("low", "at least"),
             ("above", "above"),

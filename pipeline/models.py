@@ -1,18 +1,24 @@
 """From config to Keras model: build one, or load the user's own."""
 
+import json
+import re
+import shutil
+import tempfile
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
-import numpy as np
 import tensorflow as tf
 
-from pipeline import config
-from pipeline.data import Batch, Dataset
+from pipeline import config, custom
+from pipeline.data import Dataset
 from pipeline.errors import UserError
+from pipeline.feeding import MASK, inputs, sequence_shape, signature
 
-MASK = "mask"
-"""Name of the input by which our own models are told which timesteps are valid."""
+__all__ = ["MASK", "build", "device", "inputs", "load", "sequence_shape", "signature"]
 
 LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
 
@@ -43,40 +49,104 @@ def build(model: config.Recurrent, data: Dataset) -> keras.Model:
     return built
 
 
-def load(path: Path) -> keras.Model:
-    """A model saved by Keras; code inside it is not run (safe mode)."""
-    if path.suffix != ".keras":
-        raise UserError(f"model.path={path}: not a .keras file")
+def load(path: Path, custom_objects: str | None = None) -> keras.Model:
+    """A model saved by Keras as .keras or .h5; code inside it is not run (safe mode).
+
+    Args:
+        path: the file.
+        custom_objects: the user's own module, whose classes and functions the model may be made
+            of; what the module registers with Keras counts too.
+    """
+    _refuse_form(path)
+    own = {} if custom_objects is None else custom.members(custom_objects)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        if path.suffix == ".keras":
+            return keras.saving.load_model(path, own, compile=False, safe_mode=True)
+        return _load_h5(path, own)
     except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        if missing := _MISSING.search(reason):
+            here = "" if custom_objects is None else f" nor in {custom_objects}"
+            raise UserError(
+                f"model.path={path}: '{missing[1]}' is not Keras' own{here}: give the module that "
+                "defines it, model.custom_objects=package.module"
+            ) from error
+        raise UserError(f"model.path={path}: Keras cannot load it ({reason[:300]})") from error
+
+
+_MISSING = re.compile(
+    r"(?:Could not locate (?:class|function)|Unknown (?:layer|object|\w* ?function):?) '([^']+)'"
+)
+"""How Keras says that it does not know a class or function: .keras, then .h5."""
+
+
+def _refuse_form(path: Path) -> None:
+    """Raise for the forms of a saved model that hold no layers Keras 3 can bring back."""
+    again = "where it was made: model.save('x.keras'), or with Keras 2 model.save('x.h5')"
+    if (path / "saved_model.pb").is_file():
         raise UserError(
-            f"model.path={path}: Keras cannot load it ({' '.join(str(error).split())[:300]})"
-        ) from error
+            f"model.path={path}: a SavedModel, which Keras 3 cannot load as layers; save it again "
+            f"{again}; its LSTM cells of TensorFlow 1 load from {path / 'variables' / 'variables'} "
+            "with model=tf1_checkpoint"
+        )
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise UserError(f"model.path={path}: must be a .keras or .h5 file; save it {again}")
+    if path.suffix == ".keras" and _of_keras_2(path):
+        raise UserError(
+            f"model.path={path}: a .keras file of Keras 2, which Keras 3 cannot load; save it "
+            "again where it was made: model.save('x.h5')"
+        )
 
 
-def inputs(model: keras.Model, batch: Batch) -> Any:
-    """What ``model`` takes for a batch: x, or where it asks for a mask a dict of both."""
-    if not _masked(model):
-        return batch.x
-    timesteps = batch.x.shape[1]
-    lengths = np.full(len(batch.x), timesteps) if batch.lengths is None else batch.lengths
-    return {"x": batch.x, MASK: np.arange(timesteps) < lengths[:, np.newaxis]}
+def _of_keras_2(path: Path) -> bool:
+    """Whether a .keras file was written by Keras 2, which laid it out otherwise."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            version: str = json.loads(file.read("metadata.json"))["keras_version"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return False  # loading it will say more
+    return version.startswith("2.")
 
 
-def signature(model: keras.Model) -> Any:
-    """The shapes and types of ``inputs`` with any batch size, as ``tf.function`` takes them."""
-    specs = {each.name: tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in model.inputs}
-    return specs if _masked(model) else next(iter(specs.values()))
+def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
+    """A model in the older .h5 form, of Keras 3 or of Keras 2 and tf_keras.
+
+    Keras 2 wrote an option that Keras 3 does not know, and by hard_sigmoid meant another function.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
+        copy = Path(shutil.copy(path, Path(folder) / "model.h5"))
+        copy.chmod(0o600)
+        with h5py.File(copy, "r+") as file:
+            version = file.attrs.get("keras_version", b"2")
+            old = not (version if isinstance(version, bytes) else version.encode()).startswith(b"3")
+            if old and "model_config" in file.attrs:
+                layers = json.loads(file.attrs["model_config"])
+                file.attrs["model_config"] = json.dumps(_without_time_major(layers))
+        model = keras.saving.load_model(copy, own, compile=False, safe_mode=True)
+    if old:
+        for layer in model._flatten_layers():
+            for name in ("activation", "recurrent_activation"):
+                if getattr(layer, name, None) is keras.activations.hard_sigmoid:
+                    setattr(layer, name, hard_sigmoid_of_keras_2)
+    return model
 
 
-def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
-    """The shape of one sequence as the model takes it, usually (T, F); None where any fits."""
-    return tuple(next(each for each in model.inputs if each.name != MASK).shape[1:])
+def hard_sigmoid_of_keras_2(x: Any) -> Any:
+    """Clip 0.2 x + 0.5 to [0, 1]; Keras 3 has a slope of 1/6. Early LSTMs had it by default."""
+    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
-def _masked(model: keras.Model) -> bool:
-    return MASK in [each.name for each in model.inputs]
+def _without_time_major(config: Any) -> Any:
+    """A model's config without time_major=False: batch-major is all that Keras 3 has."""
+    match config:
+        case dict():
+            kept = {k: v for k, v in config.items() if k != "time_major" or v}
+            return {key: _without_time_major(value) for key, value in kept.items()}
+        case list():
+            return [_without_time_major(value) for value in config]
+        case _:
+            return config
 
 
 def _layer(model: config.Recurrent, number: int) -> keras.layers.Layer:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pipeline.errors import UserError
 from tests.compose import PROJECT
 
 CONF = PROJECT / "conf"
-GATE_CUTS = "a list of 2 values, each a number at least 0 and at most 1"
+GATE_CUTS = "a list of 2 rising values, each a number at least 0 and at most 1"
 
 
 def choices(group: str) -> list[str]:
@@ -45,8 +47,9 @@ def complaint(raw: DictConfig) -> str:
 
 
 def paths(group: str, choice: str) -> list[str]:
-    """An option that stands in for the file some kinds must be given."""
-    return [f"{group}.path=some/file"] if choice in ("file", "files") else []
+    """Something for each option that a kind must be given."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{choice}.yaml"))
+    return [f"{group}.{name}=some/file" for name, value in values.items() if value == "???"]
 
 
 def test_the_default_config_holds_what_the_yaml_says() -> None:
@@ -140,15 +143,18 @@ def test_an_option_of_another_kind_of_model_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"seed": "one"}, "seed=one: must be a whole number at least 0"),
-        ({"seed": 1.5}, "seed=1.5: must be a whole number at least 0"),
+        ({"seed": "one"}, "seed=one: must be a whole number at least 0 and at most 4,294,967,295"),
+        ({"seed": 1.5}, "seed=1.5: must be a whole number at least 0 and at most 4,294,967,295"),
         ({"train__steps": "abc"}, "train.steps=abc: must be a whole number at least 0"),
         ({"train__steps": True}, "train.steps=True: must be a whole number at least 0"),
         ({"train__learning_rate": "fast"}, "train.learning_rate=fast: must be a number above 0"),
         ({"train__restore_best": "maybe"}, "train.restore_best=maybe: must be true or false"),
         ({"model__bidirectional": "no way"}, "model.bidirectional=no way: must be true or false"),
         ({"model__units": "many"}, "model.units=many: must be a whole number at least 1"),
-        ({"data__split_seed": "x"}, "data.split_seed=x: must be a whole number at least 0"),
+        (
+            {"data__split_seed": "x"},
+            "data.split_seed=x: must be a whole number at least 0 and at most 4,294,967,295",
+        ),
         ({"units__gate_cuts": 0.3}, f"units.gate_cuts=0.3: must be {GATE_CUTS}"),
         ({"units__gate_cuts": ["a", 0.9]}, f"units.gate_cuts=['a', 0.9]: must be {GATE_CUTS}"),
         (
@@ -198,7 +204,10 @@ def test_a_wrong_type_says_what_is_taken(values: dict[str, Any], message: str) -
         ({"mode": "dry"}, "mode=dry: must be one of run, plan, force"),
         ({"engine__name": "cloud"}, "engine.name=cloud: must be one of local"),
         ({"data__name": "images"}, "data.name=images: must be one of digits, mnist, files"),
-        ({"model__name": "lstn"}, "model.name=lstn: must be one of lstm, gru, simple_rnn, file"),
+        (
+            {"model__name": "lstn"},
+            f"model.name=lstn: must be one of {', '.join(config.KINDS['model'])}",
+        ),
     ],
 )
 def test_a_value_out_of_range_says_the_range(values: dict[str, Any], message: str) -> None:
@@ -267,3 +276,22 @@ def test_files_are_the_paths_whose_content_counts() -> None:
     assert config.files(loaded.data) == {"path": Path("a/b.npz")}
     assert config.files(loaded.model) == {"path": Path("c")}
     assert config.files(loaded.train) == {}
+
+
+def test_a_module_of_ones_own_counts_by_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found from the working folder, as by python -m, and not imported for that."""
+    (tmp_path / "counted_cells.py").write_text("raise AssertionError")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    raw = composed("model=file", "model.path=c", "model.custom_objects=counted_cells")
+    assert config.files(config.load(raw).model)["custom_objects"] == tmp_path / "counted_cells.py"
+    assert "counted_cells" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["no_such_module", "no_such.module", ".relative", "sys", "a b"])
+def test_a_module_that_cannot_be_found_is_a_mistake_of_the_users(name: str) -> None:
+    raw = composed("model=file", "model.path=c", model__custom_objects=name)
+    with pytest.raises(UserError, match=rf"^model\.custom_objects={re.escape(name)}: .*"):
+        config.files(config.load(raw).model)
