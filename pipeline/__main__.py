@@ -52,6 +52,9 @@ def main() -> None:
         if _tracebacks_wanted:
             raise
         _fail(_one_line(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("cellscope: stopped; the same command goes on from here\n")
+        sys.exit(130)
 
 
 _tracebacks_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
@@ -64,18 +67,18 @@ def _one_line(error: BaseException) -> str:
             group, _, name = missing.rpartition("/")
             return f"{group}={name}: must be one of {', '.join(options)}"
         case OverrideParseException(override=override):
-            return f"{override}: cannot be read; write key=value"
+            return f"{override}: cannot be read; write key=value, odd values as \"key='value'\""
         case HydraException(__cause__=OmegaConfBaseException() as cause):
             return _one_line(cause)
         case OmegaConfBaseException(full_key=str(key), parent_node=DictConfig() as node):
             known = ", ".join(sorted(str(name) for name in node if name != "hydra"))
             return f"{key}: no such option; there is {known}"
         case _:
-            return " ".join(str(error).split())
+            return str(error)
 
 
 def _fail(message: str) -> None:
-    sys.stderr.write(f"cellscope: {message}\n")
+    sys.stderr.write(f"cellscope: {' '.join(message.split())}\n")
     sys.exit(2)
 
 

@@ -165,8 +165,9 @@ def slug(config: Config) -> str:
     data, model = config.data.name, config.model.name
     if isinstance(config.data, schema.Files):
         data = _safe(Path(config.data.path).stem)
-    if isinstance(config.model, schema.ModelFile):
-        text = f"{data}-{_safe(Path(config.model.path).stem)}"
+    if isinstance(config.model, schema.Trained):
+        name = re.sub(r"\.(keras|h5|hdf5|index)$", "", Path(config.model.path).name)
+        text = f"{data}-{_safe(name)}"
     else:
         assert isinstance(config.model, schema.Recurrent)
         stack = f"{config.model.layers}x" if config.model.layers > 1 else ""
@@ -184,8 +185,10 @@ def _closure(config: Config) -> list[str]:
     """The stage asked for and all that it needs, in the table's order."""
     if config.stage not in STAGES:
         raise UserError(f"stage={config.stage}: must be one of {', '.join(STAGES)}")
-    if config.stage == "train" and config.model.name == "file":
-        raise UserError("stage=train: model=file is trained already; start with stage=extract")
+    if config.stage == "train" and isinstance(config.model, schema.Trained):
+        raise UserError(
+            f"stage=train: model={config.model.name} is trained already; start with stage=extract"
+        )
     wanted = {config.stage}
     for name in reversed(STAGES):
         if name in wanted:
@@ -194,8 +197,8 @@ def _closure(config: Config) -> list[str]:
 
 
 def _needs(stage: Stage, config: Config) -> tuple[str, ...]:
-    """The stages before this one; a model from a file needs no training."""
-    trained = config.model.name == "file"
+    """The stages before this one; a model that was trained elsewhere needs no training."""
+    trained = isinstance(config.model, schema.Trained)
     return tuple(need for need in stage.needs if not (trained and need == "train"))
 
 
@@ -205,15 +208,17 @@ def _identity(name: str, section: Any) -> Any:
         return section
     assert not isinstance(section, type)
     return dataclasses.asdict(section) | {
-        option: {"sha256": store.file_digest(_existing(f"{name}.{option}", path))}
+        option: {"sha256": _digest(f"{name}.{option}", path)}
         for option, path in schema.files(section).items()
     }
 
 
-def _existing(option: str, path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(f"{option}={path}: no such file")
-    return path
+def _digest(option: str, path: Path) -> str:
+    """The digest of what an option names, which may not be there."""
+    try:
+        return store.digest(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{option}={path}: no such file or folder") from error
 
 
 def _run_step(step: Step, config: Config) -> None:

@@ -10,8 +10,11 @@ correctness does not depend on it, because the rename decides which copy stays.
 """
 
 import contextlib
+import functools
+import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -23,11 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 MANIFEST = "_manifest.json"
 HEARTBEAT = 5.0
 """Seconds between two signs of life of a lock's holder."""
 STALE = 60.0
 """Seconds without one after which another job takes the lock over."""
+LARGE = 2**24
+"""Bytes from which on a file is not read again to know that it is the same; a time of change is
+too coarse to trust where reading costs little."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,52 @@ def key(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
+def digest(path: Path) -> str:
+    """SHA-256, in hex, of what is at a path: a file, a folder, or a TensorFlow checkpoint.
+
+    A file counts by its content alone; a folder by the contents of all its files and by their
+    names within it; a checkpoint, which goes by the prefix of its files' names or by its .index
+    file, by its .index and .data-* files.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    files = _inside(path) if path.is_dir() else _checkpoint(path)
+    if files is None:
+        return file_digest(path)
+    return key({name: file_digest(file) for name, file in files.items()})
+
+
 def file_digest(path: Path) -> str:
     """SHA-256, in hex, of a file's content."""
+    about = path.stat()
+    read = _digest_of_large if about.st_size >= LARGE else _digest
+    return read(path.resolve(), about.st_size, about.st_mtime_ns)
+
+
+def _digest(path: Path, size: int, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_digest_of_large = functools.lru_cache(maxsize=4096)(_digest)
+"""Of a large file the digest is kept, as long as its size and time of change stay the same."""
+
+
+def _inside(folder: Path) -> dict[str, Path]:
+    """All files below a folder, by their names within it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def _checkpoint(path: Path) -> dict[str, Path] | None:
+    """The files of a checkpoint, by what follows the prefix; None where there is no checkpoint."""
+    prefix = path.with_suffix("") if path.suffix == ".index" else path
+    index = prefix.with_name(f"{prefix.name}.index")
+    data = list(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))
+    if not (index.is_file() and data) or (path.is_file() and path != index):
+        return None
+    return {file.name.removeprefix(prefix.name): file for file in (index, *data)}
 
 
 def locate(root: Path, stage: str, slug: str, key: str) -> Artefact:
@@ -91,23 +141,39 @@ def point_latest(root: Path, run: list[Artefact]) -> None:
 
     Links of other stages stay only if what they lead to was made from these artefacts.
     """
-    keys = {artefact.stage: artefact.key for artefact in run}
     (root / "latest").mkdir(parents=True, exist_ok=True)
-    for link in (root / "latest").iterdir():
-        if link.name not in keys and (link / MANIFEST).is_file():
-            upstream = read_manifest(link)["upstream"]
-            if any(keys.get(stage, key) != key for stage, key in upstream.items()):
-                link.unlink()
     for artefact in run:
         _link(root, artefact)
+    keys: dict[str, str | None] = {artefact.stage: artefact.key for artefact in run}
+    while stale := [link for link in _links(root) if _made_from_others(link, keys)]:
+        for link in stale:
+            keys[link.name] = None  # whatever was made from it goes with it
+            link.unlink(missing_ok=True)
+
+
+def _links(root: Path) -> list[Path]:
+    """The links of ``latest``, without those that other jobs are just making."""
+    return [link for link in (root / "latest").iterdir() if not link.name.startswith(".")]
+
+
+def _made_from_others(link: Path, keys: dict[str, str | None]) -> bool:
+    """Whether an artefact of another stage was made from other artefacts than those of ``keys``."""
+    if link.name in keys:
+        return False
+    try:
+        upstream = read_manifest(link)["upstream"]
+    except FileNotFoundError:
+        return False  # gone meanwhile
+    return any(keys.get(stage, key) != key for stage, key in upstream.items())
 
 
 def _link(root: Path, artefact: Artefact) -> None:
     """Lead one link to an artefact, in one step."""
     link = latest(root, artefact.stage)
     target = Path("..") / artefact.folder.relative_to(root)
-    if link.is_symlink() and link.readlink() == target:
-        return
+    with contextlib.suppress(OSError):
+        if link.readlink() == target:
+            return
     fresh = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
     fresh.symlink_to(target)
     fresh.replace(link)
@@ -118,7 +184,11 @@ def claim(artefact: Artefact) -> Iterator[None]:
     """Hold the artefact's lock, waiting while another living job holds it."""
     artefact.lock.parent.mkdir(parents=True, exist_ok=True)
     name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+    waiting = False
     while not _take(artefact.lock, name):
+        if not waiting:
+            log.info(f"{artefact.stage:<8} waits for {_holder(artefact.lock)}, which is at it")
+        waiting = True
         time.sleep(0.2)
     stop = threading.Event()
     heart = threading.Thread(target=_beat, args=(artefact.lock, stop), daemon=True)
@@ -191,9 +261,10 @@ def _abandoned(lock: Path) -> bool:
     if holder is None:
         return False  # released meanwhile: the next try creates it anew
     host, pid, *_ = [*holder.split(":"), "", ""]
-    if host == socket.gethostname() and pid.isdigit():
-        return not _alive(int(pid))
-    # Compare two times of the file system's own clock, which may differ from this machine's.
+    if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
+        return True
+    # Its process may live elsewhere, or its number may be another's by now: does the heart beat?
+    # Two times of the file system's own clock are compared, which may differ from this machine's.
     probe = lock.with_name(f"{lock.name}.{uuid.uuid4().hex}")
     probe.touch()
     try:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline import data, models
-from pipeline.config import Config, Recurrent
+from pipeline.config import Config, Recurrent, Train
 from pipeline.data import Dataset, Split
 from pipeline.errors import UserError
 from pipeline.terminal import bar
@@ -35,15 +35,23 @@ def run(config: Config, folder: Path) -> dict[str, Any]:
     history = fit(model, dataset, config, folder / "tensorboard")
     model.save(folder / MODEL)
     history.to_parquet(folder / HISTORY, index=False)
-    last: dict[str, Any] = history.iloc[-1].to_dict() if len(history) else {}
+    kept: dict[str, Any] = _of_kept_weights(history, config.train)
     return {
         "rows": len(history),
         "headline": {
-            "steps": int(last.get("step", 0)),
+            "steps": int(history["step"].max()) if len(history) else 0,
             "parameters": model.count_params(),
-            **{name: float(last[name]) for name in ("loss", "val_accuracy") if name in last},
+            **{name: float(kept[name]) for name in ("loss", "val_accuracy") if name in kept},
         },
     }
+
+
+def _of_kept_weights(history: pd.DataFrame, train: Train) -> dict[str, Any]:
+    """The row of the history at which the weights were those that are kept."""
+    if history.empty:
+        return {}
+    row = history["val_loss"].idxmin() if train.restore_best else history.index[-1]
+    return history.loc[row].to_dict()
 
 
 def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.DataFrame:

@@ -123,7 +123,7 @@ def test_outputs_stay_beside_the_project_whatever_the_working_directory(tmp_path
         (["data=digits", "data.path=x.npz"], ["data.path"]),
         (["data=files", "data.path=no.npz"], ["data.path", "no.npz", "no such file"]),
         (["model=file", "model.path=no.keras"], ["model.path", "no.keras", "no such file"]),
-        (["units.gate_cuts=[0.1]"], ["units.gate_cuts", "2 values"]),
+        (["units.gate_cuts=[0.1]"], ["units.gate_cuts", "2 rising values"]),
         (["+train.extra=1"], ["train.extra", "steps"]),
         (["train.steps"], ["train.steps"]),
         (["experiment=sede"], ["experiment=sede", "seed"]),

@@ -357,7 +357,7 @@ def test_a_file_stands_in_the_slice_as_its_digest(tmp_path: Path) -> None:
     file = a_file(tmp_path, "mine.keras")
     config = composed(tmp_path, "stage=extract", "model=file", f"model.path={file}")
     (extract,) = stages.chain(config)
-    assert extract.slice["model"] == {"name": "file", "path": {"sha256": store.file_digest(file)}}
+    assert extract.slice["model"]["path"] == {"sha256": store.file_digest(file)}
 
 
 def test_force_runs_the_stage_again_and_only_that(tmp_path: Path) -> None:
@@ -380,6 +380,15 @@ def test_latest_leads_to_single_runs_only(tmp_path: Path) -> None:
     assert not store.latest(tmp_path, "units").exists()
     step = stages.run(config)[-1]
     assert store.latest(tmp_path, "units").resolve() == step.artefact.folder
+
+
+def test_latest_holds_nothing_made_from_another_run(tmp_path: Path) -> None:
+    for step in stages.chain(composed(tmp_path)):
+        finish(step, tmp_path)
+    assert {path.name for path in (tmp_path / "latest").iterdir()} == set(STAGES)
+    (train,) = stages.chain(composed(tmp_path, "stage=train", "seed=1"))
+    finish(train, tmp_path)
+    assert {path.name for path in (tmp_path / "latest").iterdir()} == {"train"}
 
 
 def test_a_stage_that_fails_leaves_nothing_finished_and_can_run_again(tmp_path: Path) -> None:

@@ -45,6 +45,21 @@ with store.claim(artefact):
 """
 
 
+LINKER = """
+import os, signal, sys
+from pathlib import Path
+from pipeline import store
+signal.alarm(30)
+root, key = Path(sys.argv[1]), sys.argv[2] * 64
+run = [store.locate(root, stage, "run", key) for stage in sys.argv[3:]]
+(root / f"started-{os.getpid()}").touch()
+while len(list(root.glob("started-*"))) < 4:
+    pass
+for _ in range(2000):
+    store.point_latest(root, run)
+"""
+
+
 def artefact_in(folder: Path) -> Artefact:
     return store.locate(folder, "train", "run", "0" * 64)
 
@@ -56,9 +71,9 @@ def worker(folder: Path, name: str, seconds: float = 0.02) -> subprocess.Popen[s
 
 
 def finish(*processes: subprocess.Popen[str]) -> None:
-    for process in processes:
-        _, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, errors
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    for process, error in zip(processes, errors, strict=True):
+        assert process.returncode == 0, error
 
 
 def assert_waits(process: subprocess.Popen[str], artefact: Artefact) -> None:
@@ -148,6 +163,61 @@ def test_a_digest_is_of_a_files_content_alone(tmp_path: Path) -> None:
     copy.write_bytes(b"abc")
     other.write_bytes(b"abd")
     assert store.file_digest(first) == store.file_digest(copy) != store.file_digest(other)
+
+
+def a_folder(folder: Path, **contents: str) -> Path:
+    """Files by name, with __ for each slash and _ for each dot."""
+    for name, content in contents.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+def test_a_folder_counts_by_its_files_names_and_contents(tmp_path: Path) -> None:
+    first = store.digest(a_folder(tmp_path / "a", x_npy="1", deep__y_npy="2"))
+    assert first == store.digest(a_folder(tmp_path / "b", deep__y_npy="2", x_npy="1"))
+    others = [
+        a_folder(tmp_path / "content", x_npy="1", deep__y_npy="3"),
+        a_folder(tmp_path / "name", x_npy="1", deep__z_npy="2"),
+        a_folder(tmp_path / "place", x_npy="1", y_npy="2"),
+        a_folder(tmp_path / "more", x_npy="1", deep__y_npy="2", z_npy=""),
+    ]
+    (tmp_path / "empty").mkdir()
+    digests = {first, *map(store.digest, others), store.digest(tmp_path / "empty")}
+    assert len(digests) == len(others) + 2
+
+
+def test_a_checkpoint_counts_by_its_index_and_data_under_any_prefix(tmp_path: Path) -> None:
+    for name, data in (("one", "w"), ("two", "w"), ("three", "v")):
+        (tmp_path / f"{name}.ckpt-1.index").write_text("i")
+        (tmp_path / f"{name}.ckpt-1.data-00000-of-00001").write_text(data)
+    (tmp_path / "two.ckpt-1.meta").write_text("no weights")
+    (tmp_path / "two.ckpt-10.index").write_text("another")
+    one, two, three = (store.digest(tmp_path / f"{n}.ckpt-1") for n in ("one", "two", "three"))
+    assert one == two == store.digest(tmp_path / "two.ckpt-1.index") != three
+
+
+def test_what_is_not_there_has_no_digest(tmp_path: Path) -> None:
+    (tmp_path / "data.npy").touch()
+    for name in ("data", "nothing", "nothing/below"):
+        with pytest.raises(FileNotFoundError):
+            store.digest(tmp_path / name)
+
+
+def test_a_large_file_is_read_again_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(b"a" * 100)
+    monkeypatch.setattr(store, "LARGE", 100)
+    first = store.digest(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", None)
+        assert store.digest(file) == first
+    file.write_bytes(b"b" * 100)
+    os.utime(file, ns=(0, 0))
+    assert store.digest(file) != first
 
 
 def test_a_folder_without_manifest_is_unfinished(tmp_path: Path) -> None:
@@ -243,6 +313,18 @@ def test_latest_is_relative_and_follows_the_newest(tmp_path: Path) -> None:
     assert store.read_manifest(store.latest(moved, "train")) == {"content": second.key}
 
 
+def test_runs_that_end_together_do_not_stumble_over_each_others_links(tmp_path: Path) -> None:
+    for key in "01":
+        for stage, upstream in (("train", {}), ("extract", {"train": key * 64})):
+            artefact = store.locate(tmp_path, stage, "run", key * 64)
+            store.open_partial(artefact, resume=False)
+            store.commit(artefact, {"upstream": upstream})
+    runs = [["0", "train", "extract"], ["1", "train"]] * 2
+    commands = [[sys.executable, "-c", LINKER, str(tmp_path), *run] for run in runs]
+    finish(*[subprocess.Popen(each, stderr=subprocess.PIPE, text=True) for each in commands])
+    assert {path.name for path in (tmp_path / "latest").iterdir()} <= {"train", "extract"}
+
+
 def test_stages_and_keys_have_folders_of_their_own(tmp_path: Path) -> None:
     folders = {
         store.locate(tmp_path, stage, "run", key * 64).folder
@@ -326,13 +408,23 @@ def test_the_lock_of_another_host_is_respected_until_its_heart_stops(tmp_path: P
     assert not artefact.lock.exists()
 
 
-def test_the_lock_of_a_living_process_here_is_respected_whatever_its_age(tmp_path: Path) -> None:
+def test_the_lock_of_a_living_process_here_is_respected_while_its_heart_beats(
+    tmp_path: Path,
+) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=store.STALE * 100)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=store.STALE / 2)
     second = worker(tmp_path, "second")
     assert_waits(second, artefact)
     artefact.lock.unlink()
     finish(second)
+
+
+def test_a_process_number_that_is_anothers_by_now_does_not_hold_a_lock_for_ever(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=store.STALE * 2)
+    finish(worker(tmp_path, "second"))
 
 
 def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
