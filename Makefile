@@ -8,13 +8,19 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARGS ?=
 
-.PHONY: all test lint format lock clean help
+.PHONY: all test bench lint format lock clean help
 
 all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
 	@$(RUN) -m pipeline $(ARGS)
 
 test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
 	$(RUN) -m pytest $(ARGS)
+
+# PyTorch and onnxruntime are contenders only where they can be imported: the first line installs
+# them if it can, and the benchmark goes on without them if not.
+bench: $(VENV)/installed-dev ## speed and memory beside Keras, PyTorch and ONNX: make bench ARGS="--only parquet"
+	-@$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	$(RUN) -m tests.benchmarks $(ARGS)
 
 lint: $(VENV)/installed-dev ## formatting, lint and types, as CI checks them
 	$(RUN) -m ruff format --check .

@@ -1,0 +1,146 @@
+"""One run of one contender, in a process of its own: ``python -m tests.benchmarks.contender``.
+
+It builds the model, checks the first sequences against the reference, tries the contender's
+settings once each on all the data, and times the fastest once more. Prints one line of JSON.
+"""
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks import problem
+from tests.benchmarks.problem import Array
+
+WARM_UP = 1_024
+"""Sequences of the warm-up of what writes Parquet; what stays in memory warms up on all."""
+
+
+def in_memory(name: str, x: Array, folder: Path) -> dict[str, Any]:
+    """Run a contender that leaves its result in memory."""
+    candidates = _candidates(name, folder)
+    for run in candidates.values():
+        problem.check(run(x[: problem.CHECKED]), x, folder)
+    for run in candidates.values():
+        run(x)
+    tries = {name: _timed(partial(run, x))["seconds"] for name, run in candidates.items()}
+    best = min(tries, key=lambda name: tries[name])
+    return {"setting": best, **_timed(partial(candidates[best], x))}
+
+
+def to_parquet(name: str, x: Array, folder: Path) -> dict[str, Any]:
+    """Run a contender that writes h and c; its only setting is the first."""
+    ((setting, run),) = _candidates(name, folder).items()
+    with _scratch(folder) as out:
+        run(x[:WARM_UP], out)
+        problem.check_files(out, "hc", x, folder)
+    with _scratch(folder) as out, _watched() as peak:
+        timed = _timed(partial(run, x, out))
+    return {"setting": setting, **timed, **peak}
+
+
+def ours_in_memory(folder: Path) -> dict[str, problem.InMemory]:
+    """This project, all six signals."""
+    from tests.benchmarks import ours
+
+    ours.prepare()
+    model = ours.build(folder)
+    return {"as it comes": lambda x: ours.in_memory(model, x)}
+
+
+def ours_to_parquet(folder: Path) -> dict[str, problem.ToParquet]:
+    """This project, h and c."""
+    from tests.benchmarks import ours
+
+    ours.prepare()
+    model = ours.build(folder)
+    return {"as it comes": lambda x, out: ours.to_parquet(model, x, out, "hc")}
+
+
+def _candidates(name: str, folder: Path) -> dict[str, Callable[..., Any]]:
+    """The settings of a contender, ``module:function`` or a function of this module."""
+    module, _, function = name.rpartition(":")
+    if not module:
+        return globals()[function](folder)
+    return getattr(importlib.import_module(f"tests.benchmarks.{module}"), function)(folder)
+
+
+def _timed(run: Callable[[], Any]) -> dict[str, float]:
+    """Seconds on the clock and of all cores; memory is given back before, not during."""
+    gc.collect()
+    cpu, start = _cpu(), time.perf_counter()
+    result = run()
+    seconds = time.perf_counter() - start
+    used = _cpu() - cpu
+    del result
+    return {"seconds": seconds, "cpu_seconds": used}
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder on the disk of ``folder``, with nothing left to be written from before."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        os.sync()
+        yield Path(scratch)
+
+
+@contextmanager
+def _watched() -> Iterator[dict[str, int]]:
+    """Largest private memory while open: without the pages of mapped files, which are not ours."""
+    peak = {"private_bytes": 0}
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak["private_bytes"] = max(peak["private_bytes"], _status("RssAnon"))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def _status(key: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
+
+
+def main() -> None:
+    """Parse the arguments, run, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("in_memory", "to_parquet"))
+    parser.add_argument("name")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("x")
+    parser.add_argument("--mapped", action="store_true", help="leave the data on the disk")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    x = np.load(options.folder / options.x, mmap_mode="r" if options.mapped else None)
+    kind = in_memory if options.kind == "in_memory" else to_parquet
+    found = kind(options.name, x, options.folder)
+    print(json.dumps({**found, "peak_memory_bytes": _status("VmHWM")}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""This project as a contender: all that the benchmarks know of it is in these functions."""
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline import data, engine, models, recorder, trace
+from pipeline.config import Engine, Extract
+from pipeline.recorder import Part, Recorder
+from tests.benchmarks.problem import BATCH, FEATURES, UNITS, Array, Batches, cores, cuts, weights
+from tests.compose import composed
+
+LAYER = "lstm"
+
+
+def prepare() -> None:
+    """Set what must be set before TensorFlow starts: each thread computes its own batch."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def build(folder: Path) -> keras.Model:
+    """The model of the shared weights: one LSTM and a linear read-out of its last h."""
+    *lstm, readout = weights(folder)
+    model = keras.Sequential(
+        [
+            keras.Input((None, FEATURES), name="x"),
+            keras.layers.LSTM(UNITS, name=LAYER),
+            keras.layers.Dense(readout.shape[1], use_bias=False, name="readout"),
+        ]
+    )
+    model.set_weights([*lstm, readout])
+    return model
+
+
+def in_memory(model: keras.Model, x: Array) -> Batches:
+    """All six signals of sequences x [N, T, F]."""
+    graph = _graph(model)
+
+    def batch(cut: slice) -> dict[str, Any]:
+        signals: dict[str, Any] = graph(tf.convert_to_tensor(x[cut]))
+        return signals
+
+    with ThreadPoolExecutor(cores()) as pool:
+        batches = list(pool.map(batch, cuts(len(x), min(BATCH, -(-len(x) // cores())))))
+    return {
+        signal: [np.asarray(memoryview(each[signal])).transpose(1, 0, 2) for each in batches]
+        for signal in batches[0]
+    }
+
+
+def to_parquet(model: keras.Model, x: Array, folder: Path, signals: str) -> None:
+    """The given signals of x [N, T, F] as stage extract writes them, with its proof."""
+    split = data.Split(x)
+    options = _options(signals)
+    record = Recorder(model, split, options, folder)
+    (folder / recorder.PARTS).mkdir()
+    step = max(1, options.part_rows // x.shape[1])
+    parts = [
+        Part(number, start, min(start + step, len(x)))
+        for number, start in enumerate(range(0, len(x), step))
+    ]
+    list(engine.run(record.part, parts, Engine("local", None), what="extract", unit="part"))
+
+
+@functools.cache
+def _graph(model: keras.Model) -> Any:
+    """Inputs -> all signals [T, B, U], traced before any thread calls it."""
+
+    def recorded(x: Any) -> Any:
+        with trace.recording(model) as traced:
+            model(x, training=False)
+        return traced.layers[LAYER].signals
+
+    graph = tf.function(recorded, input_signature=[models.signature(model)], autograph=False)
+    graph.get_concrete_function()
+    return graph
+
+
+def _options(signals: str) -> Extract:
+    return composed(Path(), f"extract.signals=[{','.join(signals)}]").extract
