@@ -1,70 +1,57 @@
 """Proof that recorded signals are what the layer computes: the largest residuals, by kind.
 
-recurrence_c    c - (f c' + i g)         every row, from the recorded signals alone
-recurrence_h    h - o tanh c             every row, likewise
-stock_h         h - h of Keras' own loop         a sample of sequences, every timestep
-stock_c         last c - c of ``return_state``   the same sample
+recurrence_c    c - (f c' + i g)      LSTM: every row, from the recorded signals alone
+recurrence_h    h - o tanh c          LSTM: likewise;  GRU: h - (z h' + (1 - z) g)
+stock_h         h - h of Keras' own loop                  a sample of sequences, every row
+stock_outputs   what Keras was handed - its own outputs   the same sample
+stock_states    final states - those of ``return_state``  the same sample
 """
 
 from typing import Any
 
 import tensorflow as tf
 
+from pipeline import cells
 from pipeline.trace import LayerTrace
 
 Tensor = Any
 
 
 def recurrence(trace: LayerTrace) -> dict[str, Tensor]:
-    """Largest |residual| of the LSTM's two state equations over all valid rows; scalars."""
-    h, c, i, f, o, g = (trace.signals[name] for name in ("h", "c", "i", "f", "o", "g"))
-    before = _previous(c, trace)
+    """Largest |residual| of each of the cell's state equations over all valid rows; scalars."""
+    mask = trace.reading.mask
     return {
-        "recurrence_c": _largest(c - (f * before + i * g), trace.mask),
-        "recurrence_h": _largest(h - o * tf.tanh(c), trace.mask),
+        kind: _largest(residual, None if mask is None else tf.transpose(mask))
+        for kind, residual in cells.residuals(trace.cell, trace.signals, trace.before()).items()
     }
 
 
-def against_stock(trace: LayerTrace, stock: list[Tensor]) -> dict[str, Tensor]:
-    """Largest |difference| to what Keras' own loop returned for the same batch; scalars.
+def against_stock(top: LayerTrace, handed: list[Tensor], stock: list[Tensor]) -> dict[str, Tensor]:
+    """Largest |difference| to what Keras' own loop gives for the same batch; scalars.
 
     Args:
-        trace: the layer's recorded signals.
-        stock: h in the order read [B, T, U], then the final h and c [B, U].
+        top: the trace of the layer's cell, of the uppermost one in a stack.
+        handed: what Keras was handed: outputs [B, T, U], then the final states [B, U].
+        stock: the same from Keras' own loop.
     """
-    h = tf.transpose(stock[0], (1, 0, 2))
-    c = trace.signals["c"]
-    if trace.backwards:
-        h, last = tf.reverse(h, [0]), c[0]
-    elif trace.mask is None:
-        last = c[-1]
-    else:
-        lengths = tf.reduce_sum(tf.cast(trace.mask, tf.int32), axis=1)
-        last = tf.gather(tf.transpose(c, (1, 0, 2)), lengths - 1, axis=1, batch_dims=1)
-    return {
-        "stock_h": _largest(trace.signals["h"] - h, trace.mask),
-        "stock_c": tf.reduce_max(tf.abs(last - stock[2])),
+    states = [_largest(a - b) for a, b in zip(handed[1:], stock[1:], strict=True)]
+    found = {
+        "stock_outputs": _largest(handed[0] - stock[0]),
+        "stock_states": tf.reduce_max(tf.stack(states)),
     }
+    if "h" in top.signals:
+        h = tf.transpose(stock[0], (1, 0, 2))
+        h = tf.reverse(h, [0]) if top.reading.backwards else h
+        mask = top.reading.mask
+        found["stock_h"] = _largest(
+            top.signals["h"] - h, None if mask is None else tf.transpose(mask)
+        )
+    return found
 
 
-def _previous(c: Tensor, trace: LayerTrace) -> Tensor:
-    """C one step earlier in the layer's own reading order [T, B, U]."""
-    first = trace.initial["c"][tf.newaxis]
-    if not trace.backwards:
-        return tf.concat([first, c[:-1]], axis=0)
-    before = tf.concat([c[1:], first], axis=0)
-    if trace.mask is None:
-        return before
-    # A sequence read backwards starts at its last valid timestep, wherever that is.
-    lengths = tf.reduce_sum(tf.cast(trace.mask, tf.int32), axis=1)
-    starts = tf.one_hot(lengths - 1, tf.shape(c)[0], axis=0, on_value=True, off_value=False)
-    return tf.where(starts[:, :, tf.newaxis], first, before)
-
-
-def _largest(residual: Tensor, mask: Tensor | None) -> Tensor:
-    """Max |residual| over the valid rows of [T, B, U]."""
+def _largest(residual: Tensor, mask: Tensor | None = None) -> Tensor:
+    """max |residual| [T, B, U] over the rows of a mask [T, B], as float32."""
     residual = tf.abs(residual)
     if mask is not None:
-        valid = tf.transpose(tf.cast(mask, tf.bool))[:, :, tf.newaxis]
-        residual = tf.where(valid, residual, tf.zeros_like(residual))
-    return tf.reduce_max(residual)
+        residual = tf.where(mask[:, :, tf.newaxis], residual, tf.zeros_like(residual))
+    return tf.cast(tf.reduce_max(residual), tf.float32)

@@ -9,6 +9,7 @@ One row per sequence and timestep, in that order, and none for padding. A folder
 files narrow; ``pd.read_parquet(".../lstm/c")`` is the whole cell state.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +66,23 @@ def columns(signal: str, units: int) -> list[str]:
     return [f"{signal}_{unit:0{digits}d}" for unit in range(units)]
 
 
+def unit_of(column: str) -> int:
+    """The number of the unit in a column's name: 17 for c_017."""
+    return int(column.rpartition("_")[2])
+
+
 def part_file(folder: Path, layer: str, signal: str, part: int) -> Path:
     """Where one part of one signal lies."""
     return folder / layer / signal / f"part-{part:05d}.parquet"
 
 
 def write_part(
-    path: Path, signal: str, values: NDArray[np.float32], rows: Rows, compression: str
+    path: Path,
+    signal: str,
+    values: NDArray[np.floating],
+    rows: Rows,
+    compression: str,
+    units: Sequence[int] | None = None,
 ) -> int:
     """Write one part of one signal, whole or not at all. Returns its bytes.
 
@@ -81,11 +92,14 @@ def write_part(
         values: one unit per line [U, R], each line contiguous.
         rows: the keys of the R rows.
         compression: a Parquet codec, or "none".
+        units: the numbers of the U units; 0 to U - 1 by default.
     """
     keys = {"sequence": rows.sequence, "timestep": rows.timestep}
     if rows.label is not None:
         keys["label"] = rows.label
-    names = columns(signal, len(values))
+    numbers = range(len(values)) if units is None else units
+    every = columns(signal, max(numbers, default=-1) + 1)
+    names = [every[number] for number in numbers]
     table = pa.table({**keys, **dict(zip(names, values, strict=True))})
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.new")
@@ -122,11 +136,16 @@ def read_part(path: Path, units: Sequence[int] | None = None) -> tuple[Rows, NDA
 def layers(folder: Path | str) -> dict[str, list[str]]:
     """The recorded layers by name, each with its signals in the usual order."""
     found = {}
-    for layer in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+    for layer in sorted((path for path in Path(folder).iterdir() if path.is_dir()), key=_natural):
         signals = {path.name for path in layer.iterdir() if path.is_dir()}
         if not layer.name.startswith(("_", ".")):
             found[layer.name] = sorted(signals, key=_usual)
     return found
+
+
+def unit_numbers(path: Path) -> list[int]:
+    """The numbers of the units in a part's file, in the order of its lines."""
+    return [unit_of(name) for name in pq.read_schema(path).names if name not in KEYS]
 
 
 def parts(folder: Path, layer: str, signal: str) -> list[Path]:
@@ -167,7 +186,8 @@ def read_states(
         signals: one signal's name or several, of h, c, i, f, o, g.
         layer: its name; may be left out where only one was recorded.
         units: which of the U units; a number, a list or a slice. All by default.
-        timesteps: which timesteps, from 0, likewise.
+        timesteps: which timesteps, from 0, likewise; a negative number counts from the end of each
+            sequence: -1 is its last.
         sequences: which test sequences, from 0, likewise. Rows come in rising order of both.
         as_array: whether to return arrays instead of a table.
 
@@ -182,21 +202,34 @@ def read_states(
     folder = Path(folder)
     wanted = [signals] if isinstance(signals, str) else list(signals)
     layer = _layer(folder, layer, wanted)
-    lengths = read_sequences(folder, ["length"])["length"].to_numpy()
-    chosen_sequences = _chosen("sequences", sequences, len(lengths))
-    chosen_timesteps = _chosen("timesteps", timesteps, int(lengths.max()))
-    rows = None
-    if sequences is not None:
-        rows = _among("sequence", chosen_sequences)
-    if timesteps is not None:
-        among = _among("timestep", chosen_timesteps)
-        rows = among if rows is None else rows & among
-    frames = [_read_signal(folder / layer / signal, units, rows) for signal in wanted]
+    count = len(read_sequences(folder, ["length"]))
+    chosen_sequences = _chosen("sequences", sequences, count)
+    among = None if sequences is None else _among("sequence", chosen_sequences)
+    longest = _longest(folder / layer / wanted[0])
+    steps = nth = None
+    if isinstance(timesteps, int) and -longest <= timesteps < 0:
+        nth = timesteps
+    else:
+        steps = _chosen("timesteps", timesteps, longest)
+        if timesteps is not None:
+            within = _among("timestep", steps)
+            among = within if among is None else among & within
+    frames = [_read_signal(folder / layer / signal, units, among, nth) for signal in wanted]
     if as_array:
-        arrays = [_dense(frame, chosen_sequences, chosen_timesteps) for frame in frames]
+        arrays = [_dense(frame, chosen_sequences, steps) for frame in frames]
         return arrays[0] if isinstance(signals, str) else dict(zip(wanted, arrays, strict=True))
     keys = [key for key in KEYS if key in frames[0]]
     return pd.concat([frames[0], *(frame.drop(columns=keys) for frame in frames[1:])], axis=1)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key by which lstm_2 comes before lstm_10."""
+    return [
+        (int(part or 0), "") if part.isdigit() else (0, part) for part in _DIGITS.split(path.name)
+    ]
+
+
+_DIGITS = re.compile(r"(\d+)")
 
 
 def _usual(signal: str) -> tuple[int, str]:
@@ -238,24 +271,55 @@ def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
     return bounds & field.isin(pa.array(numbers, pa.int32()))
 
 
-def _read_signal(folder: Path, units: Slice, rows: ds.Expression | None) -> pd.DataFrame:
-    """The chosen units and rows of one signal."""
+def _longest(folder: Path) -> int:
+    """T: one more than the largest timestep of a signal, from its files' own statistics."""
+    largest = 0
+    for path in folder.glob("part-*.parquet"):
+        file = pq.read_metadata(path)
+        column = file.schema.names.index("timestep")
+        for number in range(file.num_row_groups):
+            largest = max(largest, file.row_group(number).column(column).statistics.max)
+    return largest + 1
+
+
+def _read_signal(
+    folder: Path, units: Slice, among: ds.Expression | None, nth: int | None
+) -> pd.DataFrame:
+    """The chosen units and rows of one signal; of each sequence only row ``nth`` if given."""
     data = ds.dataset(folder, format="parquet")
     keys = [name for name in data.schema.names if name in KEYS]
-    names = np.array([name for name in data.schema.names if name not in KEYS])
+    columns = [*keys, *_picked(data.schema.names, units)]
+    if nth is None:
+        return data.to_table(columns, filter=among).to_pandas()
+    rows = (
+        part.to_table(columns=columns, filter=among).to_pandas().groupby("sequence").nth(nth)
+        for part in data.get_fragments(filter=among)  # whole sequences, a part at a time
+    )
+    return pd.concat(list(rows), ignore_index=True)
+
+
+def _picked(columns: list[str], units: Slice) -> list[str]:
+    """The columns of the chosen units."""
+    names = {unit_of(name): name for name in columns if name not in KEYS}
     try:
-        picked = np.atleast_1d(names[slice(None) if units is None else units])
-    except IndexError as error:
-        raise ValueError(f"units={units}: there are {len(names)}, from 0") from error
-    return data.to_table([*keys, *picked.tolist()], filter=rows).to_pandas()
+        wanted = np.arange(max(names) + 1)[slice(None) if units is None else units]
+        # A slice passes over units that were not recorded; a number asks for one.
+        skip = units is None or isinstance(units, slice)
+        return [names[unit] for unit in np.atleast_1d(wanted).tolist() if unit in names or not skip]
+    except (IndexError, KeyError) as error:
+        raise ValueError(f"units={units}: there are {len(names)}, up to {max(names)}") from error
 
 
 def _dense(
-    frame: pd.DataFrame, sequences: NDArray[np.intp], timesteps: NDArray[np.intp]
+    frame: pd.DataFrame, sequences: NDArray[np.intp], timesteps: NDArray[np.intp] | None
 ) -> NDArray[np.float32]:
-    """Rows as an array [N, T, U] over the chosen sequences and timesteps; NaN where no row is."""
+    """Rows as an array [N, T, U] over the chosen sequences and timesteps; NaN where no row is.
+
+    Without timesteps each sequence has one row, and T is 1.
+    """
     values = frame[[name for name in frame if name not in KEYS]].to_numpy(np.float32)
-    dense = np.full((len(sequences), len(timesteps), values.shape[1]), np.nan, np.float32)
-    place = np.searchsorted(sequences, frame["sequence"])
-    dense[place, np.searchsorted(timesteps, frame["timestep"])] = values
+    step = 0 if timesteps is None else np.searchsorted(timesteps, frame["timestep"])
+    count = 1 if timesteps is None else len(timesteps)
+    dense = np.full((len(sequences), count, values.shape[1]), np.nan, np.float32)
+    dense[np.searchsorted(sequences, frame["sequence"]), step] = values
     return dense

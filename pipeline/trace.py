@@ -7,49 +7,68 @@ The model itself is neither rebuilt nor copied, and is as it was afterwards.
 
     with recording(model) as trace:
         outputs = model(inputs, training=False)
-    trace["lstm"].signals["c"]        # [T, B, U]
+    trace.layers["lstm"].signals["c"]        # [T, B, U]
 
-An LSTM's signals are those of Hochreiter & Schmidhuber (1997) with the forget gate of Gers,
-Schmidhuber & Cummins (2000); sigma is the logistic function:
-
-    i = sigma(x W_i + h' U_i + b_i)     input gate
-    f = sigma(x W_f + h' U_f + b_f)     forget gate
-    g = tanh (x W_g + h' U_g + b_g)     candidate
-    o = sigma(x W_o + h' U_o + b_o)     output gate
-    c = f c' + i g                      cell state
-    h = o tanh c                        hidden state
+Two paths lead there. An LSTM with the standard activations is one fused op. Any other cell runs
+in the loop that Keras itself runs, with a step that also hands out its states; the gates of the
+known cells then come from one product over all timesteps.
 """
 
 import contextlib
+import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from pipeline import cells
 from pipeline.errors import UserError
+from pipeline.reading import Reading, reading
 
 Tensor = Any
 """A TensorFlow tensor, eager or symbolic."""
 
-SIGNALS = ("h", "c", "i", "f", "o", "g")
-"""An LSTM's signals, in the order in which they are reported."""
+BUILT_IN_CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
 
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """The signals of one recurrent layer in one forward pass."""
+    """The signals of one recurrent cell in one forward pass."""
 
+    cell: Any
+    """The Keras cell that was recorded."""
     signals: dict[str, Tensor]
-    """Signal -> [T, B, U], time first as the op returns them, aligned to input time. Rows where
-    ``mask`` is false mean nothing. Gradients flow through h and c; those of the gates are None."""
-    mask: Tensor | None
-    """Valid timesteps [B, T], bool; None where all are."""
+    """Signal -> [T, B, U], time first as the ops return them, aligned to input time. Rows that the
+    mask excludes mean nothing. On the fused path gradients flow through h and c; those of the
+    gates are None."""
     initial: dict[str, Tensor]
-    """h and c before the first timestep [B, U]."""
-    backwards: bool
-    """Whether the layer reads its input from the last valid timestep to the first."""
+    """The states before the first timestep [B, U]."""
+    reading: Reading
+    """Which timesteps the layer read, in which order."""
+    path: str
+    """How it was had: "fused" or "loop"."""
+
+    def before(self) -> dict[str, Tensor]:
+        """The states before each timestep, [T, B, U] each."""
+        return {
+            name: self.reading.previous(self.signals[name], initial)
+            for name, initial in self.initial.items()
+        }
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward pass left behind."""
+
+    layers: dict[str, LayerTrace] = field(default_factory=dict)
+    """By name; the cells of a stack as ``name.cell0``, ``name.cell1``; a layer's second call as
+    ``name.call1``."""
+    handed: dict[str, list[Tensor]] = field(default_factory=dict)
+    """By layer: what Keras was given, outputs [B, T, U] in the order of its steps and the final
+    states [B, U]."""
 
 
 def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
@@ -61,8 +80,8 @@ def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
 
 
 @contextlib.contextmanager
-def recording(model: keras.Model) -> Iterator[dict[str, LayerTrace]]:
-    """While open, a forward pass of ``model`` fills the dict: layer name -> its trace.
+def recording(model: keras.Model) -> Iterator[Trace]:
+    """While open, a forward pass of ``model`` fills the trace.
 
     It may be opened inside a ``tf.function``. Whatever happens inside, the layers are as before
     afterwards.
@@ -71,42 +90,30 @@ def recording(model: keras.Model) -> Iterator[dict[str, LayerTrace]]:
         UserError: a recurrent layer that cannot be recorded, with its name and the reason.
     """
     layers = recurrent_layers(model)
-    for name, layer in layers.items():
-        _refuse(name, layer)
-    trace: dict[str, LayerTrace] = {}
-    try:
-        for name, layer in layers.items():
-            # Past Keras' attribute tracking, so that nothing of it remains.
-            object.__setattr__(layer, "inner_loop", _recorder(name, layer, trace))
+    _refuse(model, layers)
+    trace = Trace()
+    # A layer called in a graph of its own, inside a loop say, has signals nobody else can read.
+    home = tf.compat.v1.get_default_graph() if not tf.executing_eagerly() else None
+    with _replaced(layers, lambda name, layer: _recorder(name, layer, trace, home)):
         yield trace
-    finally:
-        for layer in layers.values():
-            with contextlib.suppress(AttributeError):
-                object.__delattr__(layer, "inner_loop")
 
 
 @contextlib.contextmanager
 def returning_everything(model: keras.Model) -> Iterator[dict[str, list[Tensor]]]:
     """While open, a pass of ``model`` runs the stock loops and keeps what they return.
 
-    Layer name -> [h of every timestep [B, T, U], then the final states [B, U]]; in a backward
-    layer h comes in the order in which it is read. This is the other side of the proof.
+    Layer name -> outputs [B, T, U] in the order of its steps, then the final states [B, U]: the
+    other side of the proof, to hold against ``Trace.handed``.
     """
-    layers = recurrent_layers(model)
     kept: dict[str, list[Tensor]] = {}
-    try:
-        for name, layer in layers.items():
-            object.__setattr__(layer, "inner_loop", _stock(name, layer, kept))
+    with _replaced(recurrent_layers(model), lambda name, layer: _stock(name, layer, kept)):
         yield kept
-    finally:
-        for layer in layers.values():
-            with contextlib.suppress(AttributeError):
-                object.__delattr__(layer, "inner_loop")
 
 
 def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, keras.layers.RNN]]:
     for child in layer._flatten_layers(include_self=False, recursive=False):
-        name = f"{prefix}{child.name}"
+        # The name becomes a folder's: hidden ones would be passed over by readers.
+        name = f"{prefix}{child.name.lstrip('._').replace('/', '-') or 'layer'}"
         if isinstance(child, keras.layers.Bidirectional):
             yield f"{name}.forward", child.forward_layer
             yield f"{name}.backward", child.backward_layer
@@ -116,136 +123,175 @@ def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, ke
             yield from _recurrent(child, f"{name}.")
 
 
-def _refuse(name: str, layer: keras.layers.RNN) -> None:
+@contextlib.contextmanager
+def _replaced(
+    layers: dict[str, keras.layers.RNN],
+    make: Callable[[str, keras.layers.RNN], Callable[..., Any]],
+) -> Iterator[None]:
+    """Replace each layer's inner loop for a while."""
+    try:
+        for name, layer in layers.items():
+            # Past Keras' attribute tracking, so that nothing of it remains.
+            object.__setattr__(layer, "inner_loop", make(name, layer))
+        yield
+    finally:
+        for layer in layers.values():
+            with contextlib.suppress(AttributeError):
+                object.__delattr__(layer, "inner_loop")
+
+
+def _refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
     """Raise for what cannot be recorded; better than a number that is not true."""
-    kind = type(layer).__name__
-    if type(layer) is not keras.layers.LSTM:
-        raise UserError(f"layer '{name}': a {kind} cannot be recorded yet, only keras.layers.LSTM")
-    activations = layer.activation, layer.recurrent_activation
-    if activations != (keras.activations.tanh, keras.activations.sigmoid):
-        names = ", ".join(getattr(each, "__name__", str(each)) for each in activations)
-        raise UserError(f"layer '{name}': activations {names}; only tanh, sigmoid can be recorded")
-    if layer.compute_dtype != "float32":
-        raise UserError(f"layer '{name}': computes in {layer.compute_dtype}; must be float32")
+    held = {id(cell) for layer in layers.values() for cell in _cells(layer)}
+    for layer in model._flatten_layers():
+        if isinstance(layer, BUILT_IN_CELLS) and id(layer) not in held:
+            raise UserError(f"cell '{layer.name}': called outside keras.layers.RNN; wrap it in one")
+        if isinstance(layer, keras.layers.TimeDistributed) and recurrent_layers(layer):
+            inner = ", ".join(recurrent_layers(layer))
+            raise UserError(
+                f"layer '{inner}': inside TimeDistributed it has two kinds of timesteps"
+            )
+    for name, layer in layers.items():
+        kind = type(layer).__name__
+        if type(layer).inner_loop not in {known.inner_loop for known in LAYERS}:
+            raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
 
 
 def _recorder(
-    name: str, layer: keras.layers.LSTM, trace: dict[str, LayerTrace]
-) -> Callable[..., Any]:
+    name: str, layer: keras.layers.RNN, trace: Trace, home: Any
+) -> Callable[..., tuple[Tensor, Tensor, Any]]:
     """A stand-in for ``layer.inner_loop`` that keeps every signal."""
 
     def inner_loop(
-        sequences: Tensor, initial_state: list[Tensor], mask: Tensor, training: bool = False
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        if name in trace:
-            raise UserError(f"layer '{name}': called more than once; cannot be recorded yet")
+        sequences: Tensor, initial_state: Any, mask: Tensor = None, training: bool = False
+    ) -> tuple[Tensor, Tensor, Any]:
+        if home is not None and tf.compat.v1.get_default_graph() is not home:
+            raise UserError(f"layer '{name}': called inside a loop of the model's own")
+        if training and any(cells.drops(cell) for cell in _cells(layer)):
+            raise UserError(f"layer '{name}': called with training=True, it drops inputs at random")
         mask = tf.nest.flatten(mask)[0] if mask is not None else None
-        lengths = None if mask is None else _lengths(mask, name)
-        h, c = initial_state
-        signals = _lstm(layer, sequences, h, c, lengths)
-        output = _as_keras(layer, signals["h"], lengths)
-        states = [
-            _final(layer, signals["h"], lengths, h),
-            _final(layer, signals["c"], lengths, c),
-        ]
-        trace[name] = LayerTrace(signals, mask, {"h": h, "c": c}, layer.go_backwards)
+        # A stateful layer hands in its variables, which move on at the end of the pass.
+        initial_state = tf.nest.map_structure(tf.identity, initial_state)
+        here = _called(name, trace.handed)
+        read = reading(mask, layer.go_backwards)
+        if cells.can_fuse(layer.cell, layer.compute_dtype):
+            output, states = _fused(here, layer, sequences, initial_state, read, trace)
+        else:
+            output, states = _loop(here, layer, sequences, initial_state, read, trace, training)
+        trace.handed[here] = [output, *tf.nest.flatten(states)]
         return output[:, -1], output, states
 
     return inner_loop
+
+
+def _fused(
+    name: str,
+    layer: keras.layers.RNN,
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    read: Reading,
+    trace: Trace,
+) -> tuple[Tensor, list[Tensor]]:
+    """Record by the fused op. Returns outputs and final states as Keras wants them."""
+    h, c = initial_state
+    x = read.pack(tf.transpose(sequences, (1, 0, 2)))
+    packed = cells.fused(layer.cell, x, h, c)
+    signals = {signal: read.unpack(values) for signal, values in packed.items()}
+    trace.layers[name] = LayerTrace(layer.cell, signals, {"h": h, "c": c}, read, "fused")
+    output = read.as_keras(packed["h"], layer.zero_output_for_mask)
+    return output, [read.final(packed["h"], h), read.final(packed["c"], c)]
+
+
+def _loop(
+    name: str,
+    layer: keras.layers.RNN,
+    sequences: Tensor,
+    initial_state: Any,
+    read: Reading,
+    trace: Trace,
+    training: bool,
+) -> tuple[Tensor, Any]:
+    """Record by Keras' own loop. Returns outputs and final states as it gave them."""
+    stacked = isinstance(layer.cell, keras.layers.StackedRNNCells)
+    stack = _cells(layer)
+
+    def step(x: Tensor, states: Any) -> tuple[Any, Any]:
+        """One timestep of the cells, one above the other; all they give is the step's output."""
+        outputs, after = [], []
+        for cell, state in zip(stack, states if stacked else [states], strict=True):
+            takes_training = isinstance(cell, keras.Layer) and cell._call_has_training_arg
+            given = list(state) if tf.nest.is_nested(state) else [state]
+            x, new = cell(x, given, **({"training": training} if takes_training else {}))
+            outputs.append(x)
+            after.append(tf.nest.flatten(new))
+        return (outputs, after), tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
+
+    # Keras' own loop, run for an object that has all it asks of a layer.
+    stand_in = types.SimpleNamespace(
+        cell=step,
+        stateful=False,
+        unroll=False,
+        return_sequences=True,
+        go_backwards=layer.go_backwards,
+        zero_output_for_mask=layer.zero_output_for_mask,
+    )
+    _, (outputs, states), final = keras.layers.RNN.inner_loop(
+        stand_in, sequences, initial_state, mask=read.mask, training=training
+    )
+    x = _in_time(sequences)
+    for number, cell in enumerate(stack):
+        given = tf.nest.flatten(initial_state[number] if stacked else initial_state)
+        names = cells.states_of(cell, len(given))
+        signals = {
+            signal: _flat(_in_time(values, read.backwards), 2)
+            for signal, values in zip(names, states[number], strict=True)
+        }
+        initial = {signal: _flat(value, 1) for signal, value in zip(names, given, strict=True)}
+        whole = LayerTrace(cell, signals, initial, read, "loop")
+        signals |= cells.gates(cell, x, whole.before())
+        trace.layers[f"{name}.cell{number}" if stacked else name] = whole
+        x = _in_time(outputs[number], read.backwards)
+    return outputs[-1], final
 
 
 def _stock(name: str, layer: keras.layers.RNN, kept: dict[str, list[Tensor]]) -> Callable[..., Any]:
     """A stand-in for ``layer.inner_loop`` that runs the stock one and keeps all that it returns."""
     stock = layer.inner_loop
 
-    def inner_loop(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def inner_loop(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Any]:
         returns_sequences = layer.return_sequences
         layer.return_sequences = True
         try:
             last, outputs, states = stock(*args, **kwargs)
         finally:
             layer.return_sequences = returns_sequences
-        kept[name] = [outputs, *states]
+        kept[_called(name, kept)] = [outputs, *tf.nest.flatten(states)]
         return last, outputs, states
 
     return inner_loop
 
 
-def _lengths(mask: Tensor, name: str) -> Tensor:
-    """Valid timesteps per sequence [B], int32, of a mask that is padded on the right."""
-    mask = tf.cast(mask, tf.bool)
-    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-    right = tf.sequence_mask(lengths, tf.shape(mask)[1])
-    message = f"layer '{name}': its mask is not right-padded; cannot be recorded yet"
-    with tf.control_dependencies([tf.debugging.assert_equal(mask, right, message)]):
-        return tf.identity(lengths)
+def _called(name: str, before: dict[str, Any]) -> str:
+    """The name of a layer's next call: its own, then ``name.call1``, ``name.call2``, ..."""
+    calls = sum(key == name or key.startswith(f"{name}.call") for key in before)
+    return f"{name}.call{calls}" if calls else name
 
 
-def _lstm(
-    layer: keras.layers.LSTM, sequences: Tensor, h: Tensor, c: Tensor, lengths: Tensor | None
-) -> dict[str, Tensor]:
-    """All signals [T, B, U] of an LSTM over sequences [B, T, F], from states h and c [B, U].
-
-    One fused op. It orders its gates i, f, g, o, as Keras does, and has neither peepholes nor a
-    clip on c unless asked.
-    """
-    cell = layer.cell
-    kernels = tf.concat([cell.kernel, cell.recurrent_kernel], axis=0)
-    bias = tf.zeros(4 * layer.units) if cell.bias is None else tf.convert_to_tensor(cell.bias)
-    peephole = tf.zeros(layer.units)
-    x = tf.transpose(sequences, (1, 0, 2))
-    i, c_all, f, o, g, _, h_all = tf.raw_ops.BlockLSTMV2(
-        seq_len_max=tf.cast(tf.shape(x)[0], tf.int64),
-        x=_turned(x, lengths) if layer.go_backwards else x,
-        cs_prev=c,
-        h_prev=h,
-        w=kernels,
-        wci=peephole,
-        wcf=peephole,
-        wco=peephole,
-        b=bias,
-        cell_clip=0.0,
-        use_peephole=False,
-    )
-    # The op has gradients for h and c alone; without this a gate's would be a silent zero.
-    gates = [tf.stop_gradient(gate) for gate in (i, f, o, g)]
-    signals = dict(zip(SIGNALS, (h_all, c_all, *gates), strict=True))
-    if layer.go_backwards:
-        signals = {name: _turned(signal, lengths) for name, signal in signals.items()}
-    return signals
+def _cells(layer: keras.layers.RNN) -> list[Any]:
+    """The cells of a layer, the lowest first."""
+    if isinstance(layer.cell, keras.layers.StackedRNNCells):
+        return list(layer.cell.cells)
+    return [layer.cell]
 
 
-def _turned(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Reverse the valid timesteps of x [T, B, ...]; padding stays on the right."""
-    if lengths is None:
-        return tf.reverse(x, [0])
-    return tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
+def _in_time(x: Tensor, backwards: bool = False) -> Tensor:
+    """x [B, T, ...] in the order of Keras' steps as [T, B, ...] in input time."""
+    x = tf.transpose(x, (1, 0, *range(2, len(x.shape))))
+    return tf.reverse(x, [0]) if backwards else x
 
 
-def _as_keras(layer: keras.layers.LSTM, h: Tensor, lengths: Tensor | None) -> Tensor:
-    """H [B, T, U] as the stock loop returns it: in the order read, its masked steps filled.
-
-    A masked step repeats the last valid h; it is zero where none came before it, as in padding
-    read backwards, or where the layer asks for zeros.
-    """
-    if lengths is not None:
-        if layer.go_backwards or layer.zero_output_for_mask:
-            fill = tf.zeros_like(h[0])
-        else:
-            fill = _final(layer, h, lengths, tf.zeros_like(h[0]))
-        valid = tf.transpose(tf.sequence_mask(lengths, tf.shape(h)[0]))[:, :, tf.newaxis]
-        h = tf.where(valid, h, fill)
-    if layer.go_backwards:
-        h = tf.reverse(h, [0])
-    return tf.transpose(h, (1, 0, 2))
-
-
-def _final(
-    layer: keras.layers.LSTM, state: Tensor, lengths: Tensor | None, initial: Tensor
-) -> Tensor:
-    """The state [B, U] after a layer's last valid timestep; ``initial`` where there is none."""
-    if lengths is None:
-        return state[0] if layer.go_backwards else state[-1]
-    last = tf.zeros_like(lengths) if layer.go_backwards else tf.maximum(lengths - 1, 0)
-    place = tf.stack([last, tf.range(tf.size(lengths))], axis=1)
-    return tf.where(lengths[:, tf.newaxis] > 0, tf.gather_nd(state, place), initial)
+def _flat(x: Tensor, lead: int) -> Tensor:
+    """x with all after its ``lead`` first dimensions in one, as floats."""
+    if len(x.shape) > lead + 1:
+        x = tf.reshape(x, tf.concat([tf.shape(x)[:lead], [-1]], axis=0))
+    return x if x.dtype.is_floating else tf.cast(x, tf.float32)

@@ -1,11 +1,22 @@
-"""An LSTM in NumPy and float64, from its equations alone: what every recorded value is held to."""
+"""Recurrent cells in NumPy and float64, from their equations alone: what recordings are held to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
+Step = Callable[[Float, dict[str, Float]], dict[str, Float]]
+"""From an input [F] and the signals one step earlier [U] to the signals now."""
+
+FUNCTIONS: dict[str, Callable[[Float], Float]] = {
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+    "softsign": lambda a: a / (1 + np.abs(a)),
+    "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+    "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),
+}
 
 
 def lstm(
@@ -14,31 +25,111 @@ def lstm(
     lengths: NDArray[np.integer] | None = None,
     backwards: bool = False,
 ) -> dict[str, Float]:
-    """Signals [B, T, U] of an LSTM from zero states, sequence by sequence and step by step.
+    """Signals [B, T, U] of a standard LSTM from zero states; NaN beyond the lengths.
 
     Args:
         x: inputs [B, T, F].
         weights: kernel [F, 4 U], recurrent kernel [U, 4 U] and bias [4 U]; columns i, f, g, o.
-        lengths: valid timesteps [B]; beyond them all signals are NaN.
+        lengths: valid timesteps [B].
         backwards: read each sequence from its last valid timestep to its first.
     """
-    kernel, recurrent_kernel, bias = (np.asarray(each, np.float64) for each in weights)
+    valid = np.ones(x.shape[:2], bool)
+    if lengths is not None:
+        valid = np.arange(x.shape[1]) < lengths[:, np.newaxis]
+    step = lstm_step([np.asarray(each, np.float64) for each in weights], "tanh", "sigmoid")
+    return run(step, "hcifog", x, valid, {"h": None, "c": None}, len(weights[1]), backwards)
+
+
+def layer(
+    given: Any, x: Any, valid: NDArray[np.bool_], initial: Sequence[NDArray[Any]] | None
+) -> dict[str, Float]:
+    """Signals [B, T, U] of a Keras layer; NaN where ``valid`` [B, T] is false."""
+    return cell(given.cell, x, valid, initial, given.go_backwards)
+
+
+def cell(
+    given: Any,
+    x: Any,
+    valid: NDArray[np.bool_],
+    initial: Sequence[NDArray[Any]] | None,
+    backwards: bool,
+) -> dict[str, Float]:
+    """Signals [B, T, U] of a Keras LSTM, GRU or simple cell."""
+    weights = [each.astype(np.float64) for each in given.get_weights()]
+    tanh = given.activation.__name__
+    match type(given).__name__:
+        case "LSTMCell":
+            step = lstm_step(weights, tanh, given.recurrent_activation.__name__)
+            signals, states = "hcifog", "hc"
+        case "GRUCell":
+            after = given.reset_after
+            step = gru_step(weights, tanh, given.recurrent_activation.__name__, after)
+            signals, states = "hzrg", "h"
+        case _:
+            step = simple_step(weights, tanh)
+            signals, states = "h", "h"
+    start = dict(zip(states, [None] * len(states) if initial is None else initial, strict=True))
+    return run(step, signals, np.asarray(x), valid, start, given.units, backwards)
+
+
+def run(
+    step: Step,
+    signals: str,
+    x: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    initial: dict[str, Any],
+    units: int,
+    backwards: bool,
+) -> dict[str, Float]:
+    """Sequence by sequence, step by step, over the valid timesteps alone."""
     batch, timesteps, _ = x.shape
-    units = recurrent_kernel.shape[0]
-    signals = {name: np.full((batch, timesteps, units), np.nan) for name in "hcifog"}
-    for sequence in range(batch):
-        h, c = np.zeros(units), np.zeros(units)
-        steps = range(timesteps if lengths is None else int(lengths[sequence]))
-        for t in reversed(steps) if backwards else steps:
-            drive = x[sequence, t].astype(np.float64) @ kernel + h @ recurrent_kernel + bias
-            a_i, a_f, a_g, a_o = np.split(drive, 4)
-            i, f, g, o = _sigmoid(a_i), _sigmoid(a_f), np.tanh(a_g), _sigmoid(a_o)
-            c = f * c + i * g
-            h = o * np.tanh(c)
-            for name, value in zip("hcifog", (h, c, i, f, o, g), strict=True):
-                signals[name][sequence, t] = value
-    return signals
+    found = {name: np.full((batch, timesteps, units), np.nan) for name in signals}
+    for number in range(batch):
+        now = {
+            name: np.zeros(units) if start is None else start[number].astype(np.float64)
+            for name, start in initial.items()
+        }
+        read = np.flatnonzero(valid[number])
+        for t in read[::-1] if backwards else read:
+            now = step(x[number, t].astype(np.float64), now)
+            for name in signals:
+                found[name][number, t] = now[name]
+    return found
 
 
-def _sigmoid(a: Float) -> Float:
-    return 1 / (1 + np.exp(-a))
+def lstm_step(weights: Sequence[Float], activation: str, gate: str) -> Step:
+    kernel, recurrent, *bias = weights
+    tanh, sigma = FUNCTIONS[activation], FUNCTIONS[gate]
+
+    def step(x: Float, before: dict[str, Float]) -> dict[str, Float]:
+        a_i, a_f, a_g, a_o = np.split(x @ kernel + before["h"] @ recurrent + sum(bias), 4)
+        i, f, g, o = sigma(a_i), sigma(a_f), tanh(a_g), sigma(a_o)
+        c = f * before["c"] + i * g
+        return {"h": o * tanh(c), "c": c, "i": i, "f": f, "o": o, "g": g}
+
+    return step
+
+
+def gru_step(weights: Sequence[Float], activation: str, gate: str, reset_after: bool) -> Step:
+    kernel, recurrent, *bias = weights
+    tanh, sigma = FUNCTIONS[activation], FUNCTIONS[gate]
+    units = len(recurrent)
+    zero = np.zeros(3 * units)
+    inner = (bias[0][0] if reset_after else bias[0]) if bias else zero
+    outer = bias[0][1] if bias and reset_after else zero
+
+    def step(x: Float, before: dict[str, Float]) -> dict[str, Float]:
+        h = before["h"]
+        x_z, x_r, x_g = np.split(x @ kernel + inner, 3)
+        h_z, h_r, h_g = np.split(h @ recurrent + outer, 3)
+        z, r = sigma(x_z + h_z), sigma(x_r + h_r)
+        g = tanh(x_g + (r * h_g if reset_after else (r * h) @ recurrent[:, 2 * units :]))
+        return {"h": z * h + (1 - z) * g, "z": z, "r": r, "g": g}
+
+    return step
+
+
+def simple_step(weights: Sequence[Float], activation: str) -> Step:
+    kernel, recurrent, *bias = weights
+    tanh = FUNCTIONS[activation]
+    return lambda x, before: {"h": tanh(x @ kernel + before["h"] @ recurrent + sum(bias))}

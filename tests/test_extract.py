@@ -1,5 +1,6 @@
 """Stage extract on real data: values, predictions, parts, resumption, and refusals."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import data, extract, models, stages, states, store, trace
+from pipeline import data, models, recorder, stages, states, store, trace
 from pipeline.config import Config
 from pipeline.errors import UserError
 from tests import reference
@@ -111,14 +112,14 @@ class KilledError(Exception):
     """Stands for a killed process."""
 
 
-def dying(self: extract.Recorder, part: extract.Part) -> dict[str, Any]:
+def dying(self: recorder.Recorder, part: recorder.Part) -> dict[str, Any]:
     """Record parts as ever, but for the fourth."""
     if part.number == 3:
         raise KilledError
     return recorded(self, part)
 
 
-recorded = extract.Recorder.part
+recorded = recorder.Recorder.part
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -138,7 +139,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
         shutil.copytree(Path(config.root) / "train", root / "train")
     cut = digits(tmp_path / "a", "extract.part_rows=500", "engine.workers=1")
     with monkeypatch.context() as patch:
-        patch.setattr(extract.Recorder, "part", dying)
+        patch.setattr(recorder.Recorder, "part", dying)
         with pytest.raises(KilledError):
             stages.run(cut)
     artefact = stages.chain(cut)[-1].artefact
@@ -209,7 +210,7 @@ def test_a_model_from_a_file_is_recorded_without_training(tmp_path: Path) -> Non
     model = keras.Sequential(
         [
             keras.Input((8, 8)),
-            keras.layers.LSTM(6, return_sequences=True),
+            keras.layers.LSTM(6, return_sequences=True, name="low"),
             keras.layers.LSTM(4, name="top"),
             keras.layers.Dense(10, activation="softmax"),
         ]
@@ -219,14 +220,14 @@ def test_a_model_from_a_file_is_recorded_without_training(tmp_path: Path) -> Non
     steps = stages.run(config)
     assert [step.stage.name for step in steps] == ["extract"]
     folder = steps[0].artefact.folder
-    assert set(states.layers(folder)) == {"lstm", "top"}
+    assert set(states.layers(folder)) == {"low", "top"}
     test = data.load(config.data).test.take(slice(None))
     table = states.read_sequences(folder)
     np.testing.assert_allclose(
         table[[f"p_{k}" for k in range(10)]], model.predict(test.x, verbose=0), atol=1e-6
     )
     want = reference.lstm(test.x, model.layers[0].get_weights())
-    got = states.read_states(folder, "c", layer="lstm", as_array=True)
+    got = states.read_states(folder, "c", layer="low", as_array=True)
     np.testing.assert_allclose(got, want["c"], rtol=0, atol=1e-5)
 
 
@@ -242,22 +243,12 @@ def few_classes() -> keras.Model:
     return keras.Sequential([keras.Input((8, 8)), keras.layers.LSTM(3), keras.layers.Dense(9)])
 
 
-def every_step() -> keras.Model:
-    return keras.Sequential([keras.Input((8, 8)), keras.layers.LSTM(3, return_sequences=True)])
-
-
-def not_yet() -> keras.Model:
-    return keras.Sequential([keras.Input((8, 8)), keras.layers.GRU(3), keras.layers.Dense(10)])
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (dense, "no recurrent layer"),
-        (narrow, r"takes inputs of shape \(8, 5\).*the data's are \(8, 8\)"),
+        (narrow, r"takes \(8, 5\).*the data's is \(8, 8\)"),
         (few_classes, "9 outputs; the data has a class 9"),
-        (every_step, "must be one of shape"),
-        (not_yet, r"'gru'.*GRU"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_in_one_line(
@@ -283,3 +274,142 @@ def test_recorded_layers_are_those_of_the_model(trained: tuple[Config, Path]) ->
     config, folder = trained
     assert set(states.layers(folder)) == set(trace.recurrent_layers(network(config)))
     assert set(states.layers(folder)["lstm"]) == set(SIGNALS)
+
+
+def test_only_what_is_chosen_is_written_and_it_is_the_same(trained: tuple[Config, Path]) -> None:
+    config, whole = trained
+    chosen = digits(
+        Path(config.root),
+        "extract.signals=[c,f]",
+        "extract.units=[2,11,40]",
+        "extract.timesteps='2:6:2'",
+        "extract.max_sequences=100",
+    )
+    folder = finished(chosen, "extract")
+    assert states.layers(folder) == {"lstm": ["c", "f"]}
+    assert len(states.read_sequences(folder)) == 100
+    some = states.read_states(folder, ["c", "f"])
+    all_of_them = states.read_states(
+        whole, ["c", "f"], units=[2, 11], timesteps=[2, 4], sequences=slice(0, 100)
+    )
+    pd.testing.assert_frame_equal(some, all_of_them, rtol=0, atol=1e-6)
+    pd.testing.assert_frame_equal(
+        states.read_states(folder, "c", units=11), some.iloc[:, [0, 1, 2, 4]]
+    )
+    with pytest.raises(ValueError, match="units=3"):
+        states.read_states(folder, "c", units=3)
+    units = pd.read_parquet(
+        finished(dataclasses.replace(chosen, stage="units"), "units") / "units.parquet"
+    )
+    assert units["unit"].tolist() == [2, 11, 2, 11]
+
+
+def test_the_last_timestep_alone(trained: tuple[Config, Path]) -> None:
+    config, whole = trained
+    folder = finished(digits(Path(config.root), "extract.timesteps=last"), "extract")
+    a, b = states.read_states(folder), states.read_states(whole, timesteps=-1)
+    pd.testing.assert_frame_equal(a, b, rtol=0, atol=1e-6)
+
+
+def test_float16_holds_what_fits_and_refuses_counts(
+    trained: tuple[Config, Path], tmp_path: Path
+) -> None:
+    config, whole = trained
+    folder = finished(digits(Path(config.root), "extract.dtype=float16"), "extract")
+    for name in SIGNALS:
+        a, b = (states.read_states(each, name, as_array=True) for each in (folder, whole))
+        np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-6)
+    counter = keras.Sequential(
+        [
+            keras.Input((8, 8)),
+            keras.layers.SimpleRNN(1, activation="linear", name="counter"),
+            keras.layers.Dense(10),
+        ]
+    )
+    weights = [np.full((8, 1), 400.0), np.ones((1, 1)), np.zeros(1)]
+    counter.layers[0].set_weights(weights)
+    config = composed(
+        tmp_path,
+        "stage=extract",
+        "model=file",
+        f"model.path={saved(tmp_path, counter)}",
+        "extract.dtype=float16",
+    )
+    with pytest.raises(UserError, match=r"float16.*layer 'counter' reaches.*2,048"):
+        stages.run(config)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("extract.layers=[lstm,upper]", "no 'upper'; the model has lstm"),
+        ("extract.signals=[z]", "nothing of that kind"),
+        ("extract.units=[12]", "nothing of that kind"),
+    ],
+)
+def test_a_choice_of_what_is_not_there_is_refused(
+    trained: tuple[Config, Path], choice: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        stages.run(digits(Path(trained[0].root), choice))
+
+
+def test_states_that_the_disk_cannot_hold_are_refused_before_anything_is_written(
+    trained: tuple[Config, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    config = digits(Path(trained[0].root), "extract.part_rows=123")
+    with pytest.raises(UserError, match="the disk of root has"):
+        stages.run(config)
+    assert not list(stages.chain(config)[-1].artefact.partial.rglob("*.parquet"))
+
+
+def test_a_stateful_model_goes_on_from_batch_to_batch_and_is_left_as_it_was(
+    tmp_path: Path,
+) -> None:
+    x = keras.Input(batch_shape=(7, 8, 8))
+    layer = keras.layers.LSTM(4, stateful=True, name="going_on")
+    model = keras.Model(x, keras.layers.Dense(10)(layer(x)))
+    config = composed(
+        tmp_path,
+        "stage=extract",
+        "model=file",
+        f"model.path={saved(tmp_path, model)}",
+        "extract.part_rows=100",
+        "extract.max_sequences=30",
+    )
+    folder = finished(config, "extract")
+    images = data.load(config.data).test.take(slice(0, 30)).x
+    got = states.read_states(folder, "c", as_array=True)
+    for place in range(7):  # sequences 0, 7, 14, ... are one long sequence to the layer
+        long = images[place::7].reshape(1, -1, 8)
+        want = reference.lstm(long, layer.get_weights())["c"]
+        np.testing.assert_allclose(got[place::7].reshape(want.shape), want, rtol=0, atol=1e-5)
+
+
+def test_a_layer_that_runs_at_half_the_rate_has_its_own_timesteps(tmp_path: Path) -> None:
+    x = keras.Input((8, 8))
+    slow = keras.layers.AveragePooling1D(2)(x)
+    y = keras.layers.LSTM(3, name="slow", return_sequences=True)(slow)
+    config = composed(
+        tmp_path, "stage=extract", "model=file", f"model.path={saved(tmp_path, keras.Model(x, y))}"
+    )
+    folder = finished(config, "extract")
+    assert states.read_states(folder, "c").groupby("sequence").size().unique().tolist() == [4]
+    assert list(states.read_sequences(folder)) == ["sequence", "length", "label"]
+
+
+@pytest.mark.parametrize("kind", ["gru", "simple_rnn"])
+def test_every_kind_of_layer_runs_from_end_to_end(tmp_path: Path, kind: str) -> None:
+    config = composed(tmp_path, f"model={kind}", "model.units=5", "train.steps=20", "stage=units")
+    folders = {step.stage.name: step.artefact.folder for step in stages.run(config)}
+    test = data.load(config.data).test.take(slice(None))
+    layer = models.load(folders["train"] / "model.keras").get_layer(kind)
+    want = reference.layer(layer, test.x, np.ones(test.x.shape[:2], bool), None)
+    for signal, values in want.items():
+        got = states.read_states(folders["extract"], signal, as_array=True)
+        np.testing.assert_allclose(got, values, rtol=0, atol=1e-5)
+    manifest = store.read_manifest(folders["extract"])
+    assert manifest["paths"] == {kind: "loop"}
+    assert {"stock_h", "stock_states", "stock_outputs"} <= set(manifest["residuals"][kind])

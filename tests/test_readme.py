@@ -75,7 +75,7 @@ def test_every_snippet_runs_in_order(clone: Path) -> None:
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
         if language == "python":
             python += code
-    assert (clone / "outputs" / "latest" / "report" / "report.html").is_file()
+    assert len(list((clone / "outputs" / "report").glob("*/report.html"))) >= 4
 
 
 def test_the_files_that_it_names_are_there() -> None:
@@ -89,6 +89,6 @@ def test_the_columns_that_it_lists_are_those_of_the_table(clone: Path) -> None:
 
     listed = (PROJECT / "README.md").read_text().partition("## The unit table")[2]
     listed = listed.partition("## ")[0]
-    columns = pq.read_schema(clone / "outputs" / "latest" / "units" / "units.parquet").names
-    for column in columns:
+    table = next((clone / "outputs" / "units").glob("*/units.parquet"))
+    for column in pq.read_schema(table).names:
         assert column in listed or re.fullmatch(r"q\d\d", column), column

@@ -1,5 +1,6 @@
 """The heart: every signal is what the layer computes, and the model is left as it was."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,7 @@ def record(model: keras.Model, given: Batch) -> tuple[dict[str, dict[str, Any]],
         output = model(models.inputs(model, given), training=False)
     signals = {
         name: {key: np.transpose(value, (1, 0, 2)) for key, value in layer.signals.items()}
-        for name, layer in traced.items()
+        for name, layer in traced.layers.items()
     }
     return signals, np.asarray(output)
 
@@ -137,7 +138,7 @@ def test_a_state_depends_on_no_input_after_it_by_gradient(signal: str, step: int
         tape.watch(x)
         with trace.recording(model) as traced:
             model(x, training=False)
-        value = tf.reduce_sum(traced["lstm"].signals[signal][step])
+        value = tf.reduce_sum(traced.layers["lstm"].signals[signal][step])
     gradient = np.abs(tape.gradient(value, x)[0]).sum(axis=1)
     assert (gradient[step + 1 :] == 0).all()
     assert (gradient[: step + 1] > 0).all()
@@ -164,7 +165,7 @@ def test_a_gradient_of_a_gate_is_missing_rather_than_wrong() -> None:
         tape.watch(x)
         with trace.recording(model) as traced:
             model(x, training=False)
-        sums = {name: tf.reduce_sum(traced["lstm"].signals[name]) for name in "ifog"}
+        sums = {name: tf.reduce_sum(traced.layers["lstm"].signals[name]) for name in "ifog"}
     assert [tape.gradient(value, x) for value in sums.values()] == [None] * 4
 
 
@@ -222,45 +223,57 @@ def test_the_layers_are_untouched_afterwards_also_after_an_error() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def gru(x: Any) -> Any:
-    return keras.layers.GRU(3, name="odd")(x)
+class OwnLoop(keras.layers.LSTM):
+    def inner_loop(self, *args: Any, **kwargs: Any) -> Any:
+        return super().inner_loop(*args, **kwargs)
 
 
-def relu(x: Any) -> Any:
-    return keras.layers.LSTM(3, activation="relu", name="odd")(x)
+def own_loop(x: Any) -> Any:
+    return OwnLoop(3, name="odd")(x)
 
 
-def half(x: Any) -> Any:
-    return keras.layers.LSTM(3, dtype="mixed_float16", name="odd")(x)
+class AlwaysTraining(keras.layers.Layer):
+    def __init__(self) -> None:
+        super().__init__(name="outer")
+        self.inner = keras.layers.LSTM(3, dropout=0.5, name="odd")
+
+    def call(self, x: Any) -> Any:
+        return self.inner(x, training=True)
 
 
-def twice(x: Any) -> Any:
-    layer = keras.layers.LSTM(3, name="odd")
-    return layer(x) + layer(x * 2)
+def dropping(x: Any) -> Any:
+    return AlwaysTraining()(x)
+
+
+def in_a_loop(x: Any) -> Any:
+    return keras.layers.TimeDistributed(keras.layers.LSTM(3, name="odd"))(x[:, :, :, None])
+
+
+def bare_cell(x: Any) -> Any:
+    return keras.layers.LSTMCell(3, name="odd")(x[:, 0], [x[:, 1, :3], x[:, 2, :3]])[0]
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(gru, "GRU"), (relu, "relu"), (half, "float16"), (twice, "more than once")],
+    [
+        (own_loop, "inner loop of its own"),
+        (dropping, "drops inputs at random"),
+        (in_a_loop, "inside TimeDistributed"),
+        (bare_cell, "outside keras"),
+    ],
 )
 def test_what_cannot_be_recorded_is_refused_by_name(
     make: Callable[[Any], Any], reason: str
 ) -> None:
     x = keras.Input((9, 4))
-    with pytest.raises(UserError, match=f"'odd'.*{reason}"):
-        record(keras.Model(x, make(x)), batch())
+    model = keras.Model(x, make(x))
 
+    def record_in_graph(inputs: Any) -> None:
+        with trace.recording(model):
+            model(inputs, training=False)
 
-def test_a_mask_with_holes_is_refused() -> None:
-    x, mask = keras.Input((9, 4)), keras.Input((9,), dtype="bool")
-    model = keras.Model([x, mask], keras.layers.LSTM(3, name="odd")(x, mask=mask))
-    holes = np.ones((6, 9), bool)
-    holes[2, 3] = False
-    with (
-        pytest.raises(tf.errors.InvalidArgumentError, match="right-padded"),
-        trace.recording(model),
-    ):
-        model([batch().x, holes], training=False)
+    with pytest.raises(UserError, match=f"odd.*{reason}"):
+        tf.function(record_in_graph, autograph=False)(tf.constant(batch().x))
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -275,23 +288,23 @@ def test_the_proof_holds_for_true_signals_and_fails_for_any_false_one(
         model(inputs, training=False)
     with trace.returning_everything(model) as stock:
         model(inputs, training=False)
-    for name, layer in traced.items():
-        true = proof.recurrence(layer) | proof.against_stock(layer, stock[name])
+    for name, layer in traced.layers.items():
+        handed = traced.handed[name]
+        true = proof.recurrence(layer) | proof.against_stock(layer, handed, stock[name])
+        assert {"recurrence_c", "recurrence_h", "stock_h", "stock_states"} <= set(true)
         assert max(float(value) for value in true.values()) < 5e-6
         for signal in SIGNALS:
-            wrong = np.array(layer.signals[signal])
-            wrong[2, 2, 5] += 0.01  # one value; not at a first step, where f meets c' = 0
-            false = trace.LayerTrace(
-                layer.signals | {signal: tf.constant(wrong)},
-                layer.mask,
-                layer.initial,
-                layer.backwards,
-            )
-            found = proof.recurrence(false)
+            # One value; not at a first step, where f meets c' = 0.
+            found = proof.recurrence(spoilt(layer, signal))
             assert max(float(value) for value in found.values()) > 1e-5, signal
-        wrong = np.array(layer.signals["h"])
-        wrong[2, 2, 5] += 0.01
-        false = trace.LayerTrace(
-            layer.signals | {"h": tf.constant(wrong)}, layer.mask, layer.initial, layer.backwards
-        )
-        assert float(proof.against_stock(false, stock[name])["stock_h"]) > 1e-3
+        found = proof.against_stock(spoilt(layer, "h"), handed, stock[name])
+        assert float(found["stock_h"]) > 1e-3
+        wrong = [handed[0], *(state + 0.01 for state in handed[1:])]
+        assert float(proof.against_stock(layer, wrong, stock[name])["stock_states"]) > 1e-3
+
+
+def spoilt(layer: trace.LayerTrace, signal: str) -> trace.LayerTrace:
+    """The same but for one value of one signal."""
+    values = np.array(layer.signals[signal])
+    values[2, 2, 5] += 0.01
+    return dataclasses.replace(layer, signals=layer.signals | {signal: tf.constant(values)})

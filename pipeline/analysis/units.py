@@ -49,7 +49,8 @@ class Sums:
 def run(options: Units, parts_engine: Engine, recorded: Path, folder: Path) -> dict[str, Any]:
     """Write ``units.parquet`` from the states in ``recorded``; returns the headline figures."""
     signals = [(layer, name) for layer, names in states.layers(recorded).items() for name in names]
-    budget = options.memory_mb * 1_000_000 // engine.workers(parts_engine)
+    # Of each signal, whatever the number of workers: it decides how quantiles are had.
+    budget = options.memory_mb * 1_000_000
     measure = functools.partial(_signal, recorded, options, budget)
     tables = list(engine.run(measure, signals, parts_engine, what="units", unit="signal"))
     table = pd.concat([frame for frame, _ in tables], ignore_index=True)
@@ -103,7 +104,7 @@ def merge(a: Sums, b: Sums) -> Sums:
 
 
 def table(sums: Sums, quantile: NDArray[np.float64], signal: str, dead: float) -> pd.DataFrame:
-    """The statistics of one signal's units, one row each, as STATISTICS in the README lists them.
+    """The statistics of one signal's units, one row each, as the README lists them.
 
     Args:
         sums: over all rows.
@@ -201,6 +202,7 @@ def _signal(
         counts = (quantiles.histogram(states.read_part(file)[1], low, high) for file in files)
         quantile, how = quantiles.from_histograms(counts, low, high, levels), "histogram"
     frame = table(sums, quantile, name, options.dead_variance)
+    frame["unit"] = np.array(states.unit_numbers(files[0]), np.int32)
     frame.insert(0, "signal", name)
     frame.insert(0, "layer", layer)
     return frame, how

@@ -14,19 +14,25 @@ RESIDUALS = {
         "The cell state follows from the one before it (c′) and the recorded gates.",
     ),
     "recurrence_h": (
-        "h − o·tanh c",
+        "h − o·tanh c; GRU: h − (z·h′ + (1 − z)·g)",
         "every timestep",
-        "The hidden state follows from the cell state and the output gate.",
+        "The hidden state follows from the recorded gates, and from the cell state or, in a GRU, "
+        "the hidden state before it (h′).",
     ),
     "stock_h": (
         "h − h of Keras",
         "sample",
         "At every timestep the hidden state is the one that Keras' own loop returns.",
     ),
-    "stock_c": (
-        "last c − c of Keras",
+    "stock_states": (
+        "last states − those of Keras",
         "sample",
-        "The final cell state is the one that Keras returns with return_state=True.",
+        "The final states are those that Keras returns with return_state=True.",
+    ),
+    "stock_outputs": (
+        "outputs − those of Keras",
+        "sample",
+        "The rest of the model was given what Keras' own loop would have given it.",
     ),
 }
 """Kind of residual -> its formula, what it was taken over, and what it means that it is small."""

@@ -1,0 +1,155 @@
+"""What each kind of recurrent cell computes: its signals, and the equations they must satisfy.
+
+sigma and tanh stand for the cell's own activations; ' marks the timestep before.
+
+LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000):
+
+    i = sigma(x W_i + h' U_i + b_i)     input gate
+    f = sigma(x W_f + h' U_f + b_f)     forget gate
+    g = tanh (x W_g + h' U_g + b_g)     candidate
+    o = sigma(x W_o + h' U_o + b_o)     output gate
+    c = f c' + i g                      cell state
+    h = o tanh c                        hidden state
+
+GRU (Cho et al. 2014; ``reset_after`` as in cuDNN):
+
+    z = sigma(x W_z + h' U_z + b_z)     update gate
+    r = sigma(x W_r + h' U_r + b_r)     reset gate
+    g = tanh (x W_g + (r h') U_g + b_g)             candidate
+    g = tanh (x W_g + r (h' U_g + b'_g) + b_g)      candidate, reset after the product
+    h = z h' + (1 - z) g                hidden state
+
+A simple RNN has h alone (Elman 1990). Of any other cell the state tensors are known: s0, s1, ...
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Tensor = Any
+Signals = dict[str, Tensor]
+
+LSTM = ("h", "c", "i", "f", "o", "g")
+GRU = ("h", "z", "r", "g")
+
+
+def states_of(cell: Any, count: int) -> tuple[str, ...]:
+    """Names of a cell's ``count`` state tensors."""
+    if _computes_as(cell, keras.layers.LSTMCell):
+        return ("h", "c")
+    if _computes_as(cell, keras.layers.GRUCell) or _computes_as(cell, keras.layers.SimpleRNNCell):
+        return ("h",)
+    return tuple(f"s{number}" for number in range(count))
+
+
+def drops(cell: Any) -> bool:
+    """Whether a cell drops some of its inputs at random when it is called for training."""
+    return bool(getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0))
+
+
+def can_fuse(cell: Any, dtype: str) -> bool:
+    """Whether one fused op computes all of a cell's signals exactly."""
+    standard = (keras.activations.tanh, keras.activations.sigmoid)
+    return (
+        _computes_as(cell, keras.layers.LSTMCell)
+        and (cell.activation, cell.recurrent_activation) == standard
+        and dtype == "float32"
+    )
+
+
+def fused(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor, c: Tensor) -> Signals:
+    """All signals [T, B, U] of an LSTM over x [T, B, F], from states h and c [B, U].
+
+    The op orders its gates i, f, g, o, as Keras does, and has neither peepholes nor a clip on c
+    unless asked.
+    """
+    kernels = tf.concat([cell.kernel, cell.recurrent_kernel], axis=0)
+    bias = tf.zeros(4 * cell.units) if cell.bias is None else tf.convert_to_tensor(cell.bias)
+    peephole = tf.zeros(cell.units)
+    i, c_all, f, o, g, _, h_all = tf.raw_ops.BlockLSTMV2(
+        seq_len_max=tf.cast(tf.shape(x)[0], tf.int64),
+        x=x,
+        cs_prev=c,
+        h_prev=h,
+        w=kernels,
+        wci=peephole,
+        wcf=peephole,
+        wco=peephole,
+        b=bias,
+        cell_clip=0.0,
+        use_peephole=False,
+    )
+    # The op has gradients for h and c alone; without this a gate's would be a silent zero.
+    gates = [tf.stop_gradient(gate) for gate in (i, f, o, g)]
+    return dict(zip(LSTM, (h_all, c_all, *gates), strict=True))
+
+
+def gates(cell: Any, x: Tensor, before: Signals) -> Signals:
+    """A cell's gates [T, B, U], of all timesteps at once.
+
+    Args:
+        cell: any cell; one whose gates are not known has none.
+        x: its inputs [T, B, F].
+        before: its states before each timestep, [T, B, U] each.
+    """
+    if _computes_as(cell, keras.layers.LSTMCell):
+        return _lstm_gates(cell, x, before["h"])
+    if _computes_as(cell, keras.layers.GRUCell):
+        return _gru_gates(cell, x, before["h"])
+    return {}
+
+
+def residuals(cell: Any, signals: Signals, before: Signals) -> Signals:
+    """What is left of each of a cell's state equations, [T, B, U] each; zero but for rounding.
+
+    Args:
+        cell: any cell; one whose equations are not known has none.
+        signals: its recorded signals [T, B, U].
+        before: its states before each timestep, likewise.
+    """
+    s = signals
+    if _computes_as(cell, keras.layers.LSTMCell):
+        return {
+            "recurrence_c": s["c"] - (s["f"] * before["c"] + s["i"] * s["g"]),
+            "recurrence_h": s["h"] - s["o"] * cell.activation(s["c"]),
+        }
+    if _computes_as(cell, keras.layers.GRUCell):
+        return {"recurrence_h": s["h"] - (s["z"] * before["h"] + (1 - s["z"]) * s["g"])}
+    return {}
+
+
+def _computes_as(cell: Any, kind: type) -> bool:
+    """Whether a cell is of a kind and computes as that kind does, and not in a way of its own."""
+    return isinstance(cell, kind) and type(cell).call is kind.call  # type: ignore[attr-defined]
+
+
+def _lstm_gates(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor) -> Signals:
+    drive = _product(x, cell.kernel) + _product(h, cell.recurrent_kernel)
+    if cell.bias is not None:
+        drive += tf.cast(cell.bias, x.dtype)
+    i, f, g, o = tf.split(drive, 4, axis=-1)
+    sigma, tanh = cell.recurrent_activation, cell.activation
+    return {"i": sigma(i), "f": sigma(f), "o": sigma(o), "g": tanh(g)}
+
+
+def _gru_gates(cell: keras.layers.GRUCell, x: Tensor, h: Tensor) -> Signals:
+    inner: Tensor = 0
+    outer: Tensor = 0
+    if cell.bias is not None:
+        bias = tf.cast(cell.bias, x.dtype)
+        inner, outer = (bias[0], bias[1]) if cell.reset_after else (bias, 0)
+    x_z, x_r, x_g = tf.split(_product(x, cell.kernel) + inner, 3, axis=-1)
+    sigma, tanh = cell.recurrent_activation, cell.activation
+    if cell.reset_after:
+        h_z, h_r, h_g = tf.split(_product(h, cell.recurrent_kernel) + outer, 3, axis=-1)
+        z, r = sigma(x_z + h_z), sigma(x_r + h_r)
+        return {"z": z, "r": r, "g": tanh(x_g + r * h_g)}
+    u_z, u_r, u_g = tf.split(tf.convert_to_tensor(cell.recurrent_kernel), 3, axis=-1)
+    z, r = sigma(x_z + _product(h, u_z)), sigma(x_r + _product(h, u_r))
+    return {"z": z, "r": r, "g": tanh(x_g + _product(r * h, u_g))}
+
+
+def _product(x: Tensor, kernel: Tensor) -> Tensor:
+    """x [T, B, F] times kernel [F, U], in the precision of x."""
+    return tf.tensordot(x, tf.cast(kernel, x.dtype), 1)
