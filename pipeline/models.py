@@ -127,7 +127,7 @@ def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
     if old:
         for layer in model._flatten_layers():
             for name in ("activation", "recurrent_activation"):
-                if getattr(layer, name, None) is keras.activations.hard_sigmoid:
+                if vars(layer).get(name) is keras.activations.hard_sigmoid:
                     setattr(layer, name, hard_sigmoid_of_keras_2)
     return model
 

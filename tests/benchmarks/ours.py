@@ -57,7 +57,7 @@ def to_parquet(model: keras.Model, x: Array, folder: Path, signals: str) -> None
     """The given signals of x [N, T, F] as stage extract writes them, with its proof."""
     split = data.Split(x)
     options = _options(signals)
-    record = Recorder(model, split, options, folder)
+    record = Recorder(model, split, options, folder, cores())
     (folder / recorder.PARTS).mkdir()
     step = max(1, options.part_rows // x.shape[1])
     parts = [
