@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline import models, proof, states, trace
+from pipeline import models, proof, selection, states, trace
 from pipeline.config import Extract
 from pipeline.data import Batch, Split
 from pipeline.errors import UserError
@@ -84,7 +84,7 @@ class Recorder:
         rows = 0
         writing = []
         for layer, found in columns.items():
-            keys = _keys(part.start, found.kept, labels)
+            keys = selection.keys_of(part.start, found.kept, labels)
             rows = max(rows, len(keys.sequence))
             for signal in list(found.signals):
                 # Its own reference let go, a signal's memory is free as soon as it is written.
@@ -122,12 +122,12 @@ class Recorder:
             for layer, (signals, mask) in recorded.items():
                 valid = self._valid(layer, signals, mask, batch, size)
                 longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
-                kept = _chosen(valid, self.options.timesteps)
+                kept = selection.timesteps_of(valid, self.options.timesteps)
                 into = columns.setdefault(layer, Columns())
                 into.kept.append(kept)
                 for signal, values in signals.items():
                     into.signals.setdefault(signal, []).append(
-                        _rows(_array(values)[:, :size], kept)
+                        selection.rows_of(_array(values)[:, :size], kept)
                     )
             if not longest.all():
                 empty = part.start + sum(map(len, lengths)) + int(longest.argmin())
@@ -179,10 +179,10 @@ class Recorder:
             outputs = self.model(inputs, training=False)
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
         chosen = {}
-        for name, layer in _only("layers", traced.layers, self.options.layers).items():
+        for name, layer in selection.only("layers", traced.layers, self.options.layers).items():
             signals = {
                 signal: self._columns(name, signal, values)
-                for signal, values in _picked(layer.signals, self.options.signals).items()
+                for signal, values in selection.picked(layer.signals, self.options.signals).items()
                 if any(unit < values.shape[2] for unit in self.options.units or [0])
             }
             if signals:
@@ -274,51 +274,11 @@ def _top(traced: trace.Trace, name: str) -> trace.LayerTrace:
     return traced.layers[cells[-1]]
 
 
-def _only(what: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    """The entries asked for, in their own order; all by default."""
-    if wanted is None:
-        return there
-    for name in wanted:
-        if name not in there:
-            raise UserError(f"extract.{what}: no '{name}'; the model has {', '.join(there)}")
-    return {name: there[name] for name in there if name in wanted}
-
-
-def _picked(signals: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    """The signals asked for of those that this layer has."""
-    return {name: value for name, value in signals.items() if wanted is None or name in wanted}
-
-
 def _head(inputs: Any, batch: Batch, model: keras.Model) -> Any:
     """The first sequences of a batch, or all where the batch size is fixed."""
     if fixed_batch(model):
         return inputs
     return tf.nest.map_structure(lambda values: values[:SAMPLE], inputs)
-
-
-def _chosen(valid: NDArray[np.bool_], timesteps: str) -> NDArray[np.bool_]:
-    """Which valid timesteps [B, T] are written: all, the last, or a slice such as 0:10:2."""
-    if timesteps == "all":
-        return valid
-    chosen = np.zeros_like(valid)
-    if timesteps == "last":
-        last = valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
-        chosen[np.arange(len(valid)), last] = True
-    else:
-        chosen[:, slice(*(int(n) if n else None for n in timesteps.split(":")))] = True
-    return chosen & valid
-
-
-def _rows(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Columns [U, B, T] as [U, rows]."""
-    return values.reshape(len(values), -1) if kept.all() else values[:, kept]
-
-
-def _keys(first: int, kept: list[NDArray[np.bool_]], labels: Any) -> states.Rows:
-    """The keys of all rows of a part."""
-    sequence, timestep = np.nonzero(np.concatenate(kept))
-    label = None if labels is None else labels[sequence]
-    return states.Rows((sequence + first).astype(np.int32), timestep.astype(np.int32), label)
 
 
 def _floats(residuals: Any) -> Residuals:

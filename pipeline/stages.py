@@ -2,13 +2,9 @@
 
 import contextlib
 import dataclasses
-import functools
-import importlib.metadata
 import logging
 import re
-import resource
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as schema
-from pipeline import store
+from pipeline import provenance, store
 from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.store import Artefact
@@ -231,7 +227,7 @@ def _run_step(step: Step, config: Config) -> None:
         folder = store.open_partial(step.artefact, resume=step.stage.resumes and not step.forced)
         inputs = {name: artefact.folder for name, artefact in step.upstream.items()}
         started = time.perf_counter()
-        _reset_peak_memory()
+        provenance.reset_peak_memory()
         figures = step.stage.run(config, inputs, folder)
         seconds = time.perf_counter() - started
         manifest = _manifest(step, config, figures, seconds, folder)
@@ -257,34 +253,12 @@ def _manifest(
             for name, path in schema.files(section).items()
         },
         "seconds": round(seconds, 3),
-        "peak_memory_bytes": _peak_memory(),
+        "peak_memory_bytes": provenance.peak_memory(),
         "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         **figures,
         "host": socket.gethostname(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        **_provenance(),
-    }
-
-
-@functools.cache
-def _provenance() -> dict[str, Any]:
-    """Versions of the packages that make results, and the commit of this code."""
-    packages = ("cellscope", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "scikit-learn")
-    here = Path(__file__).parent
-
-    def git(*words: str) -> str | None:
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            done = subprocess.run(
-                ["git", *words], cwd=here, capture_output=True, text=True, check=True
-            )
-            return done.stdout.strip()
-        return None
-
-    commit = git("rev-parse", "HEAD")
-    return {
-        "packages": {name: importlib.metadata.version(name) for name in packages},
-        "git_commit": commit,
-        "git_dirty": bool(git("status", "--porcelain")) if commit else None,
+        **provenance.of_this_code(),
     }
 
 
@@ -320,21 +294,6 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
 
 def _brief(value: Any) -> str:
     return str(value)[:12]
-
-
-def _reset_peak_memory() -> None:
-    """Start the kernel's high-water mark anew, where it lets us (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_memory() -> int:
-    """The largest resident memory since the last reset, in bytes."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _shown(path: Path) -> str:
