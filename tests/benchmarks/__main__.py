@@ -41,7 +41,7 @@ class Run:
     name: str
     """As the table calls it."""
     kind: str
-    """in_memory or to_parquet."""
+    """in_memory, to_parquet or statistics."""
     contender: str
     """``module:function`` of its settings."""
     size: tuple[int, int] = SMALL
@@ -50,6 +50,13 @@ class Run:
     """Whether the data stay on the disk."""
     needs: tuple[str, ...] = ()
     """Packages without which it is left out."""
+    signals: str = ""
+    """Of statistics: which recorded signals they are of."""
+
+    @property
+    def recorded(self) -> str:
+        """The folder of the states that it measures."""
+        return f"{problem.name_of(*self.size)}-{self.signals}"
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,12 @@ class Work:
     name: str
     runs: tuple[Run, ...]
     targets: tuple[float | None, ...]
-    """One per run but the first; for "spread" one."""
+    """One per run but the first; for "spread" and "limit" one."""
     figure: str = "seconds"
     """What is compared."""
     rule: str = "faster"
     """faster: other over ours, at least the target; growth: other over first, at most; spread:
-    largest over smallest of all, at most."""
+    largest over smallest of all, at most; limit: the figure itself over the target, at most 1."""
 
 
 H_ONLY = (
@@ -88,6 +95,17 @@ def _written(name: str, size: tuple[int, int], *, mapped: bool = False) -> Run:
     return Run(name, "to_parquet", ":ours_to_parquet", size, mapped)
 
 
+def _measured(
+    name: str, contender: str, size: tuple[int, int] = SMALL, signals: str = "hcifog"
+) -> Run:
+    return Run(name, "statistics", contender, size, signals=signals)
+
+
+PANDAS = _measured("pandas", ":pandas_moments")
+STAGE = _measured("stage units", ":ours_units")
+MEASURED_SIZES = tuple(
+    _measured(f"N = {size[0]:,}", ":ours_units", size, "h") for size in (SMALL, LARGE)
+)
 SIZES = (_written("N = 10,000", SMALL, mapped=True), _written("N = 100,000", LARGE, mapped=True))
 LENGTHS = tuple(_written(f"T = {size[1]:,}", size) for size in (SMALL, LONG, LONGEST))
 WORKS = (
@@ -100,6 +118,12 @@ WORKS = (
     Work("peak memory, private", SIZES, (1.1,), "private_bytes", "growth"),
     Work("peak memory, with mapped input", SIZES, (1.1,), "peak_memory_bytes", "growth"),
     Work("seconds per row", LENGTHS, (1.3,), rule="spread"),
+    Work(
+        "moments and quantiles of six signals", (_measured(OURS, ":ours_moments"), PANDAS), (3.0,)
+    ),
+    Work("stage units, six signals", (STAGE,), (20.0,), rule="limit"),
+    Work("stage units, six signals", (STAGE,), (1e9,), "peak_memory_bytes", "limit"),
+    Work("peak memory, stage units", MEASURED_SIZES, (1.1,), "peak_memory_bytes", "growth"),
 )
 
 
@@ -112,18 +136,38 @@ class Bench:
     found: dict[Run, list[dict[str, Any]]] = field(default_factory=dict)
     """Run -> what each round gave."""
 
+    settings: dict[Run, str] = field(default_factory=dict)
+    """Run -> its fastest setting, found before the rounds."""
+
+    def tune(self, run: Run) -> None:
+        """Find the fastest setting; a run of this kind is not counted."""
+        self.settings[run] = self._run(run, "")["setting"]
+
     def run(self, run: Run) -> None:
         """Run once more, in a process of its own."""
-        command = [sys.executable, "-m", "tests.benchmarks.contender", run.kind, run.contender]
-        command += [str(self.folder), problem.name_of(*run.size), *["--mapped"] * run.mapped]
+        self.found.setdefault(run, []).append(self._run(run, self.settings.get(run, "")))
+
+    def _run(self, run: Run, setting: str) -> dict[str, Any]:
+        options = ["--mapped"] * run.mapped
+        if run.kind == "statistics":
+            options += ["--recorded", run.recorded]
+            if not (self.folder / run.recorded).exists():
+                self._call(run, "record", run.signals, [*options, "--mapped"])
+        return self._call(run, run.kind, run.contender, [*options, "--setting", setting])
+
+    def _call(self, run: Run, kind: str, name: str, options: list[str]) -> dict[str, Any]:
+        """One process; what it says in the end."""
+        arguments = [kind, name, str(self.folder), problem.name_of(*run.size), *options]
+        command = [sys.executable, "-m", "tests.benchmarks.contender", *arguments]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{run.name} failed:\n{done.stderr[-3000:]}")
-        self.found.setdefault(run, []).append(json.loads(done.stdout.splitlines()[-1]))
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return figures
 
 
 def main() -> None:
-    """Run the works, print the table, write the Parquet file."""
+    """Run the works one after the other; print each one's rows as it ends; write them all."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--rounds", type=int, default=5, help="pairs per ratio")
     parser.add_argument("--only", default="", help="works whose name holds this")
@@ -132,20 +176,27 @@ def main() -> None:
     works = [_available(work) for work in WORKS if options.only in work.name]
     start = time.perf_counter()
     options.out.mkdir(parents=True, exist_ok=True)
+    print(HEADER)
+    tables = []
     with tempfile.TemporaryDirectory(dir=options.out) as folder:
         bench = Bench(Path(folder))
-        _measure(bench, works, options.rounds)
-    table = pd.DataFrame([row for work in works for row in _rows(work, bench)])
-    table = table.assign(**_machine())
+        problem.save(bench.folder, sorted({run.size for work in works for run in work.runs}))
+        for work in works:
+            _measure(bench, work, options.rounds)
+            tables.append(pd.DataFrame(_rows(work, bench)))
+            print(_text(tables[-1]), flush=True)
+    table = pd.concat(tables, ignore_index=True).assign(**_machine())
     table.to_parquet(options.out / "bench.parquet", index=False)
-    print(_text(table))
-    print(f"\n{time.perf_counter() - start:,.0f} s; {options.out / 'bench.parquet'}")
+    print(f"\n{_footer(table)}")
+    print(f"{time.perf_counter() - start:,.0f} s; {options.out / 'bench.parquet'}")
 
 
 def _available(work: Work) -> Work:
     """The work without the contenders whose packages are not installed."""
+    if work.rule in ("spread", "limit"):
+        return work
     kept = []
-    for run, target in zip(work.runs[1:], [*work.targets, None, None], strict=False):
+    for run, target in zip(work.runs[1:], work.targets, strict=True):
         missing = [name for name in run.needs if importlib.util.find_spec(name) is None]
         if missing:
             print(f"left out, for want of {' and '.join(missing)}: {run.name}", file=sys.stderr)
@@ -156,18 +207,17 @@ def _available(work: Work) -> Work:
     return Work(work.name, runs, targets, work.figure, work.rule)
 
 
-def _measure(bench: Bench, works: list[Work], rounds: int) -> None:
-    """All rounds of all works; a run that several works share runs once a round."""
-    groups = list(dict.fromkeys(work.runs for work in works))
-    sizes = sorted({run.size for runs in groups for run in runs})
-    problem.save(bench.folder, sizes)
-    total = rounds * sum(len(runs) for runs in groups)
-    with bar(total=total, desc="bench", unit="run") as progress:
-        for runs in groups:
-            for _ in range(rounds):
-                for run in runs:
-                    bench.run(run)
-                    progress.update()
+def _measure(bench: Bench, work: Work, rounds: int) -> None:
+    """All rounds of one work; what an earlier work ran already is not run again."""
+    runs = [run for run in work.runs if run not in bench.found]
+    with bar(total=rounds * len(runs), desc=work.name, unit="run") as progress:
+        for run in runs:
+            if run.kind == "in_memory":
+                bench.tune(run)
+        for _ in range(rounds):
+            for run in runs:
+                bench.run(run)
+                progress.update()
 
 
 def _rows(work: Work, bench: Bench) -> list[dict[str, Any]]:
@@ -180,6 +230,11 @@ def _rows(work: Work, bench: Bench) -> list[dict[str, Any]]:
         ratios = together.max(axis=1) / together.min(axis=1)
         name = ", ".join(run.name for run in work.runs)
         return [_row(work, name, "its fastest", ratios, work.targets[0], rounds[0], rounds[0])]
+    if work.rule == "limit":
+        (limit,) = work.targets
+        assert limit is not None
+        against = f"{limit / 1e9:g} GB" if "bytes" in work.figure else f"{limit:g} s"
+        return [_row(work, first.name, against, figures[0] / limit, 1, rounds[0], rounds[0])]
     rows = []
     for number, (run, target) in enumerate(zip(others, work.targets, strict=True), start=1):
         ratios = figures[number] / figures[0]
@@ -239,12 +294,15 @@ def _machine() -> dict[str, Any]:
     }
 
 
+HEADER = (
+    f"{'ratio':>7}  {'min … max':>13}  {'target':>7}  {'':<18} "
+    f"{'seconds':>14}  {'peak MB':>13}  work"
+)
+
+
 def _text(table: pd.DataFrame) -> str:
-    """The table as the terminal shows it, ratios first."""
-    lines = [
-        f"{'ratio':>7}  {'min … max':>13}  {'target':>7}  {'':<18} "
-        f"{'seconds':>14}  {'peak MB':>13}  work"
-    ]
+    """Rows of the table as the terminal shows them, ratios first."""
+    lines = []
     for row in table.itertuples():
         sign = "≥" if row.at_least else "≤"
         target = "" if pd.isna(row.target) else f"{sign} {row.target:g}"
@@ -255,14 +313,16 @@ def _text(table: pd.DataFrame) -> str:
             f"{row.peak_memory_bytes / 1e6:>5,.0f} / {row.against_peak_memory_bytes / 1e6:<5,.0f}  "
             f"{row.work}: {row.contender} against {row.against}"
         )
-    machine = table.iloc[0]
-    lines += [
-        "",
-        f"pairs: {machine.runs}; seconds and peak memory: contender / against; "
-        f"{machine.cores} cores, load {machine.load:.1f}",
-        machine.versions,
-    ]
     return "\n".join(lines)
+
+
+def _footer(table: pd.DataFrame) -> str:
+    """What the figures are, and the machine."""
+    machine = table.iloc[0]
+    return (
+        f"pairs: {machine.runs}; seconds and peak memory: contender / against; "
+        f"{machine.cores} cores, load {machine.load:.1f}\n{machine.versions}"
+    )
 
 
 def _verdict(row: Any) -> str:

@@ -1,7 +1,8 @@
 """One run of one contender, in a process of its own: ``python -m tests.benchmarks.contender``.
 
-It builds the model, checks the first sequences against the reference, tries the contender's
-settings once each on all the data, and times the fastest once more. Prints one line of JSON.
+It builds the model, checks the first sequences against the reference, and runs once unseen and
+once timed. Where no setting is named, it first tries each once, and takes the fastest. Prints one
+line of JSON.
 """
 
 import argparse
@@ -28,20 +29,21 @@ WARM_UP = 1_024
 """Sequences of the warm-up of what writes Parquet; what stays in memory warms up on all."""
 
 
-def in_memory(name: str, x: Array, folder: Path) -> dict[str, Any]:
+def in_memory(name: str, x: Array, folder: Path, setting: str) -> dict[str, Any]:
     """Run a contender that leaves its result in memory."""
     candidates = _candidates(name, folder)
+    if setting:
+        candidates = {setting: candidates[setting]}
     for run in candidates.values():
         problem.check(run(x[: problem.CHECKED]), x, folder)
-    for run in candidates.values():
         run(x)
-    tries = {name: _timed(partial(run, x))["seconds"] for name, run in candidates.items()}
-    best = min(tries, key=lambda name: tries[name])
-    return {"setting": best, **_timed(partial(candidates[best], x))}
+    tries = {name: _timed(partial(run, x)) for name, run in candidates.items()}
+    best = min(tries, key=lambda name: tries[name]["seconds"])
+    return {"setting": best, **tries[best]}
 
 
 def to_parquet(name: str, x: Array, folder: Path) -> dict[str, Any]:
-    """Run a contender that writes h and c; its only setting is the first."""
+    """Run a contender that writes h and c; it has one setting."""
     ((setting, run),) = _candidates(name, folder).items()
     with _scratch(folder) as out:
         run(x[:WARM_UP], out)
@@ -49,6 +51,25 @@ def to_parquet(name: str, x: Array, folder: Path) -> dict[str, Any]:
     with _scratch(folder) as out, _watched() as peak:
         timed = _timed(partial(run, x, out))
     return {"setting": setting, **timed, **peak}
+
+
+def statistics(name: str, recorded: Path, folder: Path) -> dict[str, Any]:
+    """Run a contender that measures recorded states; it has one setting, and is not warmed up."""
+    ((setting, run),) = _candidates(name, folder).items()
+    with _scratch(folder) as out, _watched() as peak:
+        timed = _timed(partial(run, recorded, out))
+    return {"setting": setting, **timed, **peak}
+
+
+def record(x: Array, recorded: Path, folder: Path, signals: str) -> dict[str, Any]:
+    """Record states for the contenders that measure them."""
+    from tests.benchmarks import ours
+
+    recorded.mkdir()
+    ours.prepare()
+    ours.to_parquet(ours.build(folder), x, recorded, signals)
+    ours.finish(recorded, x)
+    return {}
 
 
 def ours_in_memory(folder: Path) -> dict[str, problem.InMemory]:
@@ -67,6 +88,27 @@ def ours_to_parquet(folder: Path) -> dict[str, problem.ToParquet]:
     ours.prepare()
     model = ours.build(folder)
     return {"as it comes": lambda x, out: ours.to_parquet(model, x, out, "hc")}
+
+
+def ours_units(folder: Path) -> dict[str, problem.Statistics]:
+    """Stage units, whole."""
+    from tests.benchmarks import analyses
+
+    return {"stage units": analyses.units}
+
+
+def ours_moments(folder: Path) -> dict[str, problem.Statistics]:
+    """Its moments and quantiles alone."""
+    from tests.benchmarks import analyses
+
+    return {"moments and quantiles": analyses.moments_and_quantiles}
+
+
+def pandas_moments(folder: Path) -> dict[str, problem.Statistics]:
+    """The same by pandas."""
+    from tests.benchmarks import analyses
+
+    return {"read_parquet, agg, quantile": analyses.by_pandas}
 
 
 def _candidates(name: str, folder: Path) -> dict[str, Callable[..., Any]]:
@@ -129,16 +171,27 @@ def _status(key: str) -> int:
 def main() -> None:
     """Parse the arguments, run, print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("in_memory", "to_parquet"))
-    parser.add_argument("name")
+    parser.add_argument("kind", choices=("in_memory", "to_parquet", "statistics", "record"))
+    parser.add_argument("name", help="the contender; of record, the signals")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("x")
+    parser.add_argument("x", help="the sequences")
+    parser.add_argument("--recorded", help="folder of the states")
+    parser.add_argument("--setting", default="", help="of the contender's, the one to run")
     parser.add_argument("--mapped", action="store_true", help="leave the data on the disk")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    x = np.load(options.folder / options.x, mmap_mode="r" if options.mapped else None)
-    kind = in_memory if options.kind == "in_memory" else to_parquet
-    found = kind(options.name, x, options.folder)
+    folder = options.folder
+    if options.kind == "statistics":
+        found = statistics(options.name, folder / options.recorded, folder)
+    else:
+        x = np.load(folder / options.x, mmap_mode="r" if options.mapped else None)
+        match options.kind:
+            case "in_memory":
+                found = in_memory(options.name, x, folder, options.setting)
+            case "to_parquet":
+                found = to_parquet(options.name, x, folder)
+            case _:
+                found = record(x, folder / options.recorded, folder, options.name)
     print(json.dumps({**found, "peak_memory_bytes": _status("VmHWM")}))
 
 

@@ -7,12 +7,23 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from pipeline import data, engine, models, recorder, trace
+from pipeline import data, engine, models, recorder, states, trace
 from pipeline.config import Engine, Extract
 from pipeline.recorder import Part, Recorder
-from tests.benchmarks.problem import BATCH, FEATURES, UNITS, Array, Batches, cores, cuts, weights
+from tests.benchmarks.problem import (
+    BATCH,
+    CLASSES,
+    FEATURES,
+    UNITS,
+    Array,
+    Batches,
+    cores,
+    cuts,
+    weights,
+)
 from tests.compose import composed
 
 LAYER = "lstm"
@@ -55,7 +66,7 @@ def in_memory(model: keras.Model, x: Array) -> Batches:
 
 def to_parquet(model: keras.Model, x: Array, folder: Path, signals: str) -> None:
     """The given signals of x [N, T, F] as stage extract writes them, with its proof."""
-    split = data.Split(x)
+    split = data.Split(x, _labels(x))
     options = _options(signals)
     record = Recorder(model, split, options, folder, cores())
     (folder / recorder.PARTS).mkdir()
@@ -65,6 +76,18 @@ def to_parquet(model: keras.Model, x: Array, folder: Path, signals: str) -> None
         for number, start in enumerate(range(0, len(x), step))
     ]
     list(engine.run(record.part, parts, Engine("local", None), what="extract", unit="part"))
+
+
+def finish(recorded: Path, x: Array) -> None:
+    """Add the table of sequences to states that ``to_parquet`` wrote."""
+    sequence = np.arange(len(x), dtype=np.int32)
+    table = pd.DataFrame({"sequence": sequence, "length": x.shape[1], "label": _labels(x)})
+    table.to_parquet(recorded / states.SEQUENCES, index=False)
+
+
+def _labels(x: Array) -> Any:
+    """Classes [N] of no meaning."""
+    return np.arange(len(x), dtype=np.int32) % CLASSES
 
 
 @functools.cache

@@ -18,6 +18,9 @@ InMemory = Callable[[Array], Batches]
 ToParquet = Callable[[Array, Path], None]
 """Sequences [N, T, F] and an empty folder -> Parquet files in it."""
 
+Statistics = Callable[[Path, Path], None]
+"""The folder of recorded states, and an empty folder -> statistics of them."""
+
 UNITS = 128
 FEATURES = 28
 TIMESTEPS = 28
