@@ -67,7 +67,7 @@ def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
 
     left = ", ".join(sorted(name for name in free if name not in names))
     cells = ", ".join(f"{cell.scope} [{cell.features} -> {cell.units}]" for cell in flat)
-    log.info(f"{'':<8} {cells}; read-out {' + '.join(names)}; not used: {left or 'nothing'}")
+    log.info(f"{'':<10} {cells}; read-out {' + '.join(names)}; not used: {left or 'nothing'}")
     return built
 
 

@@ -8,11 +8,10 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from pipeline import data, models
 from pipeline.config import Config, Recurrent, Train
-from pipeline.data import Dataset, Split
+from pipeline.data import Batch, Dataset, Split
 from pipeline.errors import UserError
 from pipeline.terminal import bar
 
@@ -57,16 +56,20 @@ def _of_kept_weights(history: pd.DataFrame, train: Train) -> dict[str, Any]:
 def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.DataFrame:
     """Fit in place. Returns the history, one row per validation.
 
-    Columns: step (batches so far), seconds (since the start), loss and accuracy (means over the
-    batches since the row before), val_loss and val_accuracy where there is a validation split.
+    Columns: step (batches so far), seconds (since the start), loss and for classes accuracy (means
+    over the batches since the row before), val_loss and val_accuracy where there is a validation
+    split. The loss is the cross-entropy in nats, of numeric targets the mean squared error; where
+    each timestep has its own label or target, a batch's loss is the mean over its valid timesteps.
     """
     train = config.train
     assert dataset.train is not None
-    model.compile(
-        keras.optimizers.Adam(train.learning_rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    reduction = "mean_with_sample_weight"
+    accuracy = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    if dataset.train.numeric:
+        loss, accuracy = keras.losses.MeanSquaredError(reduction=reduction), []
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    model.compile(keras.optimizers.Adam(train.learning_rate), loss, weighted_metrics=accuracy)
     if train.steps == 0:
         return pd.DataFrame({"step": pd.Series(dtype="int64")})
     batches = Batches(model, dataset.train, train.batch_size, config.seed)
@@ -113,15 +116,26 @@ class Batches(keras.utils.PyDataset):
         """Endless, in Keras' terms."""
         return
 
-    def __getitem__(self, number: int) -> tuple[Any, NDArray[np.int32]]:
-        """Batch ``number`` from the start of training: the model's inputs, and classes [B]."""
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        """Batch ``number`` from the start of training, as ``examples`` gives it."""
         turn, place = divmod(number, self.per_pass)
         if turn != self.order[0]:
             self.order = turn, np.random.default_rng((self.seed, turn)).permutation(len(self.split))
         chosen = self.order[1][place * self.size : (place + 1) * self.size]
-        batch = self.split.take(chosen)
-        assert batch.y is not None
-        return models.inputs(self.model, batch), batch.y
+        return examples(self.model, self.split.take(chosen))
+
+
+def examples(model: keras.Model, batch: Batch) -> tuple[Any, ...]:
+    """A batch as ``fit`` takes it: inputs, what is to be learnt, and weights where some is padding.
+
+    That is classes [B] or [B, T], or numbers [B, 1] or [B, T, 1], as the model gives them. Weights
+    [B, T] are 0 for padding.
+    """
+    assert batch.y is not None
+    y = batch.y[..., np.newaxis] if batch.y.dtype.kind == "f" else batch.y
+    padded = batch.y.ndim == 2 and batch.lengths is not None
+    weights = (batch.valid.astype(np.float32),) if padded else ()
+    return models.inputs(model, batch), y, *weights
 
 
 class Recorder(keras.callbacks.Callback):
@@ -156,5 +170,4 @@ def _whole(model: keras.Model, split: Split | None) -> Any:
     """A split as ``fit`` takes its validation data."""
     if split is None:
         return None
-    batch = split.take(slice(None))
-    return models.inputs(model, batch), batch.y
+    return examples(model, split.take(slice(None)))

@@ -81,9 +81,9 @@ def peak():
     line = next(x for x in open("/proc/self/status") if x.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
-data.load(Files("files", 0.0, 0, sys.argv[1]))
+data.load(Files("files", 0.0, 0, sys.argv[1], "sequence", None))
 before = peak()
-dataset = data.load(Files("files", 0.1, 0, sys.argv[2]))
+dataset = data.load(Files("files", 0.1, 0, sys.argv[2], "sequence", None))
 total = 0
 for split in (dataset.train, dataset.val, dataset.test):
     for start in range(0, len(split), 500):

@@ -128,7 +128,8 @@ def test_bytes_are_pixels_only_where_the_model_takes_features() -> None:
     pixels = np.arange(B * T, dtype=np.uint8).reshape(B, T) * 10
     batch = Split(pixels).take(slice(None))
     built = models.build(
-        config.Recurrent("gru", 2, 1, False, 0.0), Dataset(Split(pixels), classes=("a", "b"))
+        config.Recurrent("gru", 2, 1, False, 0.0),
+        Dataset(Split(pixels, np.zeros(B, np.int32)), classes=("a", "b")),
     )
     np.testing.assert_allclose(
         models.inputs(built, batch), pixels[..., np.newaxis] / 255, rtol=1e-6

@@ -1,5 +1,6 @@
 """Models as the config describes them, and as they come back from a file."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -42,6 +43,29 @@ def test_layers_are_stacked_and_named(bidirectional: bool) -> None:
     width = 8 if bidirectional else 4
     assert model.get_layer("gru_1").output.shape == (None, 5, width)
     assert model.get_layer("gru_2").output.shape == (None, width)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(
+    ("y", "classes", "outputs"),
+    [
+        (np.zeros(3, np.int32), CLASSES, (None, 3)),
+        (np.zeros((3, 5), np.int32), CLASSES, (None, 5, 3)),
+        (np.zeros(3, np.float32), (), (None, 1)),
+        (np.zeros((3, 5), np.float32), (), (None, 5, 1)),
+    ],
+)
+def test_what_is_read_out_is_what_the_data_has(
+    y: Any, classes: tuple[str, ...], outputs: tuple[int, ...], padded: bool, layers: int
+) -> None:
+    test = dataclasses.replace(dataset(padded).test, y=None)
+    data = Dataset(test, dataclasses.replace(test, y=y), classes=classes)
+    model = models.build(config.Recurrent("gru", 4, layers, False, 0.0), data)
+    free = (None if padded and size == 5 else size for size in outputs)
+    assert model.output_shape == tuple(free)
+    batch = data.test.take(slice(None))
+    assert model(models.inputs(model, batch)).shape == (3, *outputs[1:])
 
 
 @pytest.mark.parametrize("bias", [1.0, -2.5])

@@ -204,7 +204,7 @@ def peak():
     return int(line.split()[1]) / 1024
 
 def sequences(path):
-    test = load(Files("files", 0.0, 0, path)).test
+    test = load(Files("files", 0.0, 0, path, "sequence", None)).test
     return sum(len(test.take(slice(i, i + 500)).x) for i in range(0, len(test), 500))
 
 parquet.IN_MEMORY = 0

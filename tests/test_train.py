@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import data, models, stages, store
 from pipeline.config import Config
+from pipeline.data import Batch
 from pipeline.errors import UserError
 from tests.compose import composed
 
@@ -118,6 +119,21 @@ def test_every_sequence_is_seen_once_per_pass(tmp_path: Path) -> None:
         assert len(drawn) == 350
         assert all(drawn.count(each) <= flat.count(each) for each in set(drawn))
     assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("numeric", [False, True])
+def test_weights_leave_padding_out_where_timesteps_are_labelled(numeric: bool) -> None:
+    from pipeline.train import examples
+
+    x = np.zeros((2, 3, 1), np.float32)
+    model = keras.Sequential([keras.Input((3, 1)), keras.layers.LSTM(2)])
+    lengths = np.array([3, 1], np.int32)
+    y = np.array([[1, 2, 0], [3, 0, 0]], np.float32 if numeric else np.int32)
+    _, to_learn, weights = examples(model, Batch(x, y, lengths))
+    np.testing.assert_array_equal(to_learn, y[..., np.newaxis] if numeric else y)
+    np.testing.assert_array_equal(weights, [[1, 1, 1], [1, 0, 0]])
+    assert len(examples(model, Batch(x, y, None))) == 2
+    assert len(examples(model, Batch(x, y[:, 0], lengths))) == 2
 
 
 @pytest.mark.parametrize("key", ["train.patience=2", "train.restore_best=true"])

@@ -3,13 +3,16 @@
 import re
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config import Files
 from pipeline.data.dataset import Split
+from pipeline.data.labels import annotation_from, labels_from
 from pipeline.data.lengths import measured, refuse_large
 from pipeline.errors import UserError
 
@@ -48,63 +51,78 @@ def _map(path: Path, folder: Path) -> NDArray[Any]:
     return array
 
 
-def splits_from_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, Split]:
-    """The splits train, val and test, as far as the arrays have them.
+def splits_from_arrays(
+    arrays: dict[str, NDArray[Any]], options: Files
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """The splits train, val and test, as far as the arrays have them, and the names of the classes.
 
-    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N] whole
-    numbers from 0; ``lengths_<split>`` [N], where sequences are padded on the right with anything
-    but NaN; and for a model of several inputs ``x_<input>_<split>`` [N, ...], beside or instead of
-    ``x_<split>``.
+    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N], or with
+    ``labels=timestep`` [N, T], classes as whole numbers from 0 or targets as floats;
+    ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
+    ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
+    [N, ...], beside or instead of ``x_<split>``.
     """
-    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths") for part in PARTS}
-    if strange := sorted(name for name in set(arrays) - known if not INPUT.fullmatch(name)):
-        raise UserError(
-            f"data.path={path}: unknown arrays {strange}; "
-            f"known are {sorted(known)} and x_<input>_<split>"
-        )
+    annotations = options.annotations or []
+    _refuse_unknown(arrays, annotations, options)
     inputs: dict[str, dict[str | None, NDArray[Any]]] = {}
     for name in sorted(arrays):
         if match := INPUT.fullmatch(name):
             inputs.setdefault(match[2], {})[match[1]] = arrays[name]
-    at = f"data.path={path}: "
-    return {
-        part: _split(inputs[part], arrays.get(f"y_{part}"), arrays.get(f"lengths_{part}"), part, at)
-        for part in PARTS
-        if part in inputs
-    }
+    at = f"data.path={options.path}: "
+    splits, largest = {}, []
+    for part in (part for part in PARTS if part in inputs):
+        split = _split(inputs[part], arrays.get(f"lengths_{part}"), part, at)
+        x, lengths = split.x, split.lengths
+        if (y := arrays.get(f"y_{part}")) is not None:
+            each = options.labels == "timestep"
+            y, highest = labels_from(y, x, lengths, f"{at}y_{part}", each=each)
+            largest += [] if highest is None else [highest]
+        steps = {
+            name: annotation_from(arrays[f"{name}_{part}"], x, lengths, f"{at}{name}_{part}")
+            for name in annotations
+            if f"{name}_{part}" in arrays
+        }
+        splits[part] = replace(split, y=y, steps=steps)
+    return splits, tuple(map(str, range(max(largest) + 1))) if largest else ()
+
+
+def _refuse_unknown(
+    arrays: dict[str, NDArray[Any]], annotations: list[str], options: Files
+) -> None:
+    """Raise where an array has a name of no meaning, or an annotation has no array."""
+    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *annotations) for part in PARTS}
+    if strange := sorted(name for name in set(arrays) - known if not INPUT.fullmatch(name)):
+        raise UserError(
+            f"data.path={options.path}: unknown arrays {strange}; "
+            f"known are {sorted(known)}, x_<input>_<split> and those named in data.annotations"
+        )
+    for name in annotations:
+        option = f"data.annotations=[{','.join(annotations)}]"
+        if name in ("y", "lengths") or INPUT.fullmatch(f"{name}_test"):
+            raise UserError(f"{option}: '{name}_test' means something else")
+        if f"{name}_test" not in arrays:
+            raise UserError(f"{option}: no array '{name}_test' in {options.path}")
 
 
 def _split(
-    inputs: dict[str | None, NDArray[Any]],
-    labels: NDArray[Any] | None,
-    given: NDArray[Any] | None,
-    part: str,
-    at: str,
+    inputs: dict[str | None, NDArray[Any]], given: NDArray[Any] | None, part: str, at: str
 ) -> Split:
-    """One split of all its inputs; without a plain x the first by name stands for it."""
+    """All inputs of one split; without a plain x the first by name stands for it."""
     name = None if None in inputs else min(filter(None, inputs))
     x = inputs[name]
     where = at + _array(name, part)
     if x.ndim not in (2, 3) or 0 in x.shape:
         raise UserError(f"{where} has shape {x.shape}; it must be [sequences, timesteps, features]")
     _refuse_text(x, where)
-    y = _column(labels, f"{at}y_{part}", len(x))
-    if y is not None and y.min() < 0:
-        raise UserError(f"{at}y_{part} has class {y.min()}; classes count from 0")
-    lengths = _column(given, f"{at}lengths_{part}", len(x))
-    if lengths is not None:
-        wrong = np.flatnonzero((lengths < 1) | (lengths > x.shape[1]))
-        if len(wrong):
-            raise UserError(
-                f"{at}lengths_{part}[{wrong[0]}] is {lengths[wrong[0]]}; "
-                f"a length is from 1 to {x.shape[1]}"
-            )
+    lengths = None
+    if given is not None:
+        lengths = _lengths(given, x, f"{at}lengths_{part}")
     lengths = measured(x, lengths, where)
     others = {other: values for other, values in inputs.items() if other and other != name}
     for other, values in others.items():
         shared = name is not None and values.shape[1:2] == x.shape[1:2]
         _check_other(values, x, lengths if shared else None, at + _array(other, part))
-    return Split(x, y, lengths, others=others, name=name)
+    return Split(x, None, lengths, others=others, name=name)
 
 
 def _check_other(
@@ -129,14 +147,15 @@ def _refuse_text(x: NDArray[Any], where: str) -> None:
         refuse_large(x, where)
 
 
-def _column(values: NDArray[Any] | None, where: str, count: int) -> NDArray[np.int32] | None:
-    """One whole number per sequence."""
-    if values is None:
-        return None
-    if values.shape != (count,):
-        raise UserError(f"{where} has shape {values.shape}; it must be [{count}], as x")
+def _lengths(values: NDArray[Any], x: NDArray[Any], where: str) -> NDArray[np.int32]:
+    """The lengths [N], after a check that they are."""
+    if values.shape != x.shape[:1]:
+        raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}], as x")
     if values.dtype.kind not in "iub":
         raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
-    if values.max(initial=0) > np.iinfo(np.int32).max:
-        raise UserError(f"{where} has {values.max()}; must be below 2^31")
+    wrong = np.flatnonzero((values < 1) | (values > x.shape[1]))
+    if len(wrong):
+        raise UserError(
+            f"{where}[{wrong[0]}] is {values[wrong[0]]}; a length is from 1 to {x.shape[1]}"
+        )
     return np.array(values, np.int32)

@@ -1,6 +1,5 @@
 """What a data set is: sequences of one length or many, split into train, validation and test."""
 
-import mmap
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,15 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from pipeline.data.mapped import Rows, chosen, read, release
 from pipeline.errors import UserError
-
-Rows = Any
-"""An array [N, ...], or what stands in for one that is too large for memory: it has shape, dtype,
-len(), and [slice or index array], which reads those rows and no others."""
-
-SCATTERED = 16
-"""Rows of a memory map that are read from here and there at a time: around each, the system may
-map 2 MB of the file."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +18,26 @@ class Batch:
     x: NDArray[Any]
     """Inputs [B, T, F] or [B, T], zero beyond a sequence's length: float32 (float64 where the data
     is), or where the data is whole numbers [B, T] those, as tokens."""
-    y: NDArray[np.int32] | None
-    """Classes [B]."""
+    y: NDArray[Any] | None
+    """Classes (int32) or numeric targets (float32) of the sequences [B], or of each timestep
+    [B, T], then zero beyond a sequence's length."""
     lengths: NDArray[np.int32] | None
     """Valid timesteps of each sequence [B]; None where all have T."""
     others: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Further inputs [B, ...], by the names that the model has for them."""
     name: str | None = None
     """The model's name for x; None where x is the one input that ``others`` leave."""
+    steps: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Annotations [B, T] by name, int32 or float32, NaN where nothing is known: what is known of
+    single timesteps. No model is given them."""
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which timesteps are no padding [B, T]."""
+        count, timesteps = self.x.shape[:2]
+        if self.lengths is None:
+            return np.ones((count, timesteps), bool)
+        return np.asarray(np.arange(timesteps) < self.lengths[:, np.newaxis])
 
     def cut(self, part: slice) -> "Batch":
         """Some of the sequences."""
@@ -43,6 +47,7 @@ class Batch:
             y=None if self.y is None else self.y[part],
             lengths=None if self.lengths is None else self.lengths[part],
             others={name: values[part] for name, values in self.others.items()},
+            steps={name: values[part] for name, values in self.steps.items()},
         )
 
 
@@ -52,8 +57,9 @@ class Split:
 
     x: Rows
     """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, scaled to [0, 1] on the way out."""
-    y: NDArray[np.int32] | None = None
-    """Classes [N], from 0."""
+    y: Rows | None = None
+    """Of the sequences [N], or of each timestep [N, T]: whole numbers are classes, from 0, others
+    are numeric targets. Beyond a sequence's length they mean nothing."""
     lengths: NDArray[np.int32] | None = None
     """Valid timesteps [N], each from 1 to T; None where all sequences have T."""
     ids: NDArray[np.object_] | NDArray[np.int64] | None = None
@@ -63,6 +69,8 @@ class Split:
     name: str | None = None
     """The model's name for x; None where x is the one input that ``others`` leave. With a name,
     lengths are those of all inputs of T timesteps; without, those of x alone."""
+    steps: dict[str, Rows] = field(default_factory=dict)
+    """Annotations [N, T] by name: numbers known of each timestep, NaN where they are not."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -77,59 +85,59 @@ class Split:
         """F."""
         return int(self.x.shape[2]) if len(self.x.shape) == 3 else 1
 
+    @property
+    def numeric(self) -> bool:
+        """Whether y holds numeric targets."""
+        return self.y is not None and self.y.dtype.kind == "f"
+
+    @property
+    def per_timestep(self) -> bool:
+        """Whether y belongs to single timesteps."""
+        return self.y is not None and len(self.y.shape) == 2
+
+    @property
+    def labels(self) -> str | None:
+        """What y holds, in words: class or number, per sequence or per timestep."""
+        if self.y is None:
+            return None
+        what = "number" if self.numeric else "class"
+        return f"{what} per {'timestep' if self.per_timestep else 'sequence'}"
+
     def take(self, index: slice | NDArray[np.integer]) -> Batch:
         """The sequences at ``index`` [B], as a model takes them; no others are read."""
-        lengths = None if self.lengths is None else self.lengths[index]
         others = {name: _ready(values, index) for name, values in self.others.items()}
         batch = Batch(
             _ready(self.x, index),
-            None if self.y is None else self.y[index],
-            lengths,
+            None if self.y is None else _known(self.y, index),
+            None if self.lengths is None else self.lengths[index],
             others,
             self.name,
+            {name: _known(values, index) for name, values in self.steps.items()},
         )
-        if lengths is not None:
-            padding = np.arange(self.timesteps) >= lengths[:, np.newaxis]
-            batch.x[padding] = 0
-            for values in others.values() if self.name is not None else ():
-                if values.shape[1] == self.timesteps:
-                    values[padding] = 0
+        if batch.lengths is not None:
+            padding = ~batch.valid
+            of_timesteps = [batch.x, *batch.steps.values()]
+            if batch.y is not None and self.per_timestep:
+                of_timesteps.append(batch.y)
+            if self.name is not None:
+                of_timesteps += [
+                    each for each in others.values() if each.shape[1] == self.timesteps
+                ]
+            for values in of_timesteps:
+                values[padding] = 0
         return batch
 
     def select(self, index: NDArray[np.integer]) -> "Split":
         """The split made of the sequences at ``index`` [N']; files stay unread."""
         return replace(
             self,
-            x=_chosen(self.x, index),
-            y=None if self.y is None else self.y[index],
+            x=chosen(self.x, index),
+            y=None if self.y is None else chosen(self.y, index),
             lengths=None if self.lengths is None else self.lengths[index],
             ids=None if self.ids is None else self.ids[index],
-            others={name: _chosen(values, index) for name, values in self.others.items()},
+            others={name: chosen(values, index) for name, values in self.others.items()},
+            steps={name: chosen(values, index) for name, values in self.steps.items()},
         )
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The rows ``index`` [N'] of rows that lie in a file."""
-
-    source: Rows
-    index: NDArray[np.integer]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """[N', ...]."""
-        return (len(self.index), *self.source.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the values as they lie in the file."""
-        return np.dtype(self.source.dtype)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
-        return read(self.source, self.index[index])
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,13 @@ class Dataset:
     train: Split | None = None
     val: Split | None = None
     classes: tuple[str, ...] = ()
-    """Names of the K classes; empty where the data has no labels."""
+    """Names of the K classes; empty where the data has no labels, or numbers."""
+
+    @property
+    def labelled(self) -> Split | None:
+        """A split with labels or targets, which are of one kind in all; None where none has any."""
+        splits = (self.test, self.train, self.val)
+        return next((split for split in splits if split is not None and split.y is not None), None)
 
     @property
     def padded(self) -> bool:
@@ -151,28 +165,10 @@ class Dataset:
         )
 
 
-def read(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
-    """Some rows [B, ...]; a slice of an array is a view of it."""
-    if isinstance(index, slice) or not isinstance(rows, np.memmap):
-        values: NDArray[Any] = rows[index]
-        return values
-    values = np.empty((len(index), *rows.shape[1:]), rows.dtype)
-    for start in range(0, len(index), SCATTERED):
-        piece = slice(start, start + SCATTERED)
-        values[piece] = rows[index[piece]]
-        release(rows)
-    return values
-
-
-def release(rows: Rows) -> None:
-    """Let go of what was read through a memory map; the system counts it as ours until then."""
-    base: Any = rows.base if isinstance(rows, np.memmap) else None
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
-        base.madvise(mmap.MADV_DONTNEED)
-
-
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Part a split in two at random, each class in proportion where that can be done.
+
+    That is where sequences have classes, and enough of each.
 
     Args:
         split: N sequences.
@@ -187,18 +183,12 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             "change data.validation_fraction or data.test_fraction"
         )
     stratify = None
-    if split.y is not None:
+    if split.y is not None and not split.numeric and not split.per_timestep:
         _, counts = np.unique(split.y, return_counts=True)
         if counts.min() >= 2 and min(count, len(split) - count) >= len(counts):
             stratify = split.y
     kept, held = train_test_split(index, test_size=count, random_state=seed, stratify=stratify)
     return split.select(np.sort(kept)), split.select(np.sort(held))
-
-
-def _chosen(rows: Rows, index: NDArray[np.integer]) -> Rows:
-    if isinstance(rows, Chosen):
-        return Chosen(rows.source, rows.index[index])
-    return rows[index] if type(rows) is np.ndarray else Chosen(rows, index)
 
 
 def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
@@ -211,5 +201,14 @@ def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
         ready = np.array(values, np.float64 if values.dtype == np.float64 else np.float32)
         if bytes_:
             ready /= np.float32(255)
+    release(rows)
+    return ready
+
+
+def _known(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """A copy of some labels, targets or annotations; in padding they may be anything."""
+    values = read(rows, index)
+    with np.errstate(over="ignore"):
+        ready: NDArray[Any] = np.array(values, np.float32 if values.dtype.kind == "f" else np.int32)
     release(rows)
     return ready

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.config import Files
 from pipeline.data.arrays import map_npy, read_npz, splits_from_arrays
 from pipeline.data.dataset import Dataset, Split, hold_out
+from pipeline.data.labels import refuse_names
 from pipeline.data.parquet import splits_from_parquet
 from pipeline.data.table import splits_from_table
 from pipeline.errors import UserError
@@ -15,18 +14,16 @@ from pipeline.errors import UserError
 def load_files(config: Files) -> Dataset:
     """The data set in a file; a validation split is drawn from training where it brings none."""
     path = Path(config.path)
-    classes: tuple[str, ...]
+    refuse_names(config.annotations or [])
     match _kind(path):
         case ".npz":
-            splits = splits_from_arrays(read_npz(path), path)
-            classes = _numbered(splits)
+            splits, classes = splits_from_arrays(read_npz(path), config)
         case ".npy":
-            splits = splits_from_arrays(map_npy(path), path)
-            classes = _numbered(splits)
+            splits, classes = splits_from_arrays(map_npy(path), config)
         case ".parquet":
-            splits, classes = splits_from_parquet(path)
+            splits, classes = splits_from_parquet(config)
         case ".csv":
-            splits, classes = splits_from_table(path)
+            splits, classes = splits_from_table(config)
         case other:
             raise UserError(
                 f"data.path={path}: '{other}' is none of .npz, .parquet, .csv, "
@@ -36,6 +33,7 @@ def load_files(config: Files) -> Dataset:
         raise UserError(f"data.path={path}: no test sequences (x_test, or split=test)")
     for name, split in splits.items():
         _refuse_other_inputs(split, splits["test"], name, path)
+    _refuse_other_labels(splits, path)
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
@@ -68,7 +66,11 @@ def _refuse_other_inputs(split: Split, test: Split, name: str, path: Path) -> No
         )
 
 
-def _numbered(splits: dict[str, Split]) -> tuple[str, ...]:
-    """Names for the classes 0 to the largest label."""
-    labels = [np.max(split.y) for split in splits.values() if split.y is not None]
-    return tuple(str(label) for label in range(int(max(labels)) + 1)) if labels else ()
+def _refuse_other_labels(splits: dict[str, Split], path: Path) -> None:
+    """Raise where one split has classes and another has numeric targets."""
+    kinds = {name: split.labels for name, split in splits.items() if split.labels}
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"{name} has a {kind}" for name, kind in kinds.items())
+        raise UserError(
+            f"data.path={path}: {said}; whole numbers are classes, floats are numeric targets"
+        )

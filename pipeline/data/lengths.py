@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Rows, release
+from pipeline.data.mapped import Rows, release
 from pipeline.errors import UserError
 
 BLOCK = 2**24

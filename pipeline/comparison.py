@@ -1,0 +1,80 @@
+"""Recorded signals held against Keras' own loop, on some sequences; and the largest residuals."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline import proof, trace
+from pipeline.data import Batch
+
+SAMPLE = 32
+"""Sequences of each part that are compared with Keras' own loop, which is slower than ours."""
+
+Residuals = dict[str, dict[str, float]]
+"""Layer -> kind -> largest absolute residual."""
+
+
+def compared(model: keras.Model, inputs: Any) -> Any:
+    """Residuals by layer between the recorded signals and Keras' own loop."""
+    kept = [(variable, tf.identity(variable)) for variable in stateful(model)]
+    with trace.recording(model) as traced:
+        model(inputs, training=False)
+    for variable, value in kept:
+        variable.assign(value)
+    with trace.returning_everything(model) as stock:
+        model(inputs, training=False)
+    for variable, value in kept:
+        variable.assign(value)
+    return {
+        name: proof.against_stock(_top(traced, name), handed, stock[name])
+        for name, handed in traced.handed.items()
+    }
+
+
+def _top(traced: trace.Trace, name: str) -> trace.LayerTrace:
+    """The trace of a layer's uppermost cell."""
+    cells = [key for key in traced.layers if key == name or key.startswith(f"{name}.cell")]
+    return traced.layers[cells[-1]]
+
+
+def head(inputs: Any, batch: Batch, model: keras.Model) -> Any:
+    """The first sequences of a batch, or all where the batch size is fixed."""
+    if fixed_batch(model):
+        return inputs
+    return tf.nest.map_structure(lambda values: values[:SAMPLE], inputs)
+
+
+def floats(residuals: Any) -> Residuals:
+    """Residuals as numbers, once they are computed."""
+    return {
+        layer: {kind: float(value) for kind, value in kinds.items()}
+        for layer, kinds in residuals.items()
+    }
+
+
+def merge(into: Residuals, found: Residuals) -> None:
+    """Keep the larger of two sets of residuals."""
+    for layer, kinds in found.items():
+        largest = into.setdefault(layer, {})
+        for kind, value in kinds.items():
+            # A NaN must win: it is a residual too, and the worst.
+            known = largest.get(kind, 0.0)
+            largest[kind] = known if known > value or np.isnan(known) else value
+
+
+def fixed_batch(model: keras.Model) -> int | None:
+    """The batch size that a model insists on; None where any fits."""
+    inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
+    return next((int(each.shape[0]) for each in inputs if each.shape[0]), None)
+
+
+def stateful(model: keras.Model) -> list[Any]:
+    """The variables in which a model keeps its states from one batch to the next."""
+    return [
+        variable
+        for layer in trace.recurrent_layers(model).values()
+        if layer.stateful
+        for variable in tf.nest.flatten(layer.states)
+    ]

@@ -1,0 +1,67 @@
+"""Rows of arrays that may be larger than memory, read when they are asked for."""
+
+import mmap
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = Any
+"""An array [N, ...], or what stands in for one that is too large for memory: it has shape, dtype,
+len(), and [slice or index array], which reads those rows and no others."""
+
+SCATTERED = 16
+"""Rows of a memory map that are read from here and there at a time: around each, the system may
+map 2 MB of the file."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows ``index`` [N'] of rows that lie in a file."""
+
+    source: Rows
+    index: NDArray[np.integer]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N', ...]."""
+        return (len(self.index), *self.source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values as they lie in the file."""
+        return np.dtype(self.source.dtype)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+        return read(self.source, self.index[index])
+
+
+def chosen(rows: Rows, index: NDArray[np.integer]) -> Rows:
+    """The rows at ``index`` [N'], unread where they lie in a file."""
+    if isinstance(rows, Chosen):
+        return Chosen(rows.source, rows.index[index])
+    return rows[index] if type(rows) is np.ndarray else Chosen(rows, index)
+
+
+def read(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """Some rows [B, ...]; a slice of an array is a view of it."""
+    if isinstance(index, slice) or not isinstance(rows, np.memmap):
+        values: NDArray[Any] = rows[index]
+        return values
+    values = np.empty((len(index), *rows.shape[1:]), rows.dtype)
+    for start in range(0, len(index), SCATTERED):
+        piece = slice(start, start + SCATTERED)
+        values[piece] = rows[index[piece]]
+        release(rows)
+    return values
+
+
+def release(rows: Rows) -> None:
+    """Let go of what was read through a memory map; the system counts it as ours until then."""
+    base: Any = rows.base if isinstance(rows, np.memmap) else None
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        base.madvise(mmap.MADV_DONTNEED)
