@@ -1,27 +1,62 @@
-"""Which of the recorded values are written: layers, signals, timesteps, and the rows they make."""
+"""Which values are meant: layers, signals and timesteps, to be written or to be analysed."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import states
+from pipeline.config import Analysis
 from pipeline.errors import UserError
 
 
-def only(what: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    """The entries asked for, in their own order; all by default."""
+def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
+    """The entries asked for by an option, in their own order; all by default."""
     if wanted is None:
         return there
     for name in wanted:
         if name not in there:
-            raise UserError(f"extract.{what}: no '{name}'; the model has {', '.join(there)}")
+            raise UserError(f"{option}: no '{name}'; there is {', '.join(there)}")
     return {name: there[name] for name in there if name in wanted}
 
 
 def picked(signals: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
     """The signals asked for of those that this layer has."""
     return {name: value for name, value in signals.items() if wanted is None or name in wanted}
+
+
+def recorded(folder: Path, options: Analysis, stage: str) -> list[tuple[str, str]]:
+    """The recorded (layer, signal) pairs that an analysis asks for, in their own order.
+
+    Args:
+        folder: an extract stage's output.
+        options: of the analysis.
+        stage: its name, for errors.
+
+    Raises:
+        UserError: a layer or a signal that was not recorded, or nothing at all.
+    """
+    layers = only(f"{stage}.layers", states.layers(folder), options.layers)
+    there = dict.fromkeys(signal for signals in layers.values() for signal in signals)
+    wanted = only(f"{stage}.signals", there, options.signals)
+    pairs = [
+        (layer, name)
+        for layer, signals in layers.items()
+        for name in signals
+        if name in wanted and states.parts(folder, layer, name)
+    ]
+    if not pairs:
+        raise UserError(
+            f"{stage}.layers={options.layers}, {stage}.signals={options.signals}: "
+            "no rows of that kind were recorded"
+        )
+    return pairs
+
+
+def steps_of(timesteps: str, count: int) -> NDArray[np.intp]:
+    """The numbers, of 0 ... count - 1, that a choice of timesteps names: all, or a slice."""
+    return np.arange(count)[_slice(timesteps)]
 
 
 def timesteps_of(valid: NDArray[np.bool_], timesteps: str) -> NDArray[np.bool_]:
@@ -33,7 +68,7 @@ def timesteps_of(valid: NDArray[np.bool_], timesteps: str) -> NDArray[np.bool_]:
         last = valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
         chosen[np.arange(len(valid)), last] = True
     else:
-        chosen[:, slice(*(int(n) if n else None for n in timesteps.split(":")))] = True
+        chosen[:, _slice(timesteps)] = True
     return chosen & valid
 
 
@@ -42,8 +77,26 @@ def rows_of(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.
     return values.reshape(len(values), -1) if kept.all() else values[:, kept]
 
 
-def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: Any) -> states.Rows:
-    """The keys of all rows of a part."""
-    sequence, timestep = np.nonzero(np.concatenate(kept))
-    label = None if labels is None else labels[sequence]
+def keys_of(
+    first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32] | None
+) -> states.Rows:
+    """The keys of all rows of a part, whose first sequence is number ``first``.
+
+    Args:
+        first: number of the first sequence.
+        kept: which timesteps of the layer are rows [B, T'], by batch.
+        labels: classes of all sequences [N], or of their timesteps [N, T], or None. A layer of
+            other timesteps than the data has no classes of timesteps.
+    """
+    rows = np.concatenate(kept)
+    sequence, timestep = np.nonzero(rows)
+    if labels is None or (labels.ndim == 2 and labels.shape != rows.shape):
+        label = None
+    else:
+        label = labels[sequence] if labels.ndim == 1 else labels[rows]
     return states.Rows((sequence + first).astype(np.int32), timestep.astype(np.int32), label)
+
+
+def _slice(timesteps: str) -> slice:
+    """A slice from its text, such as 0:10:2."""
+    return slice(*(int(n) if n else None for n in timesteps.removeprefix("all").split(":")))

@@ -5,14 +5,15 @@ This is the only module that decides paths. A finished artefact is a folder
     <root>/<stage>/<slug>-<key8>/        with a _manifest.json
 
 that was written beside its place as ``.<slug>-<key8>.partial`` and then renamed, so that no
-reader ever meets a half-written one. A lock beside it keeps two jobs from doing the same work;
-correctness does not depend on it, because the rename decides which copy stays.
+reader ever meets a half-written one. A lock beside it keeps two jobs from doing the same work.
+
+Many machines may share the root. All that is asked of its file system is that creating a file that
+must not exist, and renaming, are one step each, and that opening a file shows what was written to
+it before: NFS keeps to that, while its locks (flock, lockf) and the clocks of its clients cannot be
+relied on, and are not used.
 """
 
 import contextlib
-import functools
-import glob
-import hashlib
 import json
 import logging
 import os
@@ -33,9 +34,6 @@ HEARTBEAT = 5.0
 """Seconds between two signs of life of a lock's holder."""
 STALE = 60.0
 """Seconds without one after which another job takes the lock over."""
-LARGE = 2**24
-"""Bytes from which on a file is not read again to know that it is the same; a time of change is
-too coarse to trust where reading costs little."""
 
 
 @dataclass(frozen=True)
@@ -73,62 +71,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return content
 
 
-def key(identity: dict[str, Any]) -> str:
-    """SHA-256, in hex, over a JSON-like value; the order of its keys does not count."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def digest(path: Path) -> str:
-    """SHA-256, in hex, of what is at a path: a file, a folder, or a TensorFlow checkpoint.
-
-    A file counts by its content alone; a folder by the contents of all its files and by their
-    names within it; a checkpoint, which goes by the prefix of its files' names or by its .index
-    file, by its .index and .data-* files.
-
-    Raises:
-        FileNotFoundError: nothing is there.
-    """
-    files = _inside(path) if path.is_dir() else _checkpoint(path)
-    if files is None:
-        return file_digest(path)
-    return key({name: file_digest(file) for name, file in files.items()})
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256, in hex, of a file's content."""
-    about = path.stat()
-    read = _digest_of_large if about.st_size >= LARGE else _digest
-    return read(path.resolve(), about.st_size, about.st_mtime_ns)
-
-
-def _digest(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_digest_of_large = functools.lru_cache(maxsize=4096)(_digest)
-"""Of a large file the digest is kept, as long as its size and time of change stay the same."""
-
-
-def _inside(folder: Path) -> dict[str, Path]:
-    """All files below a folder, by their names within it."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in files}
-
-
-def _checkpoint(path: Path) -> dict[str, Path] | None:
-    """The files of a checkpoint, by what follows the prefix; None where there is no checkpoint."""
-    prefix = path.with_suffix("") if path.suffix == ".index" else path
-    index = prefix.with_name(f"{prefix.name}.index")
-    data = list(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))
-    if not (index.is_file() and data) or (path.is_file() and path != index):
-        return None
-    return {file.name.removeprefix(prefix.name): file for file in (index, *data)}
-
-
 def locate(root: Path, stage: str, slug: str, key: str) -> Artefact:
     """The artefact of a stage under a key."""
     return Artefact(stage, key, root / stage / f"{slug}-{key[:8]}")
+
+
+def logs(root: Path) -> Path:
+    """Where everything says what it did."""
+    return root / "logs"
 
 
 def latest(root: Path, stage: str) -> Path:
@@ -183,13 +133,14 @@ def _link(root: Path, artefact: Artefact) -> None:
 def claim(artefact: Artefact) -> Iterator[None]:
     """Hold the artefact's lock, waiting while another living job holds it."""
     artefact.lock.parent.mkdir(parents=True, exist_ok=True)
-    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
-    waiting = False
+    name = f"{_here()}{uuid.uuid4().hex}"
+    pause = 0.0
     while not _take(artefact.lock, name):
-        if not waiting:
-            log.info(f"{artefact.stage:<8} waits for {_holder(artefact.lock)}, which is at it")
-        waiting = True
-        time.sleep(0.2)
+        if not pause:
+            log.info(f"{artefact.stage:<10} waits for {_holder(artefact.lock)}, which is at it")
+        # Many may wait for long, and each look costs the file system's server some work.
+        pause = min(max(0.2, 1.2 * pause), HEARTBEAT)
+        time.sleep(pause)
     stop = threading.Event()
     heart = threading.Thread(target=_beat, args=(artefact.lock, stop), daemon=True)
     heart.start()
@@ -214,7 +165,16 @@ def commit(artefact: Artefact, manifest: dict[str, Any], *, replace: bool = Fals
     """Turn the partial folder into the finished artefact, its manifest written last.
 
     If another job finished it first, theirs stays, unless ``replace``.
+
+    Raises:
+        RuntimeError: another job took the lock over, because this one showed no sign of life, and
+            writes into the same partial folder now. So it is with a job that was suspended.
     """
+    holder = _holder(artefact.lock)
+    if holder is not None and not holder.startswith(_here()):
+        raise RuntimeError(
+            f"{artefact.folder.name}: {holder} took it over while this job was suspended; run again"
+        )
     temporary = artefact.partial / f"{MANIFEST}.new"
     temporary.write_text(json.dumps(manifest, indent=2) + "\n")
     temporary.rename(artefact.partial / MANIFEST)
@@ -226,7 +186,7 @@ def commit(artefact: Artefact, manifest: dict[str, Any], *, replace: bool = Fals
     except OSError:
         if not artefact.finished:
             raise
-        shutil.rmtree(artefact.partial)
+        shutil.rmtree(artefact.partial, ignore_errors=True)  # NFS keeps files that are still open
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -248,7 +208,17 @@ def _take(lock: Path, name: str) -> bool:
     return True
 
 
+def _here() -> str:
+    """This process, as the beginning of a holder's name."""
+    return f"{socket.gethostname()}:{os.getpid()}:"
+
+
 def _holder(lock: Path) -> str | None:
+    """Who holds a lock.
+
+    Opening the file makes NFS ask the server how it stands; what ``stat`` says without that may be
+    a minute old.
+    """
     try:
         return lock.read_text()
     except FileNotFoundError:

@@ -1,10 +1,11 @@
-"""What the user sees while waiting: progress bars, and no greetings from libraries."""
+"""What the user sees while waiting: progress bars, paths, and no greetings from libraries."""
 
 import contextlib
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -13,6 +14,13 @@ from tqdm.auto import tqdm
 def bar(**options: Any) -> "tqdm[Any]":
     """A progress bar on a terminal, silent elsewhere; it vanishes when done."""
     return tqdm(disable=None, leave=False, dynamic_ncols=True, **options)
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it from here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
 
 
 @contextlib.contextmanager

@@ -82,21 +82,29 @@ def test_the_yaml_sets_every_option_of_the_plain_groups() -> None:
     raw = composed()
     loaded = config.load(raw)
     assert set(raw) == {field.name for field in dataclasses.fields(loaded)}
-    for group in ("train", "extract", "units", "engine"):
+    plain = {"train", "extract", "engine", *choices("analysis")}
+    for group in plain:
         assert set(raw[group]) == {each.name for each in dataclasses.fields(getattr(loaded, group))}
 
 
-@pytest.mark.parametrize("group", ["train", "extract", "analysis", "engine"])
+@pytest.mark.parametrize("group", ["train", "extract"])
 def test_every_file_of_the_plain_groups_loads(group: str) -> None:
-    key = "analysis@units" if group == "analysis" else group
     for choice in choices(group):
-        config.load(composed(f"{key}={choice}"))
+        config.load(composed(f"{group}={choice}"))
+
+
+def test_every_analysis_has_a_group_of_its_own_that_loads() -> None:
+    raw = composed()
+    for choice in choices("analysis"):
+        config.load(composed(f"analysis@{choice}={choice}"))
+        assert choice in raw
 
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_loads_and_changes_something(experiment: str) -> None:
     loaded = config.load(composed(f"experiment={experiment}"))
-    assert loaded != config.load(composed())
+    file = OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml")
+    assert loaded != config.load(composed()) or OmegaConf.select(file, "hydra.sweeper.params")
 
 
 def test_every_file_of_conf_is_tried_here() -> None:
@@ -110,7 +118,8 @@ def test_every_file_of_conf_is_tried_here() -> None:
 def test_the_help_names_every_stage_and_mode() -> None:
     header = OmegaConf.load(CONF / "hydra/help/cellscope.yaml").header
     modes = dataclasses.fields(config.Config)[1].metadata["choices"]
-    assert f"stage=  {', '.join(stages.STAGES)}\n" in header
+    assert f"stage=  {', '.join(stages.STAGES)};\n" in header
+    assert f"over several runs: {', '.join(stages.OVER_RUNS)}\n" in header
     assert f"mode=   {', '.join(modes)}\n" in header
 
 
@@ -202,7 +211,7 @@ def test_a_wrong_type_says_what_is_taken(values: dict[str, Any], message: str) -
             "extract.compression=gzip: must be one of lz4, zstd, snappy, none",
         ),
         ({"mode": "dry"}, "mode=dry: must be one of run, plan, force"),
-        ({"engine__name": "cloud"}, "engine.name=cloud: must be one of local"),
+        ({"engine__name": "cloud"}, "engine.name=cloud: must be one of local, dask, dask_slurm"),
         ({"data__name": "images"}, "data.name=images: must be one of digits, mnist, files"),
         (
             {"model__name": "lstn"},

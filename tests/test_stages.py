@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline import stages, states, store
+from pipeline import digests, planning, stages, states, store
+from pipeline.chain import Step, slug
 from pipeline.config import Config
 from pipeline.errors import UserError
-from pipeline.stages import STAGES, Step
+from pipeline.stages import OVER_RUNS, STAGES
 from tests.compose import composed
 
 CHANGES = {
@@ -28,9 +29,23 @@ CHANGES = {
     "seed": "train",
     "extract": "extract",
     "units": "units",
+    "population": "population",
+    "decoding": "decoding",
+    "ablation": "ablation",
 }
 """For each part of the config, the first stage whose result it can change."""
-NEVER = ("engine", "root", "mode")
+LATER = ("collect", "compare")
+"""Parts of the config that belong to the stages over several runs."""
+NEVER = ("engine", "root", "mode", *LATER)
+
+
+def and_after(first: str) -> list[str]:
+    """A stage and all that need it, directly or not."""
+    found = {first}
+    for name, stage in STAGES.items():
+        if found & set(stage.needs):
+            found.add(name)
+    return [name for name in STAGES if name in found]
 
 
 def keys(config: Config) -> dict[str, str]:
@@ -121,7 +136,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
 
 def plan(config: Config) -> dict[str, str]:
     """Stage -> what the plan says of it."""
-    lines = stages.plan(stages.chain(config), Path(config.root))
+    lines = planning.plan(stages.chain(config), Path(config.root))
     return {line.split()[0]: line.partition(" ")[2].strip() for line in lines}
 
 
@@ -144,7 +159,7 @@ def test_each_option_changes_the_keys_of_its_stage_and_all_after_it_and_no_other
         after = keys(altered(config, group, name))
         changed = [stage for stage in STAGES if before[stage] != after[stage]]
         first = CHANGES.get(group)
-        expected = [] if first is None else list(STAGES)[list(STAGES).index(first) :]
+        expected = [] if first is None else and_after(first)
         assert changed == expected, f"{group}.{name}"
 
 
@@ -211,7 +226,7 @@ def test_training_a_model_from_a_file_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_stage_names_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         stages.run(composed(tmp_path / "root", "stage=unit"))
-    assert str(caught.value) == f"stage=unit: must be one of {', '.join(STAGES)}"
+    assert str(caught.value) == f"stage=unit: must be one of {', '.join([*STAGES, *OVER_RUNS])}"
     assert not (tmp_path / "root").exists()
 
 
@@ -230,11 +245,12 @@ def test_a_raised_version_changes_the_keys_from_there_on(
     newer = dataclasses.replace(STAGES["extract"], version=STAGES["extract"].version + 1)
     monkeypatch.setitem(STAGES, "extract", newer)
     after = keys(config)
-    assert [name for name in after if after[name] != before[name]] == ["extract", "units", "report"]
+    changed = [name for name in after if after[name] != before[name]]
+    assert changed == [name for name in STAGES if name != "train"]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "slug"),
+    ("overrides", "expected"),
     [
         ([], "digits-lstm64-s0"),
         (["seed=3", "model.units=128"], "digits-lstm128-s3"),
@@ -242,8 +258,8 @@ def test_a_raised_version_changes_the_keys_from_there_on(
         (["data=mnist", "model=simple_rnn"], "mnist-simple_rnn64-s0"),
     ],
 )
-def test_a_slug_can_be_read(overrides: list[str], slug: str, tmp_path: Path) -> None:
-    assert stages.slug(composed(tmp_path, *overrides)) == slug
+def test_a_slug_can_be_read(overrides: list[str], expected: str, tmp_path: Path) -> None:
+    assert slug(composed(tmp_path, *overrides)) == expected
 
 
 @pytest.mark.parametrize(
@@ -259,8 +275,8 @@ def test_a_slug_can_be_read(overrides: list[str], slug: str, tmp_path: Path) -> 
     ],
 )
 def test_a_slug_is_a_safe_name_whatever_the_file_is_called(name: str, tmp_path: Path) -> None:
-    slug = stages.slug(own_data(tmp_path, tmp_path / name))
-    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,59}", slug)
+    found = slug(own_data(tmp_path, tmp_path / name))
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,59}", found)
 
 
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:
@@ -346,7 +362,8 @@ def test_a_manifest_tells_where_its_artefact_came_from(tmp_path: Path) -> None:
     assert manifest["upstream"] == {"extract": step.upstream["extract"].key}
     assert manifest["slice"]["units"]["gate_cuts"] == [0.1, 0.9]
     assert manifest["rows"] == 8
-    assert manifest["bytes"] == (step.artefact.folder / "units.parquet").stat().st_size
+    tables = ("units.parquet", "tuning.parquet", "timesteps.parquet")
+    assert manifest["bytes"] == sum((step.artefact.folder / name).stat().st_size for name in tables)
     assert manifest["packages"]["numpy"] == np.__version__
     assert manifest["seconds"] >= 0
     assert manifest["peak_memory_bytes"] > 1_000_000
@@ -357,7 +374,7 @@ def test_a_file_stands_in_the_slice_as_its_digest(tmp_path: Path) -> None:
     file = a_file(tmp_path, "mine.keras")
     config = composed(tmp_path, "stage=extract", "model=file", f"model.path={file}")
     (extract,) = stages.chain(config)
-    assert extract.slice["model"]["path"] == {"sha256": store.file_digest(file)}
+    assert extract.slice["model"]["path"] == {"sha256": digests.file_digest(file)}
 
 
 def test_force_runs_the_stage_again_and_only_that(tmp_path: Path) -> None:

@@ -381,3 +381,154 @@ def test_other_signals_need_not_be_there(tmp_path: Path) -> None:
     for path in states.parts(tmp_path, "lstm", "h"):
         path.write_bytes(b"")
     np.testing.assert_array_equal(states.read_states(tmp_path, "c", as_array=True), truth("c"))
+
+
+# how much there is
+
+
+def test_rows_sequences_and_timesteps_are_counted_without_reading_them(tmp_path: Path) -> None:
+    record(tmp_path, cuts=(0, 1, 4, N))
+    for path in states.parts(tmp_path, "lstm", "c"):
+        spoil(path)
+    assert states.row_count(tmp_path, "lstm", "c") == LENGTHS.sum()
+    assert states.timesteps(tmp_path, "lstm", "c") == T
+    assert states.sequence_count(tmp_path) == N
+
+
+def test_parts_whose_sequences_end_before_what_was_recorded_are_passed_over(
+    tmp_path: Path,
+) -> None:
+    record(tmp_path)
+    for part in (2, 3):
+        rows = states.rows_of(N, np.array([], int), np.array([], np.int32))
+        path = states.part_file(tmp_path, "lstm", "c", part)
+        states.write_part(path, "c", np.zeros((U, 0), np.float32), rows, "lz4")
+    assert len(states.parts(tmp_path, "lstm", "c")) == 2
+    assert states.timesteps(tmp_path, "lstm", "c") == T
+    np.testing.assert_array_equal(states.read_states(tmp_path, as_array=True), truth("c"))
+
+
+def test_the_last_row_of_each_sequence_is_known(recorded: Path) -> None:
+    rows, _ = states.read_part(states.parts(recorded, "lstm", "c")[1])
+    ends = LENGTHS[2:].cumsum() - 1
+    assert np.flatnonzero(rows.last).tolist() == ends.tolist()
+
+
+@pytest.mark.parametrize(
+    ("sequences", "steps", "expected"),
+    [
+        ({}, None, 0),
+        ({"target": [0.5, 7.0]}, None, 0),
+        ({"label": [0, 3]}, None, 4),
+        ({"label": [0, 1], "p_0": [0.5, 0.5], "p_1": [0.5, 0.5], "p_2": [0.0, 0.0]}, None, 3),
+        ({"label": [0, 4], "p_0": [0.5, 0.5], "p_1": [0.5, 0.5]}, None, 5),
+        ({"p_00": [1.0, 1.0], "p_01": [0.0, 0.0], "p_at": [9.0, 9.0]}, None, 2),
+        ({}, {"label": [0, 6]}, 7),
+        ({}, {"depth": [0, 6]}, 0),
+    ],
+)
+def test_there_are_as_many_classes_as_labels_or_scores_tell_apart(
+    sequences: dict[str, list[float]],
+    steps: dict[str, list[int]] | None,
+    expected: int,
+    tmp_path: Path,
+) -> None:
+    keys = {"sequence": [0, 1]}
+    frame = pd.DataFrame(keys | sequences)
+    frame.to_parquet(tmp_path / states.SEQUENCES, row_group_size=1, index=False)
+    if steps is not None:
+        frame = pd.DataFrame(keys | {"timestep": [0, 0]} | steps)
+        frame.to_parquet(tmp_path / states.STEPS, row_group_size=1, index=False)
+    assert states.class_count(tmp_path) == expected
+
+
+# what is known of single timesteps
+
+NOTES = pd.DataFrame(
+    {
+        "sequence": np.repeat(np.arange(N), T),
+        "timestep": np.tile(np.arange(T), N),
+        "depth": np.arange(N * T) % 5,
+        "token": [*"ab"] * (N * T // 2),
+        "inside": np.arange(N * T) % 3 == 0,
+        "height": np.arange(N * T) / 7,
+    }
+).astype({"sequence": "int32", "timestep": "int32", "height": "float32"})
+
+
+def annotate(folder: Path, notes: pd.DataFrame) -> Path:
+    notes.to_parquet(folder / states.STEPS, index=False)
+    return folder
+
+
+def known(folder: Path, sequence: list[int], timestep: list[int], *names: str) -> Any:
+    """The annotations of some rows, as lists."""
+    rows = states.Rows(np.array(sequence, np.int32), np.array(timestep, np.int32), None)
+    return states.read_annotations(folder, rows, list(names)).tolist()
+
+
+def test_annotations_are_the_numbers_known_of_each_timestep(tmp_path: Path) -> None:
+    assert states.annotations(tmp_path) == []
+    of_the_model = {"label": 1, "target": 0.5, "prediction": 1, "correct": True, "loss": 0.1}
+    annotate(tmp_path, NOTES.assign(**of_the_model))
+    assert states.annotations(tmp_path) == ["depth", "inside", "height", "target"]
+
+
+def test_steps_are_read_into_pandas(tmp_path: Path) -> None:
+    annotate(tmp_path, NOTES)
+    pd.testing.assert_frame_equal(states.read_steps(tmp_path), NOTES)
+    assert list(states.read_steps(tmp_path, ["depth"])) == ["depth"]
+    with pytest.raises(FileNotFoundError):
+        states.read_steps(tmp_path / "elsewhere")
+
+
+def test_annotations_come_with_their_own_sequence_and_timestep(tmp_path: Path) -> None:
+    annotate(tmp_path, NOTES)
+    for part in states.parts(record(tmp_path), "lstm", "c"):
+        rows, _ = states.read_part(part)
+        found = states.read_annotations(tmp_path, rows, ["height", "depth", "inside"])
+        asked = pd.DataFrame({"sequence": rows.sequence, "timestep": rows.timestep})
+        expected = asked.merge(NOTES, how="left")[["height", "depth", "inside"]].to_numpy(float).T
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_annotations_of_some_timesteps_are_found_among_those_of_all(tmp_path: Path) -> None:
+    annotate(tmp_path, NOTES)
+    assert known(tmp_path, [1, 1, 5], [1, 3, 0], "depth") == [[0, 2, 0]]
+
+
+def test_rows_without_annotation_have_nan(tmp_path: Path) -> None:
+    some = NOTES.drop(index=[5, 6]).query("sequence != 3 and timestep < 3")
+    annotate(tmp_path, some.assign(height=some["height"].where(some["timestep"] > 0)))
+    nan = np.nan
+    found = known(tmp_path, [0, 1, 1, 2, 3, 4, 9], [0, 0, 1, 3, 0, 2, 0], "depth", "height")
+    np.testing.assert_array_equal(found[0], [0, 4, nan, nan, nan, 3, nan])
+    np.testing.assert_array_equal(found[1], [nan, nan, nan, nan, nan, np.float32(18 / 7), nan])
+    assert np.isnan(known(tmp_path, [3, 3], [0, 1], "depth")).all()
+
+
+def test_annotations_may_be_null_of_any_type(tmp_path: Path) -> None:
+    nullable = NOTES.astype({"depth": "Int64", "inside": "boolean"})
+    nullable.loc[2, ["depth", "inside"]] = pd.NA
+    annotate(tmp_path, nullable)
+    found = known(tmp_path, [0, 0, 0], [1, 2, 3], "depth", "inside")
+    np.testing.assert_array_equal(found, [[1, np.nan, 3], [0, np.nan, 1]])
+
+
+def test_no_annotation_of_any_row_is_an_array_too(tmp_path: Path) -> None:
+    rows = states.rows_of(0, np.array([3, 1]), None)
+    assert states.read_annotations(tmp_path, rows, []).shape == (0, 4)
+
+
+def test_annotations_of_other_sequences_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / states.STEPS
+    NOTES.to_parquet(path, row_group_size=T, index=False)
+    content, file = bytearray(path.read_bytes()), pq.ParquetFile(path).metadata
+    for number in (0, 3, 4, 5):
+        column = file.row_group(number).column(list(NOTES).index("height"))
+        start = column.dictionary_page_offset or column.data_page_offset
+        content[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)
+    path.write_bytes(content)
+    assert known(tmp_path, [1, 2], [0, 1], "height") == [[np.float32(4 / 7), np.float32(9 / 7)]]
+    with pytest.raises(OSError, match="thrift"):
+        known(tmp_path, [0], [0], "height")
