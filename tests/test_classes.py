@@ -9,8 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.feature_selection import f_classif
+from sklearn.metrics import roc_auc_score
 
-from pipeline.analysis.classes import ClassSums, anova, class_sums, merge, q_values, selectivity
+from pipeline.analysis.classes import (
+    ClassSums,
+    anova,
+    auc,
+    class_sums,
+    dprime,
+    merge,
+    preferred_class,
+    q_values,
+    selectivity,
+)
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -88,12 +99,11 @@ def test_a_class_without_sequences_counts_as_none() -> None:
     one, other = anova(class_sums(values, labels, 3)), anova(class_sums(values, spread, 7))
     np.testing.assert_allclose(one.f_statistic, other.f_statistic)
     np.testing.assert_allclose(one.p_value, other.p_value)
-    few, many = (
-        selectivity(class_sums(values, labels, 3)),
-        selectivity(class_sums(values, spread, 7)),
-    )
-    np.testing.assert_allclose(few[0], many[0])
-    np.testing.assert_array_equal(np.array([0, 2, 5])[few[1]], many[1])
+    few, many = class_sums(values, labels, 3), class_sums(values, spread, 7)
+    np.testing.assert_allclose(selectivity(few), selectivity(many))
+    preferred = preferred_class(many)
+    np.testing.assert_array_equal(np.array([0, 2, 5])[preferred_class(few)], preferred)
+    np.testing.assert_allclose(dprime(few, preferred_class(few)), dprime(many, preferred))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.7])
@@ -167,7 +177,7 @@ def test_nothing_known_gives_nothing() -> None:
     assert np.isnan(q_values(np.full(3, np.nan))).all()
 
 
-# selectivity
+# selectivity and the preferred class
 
 
 def test_selectivity_runs_from_equal_means_to_one_class_alone() -> None:
@@ -181,27 +191,108 @@ def test_selectivity_runs_from_equal_means_to_one_class_alone() -> None:
             [0, 0, 0, 0, 0, 0],
         ]
     )
-    found, preferred = selectivity(class_sums(values.astype(np.float32), labels, 3))
-    np.testing.assert_allclose(found, [1, 0, 0.6, 5 / 7, np.nan])
-    assert preferred[[0, 2, 3]].tolist() == [1, 2, 1]
+    sums = class_sums(values.astype(np.float32), labels, 3)
+    np.testing.assert_allclose(selectivity(sums), [1, 0, 0.6, 5 / 7, np.nan])
+    assert preferred_class(sums).tolist() == [1, 0, 2, 2, 0]
 
 
 @QUICK
 @given(seed=st.integers(0, 999))
 def test_selectivity_lies_between_0_and_1_whatever_the_scale_or_the_names(seed: int) -> None:
     values, labels = drawn(seed)
-    found, preferred = selectivity(class_sums(values, labels, 4))
+    found = selectivity(class_sums(values, labels, 4))
     assert ((found >= 0) & (found <= 1)).all()
-    scaled, same = selectivity(class_sums(-values * 1000, labels, 4))
+    scaled = selectivity(class_sums(-values * 1000, labels, 4))
     np.testing.assert_allclose(scaled, found, rtol=1e-10, atol=1e-12)
-    np.testing.assert_array_equal(same, preferred)
     names = np.random.default_rng(seed).permutation(4)
-    renamed, moved = selectivity(class_sums(values, names[labels], 4))
+    renamed = selectivity(class_sums(values, names[labels], 4))
     np.testing.assert_allclose(renamed, found, rtol=1e-10, atol=1e-12)
-    np.testing.assert_array_equal(moved, names[preferred])
+
+
+@QUICK
+@given(seed=st.integers(0, 999))
+def test_the_preferred_class_has_the_largest_mean_of_x_and_goes_by_any_name(seed: int) -> None:
+    values, labels = drawn(seed)
+    preferred = preferred_class(class_sums(values, labels, 4))
+    means = np.array([values[:, labels == label].mean(axis=1) for label in range(4)])
+    np.testing.assert_array_equal(preferred, means.argmax(axis=0))
+    moved = preferred_class(class_sums(5 + values * 1000, labels, 4))
+    np.testing.assert_array_equal(moved, preferred)
+    least = preferred_class(class_sums(-values, labels, 4))
+    np.testing.assert_array_equal(least, means.argmin(axis=0))
+    names = np.random.default_rng(seed).permutation(4)
+    renamed = preferred_class(class_sums(values, names[labels], 4))
+    np.testing.assert_array_equal(renamed, names[preferred])
 
 
 def test_one_class_alone_has_no_selectivity() -> None:
-    found, preferred = selectivity(class_sums(np.ones((2, 3)), np.array([1, 1, 1]), 3))
-    assert np.isnan(found).all()
-    assert preferred.tolist() == [1, 1]
+    sums = class_sums(np.ones((2, 3)), np.array([1, 1, 1]), 3)
+    assert np.isnan(selectivity(sums)).all()
+    assert preferred_class(sums).tolist() == [1, 1]
+
+
+# the preferred class against the rest
+
+
+def test_dprime_by_hand() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    values = np.array([[4.0, 5.0, 6.0, 1.0, 3.0, 2.0], [0.0, 2.0, 1.0, 7.0, 9.0, 2.0]])
+    found = dprime(class_sums(values, labels, 3), np.array([0, 1]))
+    # First unit: means 5 and 2, both variances 1. Second: means 8 and 5/4, variances 2 and
+    # (9 - 4 · (5/4)^2) / 3 = 11/12.
+    np.testing.assert_allclose(found, [3, 6.75 / np.sqrt((2 + 11 / 12) / 2)], rtol=1e-12)
+
+
+@QUICK
+@given(seed=st.integers(0, 999), parts=st.integers(1, 4))
+def test_dprime_is_that_of_all_rows_of_either_side(seed: int, parts: int) -> None:
+    values, labels = drawn(seed)
+    pieces = np.array_split(np.arange(len(labels)), parts)
+    sums = [class_sums(values[:, piece], labels[piece], 4) for piece in pieces]
+    whole = functools.reduce(merge, sums)
+    preferred = preferred_class(whole)
+    for unit, label in enumerate(preferred):
+        chosen, rest = values[unit, labels == label], values[unit, labels != label]
+        deviation = np.sqrt((chosen.var(ddof=1) + rest.var(ddof=1)) / 2)
+        expected = (chosen.mean() - rest.mean()) / deviation
+        assert dprime(whole, preferred)[unit] == pytest.approx(expected, rel=1e-10)
+
+
+def test_dprime_has_no_scale_and_no_offset() -> None:
+    values, labels = drawn(0)
+    one, other = (class_sums(each, labels, 4) for each in (values, 5 + 1000 * values))
+    preferred = preferred_class(one)
+    np.testing.assert_allclose(dprime(one, preferred), dprime(other, preferred), rtol=1e-9)
+
+
+def test_dprime_is_infinite_without_noise_and_absent_without_spread_or_rows() -> None:
+    labels = np.array([0, 0, 1, 1, 2])
+    values = np.array([[1, 1, 0, 0, 0], [0.1] * 5, [0, 1, 0, 1, 9]], np.float32)
+    preferred = np.array([0, 0, 2])
+    found = dprime(class_sums(values, labels, 3), preferred)
+    np.testing.assert_array_equal(found, [np.inf, np.nan, np.nan])
+
+
+@QUICK
+@given(seed=st.integers(0, 999), digits=st.sampled_from([0, 1, 9]))
+def test_the_area_is_that_of_scikit_learn_ties_included(seed: int, digits: int) -> None:
+    values, labels = drawn(seed)
+    values = values.round(digits)
+    preferred = preferred_class(class_sums(values, labels, 4))
+    got = auc(values, labels, preferred)
+    for unit, label in enumerate(preferred):
+        expected = roc_auc_score(labels == label, values[unit])
+        assert got[unit] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_area_is_the_share_of_pairs_and_turns_with_the_sign() -> None:
+    labels = np.array([0, 0, 1, 1, 1])
+    values = np.array([[2.0, 3.0, 1.0, 2.0, 0.0], [0.5] * 5])
+    found = auc(values, labels, np.array([0, 0]))
+    np.testing.assert_allclose(found, [5.5 / 6, 0.5])
+    np.testing.assert_allclose(auc(-values, labels, np.array([0, 0])), [0.5 / 6, 0.5])
+
+
+def test_without_one_of_the_sides_there_is_no_area() -> None:
+    values = np.ones((2, 4))
+    assert np.isnan(auc(values, np.array([1, 1, 1, 1]), np.array([1, 0]))).all()

@@ -1,123 +1,126 @@
 """Stage units, from states on disk to one row per unit."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.signal
 import scipy.stats
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from pipeline import states
 from pipeline.analysis import units
+from pipeline.analysis.unit_columns import CLASS_COLUMNS, LEVELS
 from pipeline.config import Engine, Units
+from pipeline.errors import UserError
+from tests.compose import composed
+from tests.recordings import Recording, drawn, write
 
-OPTIONS = Units([0.1, 0.9], [-0.9, 0.9], 1e-8, 512)
+CONFIG = composed(Path())
+OPTIONS = replace(CONFIG.units, permutations=20)
 ONE = Engine("local", 1)
-CLASS_COLUMNS = ["selectivity", "eta2", "omega2", "f_statistic", "p_value", "q_value"]
+TABLES = (units.TABLE, units.TUNING, units.TIMESTEPS)
 
-Float = NDArray[np.float32]
-
-
-@dataclass
-class Recording:
-    """What a network did: signals [N, T, U] by layer and letter, and labels."""
-
-    signals: dict[str, dict[str, Float]]
-    lengths: NDArray[np.int64]
-    labels: NDArray[np.int32] | None = None
-    k: int = 0
-
-    def rows(self, layer: str, signal: str) -> Float:
-        """The valid rows [R, U]."""
-        values = self.signals[layer][signal]
-        return values[np.arange(values.shape[1]) < self.lengths[:, np.newaxis]]
-
-    def last(self, layer: str, signal: str) -> Float:
-        """The last valid timestep of each sequence [N, U]."""
-        return self.signals[layer][signal][np.arange(len(self.lengths)), self.lengths - 1]
-
-
-def drawn(
-    seed: int = 0, n: int = 120, t: int = 6, u: int = 7, signals: str = "hcf", k: int = 3
-) -> Recording:
-    """Random states in (0, 1), some of them depending on the class."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, k, n).astype(np.int32)
-    effect = np.linspace(0, 1, u) * labels[:, np.newaxis, np.newaxis]
-    made = {}
-    for signal in signals:
-        values = random.normal(size=(n, t, u)) + effect
-        made[signal] = (1 / (1 + np.exp(-values))).astype(np.float32)
-    return Recording({"lstm": made}, random.integers(1, t + 1, n), labels, k)
-
-
-def write(folder: Path, recording: Recording, parts: int = 1, seed: int | None = None) -> Path:
-    """Lay a recording down as stage extract does; with a seed, its parts in another order."""
-    folder.mkdir()
-    n = len(recording.lengths)
-    pieces = np.array_split(np.arange(n), parts)
-    numbers = list(range(parts))
-    if seed is not None:
-        np.random.default_rng(seed).shuffle(numbers)
-    for number, piece in zip(numbers, pieces, strict=True):
-        lengths = recording.lengths[piece]
-        labels = None if recording.labels is None else recording.labels[piece]
-        rows = states.rows_of(int(piece[0]), lengths, labels)
-        for layer, signals in recording.signals.items():
-            for signal, values in signals.items():
-                valid = np.arange(values.shape[1]) < lengths[:, np.newaxis]
-                lines = np.ascontiguousarray(values[piece][valid].T)
-                path = states.part_file(folder, layer, signal, number)
-                states.write_part(path, signal, lines, rows, "lz4")
-    frame = pd.DataFrame({"sequence": np.arange(n, dtype=np.int32), "length": recording.lengths})
-    if recording.labels is not None:
-        frame["label"] = recording.labels
-        frame[[f"p_{k}" for k in range(recording.k)]] = 1 / recording.k
-    frame.to_parquet(folder / states.SEQUENCES, index=False)
-    return folder
+Float = NDArray[np.float64]
+Tables = dict[str, pd.DataFrame]
 
 
 def measured(
     folder: Path, recording: Recording, options: Units = OPTIONS, **laid: Any
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table that the stage writes, and its figures."""
-    folder.mkdir(exist_ok=True)
+    tables, figures = all_tables(folder, recording, options, **laid)
+    return tables[units.TABLE], figures
+
+
+def all_tables(
+    folder: Path, recording: Recording, options: Units = OPTIONS, **laid: Any
+) -> tuple[Tables, dict[str, Any]]:
+    """All tables that the stage writes, and its figures."""
+    folder.mkdir(exist_ok=True, parents=True)
     recorded = write(folder / f"states{len(list(folder.iterdir()))}", recording, **laid)
     figures = units.run(options, ONE, recorded, folder)
-    return pd.read_parquet(folder / units.TABLE), figures
+    json.dumps(figures, allow_nan=False)
+    return {name: pd.read_parquet(folder / name) for name in TABLES}, figures
 
 
 def one_signal(table: pd.DataFrame, signal: str) -> pd.DataFrame:
     return table[table["signal"] == signal].set_index("unit")
 
 
+def assert_same(got: Tables, expected: Tables, but: tuple[str, ...] = ()) -> None:
+    for name in TABLES:
+        one, other = (each[name].drop(columns=[*but], errors="ignore") for each in (got, expected))
+        pd.testing.assert_frame_equal(one, other, rtol=1e-10, atol=1e-10)
+
+
+def noted(recording: Recording, seed: int = 0) -> Recording:
+    """The recording with two annotations, some of them missing."""
+    random = np.random.default_rng(seed)
+    sequence, timestep = np.nonzero(recording.valid)
+    depth = recording.signals["lstm"]["c"][sequence, timestep, 2] + random.normal(
+        size=sequence.size
+    )
+    frame = pd.DataFrame({"sequence": sequence, "timestep": timestep, "depth": depth})
+    frame["count"] = random.integers(0, 9, len(frame)).astype(float)
+    frame.loc[random.random(len(frame)) < 0.1, "count"] = np.nan
+    return replace(recording, steps=frame.astype({"sequence": "int32", "timestep": "int32"}))
+
+
+def per_timestep(recording: Recording, seed: int = 0) -> Recording:
+    """The recording with labels that change within sequences."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, recording.k, recording.valid.shape).astype(np.int32)
+    return replace(recording, labels=labels)
+
+
+# the tables
+
+
 def test_there_is_one_row_per_layer_signal_and_unit(tmp_path: Path) -> None:
     recording = drawn(signals="hcifog")
     recording.signals["second"] = drawn(1, u=2, signals="ch").signals["lstm"]
-    table, figures = measured(tmp_path, recording)
+    tables, figures = all_tables(tmp_path, recording)
+    table = tables[units.TABLE]
     rows = table[["layer", "signal", "unit"]].astype(str).agg("/".join, axis=1)
     expected = [f"lstm/{signal}/{unit}" for signal in "hcifog" for unit in range(7)]
-    assert rows.tolist() == expected + [f"second/{s}/{unit}" for s in "hc" for unit in range(2)]
+    expected += [f"second/{signal}/{unit}" for signal in "hc" for unit in range(2)]
+    assert rows.tolist() == expected
     assert figures["rows"] == figures["headline"]["rows"] == 46
     assert set(figures["quantiles"].values()) == {"exact"}
+    keys = tables[units.TIMESTEPS][["layer", "signal", "unit", "timestep"]].astype(str)
+    assert keys.agg("/".join, axis=1).tolist() == [
+        f"{row}/{t}" for row in expected for t in range(6)
+    ]
+    keys = tables[units.TUNING][["layer", "signal", "unit", "label", "timestep"]].astype(str)
+    assert keys.agg("/".join, axis=1).tolist() == [
+        f"{row}/{k}/{t}" for row in expected for k in range(3) for t in range(6)
+    ]
 
 
-def test_the_columns_have_their_types(tmp_path: Path) -> None:
-    table, _ = measured(tmp_path, drawn())
-    types = table.dtypes.astype(str).to_dict()
-    special = {
+@pytest.mark.parametrize("known", ["all", "nothing"])
+def test_the_columns_have_their_types_whatever_is_known(known: str, tmp_path: Path) -> None:
+    recording = noted(drawn()) if known == "all" else replace(drawn(), labels=None)
+    tables, _ = all_tables(tmp_path, recording)
+    types = {
         "layer": "category",
         "signal": "category",
         "unit": "int32",
+        "timestep": "int32",
         "count": "int64",
         "dead": "bool",
+        "label": "Int32",
         "preferred_class": "Int32",
+        "best_covariate": "str",
     }
-    assert {name: types[name] for name in special} == special
-    assert {kind for name, kind in types.items() if name not in special} == {"float64"}
+    for name, table in tables.items():
+        for column, kind in table.dtypes.astype(str).items():
+            assert kind == types.get(str(column), "float64"), (name, column)
 
 
 @pytest.mark.parametrize("signal", ["h", "c", "f"])
@@ -126,10 +129,17 @@ def test_each_column_is_what_its_library_says(signal: str, tmp_path: Path) -> No
     rows = recording.rows("lstm", signal).astype(np.float64)
     last = recording.last("lstm", signal).astype(np.float64)
     got = one_signal(measured(tmp_path, recording, parts=4)[0], signal)
-    quantiles = pd.DataFrame(rows).quantile(list(units.LEVELS.values())).to_numpy()
-    assert recording.labels is not None
-    groups = [last[recording.labels == label] for label in range(3)]
+    quantiles = pd.DataFrame(rows).quantile(list(LEVELS.values())).to_numpy()
+    labels = recording.labels
+    assert labels is not None
+    groups = [last[labels == label] for label in range(3)]
     variance = scipy.stats.f_oneway(*groups, axis=0)
+    means = np.array([group.mean(axis=0) for group in groups])
+    preferred = means.argmax(axis=0)
+    chosen = [groups[label][:, unit] for unit, label in enumerate(preferred)]
+    rest = [last[labels != label, unit] for unit, label in enumerate(preferred)]
+    size, power = np.abs(rows).mean(axis=0), (rows**2).mean(axis=0)
+    n = len(rows)
     expected = {
         "mean": rows.mean(axis=0),
         "std": rows.std(axis=0, ddof=1),
@@ -137,16 +147,41 @@ def test_each_column_is_what_its_library_says(signal: str, tmp_path: Path) -> No
         "max": rows.max(axis=0),
         "skewness": scipy.stats.skew(rows),
         "kurtosis": scipy.stats.kurtosis(rows),
-        **dict(zip(units.LEVELS, quantiles, strict=True)),
+        **dict(zip(LEVELS, quantiles, strict=True)),
+        "hoyer": (np.sqrt(n) - np.sqrt(n) * size / np.sqrt(power)) / (np.sqrt(n) - 1),
+        "lifetime_sparseness": (1 - size**2 / power) / (1 - 1 / n),
+        "eta2": 2 * variance.statistic / (2 * variance.statistic + len(last) - 3),
         "f_statistic": variance.statistic,
         "p_value": variance.pvalue,
         "q_value": scipy.stats.false_discovery_control(variance.pvalue),
+        "dprime": [
+            (a.mean() - b.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+            for a, b in zip(chosen, rest, strict=True)
+        ],
+        "auc": [
+            roc_auc_score(labels == label, last[:, unit]) for unit, label in enumerate(preferred)
+        ],
+        "mi_q": scipy.stats.false_discovery_control(got["mi_p"]),
     }
     for name, values in expected.items():
         np.testing.assert_allclose(got[name], values, rtol=1e-6, atol=1e-9, err_msg=name)
-    assert (got["count"] == len(rows)).all()
-    means = np.array([group.mean(axis=0) for group in groups])  # the values are positive
-    assert got["preferred_class"].tolist() == means.argmax(axis=0).tolist()
+    assert (got["count"] == n).all()
+    assert got["preferred_class"].tolist() == preferred.tolist()
+    top = np.sort(means, axis=0)  # the values are positive
+    others = top[:-1].mean(axis=0)
+    np.testing.assert_allclose(got["selectivity"], (top[-1] - others) / (top[-1] + others))
+
+
+def test_the_preferred_class_has_the_largest_value_where_selectivity_is_of_its_size(
+    tmp_path: Path,
+) -> None:
+    recording = drawn(signals="c")
+    values = recording.signals["lstm"]["c"]
+    assert recording.labels is not None
+    values[..., 0] = np.where(recording.labels == 2, -9, 1)[:, np.newaxis] + 0.1 * values[..., 0]
+    row = measured(tmp_path, recording)[0].iloc[0]
+    assert row["preferred_class"] in {0, 1}
+    assert row["selectivity"] == pytest.approx((9 - 1) / (9 + 1), abs=0.03)
 
 
 def test_saturation_counts_rows_beyond_the_cuts_of_bounded_signals_alone(tmp_path: Path) -> None:
@@ -155,7 +190,7 @@ def test_saturation_counts_rows_beyond_the_cuts_of_bounded_signals_alone(tmp_pat
         signal: values if signal in "ifozr" else 2 * values - 1
         for signal, values in recording.signals["lstm"].items()
     }
-    options = replace(OPTIONS, gate_cuts=[0.2, 0.7], tanh_cuts=[-0.5, 0.4])
+    options = replace(OPTIONS, gate_cuts=[0.2, 0.7], tanh_cuts=[-0.5, 0.4], permutations=0)
     table, _ = measured(tmp_path, recording, options, parts=3)
     for signal in "hgifozr":
         low, high = (0.2, 0.7) if signal in "ifozr" else (-0.5, 0.4)
@@ -167,41 +202,491 @@ def test_saturation_counts_rows_beyond_the_cuts_of_bounded_signals_alone(tmp_pat
     assert one_signal(table, "c")[["left_saturated", "right_saturated"]].isna().all(axis=None)
 
 
-@pytest.mark.parametrize(("parts", "seed"), [(1, None), (2, 0), (7, 1), (40, 2), (120, 3)])
-def test_any_number_of_parts_in_any_order_gives_the_same_table(
-    parts: int, seed: int | None, tmp_path: Path
+def test_means_by_class_and_timestep_are_those_of_pandas(tmp_path: Path) -> None:
+    recording = drawn(signals="hc")
+    tables, _ = all_tables(tmp_path, recording, parts=4, seed=1)
+    for signal in "hc":
+        frame = states.read_states(tmp_path / "states0", signal)
+        assert recording.labels is not None
+        long = frame.melt(["sequence", "timestep", "label"], var_name="name", value_name="x")
+        long["unit"] = long["name"].str[2:].astype(int)
+        groups = long.astype({"x": float}).groupby(["unit", "label", "timestep"])["x"]
+        expected = groups.agg(["count", "mean", "sem"]).reset_index()
+        got = tables[units.TUNING].query("signal == @signal").reset_index(drop=True)
+        for name in ("unit", "label", "timestep", "count"):
+            assert got[name].tolist() == expected[name].tolist()
+        np.testing.assert_allclose(got["mean"], expected["mean"], rtol=1e-10)
+        np.testing.assert_allclose(got["standard_error"], expected["sem"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("make", [drawn, lambda: per_timestep(drawn())])
+def test_what_the_class_explains_at_each_timestep_is_that_of_scipy(
+    make: Any, tmp_path: Path
 ) -> None:
-    recording = drawn()
+    recording = make()
+    tables, _ = all_tables(tmp_path, recording, parts=4, seed=1)
+    got = tables[units.TIMESTEPS].query("signal == 'c'").set_index(["timestep", "unit"])
+    for t in range(6):
+        reached = recording.lengths > t
+        x = recording.signals["lstm"]["c"][reached, t].astype(np.float64)
+        labels = recording.labels if recording.labels.ndim == 1 else recording.labels[:, t]
+        f = scipy.stats.f_oneway(*(x[labels[reached] == k] for k in range(3)), axis=0).statistic
+        eta2 = 2 * f / (2 * f + len(x) - 3)
+        np.testing.assert_allclose(got.loc[t]["eta2"], eta2, rtol=1e-8)
+        assert (got.loc[t]["count"] == reached.sum()).all()
+
+
+# merging
+
+
+@pytest.mark.parametrize("make", [drawn, per_timestep])
+@pytest.mark.parametrize(("parts", "seed"), [(2, 0), (7, 1), (120, 3)])
+def test_any_number_of_parts_in_any_order_gives_the_same_tables(
+    parts: int, seed: int, make: Any, tmp_path: Path
+) -> None:
+    recording = noted(drawn() if make is drawn else make(drawn()))
+    # States that are held all along, or nearly: rounding must not look like a decay.
+    recording.signals["lstm"]["c"][..., 4] = recording.signals["lstm"]["c"][:, :1, 4]
+    expected, said = all_tables(tmp_path / "whole", recording)
+    got, figures = all_tables(tmp_path / "parts", recording, parts=parts, seed=seed)
+    assert_same(got, expected)
+    assert figures == said
+
+
+def test_the_timescales_of_any_parts_are_the_same(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=(60, 40, 7))
+    made = [scipy.signal.lfilter([1], [1, -0.1 * unit], noise[..., unit]) for unit in range(7)]
+    c = np.stack(made, axis=2).astype(np.float32)
+    recording = Recording({"lstm": {"c": c}}, np.full(60, 40))
     expected, _ = measured(tmp_path / "whole", recording)
-    got, _ = measured(tmp_path / "parts", recording, parts=parts, seed=seed)
+    assert expected["timescale"].notna().sum() > 3
+    got, _ = measured(tmp_path / "parts", recording, parts=11, seed=0)
     pd.testing.assert_frame_equal(got, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_the_number_of_workers_does_not_change_the_table(tmp_path: Path) -> None:
+def test_the_number_of_workers_does_not_change_the_tables(tmp_path: Path) -> None:
     recorded = write(tmp_path / "states", drawn(), parts=5)
-    tables = []
+    found = []
     for workers in (1, 4):
         units.run(OPTIONS, Engine("local", workers), recorded, tmp_path)
-        tables.append(pd.read_parquet(tmp_path / units.TABLE))
-    pd.testing.assert_frame_equal(*tables)
+        found.append([pd.read_parquet(tmp_path / name) for name in TABLES])
+    for one, other in zip(*found, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
-def test_past_its_memory_a_signal_gets_its_quantiles_from_histograms(tmp_path: Path) -> None:
-    recording = drawn(n=400, t=20, u=64, signals="c")
-    exact, said_exact = measured(tmp_path / "exact", recording)
-    binned, said = measured(tmp_path / "binned", recording, replace(OPTIONS, memory_mb=1), parts=3)
-    assert recording.rows("lstm", "c").nbytes > 1_000_000
-    assert said_exact["quantiles"] == {"lstm/c": "exact"}
-    assert said["quantiles"] == {"lstm/c": "histogram"}
-    quantiles = list(units.LEVELS)
+def test_the_order_of_sequences_does_not_change_the_tables(tmp_path: Path) -> None:
+    recording = drawn()
+    order = np.random.default_rng(0).permutation(len(recording.lengths))
+    assert recording.labels is not None
+    moved = replace(
+        recording,
+        signals={"lstm": {name: x[order] for name, x in recording.signals["lstm"].items()}},
+        lengths=recording.lengths[order],
+        labels=recording.labels[order],
+    )
+    expected, _ = all_tables(tmp_path / "one", recording, parts=3)
+    assert_same(all_tables(tmp_path / "other", moved, parts=3)[0], expected)
+
+
+def test_the_order_of_units_is_the_order_of_rows_and_nothing_else(tmp_path: Path) -> None:
+    recording = drawn(signals="c")
+    order = np.random.default_rng(0).permutation(7)
+    moved = replace(recording, signals={"lstm": {"c": recording.signals["lstm"]["c"][..., order]}})
+    one, other = (
+        all_tables(tmp_path / name, each)[0] for name, each in (("a", recording), ("b", moved))
+    )
+    for name in TABLES:
+        expected = pd.concat([one[name][one[name]["unit"] == unit] for unit in order])
+        keys = ["unit"]
+        pd.testing.assert_frame_equal(
+            other[name].drop(columns=keys),
+            expected.drop(columns=keys).reset_index(drop=True),
+            rtol=1e-12,
+        )
+
+
+def test_units_keep_the_numbers_that_they_were_recorded_under(tmp_path: Path) -> None:
+    recording, numbers = drawn(signals="c"), [5, 40, 7]
+    recorded = write(tmp_path / "states", recording)
+    expected = all_tables(tmp_path / "all", recording)[0]
+    path = states.part_file(recorded, "lstm", "c", 0)
+    rows, values = states.read_part(path, [1, 3, 4])
+    states.write_part(path, "c", np.ascontiguousarray(values), rows, "lz4", numbers)
+    units.run(OPTIONS, ONE, recorded, tmp_path)
+    for name in TABLES:
+        got = pd.read_parquet(tmp_path / name)
+        assert got["unit"].drop_duplicates().tolist() == numbers
+        was = pd.concat([expected[name][expected[name]["unit"] == unit] for unit in (1, 3, 4)])
+        chosen = [column for column in was if column not in {"unit", "q_value", "mi_q"}]
+        pd.testing.assert_frame_equal(got[chosen], was[chosen].reset_index(drop=True))
+
+
+# memory
+
+
+def test_units_are_taken_in_even_blocks_that_fit_the_memory(tmp_path: Path) -> None:
+    recorded = write(tmp_path / "states", drawn(n=400, t=20, u=64, signals="c"))
+    recording = units.Recording(recorded, 3, [])
+    for memory in (0, 1, 100):
+        blocks = list(units.cut(recording, "lstm", "c", memory))
+        sizes = [len(block.lines) for block in blocks]
+        assert [line for block in blocks for line in block.lines] == list(range(64))
+        assert max(sizes) - min(sizes) <= 1
+        assert len(blocks) == {0: 64, 1: 2, 100: 1}[memory]
+        assert all(block.exact == (memory > 0) for block in blocks)
+
+
+def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(tmp_path: Path) -> None:
+    recording = noted(drawn(n=400, t=20, u=64, signals="c"))
+    whole, said = all_tables(tmp_path / "whole", recording, parts=2)
+    blocks, said_blocks = all_tables(
+        tmp_path / "blocks", recording, replace(OPTIONS, memory_mb=1), parts=3
+    )
+    binned, said_binned = all_tables(
+        tmp_path / "binned", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
+    )
+    assert said["quantiles"] == said_blocks["quantiles"] == {"lstm/c": "exact"}
+    assert said_binned["quantiles"] == {"lstm/c": "histogram"}
+    assert_same(blocks, whole)
+    assert_same(binned, whole, but=tuple(LEVELS))
+    exact, near = whole[units.TABLE], binned[units.TABLE]
     width = (exact["max"] - exact["min"]).to_numpy()[:, np.newaxis] / 4096
     ordered = np.sort(recording.rows("lstm", "c").astype(np.float64), axis=0)
     gap = np.diff(ordered, axis=0)[20:-20].max(axis=0)[:, np.newaxis]
-    difference = np.abs(binned[quantiles] - exact[quantiles]).to_numpy()
+    difference = np.abs(near[[*LEVELS]] - exact[[*LEVELS]]).to_numpy()
     assert (difference <= width + gap).all()
     assert difference.max() > 0
-    kept = [name for name in exact if name not in quantiles]
-    pd.testing.assert_frame_equal(binned[kept], exact[kept], rtol=1e-10, atol=1e-10)
+
+
+def test_past_its_memory_several_units_share_a_block_of_histograms(tmp_path: Path) -> None:
+    recording = drawn(n=3000, t=90, u=3, signals="c")
+    recording.lengths[:] = 90
+    exact, said = measured(tmp_path / "exact", recording)
+    small = replace(OPTIONS, memory_mb=1)
+    binned, said_binned = measured(tmp_path / "binned", recording, small, parts=4)
+    shared = units.Recording(tmp_path / "exact" / "states0", 3, [])
+    blocks = list(units.cut(shared, "lstm", "c", 1))
+    assert [(block.lines, block.exact) for block in blocks] == [(range(3), False)]
+    assert (said["quantiles"], said_binned["quantiles"]) == (
+        {"lstm/c": "exact"},
+        {"lstm/c": "histogram"},
+    )
+    width = (exact["max"] - exact["min"]).to_numpy()[:, np.newaxis] / 4096
+    assert (np.abs(binned[[*LEVELS]] - exact[[*LEVELS]]) <= width).all(axis=None)
+
+
+# a null
+
+
+def test_labels_that_mean_nothing_are_seldom_found_to_mean_something(tmp_path: Path) -> None:
+    recording = drawn(n=150, t=2, u=100, signals="c")
+    values = np.random.default_rng(0).normal(size=recording.signals["lstm"]["c"].shape)
+    recording.signals["lstm"]["c"] = values.astype(np.float32)
+    assert recording.labels is not None
+    found = []
+    for seed in range(20):
+        shuffled = np.random.default_rng(seed).permutation(recording.labels)
+        options = replace(OPTIONS, permutations=500, seed=seed)
+        table, figures = measured(
+            tmp_path / str(seed), replace(recording, labels=shuffled), options
+        )
+        assert figures["class_dependent"]["c"] == (table["q_value"] < 0.05).sum()
+        found.append(table)
+    whole = pd.concat(found)
+    assert (whole["q_value"] < 0.05).mean() < 0.005
+    assert (whole["mi_q"] < 0.05).mean() < 0.005
+    for p in ("p_value", "mi_p"):
+        assert scipy.stats.kstest(whole[p], "uniform").pvalue > 0.05, p
+    assert whole["eta2"].mean() == pytest.approx(2 / 149, rel=0.1)
+    assert whole["omega2"].mean() == pytest.approx(0, abs=0.001)
+    assert whole["mutual_information"].mean() == pytest.approx(whole["mi_null"].mean(), rel=0.1)
+
+
+def test_a_unit_that_carries_the_class_at_the_last_timestep_is_found(tmp_path: Path) -> None:
+    recording = drawn(0, n=300, signals="c")
+    random = np.random.default_rng(1)
+    values = random.normal(size=recording.signals["lstm"]["c"].shape)
+    assert recording.labels is not None
+    here = np.arange(len(recording.lengths))
+    values[here, recording.lengths - 1, 2] += 9 * (recording.labels == 1)
+    # Telling of the class at any earlier timestep must not count.
+    earlier = np.arange(values.shape[1]) < recording.lengths[:, np.newaxis] - 1
+    values[..., 5] += earlier * 9 * recording.labels[:, np.newaxis]
+    recording.signals["lstm"]["c"] = values.astype(np.float32)
+    table, figures = measured(tmp_path, recording, parts=4, seed=0)
+    row = table.iloc[2]
+    assert row["eta2"] > 0.9
+    assert row["q_value"] < 1e-50
+    assert row["preferred_class"] == 1
+    assert row["selectivity"] > 0.7
+    assert row["dprime"] > 7
+    assert row["auc"] > 0.999
+    assert row["mutual_information"] > 0.8
+    others = table.drop(index=2)
+    assert (others["eta2"] < 0.1).all()
+    assert (others["q_value"] > 0.001).all()
+    assert (others["mutual_information"] < 0.2).all()
+    assert figures["class_dependent"]["c"] == (table["q_value"] < 0.05).sum()
+
+
+def test_q_values_are_of_one_layer_and_signal_at_a_time(tmp_path: Path) -> None:
+    recording = drawn(signals="ch")
+    recording.signals["second"] = drawn(1, signals="c").signals["lstm"]
+    both, _ = measured(tmp_path / "both", recording)
+    only_c = replace(recording, signals={"lstm": {"c": recording.signals["lstm"]["c"]}})
+    alone, _ = measured(tmp_path / "alone", only_c)
+    first = both[both["layer"] == "lstm"]
+    for name in ("q_value", "mi_q"):
+        np.testing.assert_array_equal(one_signal(first, "c")[name], alone[name])
+
+
+# what is known of the data
+
+
+def test_labels_of_timesteps_count_where_they_stand(tmp_path: Path) -> None:
+    recording = per_timestep(drawn(n=300, signals="c"))
+    labels = recording.labels
+    assert labels is not None
+    values = recording.signals["lstm"]["c"]
+    values[..., 3] += 5 * labels  # of its own timestep
+    values[:, 1:, 4] += 5 * labels[:, :-1]  # of the one before
+    tables, _ = all_tables(tmp_path, recording, parts=3)
+    table = tables[units.TABLE].set_index("unit")
+    last = recording.last("lstm", "c").astype(np.float64)
+    at_last = labels[np.arange(300), recording.lengths - 1]
+    f = scipy.stats.f_oneway(*(last[at_last == k] for k in range(3)), axis=0)
+    np.testing.assert_allclose(table["f_statistic"], f.statistic, rtol=1e-8)
+    assert table.loc[3, "eta2"] > 0.9
+    assert (table["eta2"].drop(3) < 0.1).all()
+    assert (tables[units.TIMESTEPS].query("unit == 3")["eta2"] > 0.9).all()
+    counts = tables[units.TUNING].query("unit == 0").groupby("label")["count"].sum()
+    assert counts.tolist() == np.bincount(labels[recording.valid]).tolist()
+
+
+@pytest.mark.parametrize("known", ["nothing", "numbers"])
+def test_without_labels_what_needs_them_is_null_and_keeps_its_type(
+    known: str, tmp_path: Path
+) -> None:
+    labelled, _ = all_tables(tmp_path / "labelled", drawn())
+    target = np.arange(120.0) if known == "numbers" else None
+    bare, figures = all_tables(
+        tmp_path / "bare", replace(drawn(), labels=None, target=target), parts=3
+    )
+    table = bare[units.TABLE]
+    assert table[[*CLASS_COLUMNS]].isna().all(axis=None)
+    assert bare[units.TIMESTEPS]["eta2"].isna().all()
+    assert bare[units.TUNING]["label"].isna().all()
+    for name in TABLES:
+        pd.testing.assert_series_equal(bare[name].dtypes, labelled[name].dtypes)
+    others = [name for name in table if name not in CLASS_COLUMNS]
+    expected = labelled[units.TABLE][others]
+    pd.testing.assert_frame_equal(table[others], expected, rtol=1e-10, atol=1e-10)
+    rows = bare[units.TUNING].groupby(["signal", "unit", "timestep"], observed=True)["count"]
+    assert (rows.size() == 1).all()
+    assert figures["headline"]["with q < 0.05"] == 0
+    assert {name: figures["absent"][name] for name in CLASS_COLUMNS} == dict.fromkeys(
+        CLASS_COLUMNS, "the data has no classes"
+    )
+
+
+def test_scores_without_labels_are_no_classes(tmp_path: Path) -> None:
+    recorded = write(tmp_path / "states", replace(drawn(), labels=None))
+    path = recorded / states.SEQUENCES
+    pd.read_parquet(path).assign(p_0=0.5, p_1=0.5).to_parquet(path, index=False)
+    units.run(OPTIONS, ONE, recorded, tmp_path)
+    expected, _ = all_tables(tmp_path / "bare", replace(drawn(), labels=None))
+    assert_same({name: pd.read_parquet(tmp_path / name) for name in TABLES}, expected)
+
+
+def test_what_is_null_throughout_says_why(tmp_path: Path) -> None:
+    def absent(name: str, recording: Recording, options: Units = OPTIONS) -> dict[str, str]:
+        table, figures = measured(tmp_path / name, recording, options)
+        found: dict[str, str] = figures["absent"]
+        assert set(found) == {column for column in table if table[column].isna().all()}
+        return found
+
+    assert absent("all", noted(drawn())) == {}
+    no_annotation = "the data has no annotations of single timesteps"
+    without = {"best_covariate": no_annotation, "best_correlation": no_annotation}
+    assert absent("none", drawn()) == without
+    shuffles = dict.fromkeys(("mi_null", "mi_p", "mi_q"), "units.permutations=0")
+    assert absent("shuffles", noted(drawn()), replace(OPTIONS, permutations=0)) == shuffles
+    only_c = absent("c", noted(drawn(signals="c")))
+    assert only_c == {
+        "forget_timescale": "no forget gate was recorded",
+        "left_saturated": "no gate, h or g was recorded",
+        "right_saturated": "no gate, h or g was recorded",
+    }
+    short = absent("short", noted(drawn(t=1)))
+    assert short == {
+        "lag1": "no sequence has two timesteps, or no unit fluctuates",
+        "timescale": "no unit's fluctuations decay; see without_timescale",
+        "timescale_r2": "no unit's fluctuations decay; see without_timescale",
+    }
+    same = noted(replace(drawn(), labels=np.ones(120, np.int32)))
+    of_class = absent("one class", same)
+    null = ("selectivity", "eta2", "omega2", "f_statistic", "p_value", "q_value", "dprime", "auc")
+    few = "fewer than two classes, too few sequences of each, or no unit varies"
+    assert of_class == dict.fromkeys(null, few)
+
+
+def test_units_without_a_timescale_are_counted_by_reason(tmp_path: Path) -> None:
+    recording = drawn(n=50, t=30, signals="ch", u=4)
+    recording.lengths[:] = 30
+    made = recording.signals["lstm"]
+    made["c"][..., 0] = 0.5
+    made["h"][..., :2] = np.arange(30)[:, np.newaxis]
+    made["h"][..., 2] = np.random.default_rng(0).normal(size=(50, 1))
+    table, figures = measured(tmp_path, recording)
+    reasons = figures["without_timescale"]
+    assert reasons["the unit does not fluctuate"] == 3
+    assert reasons["the autocorrelation does not drop"] == 1
+    assert sum(reasons.values()) == table["timescale"].isna().sum()
+    assert (table["timescale"].isna() == table["timescale_r2"].isna()).all()
+
+
+def test_the_best_covariate_is_the_one_with_the_largest_correlation(tmp_path: Path) -> None:
+    recording = noted(drawn())
+    steps = recording.steps
+    assert steps is not None
+    table, _ = measured(tmp_path, recording, parts=4, seed=1)
+    for signal in "hcf":
+        rows = pd.DataFrame(recording.rows("lstm", signal).astype(np.float64))
+        r = pd.DataFrame({name: rows.corrwith(steps[name]) for name in ("depth", "count")})
+        got = one_signal(table, signal)
+        best = r.abs().idxmax(axis=1)
+        assert got["best_covariate"].tolist() == best.tolist()
+        expected = [r.loc[unit, name] for unit, name in best.items()]
+        np.testing.assert_allclose(got["best_correlation"], expected, rtol=1e-9)
+    assert one_signal(table, "c").loc[2, "best_covariate"] == "depth"
+
+
+@pytest.mark.parametrize("chosen", [slice(2, 5), slice(None, None, 2), slice(3, 4)])
+def test_annotations_find_the_timesteps_that_were_recorded(chosen: slice, tmp_path: Path) -> None:
+    recording = noted(drawn(signals="c"))
+    steps = recording.steps
+    assert steps is not None
+    some = replace(recording, recorded=chosen)
+    table, _ = measured(tmp_path, some, parts=4)
+    sequence, timestep = np.nonzero(some.valid)
+    keys = pd.DataFrame({"sequence": sequence, "timestep": timestep})
+    depth = keys.merge(steps, on=["sequence", "timestep"])["depth"]
+    rows = some.rows("lstm", "c").astype(np.float64)
+    r = np.corrcoef(rows[:, 2], depth)[0, 1]
+    assert table.loc[2, "best_covariate"] == "depth"
+    assert table.loc[2, "best_correlation"] == pytest.approx(r, rel=1e-9)
+
+
+def test_a_unit_that_does_not_vary_has_no_covariate(tmp_path: Path) -> None:
+    recording = noted(drawn(signals="c"))
+    recording.signals["lstm"]["c"][..., 1] = 0.1
+    table, _ = measured(tmp_path, recording, parts=3)
+    assert table["best_covariate"].isna().tolist() == [unit == 1 for unit in range(7)]
+    assert np.isnan(table.loc[1, "best_correlation"])
+
+
+# what was recorded
+
+
+@pytest.mark.parametrize("chosen", [slice(1, 4), slice(None, None, 3), slice(5, 6)])
+def test_some_timesteps_are_measured_as_they_are(chosen: slice, tmp_path: Path) -> None:
+    """Also where a part's sequences all end before them."""
+    recording = replace(drawn(), recorded=chosen)
+    recording.lengths[:20] = 1
+    tables, _ = all_tables(tmp_path, recording, parts=6)
+    table = one_signal(tables[units.TABLE], "c")
+    rows = recording.rows("lstm", "c").astype(np.float64)
+    assert (table["count"] == len(rows)).all()
+    np.testing.assert_allclose(table["mean"], rows.mean(axis=0))
+    steps = set(range(6)[chosen])
+    assert (
+        set(tables[units.TIMESTEPS]["timestep"]) == set(tables[units.TUNING]["timestep"]) == steps
+    )
+    assert table["lag1"].notna().all() == (chosen == slice(1, 4))
+
+
+def test_every_other_timestep_has_the_timescale_of_all(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=(1500, 300))
+    x = scipy.signal.lfilter([1], [1, -0.9], noise)[:, 200:, np.newaxis].astype(np.float32)
+    recording = Recording({"lstm": {"c": x}}, np.full(1500, 100))
+    options = replace(OPTIONS, lags=40)
+    for name, chosen in (("all", slice(None)), ("other", slice(None, None, 2))):
+        table, _ = measured(tmp_path / name, replace(recording, recorded=chosen), options)
+        assert table.loc[0, "timescale"] == pytest.approx(-1 / np.log(0.9), rel=0.08)
+    assert np.isnan(table.loc[0, "lag1"])
+
+
+def test_layers_and_signals_are_those_asked_for(tmp_path: Path) -> None:
+    recording = drawn(signals="hcf")
+    recording.signals["second"] = drawn(1, u=2, signals="ch").signals["lstm"]
+    keys = ["layer", "signal", "unit"]
+    whole = measured(tmp_path / "whole", recording)[0].astype({"layer": str, "signal": str})
+
+    def pairs(**asked: Any) -> list[str]:
+        options = replace(OPTIONS, **asked)
+        table, figures = measured(tmp_path / "some", recording, options)
+        table = table.astype({"layer": str, "signal": str}).set_index(keys)
+        found: list[str] = (
+            (table.index.get_level_values(0) + "/" + table.index.get_level_values(1))
+            .unique()
+            .tolist()
+        )
+        assert list(figures["quantiles"]) == found
+        # Nothing but the choice of rows has changed.
+        pd.testing.assert_frame_equal(table, whole.set_index(keys).loc[table.index])
+        return found
+
+    assert pairs(signals=["c", "f"]) == ["lstm/c", "lstm/f", "second/c"]
+    assert pairs(layers=["second"]) == ["second/h", "second/c"]
+    assert pairs(layers=["lstm"], signals=["f"]) == ["lstm/f"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"layers": ["third"]}, "units.layers: no 'third'; there is lstm, second"),
+        ({"signals": ["c", "z"]}, "units.signals: no 'z'; there is h, c, f"),
+        ({"layers": ["second"], "signals": ["f"]}, "units.signals: no 'f'; there is h, c"),
+        ({"layers": []}, "units.layers=\\[\\], units.signals=None: no rows"),
+    ],
+)
+def test_layers_and_signals_that_were_not_recorded_are_refused(
+    asked: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    recording = drawn(signals="hcf")
+    recording.signals["second"] = drawn(1, u=2, signals="ch").signals["lstm"]
+    with pytest.raises(UserError, match=says):
+        measured(tmp_path, recording, replace(OPTIONS, **asked))
+
+
+def test_one_sequence_of_one_timestep_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
+    table, _ = measured(tmp_path, drawn(n=1, t=1))
+    assert (table["count"] == 1).all()
+    pd.testing.assert_series_equal(table["mean"], table["median"], check_names=False)
+    null = ["std", "skewness", "kurtosis", "hoyer", "lifetime_sparseness", "lag1", "timescale"]
+    null += ["selectivity", "eta2", "omega2", "p_value", "q_value", "dprime", "auc"]
+    assert table[null].isna().all(axis=None)
+    assert (table["mutual_information"] == 0).all()
+    assert not table["dead"].any()
+
+
+# single columns
+
+
+def test_a_dead_unit_is_found_and_has_no_shape(tmp_path: Path) -> None:
+    recording = drawn(signals="ch")
+    recording.signals["lstm"]["c"][..., 3] = 0.1
+    table, figures = measured(tmp_path, recording, parts=3)
+    dead = table[table["dead"]]
+    assert dead[["signal", "unit"]].astype(str).to_numpy().tolist() == [["c", "3"]]
+    assert figures["headline"]["dead"] == 1
+    row = dead.iloc[0]
+    constant = np.float64(np.float32(0.1))
+    assert (row[["mean", "min", "max", *LEVELS]] == constant).all()
+    assert row["std"] == 0
+    assert row[["skewness", "kurtosis", "eta2", "omega2", "p_value", "q_value"]].isna().all()
+    alive = measured(tmp_path, recording, replace(OPTIONS, dead_variance=0))[1]
+    assert alive["headline"]["dead"] == 0
 
 
 @pytest.mark.parametrize("timescale", [0.5, 3.0, 40.0, 1000.0])
@@ -228,84 +713,41 @@ def test_a_gate_that_never_forgets_lasts_forever_and_a_shut_one_not_at_all(tmp_p
     assert table["forget_timescale"][:2].tolist() == [np.inf, 0]
 
 
-def test_a_dead_unit_is_found_and_has_no_shape(tmp_path: Path) -> None:
-    recording = drawn(signals="ch")
-    recording.signals["lstm"]["c"][..., 3] = 0.1
-    table, figures = measured(tmp_path, recording, parts=3)
-    dead = table[table["dead"]]
-    assert dead[["signal", "unit"]].astype(str).to_numpy().tolist() == [["c", "3"]]
-    assert figures["headline"]["dead"] == 1
-    row = dead.iloc[0]
-    constant = np.float64(np.float32(0.1))
-    assert (row[["mean", "min", "max", *units.LEVELS]] == constant).all()
-    assert row["std"] == 0
-    assert row[["skewness", "kurtosis", "eta2", "omega2", "p_value", "q_value"]].isna().all()
-    assert (
-        measured(tmp_path, recording, replace(OPTIONS, dead_variance=0))[1]["headline"]["dead"] == 0
+def test_a_forget_bias_made_for_a_timescale_has_that_timescale(
+    tmp_path: Path, tensorflow: None
+) -> None:
+    """A real layer: the bias -ln(e^(1/T) - 1) of the forget gate, its other weights 0."""
+    import keras
+
+    from pipeline import stages
+
+    made = np.array([0.5, 2, 10, 50, 400])
+    x = keras.Input((12, 3))
+    layer = keras.layers.LSTM(5, return_sequences=True)
+    model = keras.Model(x, keras.layers.Dense(2)(layer(x)[:, -1]))
+    forget = slice(5, 10)  # Keras' order is i, f, c, o
+    weights = layer.get_weights()
+    weights[0][:, forget] = weights[1][:, forget] = 0
+    weights[2][forget] = -np.log(np.expm1(1 / made))
+    layer.set_weights(weights)
+    model.save(tmp_path / "made.keras")
+    random = np.random.default_rng(0)
+    arrays = {f"x_{split}": random.normal(size=(40, 12, 3)).astype("float32") for split in "ab"}
+    np.savez(
+        tmp_path / "made.npz",
+        x_train=arrays["x_a"],
+        y_train=np.arange(40) % 2,
+        x_test=arrays["x_b"],
+        y_test=np.arange(40) % 2,
     )
-
-
-def test_a_unit_that_carries_the_class_at_the_last_timestep_is_found(tmp_path: Path) -> None:
-    recording = drawn(0, n=300, signals="c")
-    random = np.random.default_rng(1)
-    values = random.normal(size=recording.signals["lstm"]["c"].shape)
-    assert recording.labels is not None
-    here = np.arange(len(recording.lengths))
-    values[here, recording.lengths - 1, 2] += 9 * (recording.labels == 1)
-    # Telling of the class at any earlier timestep must not count.
-    earlier = np.arange(values.shape[1]) < recording.lengths[:, np.newaxis] - 1
-    values[..., 5] += earlier * 9 * recording.labels[:, np.newaxis]
-    recording.signals["lstm"]["c"] = values.astype(np.float32)
-    table, figures = measured(tmp_path, recording, parts=4, seed=0)
-    row = table.iloc[2]
-    assert row["eta2"] > 0.9
-    assert row["q_value"] < 1e-50
-    assert row["preferred_class"] == 1
-    assert row["selectivity"] > 0.7
-    assert (table.drop(index=2)["eta2"] < 0.1).all()
-    assert (table.drop(index=2)["q_value"] > 0.001).all()
-    assert figures["class_dependent"]["c"] == (table["q_value"] < 0.05).sum()
-
-
-def test_labels_that_mean_nothing_are_seldom_found_to_mean_something(tmp_path: Path) -> None:
-    recording = drawn(n=150, t=2, u=150, signals="c")
-    values = np.random.default_rng(0).normal(size=recording.signals["lstm"]["c"].shape)
-    recording.signals["lstm"]["c"] = values.astype(np.float32)
-    shuffles, found, p_values, eta2 = 20, 0, [], []
-    assert recording.labels is not None
-    for seed in range(shuffles):
-        shuffled = np.random.default_rng(seed).permutation(recording.labels)
-        table, figures = measured(tmp_path / str(seed), replace(recording, labels=shuffled))
-        found += figures["class_dependent"]["c"]
-        p_values.append(table["p_value"])
-        eta2.append(table["eta2"])
-    assert found / (150 * shuffles) < 0.005
-    assert (np.concatenate(p_values) < 0.05).mean() == pytest.approx(0.05, abs=0.015)
-    assert np.concatenate(eta2).mean() == pytest.approx(2 / 149, rel=0.1)
-
-
-def test_q_values_are_of_one_signal_at_a_time(tmp_path: Path) -> None:
-    recording = drawn(signals="ch")
-    both, _ = measured(tmp_path / "both", recording)
-    recording.signals["lstm"].pop("h")
-    alone, _ = measured(tmp_path / "alone", recording)
-    np.testing.assert_array_equal(one_signal(both, "c")["q_value"], alone["q_value"])
-
-
-def test_without_labels_what_needs_them_is_null_and_keeps_its_type(tmp_path: Path) -> None:
-    labelled, _ = measured(tmp_path / "labelled", drawn())
-    table, figures = measured(tmp_path / "bare", replace(drawn(), labels=None), parts=3)
-    assert table[[*CLASS_COLUMNS, "preferred_class"]].isna().all(axis=None)
-    pd.testing.assert_series_equal(table.dtypes, labelled.dtypes)
-    others = [name for name in table if name not in {*CLASS_COLUMNS, "preferred_class"}]
-    pd.testing.assert_frame_equal(table[others], labelled[others], rtol=1e-10, atol=1e-10)
-    assert figures["headline"]["with q < 0.05"] == 0
-
-
-def test_one_sequence_of_one_timestep_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
-    recording = drawn(n=1, t=1)
-    table, _ = measured(tmp_path, recording)
-    assert (table["count"] == 1).all()
-    pd.testing.assert_series_equal(table["mean"], table["median"], check_names=False)
-    assert table[["std", "skewness", "kurtosis", *CLASS_COLUMNS]].isna().all(axis=None)
-    assert not table["dead"].any()
+    config = composed(
+        tmp_path / "outputs",
+        "stage=units",
+        "model=file",
+        f"model.path={tmp_path / 'made.keras'}",
+        "data=files",
+        f"data.path={tmp_path / 'made.npz'}",
+    )
+    folder = stages.run(config)[-1].artefact.folder
+    table = one_signal(pd.read_parquet(folder / units.TABLE), "f")
+    np.testing.assert_allclose(table["forget_timescale"], made, rtol=1e-4)

@@ -11,12 +11,12 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassSums:
-    """Per class and unit: how many sequences, and the sums that an analysis of variance needs."""
+    """Per class and unit: how many rows, and the sums that an analysis of variance needs."""
 
     count: NDArray[np.int64]
-    """Sequences of each class [K]."""
+    """Rows of each class [K]."""
     mean: Float
-    """Mean of x [K, U]; 0 for a class without sequences."""
+    """Mean of x [K, U]; 0 for a class without rows."""
     m2: Float
     """sum (x - mean)^2 within the class [K, U]."""
     magnitude: Float
@@ -24,20 +24,23 @@ class ClassSums:
 
 
 def class_sums(values: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> ClassSums:
-    """The sums of values [U, B], one row per sequence, by their labels [B] in 0 … k - 1."""
-    x = values.astype(np.float64)
+    """The sums of values [U, R] by the labels [R] of their rows, in 0 … k - 1, in float64."""
     count = np.bincount(labels, minlength=k)
-    mean, m2, magnitude = np.zeros((3, k, len(x)))
-    for label in np.flatnonzero(count):
-        of_class = x[:, labels == label]
-        mean[label] = of_class.mean(axis=1)
-        m2[label] = ((of_class - mean[label][:, np.newaxis]) ** 2).sum(axis=1)
-        magnitude[label] = np.abs(of_class).mean(axis=1)
-    return ClassSums(count, mean, m2, magnitude)
+    mean, m2, magnitude = np.zeros((3, len(values), k))
+    there = np.flatnonzero(count)
+    order, sizes = np.argsort(labels, kind="stable"), count[there]
+    starts = np.cumsum(sizes) - sizes
+    for unit, line in enumerate(values if len(there) else ()):
+        x = line[order].astype(np.float64)  # a line at a time stays in the processor's cache
+        magnitude[unit, there] = np.add.reduceat(np.abs(x), starts) / sizes
+        mean[unit, there] = of_class = np.add.reduceat(x, starts) / sizes
+        x -= np.repeat(of_class, sizes)
+        m2[unit, there] = np.add.reduceat(x * x, starts)
+    return ClassSums(count, mean.T, m2.T, magnitude.T)
 
 
 def merge(a: ClassSums, b: ClassSums) -> ClassSums:
-    """The sums of both sets of sequences together (Chan, Golub & LeVeque 1983)."""
+    """The sums of both sets of rows together (Chan, Golub & LeVeque 1983)."""
     count = a.count + b.count
     share = (b.count / np.maximum(count, 1))[:, np.newaxis]
     d = b.mean - a.mean
@@ -92,20 +95,65 @@ def q_values(p: Float) -> Float:
     return q
 
 
-def selectivity(sums: ClassSums) -> tuple[Float, NDArray[np.int64]]:
-    """Class selectivity of |x| and the class that it prefers, both [U].
+def selectivity(sums: ClassSums) -> Float:
+    """Class selectivity of |x| [U]: (mu_max - mu_rest) / (mu_max + mu_rest) (Morcos et al. 2018).
 
-    (mu_max - mu_rest) / (mu_max + mu_rest), with mu_max the largest class mean of |x| and mu_rest
-    the mean of the other classes' means (Morcos et al. 2018). It can be high without the unit
-    mattering, and ignores all classes but one (Gale et al. 2019): read it beside eta^2. NaN where
-    fewer than two classes occur or the unit is silent.
+    mu_max is the largest class mean of |x|, mu_rest the mean of the other classes' means. It can
+    be high without the unit mattering, and ignores all classes but one (Gale et al. 2019): read it
+    beside eta^2. NaN where fewer than two classes occur or the unit is silent.
     """
-    present = np.flatnonzero(sums.count)
-    means = sums.magnitude[present]
-    best = means.argmax(axis=0)
+    means = sums.magnitude[sums.count > 0]
+    if len(means) < 2:
+        return np.full(means.shape[1], np.nan)
     largest = means.max(axis=0)
-    if len(present) < 2:
-        return np.full(means.shape[1], np.nan), present[best]
-    rest = (means.sum(axis=0) - largest) / (len(present) - 1)
+    rest = (means.sum(axis=0) - largest) / (len(means) - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (largest - rest) / (largest + rest), present[best]
+        return (largest - rest) / (largest + rest)
+
+
+def preferred_class(sums: ClassSums) -> NDArray[np.int64]:
+    """The class with the largest mean of x [U]; of equals the first."""
+    present = np.flatnonzero(sums.count)
+    return present[sums.mean[present].argmax(axis=0)]
+
+
+def dprime(sums: ClassSums, preferred: NDArray[np.int64]) -> Float:
+    """How far the preferred class is from the rest, in standard deviations [U].
+
+    (mu_p - mu_r) / sqrt((s_p^2 + s_r^2) / 2), ddof = 1 (Green & Swets 1966, for unequal
+    variances). NaN where either side has fewer than two rows, or the unit is constant; infinite
+    where each side is, and they differ.
+    """
+    chosen = np.arange(len(sums.count))[:, np.newaxis] == preferred
+    sides = [_pooled(sums, chosen), _pooled(sums, ~chosen)]
+    (mean_p, variance_p), (mean_r, variance_r) = sides
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (mean_p - mean_r) / np.sqrt((variance_p + variance_r) / 2)
+
+
+def _pooled(sums: ClassSums, chosen: NDArray[np.bool_]) -> tuple[Float, Float]:
+    """Mean and sample variance [U] of all rows of the classes chosen [K, U]."""
+    count = chosen * sums.count[:, np.newaxis]
+    n = count.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = (count * sums.mean).sum(axis=0) / n
+        m2 = (chosen * sums.m2 + count * (sums.mean - mean) ** 2).sum(axis=0)
+        return mean, np.where(n > 1, m2 / (n - 1), np.nan)
+
+
+def auc(
+    values: NDArray[np.floating], labels: NDArray[np.integer], preferred: NDArray[np.int64]
+) -> Float:
+    """Area under the ROC curve of values [U, R], each unit's preferred class [U] against the rest.
+
+    The share of pairs of rows in which the one of the preferred class is larger, ties counted half
+    (Mann & Whitney 1947; Hanley & McNeil 1982). NaN where a side is empty.
+    """
+    area = np.full(len(values), np.nan)
+    for unit, (line, label) in enumerate(zip(values, preferred, strict=True)):
+        chosen = labels == label
+        n = int(chosen.sum())
+        if 0 < n < len(line):
+            ranks = scipy.stats.rankdata(line)[chosen].sum()
+            area[unit] = (ranks - n * (n + 1) / 2) / (n * (len(line) - n))
+    return area

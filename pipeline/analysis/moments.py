@@ -61,10 +61,12 @@ def moments(values: NDArray[np.floating]) -> Moments:
         x = line.astype(np.float64)
         mean[unit] = x.mean()
         x -= mean[unit]
-        squares = x * x
-        m2[unit] = squares.sum()
-        m3[unit] = squares @ x
-        m4[unit] = squares @ squares
+        power = x * x
+        m2[unit] = power.sum()
+        power *= x  # sums, not dot products: BLAS would wake threads that the other parts need
+        m3[unit] = power.sum()
+        power *= x
+        m4[unit] = power.sum()
     extremes = values.min(axis=1), values.max(axis=1)
     return Moments(count, mean, m2, m3, m4, *(each.astype(np.float64) for each in extremes))
 

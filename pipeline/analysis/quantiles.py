@@ -1,7 +1,5 @@
 """Quantiles of many units: exact where the values fit in memory, else from histograms."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,9 +8,11 @@ Float = NDArray[np.float64]
 BINS = 4096
 
 
-def exact(values: NDArray[np.float32], levels: list[float]) -> Float:
-    """Quantiles [U, Q] of values [U, R], interpolated linearly; ``values`` is reordered."""
-    return np.quantile(values, levels, axis=1, overwrite_input=True).T.astype(np.float64)
+def exact(parts: list[NDArray[np.float32]], levels: list[float]) -> Float:
+    """Quantiles [U, Q] of parts [U, R] taken together, interpolated linearly."""
+    # A unit at a time: what is copied is one line.
+    lines = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+    return np.array([np.quantile(line, levels, overwrite_input=True) for line in lines], np.float64)
 
 
 def histogram(values: NDArray[np.float32], low: Float, high: Float) -> NDArray[np.int64]:
@@ -25,12 +25,11 @@ def histogram(values: NDArray[np.float32], low: Float, high: Float) -> NDArray[n
     )
 
 
-def from_histograms(
-    counts: Iterable[NDArray[np.int64]], low: Float, high: Float, levels: list[float]
+def from_histogram(
+    counts: NDArray[np.int64], low: Float, high: Float, levels: list[float]
 ) -> Float:
-    """Quantiles [U, Q] of all rows counted, each right to one bin's width, (high - low) / BINS."""
-    total = sum(counts, start=np.zeros((len(low), BINS), np.int64))
-    below = np.concatenate([np.zeros((len(low), 1), np.int64), total.cumsum(axis=1)], axis=1)
+    """Quantiles [U, Q] of the rows counted, each right to one bin's width, (high - low) / BINS."""
+    below = np.concatenate([np.zeros((len(low), 1), np.int64), counts.cumsum(axis=1)], axis=1)
     edges = np.linspace(low, high, BINS + 1, axis=1)
     return np.stack(
         [

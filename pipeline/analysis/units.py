@@ -1,10 +1,14 @@
 """Stage units: one row of statistics per layer, signal and unit.
 
-Sums are taken part by part and merged, so that memory does not grow with the number of sequences
-and the parts may come in any order.
+Units are taken a block at a time, as many as fit the memory; blocks run side by side. Of a block
+the parts are read one after the other, and their sums merged: memory does not grow with the number
+of sequences, and the parts may come in any order.
 """
 
+import collections
 import functools
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,57 +17,83 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import engine, states
-from pipeline.analysis import classes, moments, quantiles
-from pipeline.analysis.classes import ClassSums
-from pipeline.analysis.moments import Moments
-from pipeline.config import Engine, Units
+from pipeline import config, engine, selection, states
+from pipeline.analysis import quantiles, tables, timescale, tuning, unit_columns
+from pipeline.analysis.timescale import LagSums
+from pipeline.analysis.unit_columns import GATES, LEVELS
+from pipeline.analysis.unit_sums import Part, Sums, Values, lag_sums, merge, summarise
 
 TABLE = "units.parquet"
-LEVELS = {
-    "q01": 0.01,
-    "q05": 0.05,
-    "q25": 0.25,
-    "median": 0.5,
-    "q75": 0.75,
-    "q95": 0.95,
-    "q99": 0.99,
-}
-GATES = ("i", "f", "o", "z", "r")
-BOUNDED = ("h", "g")
+TUNING = "tuning.parquet"
+TIMESTEPS = "timesteps.parquet"
 
 
 @dataclass(frozen=True)
-class Sums:
-    """What is summed over rows of one signal, for all its units."""
+class Recording:
+    """What all blocks of a recording share."""
 
-    moments: Moments
-    left: NDArray[np.int64]
-    """Rows below the lower cut [U]."""
-    right: NDArray[np.int64]
-    """Rows above the upper cut [U]."""
-    classes: ClassSums | None
-    """Over the last timestep of each sequence, where there are labels."""
+    folder: Path
+    k: int
+    """Classes; 1 where the data has none, so that sums by class are sums over all."""
+    annotations: list[str]
+    """What is known of single timesteps."""
 
 
-def run(options: Units, parts_engine: Engine, recorded: Path, folder: Path) -> dict[str, Any]:
-    """Write ``units.parquet`` from the states in ``recorded``; returns the headline figures."""
-    signals = [(layer, name) for layer, names in states.layers(recorded).items() for name in names]
-    # Of each signal, whatever the number of workers: it decides how quantiles are had.
-    budget = options.memory_mb * 1_000_000
-    measure = functools.partial(_signal, recorded, options, budget)
-    tables = list(engine.run(measure, signals, parts_engine, what="units", unit="signal"))
-    table = pd.concat([frame for frame, _ in tables], ignore_index=True)
-    for name in ("layer", "signal"):
-        table[name] = pd.Categorical(table[name], categories=table[name].unique())
+@dataclass(frozen=True)
+class Block:
+    """Some units of one signal: the unit of work and of memory."""
+
+    layer: str
+    signal: str
+    lines: range
+    """Their places among the units that were recorded."""
+    exact: bool
+    """Whether all their values fit in memory; else they are read again for the quantiles."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows that a block adds to each of the stage's tables."""
+
+    units: pd.DataFrame
+    tuning: pd.DataFrame
+    timesteps: pd.DataFrame
+    failures: collections.Counter[str]
+    """Why units have no timescale, and how many."""
+
+
+def run(
+    options: config.Units, parts_engine: config.Engine, recorded: Path, folder: Path
+) -> dict[str, Any]:
+    """Write the tables of the states in ``recorded`` into ``folder``; returns the figures."""
+    recording = Recording(
+        recorded, max(1, states.class_count(recorded)), states.annotations(recorded)
+    )
+    signals = selection.recorded(recorded, options, "units")
+    blocks = [block for pair in signals for block in cut(recording, *pair, options.memory_mb)]
+    measure = functools.partial(measured, recording, options)
+    found = engine.run(measure, blocks, parts_engine, what="units", unit="block", spread=True)
+    frames, failures = [], collections.Counter[str]()
+    with (
+        tables.Writer(folder / TUNING, signals) as means,
+        tables.Writer(folder / TIMESTEPS, signals) as effects,
+    ):
+        for block, each in zip(blocks, found, strict=True):
+            means.write(each.tuning, block.layer, block.signal)
+            effects.write(each.timesteps, block.layer, block.signal)
+            frames.append(tables.named(each.units, signals, block.layer, block.signal))
+            failures += each.failures
+    table = unit_columns.with_q_values(pd.concat(frames, ignore_index=True))
     table.to_parquet(folder / TABLE, index=False)
     significant = (table["q_value"] < 0.05).groupby(table["signal"], observed=True).sum()
     return {
         "rows": len(table),
         "quantiles": {
-            f"{layer}/{signal}": how
-            for (layer, signal), (_, how) in zip(signals, tables, strict=True)
+            f"{block.layer}/{block.signal}": "exact" if block.exact else "histogram"
+            for block in blocks
         },
+        "absent": unit_columns.absent(table, options),
+        "without_timescale": dict(failures.most_common()),
         "class_dependent": {str(name): int(count) for name, count in significant.items()},
         "headline": {
             "rows": len(table),
@@ -73,136 +103,92 @@ def run(options: Units, parts_engine: Engine, recorded: Path, folder: Path) -> d
     }
 
 
-def summarise(values: NDArray[np.float32], cuts: list[float], rows: states.Rows, k: int) -> Sums:
-    """The sums over some rows of one signal.
-
-    Args:
-        values: [U, R], one unit per line.
-        cuts: below the first is left-saturated, above the second right-saturated.
-        rows: the keys of the R rows; whole sequences.
-        k: number of classes.
-    """
-    by_class = None
-    if rows.label is not None:
-        last = rows.last
-        by_class = classes.class_sums(values[:, last], rows.label[last], k)
-    return Sums(
-        moments.moments(values),
-        (values < cuts[0]).sum(axis=1),
-        (values > cuts[1]).sum(axis=1),
-        by_class,
-    )
+def cut(recording: Recording, layer: str, signal: str, memory_mb: int) -> Iterator[Block]:
+    """The units of a signal in blocks whose values, or else whose sums, fit the memory."""
+    files = states.parts(recording.folder, layer, signal)
+    units = len(states.unit_numbers(files[0]))
+    rows = states.row_count(recording.folder, layer, signal)
+    groups = recording.k * states.timesteps(recording.folder, layer, signal)
+    # Of a unit: its values at the last timesteps, and four sums by class and timestep.
+    least = 4 * states.sequence_count(recording.folder) + 32 * groups
+    budget = memory_mb * 1_000_000
+    exact = 4 * rows + least <= budget
+    size = max(1, budget // (least + (4 * rows if exact else 8 * quantiles.BINS)))
+    count = -(-units // size)
+    edges = [units * number // count for number in range(count + 1)]
+    for start, stop in itertools.pairwise(edges):
+        yield Block(layer, signal, range(start, stop), exact)
 
 
-def merge(a: Sums, b: Sums) -> Sums:
-    """The sums over both sets of rows."""
-    by_class = None
-    if a.classes is not None and b.classes is not None:
-        by_class = classes.merge(a.classes, b.classes)
-    both = moments.merge(a.moments, b.moments)
-    return Sums(both, a.left + b.left, a.right + b.right, by_class)
+def measured(recording: Recording, options: config.Units, block: Block) -> Measured:
+    """All statistics of one block."""
+    files = states.parts(recording.folder, block.layer, block.signal)
+    there = states.unit_numbers(files[0])
+    units = [there[line] for line in block.lines]
+    timesteps = states.timesteps(recording.folder, block.layer, block.signal)
 
+    def read() -> Iterator[Part]:
+        return (states.read_part(file, block.lines) for file in files)
 
-def table(sums: Sums, quantile: NDArray[np.float64], signal: str, dead: float) -> pd.DataFrame:
-    """The statistics of one signal's units, one row each, as the README lists them.
-
-    Args:
-        sums: over all rows.
-        quantile: [U, 7], at LEVELS.
-        signal: its letter; some columns exist only for some signals and are null elsewhere.
-        dead: a unit whose variance is below this is dead.
-    """
-    m = sums.moments
-    units = len(m.mean)
-    null = np.full(units, np.nan)
-    saturates = signal in GATES + BOUNDED
-    frame = pd.DataFrame(
-        {
-            "unit": np.arange(units, dtype=np.int32),
-            "count": np.full(units, m.count),
-            "mean": m.mean,
-            "std": m.std,
-            "min": m.min,
-            "max": m.max,
-            "skewness": m.skewness,
-            "kurtosis": m.kurtosis,
-            **dict(zip(LEVELS, quantile.T, strict=True)),
-            "left_saturated": sums.left / m.count if saturates else null,
-            "right_saturated": sums.right / m.count if saturates else null,
-            "dead": m.variance < dead,
-            "forget_timescale": forget_timescale(m.mean) if signal == "f" else null,
-        }
-    )
-    return frame.assign(**_class_columns(sums.classes, units))
-
-
-def forget_timescale(mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-1 / ln(mean f) in timesteps [U]: how long a cell state lasts (Mahto et al. 2021).
-
-    The cell state c = f c' decays by the factor f per step, to 1/e after this many steps.
-    """
-    with np.errstate(divide="ignore"):
-        return 1 / np.abs(np.log(mean))
-
-
-def _class_columns(sums: ClassSums | None, units: int) -> dict[str, Any]:
-    """What a unit tells of the class at the last timestep; null without labels."""
-    names = (
-        "selectivity",
-        "preferred_class",
-        "eta2",
-        "omega2",
-        "f_statistic",
-        "p_value",
-        "q_value",
-    )
-    if sums is None:
-        return {name: np.full(units, np.nan) for name in names} | {
-            "preferred_class": pd.array([pd.NA] * units, dtype="Int32")
-        }
-    found = classes.anova(sums)
-    selective, preferred = classes.selectivity(sums)
-    return {
-        "selectivity": selective,
-        "preferred_class": pd.array(preferred, dtype="Int32"),
-        "eta2": found.eta2,
-        "omega2": found.omega2,
-        "f_statistic": found.f_statistic,
-        "p_value": found.p_value,
-        "q_value": classes.q_values(found.p_value),
-    }
-
-
-def _signal(
-    recorded: Path, options: Units, budget: int, signal: tuple[str, str]
-) -> tuple[pd.DataFrame, str]:
-    """One signal's rows of the table, and how its quantiles were had."""
-    layer, name = signal
-    files = states.parts(recorded, layer, name)
-    rows, k = states.row_count(recorded, layer, name), states.class_count(recorded)
-    cuts = options.gate_cuts if name in GATES else options.tanh_cuts
-    kept: NDArray[np.float32] | None = None
-    sums: Sums | None = None
-    filled = 0
-    for file in files:
-        keys, values = states.read_part(file)
-        part = summarise(values, cuts, keys, k)
-        sums = part if sums is None else merge(sums, part)
-        if kept is None and rows * len(values) * 4 <= budget:
-            kept = np.empty((len(values), rows), np.float32)
-        if kept is not None:
-            kept[:, filled : filled + values.shape[1]] = values
-            filled += values.shape[1]
-    assert sums is not None
+    kept = list(read()) if block.exact else []
+    cuts = options.gate_cuts if block.signal in GATES else options.tanh_cuts
+    sums, last, labels = _summed(kept or read(), recording, cuts, timesteps)
+    mean = tuning.mean_over_time(sums.tuning, timesteps)
+    lags, counts = _again(kept or read(), sums, mean, options, binned=not kept)
     levels = list(LEVELS.values())
-    if kept is not None:
-        quantile, how = quantiles.exact(kept, levels), "exact"
+    if kept:
+        quantile = quantiles.exact([values for _, values in kept], levels)
     else:
-        low, high = sums.moments.min, sums.moments.max
-        counts = (quantiles.histogram(states.read_part(file)[1], low, high) for file in files)
-        quantile, how = quantiles.from_histograms(counts, low, high, levels), "histogram"
-    frame = table(sums, quantile, name, options.dead_variance)
-    frame["unit"] = np.array(states.unit_numbers(files[0]), np.int32)
-    frame.insert(0, "signal", name)
-    frame.insert(0, "layer", layer)
-    return frame, how
+        quantile = quantiles.from_histogram(counts, sums.moments.min, sums.moments.max, levels)
+    decays = [timescale.decay(r) for r in lags.autocorrelation]
+    columns = {
+        "unit": np.array(units, np.int32),
+        **unit_columns.of_values(sums, quantile, block.signal, options.dead_variance),
+        **unit_columns.of_time(sums, lags, decays, block.signal),
+        **unit_columns.of_class(last, labels, recording.k, options),
+        **unit_columns.of_covariates(sums.covariates, recording.annotations),
+    }
+    return Measured(
+        pd.DataFrame(columns),
+        tuning.tuning(sums.tuning, units, timesteps, labelled=labels is not None),
+        tuning.by_timestep(sums.tuning, units, timesteps),
+        collections.Counter(each.failure for each in decays if each.failure),
+    )
+
+
+def _summed(
+    parts: Iterable[Part], recording: Recording, cuts: list[float], timesteps: int
+) -> tuple[Sums, Values, NDArray[np.int32] | None]:
+    """The sums over all parts; the last row of each sequence [U, N], and its label [N]."""
+    sums: Sums | None = None
+    last: list[Values] = []
+    labels: list[NDArray[np.int32]] = []
+    for rows, values in parts:
+        known = states.read_annotations(recording.folder, rows, recording.annotations)
+        part = summarise((rows, values), known, cuts, recording.k, timesteps)
+        sums = part if sums is None else merge(sums, part)
+        last.append(values[:, rows.last])
+        if rows.label is not None:
+            labels.append(rows.label[rows.last])
+    assert sums is not None
+    return sums, np.concatenate(last, axis=1), np.concatenate(labels) if labels else None
+
+
+def _again(
+    parts: Iterable[Part],
+    sums: Sums,
+    mean: NDArray[np.float64],
+    options: config.Units,
+    *,
+    binned: bool,
+) -> tuple[LagSums, NDArray[np.int64]]:
+    """What needs the first sums: fluctuations about the mean [U, T]; and a histogram if wanted."""
+    units, timesteps = mean.shape
+    reach = min(options.lags, timesteps - 1)
+    lags = LagSums(*np.zeros((3, units, reach + 1)))
+    counts = np.zeros((units, quantiles.BINS), np.int64)
+    for part in parts:
+        lags += lag_sums(part, mean, reach)
+        if binned:
+            counts += quantiles.histogram(part[1], sums.moments.min, sums.moments.max)
+    return lags, counts

@@ -1,0 +1,166 @@
+"""How long a unit's fluctuations last: their autocorrelation, and the decay fitted to it.
+
+Fluctuations are what is left of x after the mean over sequences at each timestep is subtracted.
+With d the fluctuation, and sums over all pairs of timesteps k apart of the same sequence,
+
+    R(k) = sum d_t d_t+k / sqrt(sum d_t^2 · sum d_t+k^2)
+
+which stays within -1 and 1 also where the variance changes over time. The intrinsic timescale is
+the tau of R(k) = A (e^(-k/tau) + B) (Murray et al. 2014). On short sequences it is biased low
+(Zeraati et al. 2022).
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.optimize
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+SHORTEST = 0.1
+"""Timescale, in timesteps, below which a decay cannot be told from none: 1e-4 is left after one."""
+LONGEST = 10
+"""Timescale, in units of the largest lag, above which it cannot be told from a straight line."""
+FEWEST = 4
+"""Lags that a fit of three parameters needs at least."""
+ROUNDING = 1e-9
+"""Differences of R below this are rounding, and no drop."""
+
+
+@dataclass(frozen=True)
+class LagSums:
+    """Sums over all pairs of timesteps k apart, k = 0 … L, for U units; they add up."""
+
+    product: Float
+    """sum d_t d_t+k [U, L + 1]"""
+    first: Float
+    """sum d_t^2 over the same pairs [U, L + 1]"""
+    second: Float
+    """sum d_t+k^2 over the same pairs [U, L + 1]"""
+
+    def __add__(self, other: "LagSums") -> "LagSums":
+        return LagSums(
+            self.product + other.product, self.first + other.first, self.second + other.second
+        )
+
+    @property
+    def autocorrelation(self) -> Float:
+        """R(k) [U, L + 1]; NaN where a unit does not fluctuate, or where no pair is k apart."""
+        # Where nothing fluctuates only rounding is left, of either sign.
+        known = np.minimum(self.first, self.second) > 1e-12 * self.first[:, :1]
+        scale = np.sqrt((self.first * self.second).clip(0))
+        return np.divide(self.product, scale, out=np.full_like(scale, np.nan), where=known)
+
+
+def lag_sums(lines: Float, present: NDArray[np.bool_], lags: int) -> LagSums:
+    """The sums up to ``lags`` of fluctuations [U, N, T], 0 where ``present`` [N, T] is False.
+
+    All lags at once by the Wiener-Khinchin theorem: a correlation is a product of spectra.
+    """
+    units, _, timesteps = lines.shape
+    size = scipy.fft.next_fast_len(timesteps + lags, real=True)
+    pairs = scipy.fft.rfft(present.astype(np.float64), size)
+    product, first, second = np.empty((3, units, lags + 1))
+    for unit, d in enumerate(lines):  # a unit at a time stays in the processor's cache
+        spectrum = scipy.fft.rfft(d, size)
+        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
+        squares = (scipy.fft.rfft(d * d, size) * pairs.conj()).sum(axis=0)
+        product[unit] = scipy.fft.irfft(power, size)[: lags + 1]
+        both = scipy.fft.irfft(squares, size)
+        second[unit] = both[: lags + 1]
+        first[unit] = both[-np.arange(lags + 1)]
+    return LagSums(product, first, second)
+
+
+def joined(sums: list[LagSums]) -> LagSums:
+    """The sums of several lists of units, one after the other."""
+    names = ("product", "first", "second")
+    return LagSums(*(np.concatenate([getattr(each, name) for each in sums]) for name in names))
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The fitted decay of one unit."""
+
+    timescale: float
+    """tau, in timesteps; NaN where the fit failed."""
+    r2: float
+    """Share of the variance of R(k), over the lags fitted, that the decay explains."""
+    failure: str | None
+    """Why there is no timescale."""
+
+
+def decay(autocorrelation: Float) -> Decay:
+    """Fit A (e^(-k/tau) + B) to R(k) [L + 1], from its first drop on, by least squares.
+
+    Lags whose R is NaN are left out. For a given tau the best A and A B follow from linear
+    regression; tau is searched on a logarithmic grid, and then where the gradient is 0.
+    """
+    lags = 1 + np.flatnonzero(np.isfinite(autocorrelation[1:]))
+    drops = np.flatnonzero(np.diff(autocorrelation[lags]) < -ROUNDING)
+    if np.isnan(autocorrelation[0]):
+        return _failed("the unit does not fluctuate")
+    if len(lags) < FEWEST:
+        return _failed(f"fewer than {FEWEST} lags")
+    if not len(drops):
+        return _failed("the autocorrelation does not drop")
+    lags = lags[drops[0] :]
+    if len(lags) < FEWEST:
+        return _failed(f"fewer than {FEWEST} lags from the first drop on")
+    r = autocorrelation[lags]
+    fitted = functools.partial(_fitted, lags=lags, r=r)
+    grid = np.linspace(np.log(SHORTEST), np.log(LONGEST * lags[-1]), 64)
+    at = fitted(grid)
+    best = int(at.misfit.argmin())
+    if best == 0:
+        return _failed("the decay is faster than a timestep")
+    if best == len(grid) - 1:
+        return _failed("the decay is slower than the lags can tell")
+    # A minimum itself is flat, and found to half the digits only; the gradient's zero to all.
+    start = best - 1 if at.gradient[best] > 0 else best
+    log_tau = scipy.optimize.brentq(lambda x: fitted(x).gradient, grid[start], grid[start + 1])
+    found = fitted(log_tau)
+    if found.slope <= 0:
+        return _failed("the autocorrelation rises")
+    r2 = 1 - found.misfit / ((r - r.mean()) ** 2).sum()
+    return Decay(float(np.exp(log_tau)), float(r2), None)
+
+
+def _failed(why: str) -> Decay:
+    return Decay(np.nan, np.nan, why)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The best fit for each tau, [G] or a number each."""
+
+    slope: Float
+    """A, at the first lag."""
+    misfit: Float
+    """Sum of squared residuals."""
+    gradient: Float
+    """Of the misfit, by log tau."""
+
+
+def _fitted(log_tau: Float, lags: NDArray[np.intp], r: Float) -> _Fit:
+    """The regression of r on e^(-k/tau) for each tau, k counted from the first lag on."""
+    # From the first lag on, or a fast decay after a late drop would vanish before it begins.
+    rate = (lags - lags[0]) / np.exp(log_tau)[..., np.newaxis]
+    x = np.exp(-rate)
+    centred = x - x.mean(axis=-1, keepdims=True)
+    slope = (centred * r).sum(axis=-1) / (centred**2).sum(axis=-1)
+    residual = r - r.mean() - slope[..., np.newaxis] * centred
+    gradient = -2 * slope * (residual * x * rate).sum(axis=-1)
+    return _Fit(slope, (residual**2).sum(axis=-1), gradient)
+
+
+def forget_timescale(mean: Float) -> Float:
+    """-1 / ln(mean f) in timesteps [U]: how long a cell state lasts (Mahto et al. 2021).
+
+    The cell state c = f c' decays by the factor f per step, to 1/e after this many steps.
+    """
+    with np.errstate(divide="ignore"):
+        return 1 / np.abs(np.log(mean))

@@ -1,0 +1,89 @@
+"""What is summed over the rows of some units, part by part, and merged in any order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import states
+from pipeline.analysis import classes, covariates, moments, timescale, tuning
+from pipeline.analysis.classes import ClassSums
+from pipeline.analysis.covariates import CoMoments
+from pipeline.analysis.moments import Moments
+from pipeline.analysis.timescale import LagSums
+
+Values = NDArray[np.float32]
+Part = tuple[states.Rows, Values]
+"""Some whole sequences: the keys of R rows, and values with one unit per line [U, R]."""
+
+
+FEW = 8
+"""Units whose fluctuations are taken at a time: they stay near the processor."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is summed over rows of one block."""
+
+    moments: Moments
+    magnitude: NDArray[np.float64]
+    """sum |x| [U]"""
+    left: NDArray[np.int64]
+    """Rows below the lower cut [U]."""
+    right: NDArray[np.int64]
+    """Rows above the upper cut [U]."""
+    tuning: ClassSums
+    """By class and timestep."""
+    covariates: CoMoments
+
+
+def summarise(
+    part: Part, known: NDArray[np.float64], cuts: list[float], k: int, timesteps: int
+) -> Sums:
+    """The sums over one part.
+
+    Args:
+        part: whole sequences.
+        known: annotations of its rows [A, R].
+        cuts: below the first is left-saturated, above the second right-saturated.
+        k: number of classes; 1 without labels.
+        timesteps: past every timestep that occurs.
+    """
+    rows, values = part
+    return Sums(
+        moments.moments(values),
+        np.array([np.abs(line).sum(dtype=np.float64) for line in values]),
+        (values < cuts[0]).sum(axis=1),
+        (values > cuts[1]).sum(axis=1),
+        tuning.tuning_sums(values, rows, k, timesteps),
+        covariates.comoments(values, known),
+    )
+
+
+def merge(a: Sums, b: Sums) -> Sums:
+    """The sums over both sets of rows."""
+    return Sums(
+        moments.merge(a.moments, b.moments),
+        a.magnitude + b.magnitude,
+        a.left + b.left,
+        a.right + b.right,
+        classes.merge(a.tuning, b.tuning),
+        covariates.merge(a.covariates, b.covariates),
+    )
+
+
+def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:
+    """The sums up to ``lags`` of what a part leaves about the mean over sequences [U, T]."""
+    rows, values = part
+    units, timesteps = mean.shape
+    sequence = np.cumsum(np.append(0, rows.sequence[1:] != rows.sequence[:-1]))
+    place = sequence * timesteps + rows.timestep
+    present = np.zeros((int(sequence[-1]) + 1, timesteps), bool)
+    present.ravel()[place] = True
+    found = []
+    for start in range(0, units, FEW):
+        few = slice(start, start + FEW)
+        lines = np.zeros((len(mean[few]), present.size))
+        lines[:, place] = values[few] - mean[few][:, rows.timestep]
+        found.append(timescale.lag_sums(lines.reshape(-1, *present.shape), present, lags))
+    return timescale.joined(found)
