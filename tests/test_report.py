@@ -16,9 +16,11 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from pipeline import states, store
+from pipeline.analysis import ablation, decoding, population
 from pipeline.analysis import units as units_stage
-from pipeline.config import Engine, Units
-from pipeline.report import figures, outcome, over_time, provenance, run, summary, table
+from pipeline.analysis.importance import importance
+from pipeline.report import analyses, figures, outcome, over_time, provenance, run, summary, table
+from tests.compose import composed
 
 PROJECT = Path(__file__).resolve().parents[1]
 LENGTHS = np.array([3, 5, 1, 5, 2, 4])
@@ -107,13 +109,37 @@ def extracted(
     return finish(folder, manifest)
 
 
-def analysed(root: Path, recorded: Path) -> Path:
-    """The units stage's own output for those states."""
-    folder = root / "units" / "made-up"
+def analysed(root: Path, recorded: Path) -> dict[str, Path]:
+    """The analysis stages' own output for those states; ablation's, of a model, by hand."""
+    few = "decoding.folds=2", "decoding.max_timesteps=2", "decoding.together=false"
+    config = composed(Path("unused"), *few, "engine.workers=1")
+    stages: dict[str, Any] = {
+        "units": (units_stage.run, config.units),
+        "population": (population.run, config.population),
+        "decoding": (decoding.run, config.decoding),
+    }
+    folders = {}
+    for stage, (measure, options) in stages.items():
+        folders[stage] = root / stage / "made-up"
+        folders[stage].mkdir(parents=True)
+        found = measure(options, config.engine, recorded, folders[stage])
+        finish(folders[stage], made(stage, {stage: {"gate_cuts": [0.1, 0.9]}}, **found))
+    return folders | {"ablation": ablated(root, folders["units"])}
+
+
+def ablated(root: Path, units: Path) -> Path:
+    """What stage ablation might have found: unit 0 costs most."""
+    folder = root / "ablation" / "made-up"
     folder.mkdir(parents=True)
-    options = Units(gate_cuts=[0.1, 0.9], tanh_cuts=[-0.9, 0.9], dead_variance=1e-8, memory_mb=64)
-    found = units_stage.run(options, Engine(name="local", workers=1), recorded, folder)
-    return finish(folder, made("units", {"units": {"gate_cuts": [0.1, 0.9]}}, **found))
+    measured = pd.read_parquet(units / units_stage.TABLE)
+    cells = measured[["layer", "unit"]].drop_duplicates()
+    rows = cells.merge(pd.DataFrame({"method": ["h_zero", "c_mean"]}), how="cross")
+    change = 1 / (1 + rows["unit"])
+    changes = {"loss_change": change, "accuracy_change": -change / 10, "output_change": change}
+    table = rows.assign(sequences=6, loss=1 + change, accuracy=0.5, **changes)
+    table.assign(loss_change_low=change - 0.1).to_parquet(folder / ablation.TABLE, index=False)
+    importance(table, measured, "loss_change").to_parquet(folder / ablation.IMPORTANCE, index=False)
+    return finish(folder, made("ablation", {"ablation": {"max_sequences": 6}}))
 
 
 def trained(root: Path, history: pd.DataFrame) -> Path:
@@ -135,7 +161,7 @@ def inputs_in(
     root: Path, history: pd.DataFrame | None = HISTORY, **options: Any
 ) -> dict[str, Path]:
     recorded = extracted(root, **options)
-    inputs = {"extract": recorded, "units": analysed(root, recorded)}
+    inputs = {"extract": recorded, **analysed(root, recorded)}
     return inputs if history is None else {"train": trained(root, history), **inputs}
 
 
@@ -218,6 +244,22 @@ def test_counts_do_not_depend_on_how_many_rows_are_read_at_a_time(
     np.testing.assert_array_equal(outcome.confusion(pieces.pairs, 3), expected)
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [["label"], ["prediction"], ["label", "prediction", "p_0", "p_1", "p_2"]],
+    ids=["unlabelled", "unscored", "of timesteps"],
+)
+def test_sequences_without_a_class_or_a_prediction_are_counted_by_length_alone(
+    missing: list[str], tmp_path: Path
+) -> None:
+    recorded = extracted(tmp_path)
+    path = recorded / states.SEQUENCES
+    pd.read_parquet(path).drop(columns=missing).to_parquet(path, index=False)
+    found = outcome.read(recorded)
+    assert found.pairs is None
+    assert found.lengths.sum() == 6
+
+
 def test_classes_are_counted_with_their_worst_mix_up(tmp_path: Path) -> None:
     pairs = outcome.read(extracted(tmp_path)).pairs
     assert pairs is not None
@@ -254,15 +296,15 @@ def test_the_interval_is_wilsons(correct: int, n: int) -> None:
 
 
 def test_every_column_of_the_units_stage_has_its_meaning(tmp_path: Path) -> None:
-    recorded = extracted(tmp_path)
-    units = pd.read_parquet(analysed(tmp_path, recorded) / "units.parquet")
-    assert set(units) == set(table.DEFINITIONS)
+    folders = analysed(tmp_path, extracted(tmp_path))
+    units = pd.read_parquet(folders["units"] / "units.parquet")
+    assert set(analyses.with_ablation(units, folders["ablation"])) == set(table.DEFINITIONS)
     assert set(table.MAIN) <= set(table.DEFINITIONS)
 
 
 def test_selectivity_stands_beside_eta2_and_p_beside_q(tmp_path: Path) -> None:
     recorded = extracted(tmp_path)
-    units = pd.read_parquet(analysed(tmp_path, recorded) / "units.parquet")
+    units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
     names = [column["name"] for column in table.contents(units, CLASSES)["columns"]]
     assert names.index("selectivity") == names.index("eta2") + 1
     assert names.index("q_value") == names.index("p_value") + 1
@@ -274,7 +316,7 @@ def test_the_table_holds_every_row_and_says_when_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = extracted(tmp_path)
-    units = pd.read_parquet(analysed(tmp_path, recorded) / "units.parquet")
+    units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
     whole = table.contents(units, CLASSES)
     assert (whole["rows"], whole["left_out"]) == (18, 0)
     values = {column["name"]: column["values"] for column in whole["columns"]}
@@ -331,6 +373,36 @@ def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
         assert text in page, text
 
 
+def test_the_page_shows_what_each_analysis_found(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path)
+    page = page_of(tmp_path, inputs)
+    for section in ("population", "decoding", "ablation"):
+        assert f'<section id="{section}">' in page
+    for text in ("dimension (participation ratio)", "accuracy of a linear read-out", "h at 0"):
+        assert text in page
+    columns = {column["name"]: column["values"] for column in table_in(page)["columns"]}
+    rows = zip(columns["signal"], columns["unit"], columns["loss_change"], strict=True)
+    for signal, unit, change in rows:
+        # Only h was clamped to 0: what it costs stands in the rows of h.
+        assert change == (pytest.approx(1 / (1 + unit), rel=1e-5) if signal == "h" else None)
+
+
+def test_the_statistics_that_go_with_importance_come_first(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path)
+    table = pd.read_parquet(inputs["ablation"] / ablation.IMPORTANCE)
+    (layer,) = analyses.ablation(inputs["ablation"])["layers"]
+    shown = [abs(row["spearman"]) for row in layer["statistics"]]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] == table["spearman"].abs().max()
+    names = [(row["signal"], row["statistic"]) for row in layer["statistics"]]
+    assert len(set(names)) == len(names)
+
+
+def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
+    assert "Not read out: lstm: no labels and no targets" in page
+
+
 def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
     manifest = store.read_manifest(inputs["extract"])
@@ -349,7 +421,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
 def test_every_layer_has_its_figures(tmp_path: Path) -> None:
     page = page_of(tmp_path, inputs_in(tmp_path, layers=("first", "second")))
     assert page.count("Heat map of the mean c of 3 units over 5 steps") == 2
-    assert page.count("Mean of each gate over time") == 2
+    assert page.count("mean gate (0 closed, 1 open) over timestep") == 2
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
 

@@ -16,7 +16,7 @@ def run(inputs: Mapping[str, Path], folder: Path) -> dict[str, Any]:
     """Write ``report.html`` into ``folder``; returns the headline figures.
 
     Args:
-        inputs: stage name -> folder of its finished artefact: extract and units, and train where
+        inputs: stage name -> folder of its finished artefact: all stages before, train only where
             the model was trained here.
         folder: where to write.
     """

@@ -27,13 +27,13 @@ class Outcome:
     lengths: "pd.Series[int]"
     """Length in timesteps -> number of sequences."""
     pairs: "pd.Series[int] | None"
-    """(label, prediction) -> number of sequences; None without labels."""
+    """(label, prediction) -> number of sequences; None where sequences have none of their own."""
 
 
 def read(recorded: Path) -> Outcome:
     """The counts over ``sequences.parquet``, read some rows at a time."""
     file = pq.ParquetFile(recorded / states.SEQUENCES)
-    labelled = "label" in file.schema_arrow.names
+    labelled = {"label", "prediction"} <= set(file.schema_arrow.names)
     columns = ["length", *(["label", "prediction"] if labelled else [])]
     lengths: pd.Series[int] | None = None
     pairs: pd.Series[int] | None = None

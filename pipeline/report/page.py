@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline import store
-from pipeline.report import figures, outcome, over_time, provenance, table
+from pipeline.report import analyses, figures, outcome, over_time, provenance, table
 from pipeline.report.summary import PAGE
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ def write(inputs: Mapping[str, Path], folder: Path) -> dict[str, Any]:
     """Write the page into ``folder``; returns the headline figures.
 
     Args:
-        inputs: stage name -> folder of its finished artefact; extract and units, maybe train.
+        inputs: stage name -> folder of its finished artefact; all stages before, maybe not train.
         folder: where to write.
     """
     context = gather(inputs)
@@ -44,6 +44,7 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
     classes = [str(name) for name in extract.get("classes", [])]
     found = outcome.read(recorded)
     units = pd.read_parquet(inputs["units"] / "units.parquet")
+    units = analyses.with_ablation(units, inputs["ablation"])
     return {
         "slug": provenance.slug(extract, recorded),
         "model": extract["slice"]["model"]["name"],
@@ -58,6 +59,9 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
         "training": _training(inputs, manifests),
         "accuracy": None if found.pairs is None else outcome.accuracy(found.pairs, classes),
         "over_time": _over_time(recorded, extract["layers"], found),
+        "population": analyses.population(inputs["population"], classes),
+        "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
+        "ablation": analyses.ablation(inputs["ablation"]),
         "table": table.contents(units, classes),
         "options": provenance.options(manifests),
         "made": provenance.made(manifests, inputs),

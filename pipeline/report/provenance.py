@@ -148,7 +148,17 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 def _place(name: str) -> tuple[int, str]:
     """Sort key: groups in the order in which data flows; a group's name first."""
-    groups = ["data", "model", "seed", "train", "extract", "units"]
+    groups = [
+        "data",
+        "model",
+        "seed",
+        "train",
+        "extract",
+        "units",
+        "population",
+        "decoding",
+        "ablation",
+    ]
     group, _, leaf = name.partition(".")
     place = groups.index(group) if group in groups else len(groups)
     return place, f"{group}.{'' if leaf == 'name' else leaf}"

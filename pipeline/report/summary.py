@@ -22,7 +22,7 @@ def summary(folders: Mapping[str, Path]) -> str:
         folders: stage name -> folder of its finished artefact, for the stages of this run.
     """
     places = [
-        f"{name:<8} {folders[stage].absolute() / file}"
+        f"{name:<10} {folders[stage].absolute() / file}"
         for stage, (name, file) in SHOWN.items()
         if stage in folders
     ]

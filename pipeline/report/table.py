@@ -8,9 +8,19 @@ ROWS = 20_000
 """Most rows a page carries; past it the file grows too large to open with ease."""
 MAIN = (
     *("layer", "signal", "unit", "eta2", "selectivity", "preferred_class", "p_value", "q_value"),
-    *("mean", "std", "left_saturated", "right_saturated", "forget_timescale", "dead"),
+    *("loss_change", "mean", "std", "left_saturated", "right_saturated"),
+    *("timescale", "timescale_r2", "forget_timescale", "dead", "best_covariate"),
+    "best_correlation",
 )
 """The columns shown at first, of which layer only where there are several; others on demand."""
+GUARDED = {
+    "selectivity": "eta2",
+    "p_value": "q_value",
+    "timescale": "timescale_r2",
+    "mutual_information": "mi_null",
+    "mi_p": "mi_q",
+}
+"""Columns that can mislead alone -> the one that stands beside them."""
 LAST = "at each sequence's last timestep"
 DEFINITIONS = {
     "layer": "Recurrent layer, by its name in the model.",
@@ -21,7 +31,18 @@ DEFINITIONS = {
     "selectivity": f"(largest class mean − mean of the others) / their sum, of |x|, {LAST}; 0 to "
     "1. It looks at one class only and can be high where nothing depends on the unit (Morcos et "
     "al. 2018): read it beside eta2.",
-    "preferred_class": f"Class with the largest mean of |x|, {LAST}.",
+    "preferred_class": f"Class with the largest mean, {LAST}.",
+    "dprime": "How far the preferred class is from all others, in standard deviations.",
+    "auc": "How often a sequence of the preferred class has the larger value than one of another, "
+    "as a share of all such pairs; 0.5 says nothing.",
+    "mutual_information": f"Bits that the value tells of the class, {LAST}, in quantile bins and "
+    "corrected for the bias of small samples (Miller and Madow).",
+    "mi_null": "The same with the labels shuffled, on average.",
+    "mi_p": "Share of shuffles that tell as much.",
+    "mi_q": "mi_p after Benjamini and Hochberg, over all units of the layer and signal.",
+    "loss_change": "Rise of the test loss in nats when this unit's h or c is clamped to 0 "
+    "throughout, in a new run of the model.",
+    "accuracy_change": "Change of the test accuracy, likewise.",
     "p_value": "Of that analysis of variance: how probable so large an F is when no class differs.",
     "q_value": "p_value after Benjamini and Hochberg, over all units of the layer and signal.",
     "mean": "Mean over all timesteps of all sequences.",
@@ -32,6 +53,16 @@ DEFINITIONS = {
     "units.tanh_cuts.",
     "forget_timescale": "−1 / ln(mean f), in timesteps: how long the cell state lasts, to 1/e. "
     "Forget gates only.",
+    "timescale": "How long fluctuations last, in timesteps: the decay fitted to their "
+    "autocorrelation within sequences (Murray et al. 2014). Biased low on short sequences: read it "
+    "beside timescale_r2.",
+    "timescale_r2": "Share of the autocorrelation's variance that this decay explains.",
+    "lag1": "Autocorrelation of fluctuations from one timestep to the next.",
+    "hoyer": "Sparseness of the values: 0 if all are alike, 1 if one alone is not zero (Hoyer "
+    "2004).",
+    "lifetime_sparseness": "The same after Treves and Rolls (1991).",
+    "best_covariate": "Annotation of single timesteps that goes along with the unit most.",
+    "best_correlation": "Pearson correlation with it, over all timesteps.",
     "dead": "Whether the variance is below units.dead_variance.",
     "omega2": "eta2 with its bias from small samples taken off.",
     "f_statistic": f"F of the analysis of variance over classes, {LAST}.",
@@ -54,11 +85,12 @@ DEFINITIONS = {
 def contents(units: pd.DataFrame, classes: list[str]) -> dict[str, Any]:
     """The table as JSON: columns of plain values, null where there is none, and how to show them.
 
-    Columns without any value are left out. selectivity goes with eta2, and p_value with q_value,
-    or not at all. Rows come with the largest eta2 first (std where there are no classes).
+    Columns without any value are left out. What can mislead goes with what guards it, as
+    selectivity with eta2, or not at all. Rows come with the largest eta2 first (std where there
+    are no classes).
     """
     known = units.loc[:, units.notna().any()]
-    for name, beside in (("selectivity", "eta2"), ("p_value", "q_value")):
+    for name, beside in GUARDED.items():
         if name in known and beside not in known:
             known = known.drop(columns=name)
     by = next((name for name in ("eta2", "std") if name in known), "unit")
@@ -97,9 +129,9 @@ def _kind(name: str, values: "pd.Series[Any]") -> str:
     """How a column is shown: text, truth, class, count, p (two digits), large or number."""
     if name == "preferred_class":
         return "class"
-    if name in ("p_value", "q_value"):
+    if name in ("p_value", "q_value", "mi_p", "mi_q"):
         return "p"
-    if name in ("f_statistic", "forget_timescale"):
+    if name in ("f_statistic", "timescale", "forget_timescale"):
         return "large"
     if pd.api.types.is_bool_dtype(values):
         return "truth"
