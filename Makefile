@@ -8,10 +8,14 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARGS ?=
 
-.PHONY: all test bench lint format lock clean help
+.PHONY: all sweep test bench lint format lock clean help
 
 all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
 	@$(RUN) -m pipeline $(ARGS)
+
+sweep: $(VENV)/installed ## every job of a sweep kept in conf/experiment: make sweep E=widths ARGS="hydra/launcher=slurm"
+	@test -n "$(E)" || { echo "make sweep E=name: name a file of conf/experiment, such as widths" >&2; exit 2; }
+	@$(RUN) -m pipeline -m experiment=$(E) $(ARGS)
 
 test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
 	$(RUN) -m pytest $(ARGS)

@@ -1,0 +1,124 @@
+"""What is finished below a root, what was made from what, and what of it is stale.
+
+Told from the manifests alone: no data is read, nothing is hashed.
+"""
+
+import collections
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import store
+from pipeline.config import KINDS, Trained
+from pipeline.store import Artefact
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An artefact that is there, whole, with what its manifest says."""
+
+    artefact: Artefact
+    manifest: dict[str, Any]
+
+    @property
+    def upstream(self) -> dict[str, str]:
+        """Stage -> key of what it was made from."""
+        return self.manifest["upstream"]
+
+    @property
+    def slug(self) -> str:
+        """Its folder's name without the key."""
+        return self.artefact.folder.name.removesuffix(f"-{self.artefact.key[:8]}")
+
+    @property
+    def age(self) -> tuple[datetime, str]:
+        """What sorts artefacts of the same stage, the oldest first."""
+        return datetime.fromisoformat(self.manifest["finished"]), self.artefact.folder.name
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All finished artefacts by their keys, in the stages' order."""
+
+    made: dict[str, Finished]
+    users: dict[str, list[Finished]]
+    """Key -> what was made from it."""
+    faults: dict[str, str | None]
+    """Key -> why it is stale, by itself or by what it was made from; None where it is not."""
+
+    def behind(self, each: Finished) -> dict[str, Finished]:
+        """An artefact that is not stale, and all that it was made from, by stage."""
+        found = {each.artefact.stage: each}
+        for key in each.upstream.values():
+            found |= self.behind(self.made[key])
+        return found
+
+    def sound_users(self, key: str, stage: str) -> list[Finished]:
+        """What a stage made from an artefact and is not stale."""
+        return [
+            user
+            for user in self.users.get(key, [])
+            if user.artefact.stage == stage and not self.faults[user.artefact.key]
+        ]
+
+
+def read(root: Path, versions: Mapping[str, int]) -> Lineage:
+    """What is finished below ``root``.
+
+    Args:
+        root: folder of all artefacts.
+        versions: of the stages, in their order; what another version made is stale.
+    """
+    made = {each.artefact.key: each for stage in versions for each in _finished(root, stage)}
+    users = collections.defaultdict(list)
+    for each in made.values():
+        for key in each.upstream.values():
+            users[key].append(each)
+    return Lineage(made, dict(users), {key: _fault(made, key, versions) for key in made})
+
+
+def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
+    """What a stage has begun and not finished: where it will be, and how it stands."""
+    for partial in sorted((root / stage).glob(".*.partial"), key=natural):
+        folder = partial.with_name(partial.name[1:].removesuffix(".partial"))
+        artefact = Artefact(stage, "", folder)
+        if not artefact.finished:
+            yield folder, "being made" if artefact.lock.exists() else "interrupted"
+
+
+def natural(path: Path | str) -> list[str | int]:
+    """Sort key by which lstm16 comes before lstm128."""
+    parts = re.split(r"([0-9]+)", Path(path).name)  # text and number in turn
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def _finished(root: Path, stage: str) -> Iterator[Finished]:
+    for folder in sorted((root / stage).glob("[!.]*"), key=natural):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            manifest = store.read_manifest(folder)
+            yield Finished(Artefact(stage, manifest["key"], folder), manifest)
+
+
+def _fault(made: Mapping[str, Finished], key: str, versions: Mapping[str, int]) -> str | None:
+    """Why an artefact is stale, if it is: the first reason on the way to it."""
+    each = made[key]
+    stage, version = each.artefact.stage, each.manifest["version"]
+    if stage == "extract" and "train" not in each.upstream and not _trained_elsewhere(each):
+        return "stale, nothing says which train it was made from"
+    for need, behind in each.upstream.items():
+        if behind not in made:
+            return f"stale, {need} {behind[:8]} that it was made from is gone"
+        if fault := _fault(made, behind, versions):
+            return fault
+    if version != versions[stage]:
+        return f"stale, {stage} is of version {version}, now {versions[stage]}"
+    return None
+
+
+def _trained_elsewhere(extract: Finished) -> bool:
+    kind = KINDS["model"].get(extract.manifest["slice"]["model"]["name"])
+    return kind is not None and issubclass(kind, Trained)
