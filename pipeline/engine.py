@@ -1,25 +1,58 @@
-"""Run a function over parts, several at a time. Nothing more than joblib's threads, here."""
+"""Run a function over parts, several at a time. Nothing more than joblib: threads here, or Dask."""
 
+import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 
-from pipeline.config import Engine
+from pipeline import store
+from pipeline.config import Dask, DaskSlurm, Engine
 from pipeline.terminal import bar
+
+log = logging.getLogger(__name__)
 
 P = TypeVar("P")
 R = TypeVar("R")
 
 
 def workers(engine: Engine) -> int:
-    """How many parts run at a time."""
+    """How many parts run at a time in this process."""
     return engine.workers or len(os.sched_getaffinity(0))
 
 
+@contextlib.contextmanager
+def opened(engine: Engine, root: Path) -> Iterator[None]:
+    """Other machines, where the engine has any, are there for as long as the context lasts.
+
+    Args:
+        engine: where parts run.
+        root: folder of everything written.
+
+    Raises:
+        UserError: they are not.
+    """
+    if not isinstance(engine, Dask | DaskSlurm):
+        yield
+        return
+    from pipeline import cluster
+
+    with cluster.connected(engine, store.logs(root) / "dask") as description:
+        log.info(f"{'':<10} {description}")
+        yield
+
+
 def run(
-    function: Callable[[P], R], parts: Iterable[P], engine: Engine, *, what: str, unit: str
+    function: Callable[[P], R],
+    parts: Iterable[P],
+    engine: Engine,
+    *,
+    what: str,
+    unit: str,
+    spread: bool = False,
 ) -> Iterator[R]:
     """The results of ``function`` over ``parts``, in their order, as they come.
 
@@ -30,9 +63,17 @@ def run(
         engine: where and how many at a time.
         what: names the progress bar.
         unit: of its count.
+        spread: whether parts may run on other machines, if the engine is opened and has any; then
+            the function, the parts and the results must be picklable.
     """
     parts = list(parts)
-    pool = Parallel(workers(engine), backend="threading", return_as="generator")
+    if spread and isinstance(engine, Dask | DaskSlurm):
+        with parallel_config("dask"):
+            # One part per task, so that a lost worker costs no more; and all of them at once, so
+            # that workers which come later have something to do.
+            pool = Parallel(batch_size=1, pre_dispatch="all", return_as="generator")
+    else:
+        pool = Parallel(workers(engine), backend="threading", return_as="generator")
     with bar(total=len(parts), desc=what, unit=unit) as progress:
         for result in pool(delayed(function)(part) for part in parts):
             progress.update()

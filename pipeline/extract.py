@@ -1,20 +1,37 @@
 """Stage extract: a trained model and the test split become states in Parquet, with proof."""
 
+import functools
 import logging
+import math
 import shutil
+import threading
+import uuid
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import pandas as pd
 
-from pipeline import checkpoint, data, engine, models, recorder, states, trace, train
-from pipeline.config import Config, ModelFile, Tf1Checkpoint
-from pipeline.data import Dataset
+from pipeline import checkpoint, data, engine, models, notes, states, trace, train
+from pipeline.comparison import SAMPLE, Residuals, fixed_batch, merge, stateful
+from pipeline.config import Config, ModelFile, Tf1Checkpoint, located
+from pipeline.data import Dataset, Split
 from pipeline.errors import UserError
-from pipeline.recorder import PARTS, SAMPLE, Part, Recorder
+from pipeline.notes import PARTS
+from pipeline.recorder import Part, Recorder
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be recorded, told so that any process that sees the same files can take part."""
+
+    token: str
+    """Its name; no two have the same."""
+    config: Config = field(compare=False)
+    trained: Path | None = field(compare=False)
+    folder: Path = field(compare=False)
 
 
 def run(config: Config, trained: Path | None, folder: Path) -> dict[str, Any]:
@@ -29,40 +46,81 @@ def run(config: Config, trained: Path | None, folder: Path) -> dict[str, Any]:
         UserError: a model that does not fit the data, or one that cannot be recorded.
         ArithmeticError: a residual of the proof past ``extract.tolerance``.
     """
-    dataset = data.load(config.data)
-    model = _model(config, trained, dataset)
-    _refuse_misfit(model, dataset)
-    workers = engine.workers(config.engine)
-    record = Recorder(model, dataset.test, config.extract, folder, workers)
+    config = replace(config, data=located(config.data), model=located(config.model))
+    job = Job(uuid.uuid4().hex, config, trained, folder)
+    try:
+        return _run(job)
+    finally:
+        _ready.cache_clear()
+
+
+def _run(job: Job) -> dict[str, Any]:
+    config, folder = job.config, job.folder
+    dataset, record = _ready(job)
     count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
     _announce(record, dataset, count, folder)
-    split = _parts(count, dataset.test.timesteps, config, model)
-    figures = _merged(_record_all(record, split, config, folder))
+    test = dataset.test
+    split = _parts(count, test.timesteps, config, record.model)
+    parts = _record_all(job, record, split)
+    figures = _merged(parts)
     _check(figures["residuals"], config.extract.tolerance)
-    sequences = _sequences(folder, split, dataset)
-    sequences.to_parquet(folder / states.SEQUENCES, index=False)
+    notes.join(folder, len(split), states.SEQUENCES)
+    if test.per_timestep or test.steps:
+        notes.join(folder, len(split), states.STEPS)
     shutil.rmtree(folder / PARTS)
-    silent = sorted(set(trace.recurrent_layers(model)) - {_layer(name) for name in record.paths})
+    silent = sorted(
+        set(trace.recurrent_layers(record.model)) - {_layer(name) for name in record.paths}
+    )
     for name in silent:
         log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
-    if record.unmasked:
+    unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
+    if unmasked:
         log.warning(
-            f"no mask reaches {', '.join(sorted(record.unmasked))}: states end at each sequence's "
+            f"no mask reaches {', '.join(unmasked)}: states end at each sequence's "
             "length, but what the model makes of a sequence comes after its padding"
         )
     return figures | {
         "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
         "paths": record.paths,
         "not_called": silent,
-        "without_mask": sorted(record.unmasked),
+        "without_mask": unmasked,
         "classes": list(dataset.classes),
+        "labels": test.labels,
+        "annotations": list(test.steps),
         "compared_with_stock": sum(min(SAMPLE, part.stop - part.start) for part in split),
-        "headline": _headline(sequences, figures),
+        "headline": {**_scores(parts, test, count), **_headline(figures, count)},
     }
 
 
-def _model(config: Config, trained: Path | None, dataset: Dataset) -> keras.Model:
-    """The model to record: the one that was trained here, or one from a file."""
+@functools.lru_cache(maxsize=1)
+def _ready(job: Job) -> tuple[Dataset, Recorder]:
+    """The data and the recorder of a job, made once in each process that takes part in it."""
+    config = job.config
+    dataset = data.load(config.data)
+    model = model_of(config, job.trained, dataset)
+    _refuse_misfit(model, dataset)
+    workers = engine.workers(config.engine)
+    return dataset, Recorder(model, dataset.test, config.extract, job.folder, workers)
+
+
+_getting_ready = threading.Lock()
+
+
+def _record(job: Job, part: Part) -> dict[str, Any]:
+    """Record one part of a job, here or wherever this is called."""
+    with _getting_ready:  # a cache does not hold back the second thread that asks for the same
+        _, record = _ready(job)
+    return record.part(part)
+
+
+def model_of(config: Config, trained: Path | None, dataset: Dataset) -> keras.Model:
+    """The model that a run is about: the one that was trained here, or one from a file.
+
+    Args:
+        config: the run's config.
+        trained: the output of stage train; None where the model comes from a file.
+        dataset: the data it is for.
+    """
     if trained is not None:
         return models.load(trained / train.MODEL)
     match config.model:
@@ -73,19 +131,19 @@ def _model(config: Config, trained: Path | None, dataset: Dataset) -> keras.Mode
     raise TypeError(f"no loader for {type(config.model).__name__}")
 
 
-def _record_all(
-    record: Recorder, split: list[Part], config: Config, folder: Path
-) -> list[dict[str, Any]]:
+def _record_all(job: Job, record: Recorder, split: list[Part]) -> list[dict[str, Any]]:
     """The figures of every part.
 
     A stateful model goes on from batch to batch, so it takes them in order, in one thread.
     """
-    variables = recorder.stateful(record.model)
+    variables = stateful(record.model)
     if variables:
-        shutil.rmtree(folder / PARTS, ignore_errors=True)
-    (folder / PARTS).mkdir(exist_ok=True)
+        shutil.rmtree(job.folder / PARTS, ignore_errors=True)
+    (job.folder / PARTS).mkdir(exist_ok=True)
     if not variables:
-        return list(engine.run(record.part, split, config.engine, what="extract", unit="part"))
+        one = functools.partial(_record, job)
+        pool = job.config.engine
+        return list(engine.run(one, split, pool, what="extract", unit="part", spread=True))
     kept = [variable.numpy() for variable in variables]
     try:
         for variable in variables:
@@ -99,7 +157,7 @@ def _record_all(
 def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> list[Part]:
     """Cut ``count`` sequences into parts of about ``extract.part_rows`` timesteps."""
     size = max(1, config.extract.part_rows // timesteps)
-    step = recorder.fixed_batch(model)
+    step = fixed_batch(model)
     if step:
         size = max(1, size // step) * step
     starts = range(0, count, size)
@@ -117,7 +175,7 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
             "nothing of that kind is in the model"
         )
     size = rows * columns * (2 if record.options.dtype == "float16" else 4)
-    log.info(f"{'':<8} {rows:,} rows of {columns:,} columns, at most {size / 1e6:,.0f} MB")
+    log.info(f"{'':<10} {rows:,} rows of {columns:,} columns, at most {size / 1e6:,.0f} MB")
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
@@ -134,19 +192,21 @@ def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
     models.inputs(model, dataset.test.take(slice(0, 1)))
     outputs = getattr(model, "outputs", None) or []
-    labels = dataset.test.y
+    # Scores of the classes are [B, K], of classes of timesteps [B, T, K].
+    rank = 3 if dataset.test.per_timestep else 2
+    k = 0 if dataset.test.y is None else len(dataset.classes)
     for shape in (each.shape for each in outputs):
-        if labels is not None and len(shape) == 2 and 1 < shape[1] <= labels.max():
+        if len(shape) == rank and 1 < (shape[-1] or k) < k:
             raise UserError(
-                f"model '{model.name}' has {shape[1]} outputs; the data has a class {labels.max()}"
+                f"model '{model.name}' has {shape[-1]} outputs; the data has a class {k - 1}"
             )
 
 
 def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Sums of rows and bytes, and the largest residuals, over all parts."""
-    residuals: recorder.Residuals = {}
+    residuals: Residuals = {}
     for part in parts:
-        recorder.merge(residuals, part["residuals"])
+        merge(residuals, part["residuals"])
     return {
         "rows": sum(part["rows"] for part in parts),
         "states_bytes": sum(part["states_bytes"] for part in parts),
@@ -154,7 +214,7 @@ def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _check(residuals: recorder.Residuals, tolerance: float) -> None:
+def _check(residuals: Residuals, tolerance: float) -> None:
     """Fail where the recorded signals are not what the layer computes."""
     for layer, kinds in residuals.items():
         for kind, value in kinds.items():
@@ -165,24 +225,20 @@ def _check(residuals: recorder.Residuals, tolerance: float) -> None:
                 )
 
 
-def _sequences(folder: Path, parts: list[Part], dataset: Dataset) -> pd.DataFrame:
-    """The table of all test sequences."""
-    notes = [folder / PARTS / f"{part.number:05d}.parquet" for part in parts]
-    table = pd.concat([pd.read_parquet(note) for note in notes], ignore_index=True)
-    if dataset.test.ids is not None:
-        table.insert(1, "id", dataset.test.ids[: len(table)])
-    return table
+def _scores(parts: list[dict[str, Any]], test: Split, count: int) -> dict[str, float]:
+    """Accuracy and loss, or the squared error: means over sequences, each of which counts once."""
+    means = {
+        name: math.fsum(part["scores"][name] for part in parts) / count
+        for name in parts[0]["scores"]
+    }
+    if test.numeric:
+        return {"squared error": means["loss"]} if means else {}
+    return {"accuracy": means["correct"], "loss": means["loss"]} if means else {}
 
 
-def _headline(sequences: pd.DataFrame, figures: dict[str, Any]) -> dict[str, Any]:
+def _headline(figures: dict[str, Any], count: int) -> dict[str, Any]:
     worst = max(value for kinds in figures["residuals"].values() for value in kinds.values())
-    scores = {}
-    if "correct" in sequences:
-        scores = {
-            "accuracy": float(sequences["correct"].mean()),
-            "loss": float(sequences["loss"].mean()),
-        }
-    return {**scores, "sequences": len(sequences), "rows": figures["rows"], "residual": worst}
+    return {"sequences": count, "rows": figures["rows"], "residual": worst}
 
 
 def _layer(name: str) -> str:

@@ -8,11 +8,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+PACKAGES = ("cellscope", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "scikit-learn")
+
+
+def packages() -> dict[str, str]:
+    """Versions of the packages that make results."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
 
 @functools.cache
 def of_this_code() -> dict[str, Any]:
     """Versions of the packages that make results, and the commit of this code."""
-    packages = ("cellscope", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "scikit-learn")
     here = Path(__file__).parent
 
     def git(*words: str) -> str | None:
@@ -25,7 +31,7 @@ def of_this_code() -> dict[str, Any]:
 
     commit = git("rev-parse", "HEAD")
     return {
-        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "packages": packages(),
         "git_commit": commit,
         "git_dirty": bool(git("status", "--porcelain")) if commit else None,
     }

@@ -1,7 +1,6 @@
 """One part of the test split through the model: its states on disk, its outcome, its proof."""
 
 import functools
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,24 +9,22 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline import models, proof, selection, states, trace
+from pipeline import comparison, models, notes, proof, selection, states, trace
+from pipeline.comparison import SAMPLE, Residuals, fixed_batch, merge, stateful
 from pipeline.config import Extract
 from pipeline.data import Batch, Split
 from pipeline.errors import UserError
-from pipeline.outcome import kind_of_scores, outcome
+from pipeline.notes import PARTS
+from pipeline.outcome import SCORED, kind_of_scores, outcomes
 
-PARTS = "_parts"
-"""Where each finished part leaves a note, until the last is done."""
-SAMPLE = 32
-"""Sequences of each part that are compared with Keras' own loop, which is slower than ours."""
+__all__ = ["PARTS", "SAMPLE", "Part", "Recorder", "Residuals", "fixed_batch", "merge", "stateful"]
+
 EXACT_IN_FLOAT16 = 2048
 """Up to here float16 holds every whole number."""
-
-Residuals = dict[str, dict[str, float]]
-"""Layer -> kind -> largest absolute residual."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,23 @@ class Columns:
     """Which timesteps of which sequences are rows, [B, T] per batch."""
 
 
+@dataclass
+class Found:
+    """What one part gives, batch by batch."""
+
+    columns: dict[str, Columns] = field(default_factory=dict)
+    """By layer."""
+    labels: list[NDArray[np.int32]] = field(default_factory=list)
+    """Classes of the sequences [B] or of their timesteps [B, T]; none where there are none."""
+    sequences: list[pd.DataFrame] = field(default_factory=list)
+    """One row per sequence."""
+    steps: list[pd.DataFrame] = field(default_factory=list)
+    """One row per valid timestep; none where nothing is known of single timesteps."""
+    residuals: Residuals = field(default_factory=dict)
+    unmasked: set[str] = field(default_factory=set)
+    """Layers that no mask reaches though sequences differ in length."""
+
+
 class Recorder:
     """A model made ready to record a split into a folder."""
 
@@ -63,78 +77,84 @@ class Recorder:
         )
         self.kind = kind_of_scores(model)
         self.paths: dict[str, str] = {}
-        self.unmasked: set[str] = set()
         self.units: dict[tuple[str, str], list[int]] = {}
         self.recorded = graph(self._recorded)
-        self.compared = graph(functools.partial(_compared, model))
+        self.compared = graph(functools.partial(comparison.compared, model))
         # Traced here once, while no other thread looks: recording replaces a method for a moment.
         self.recorded.get_concrete_function()
         self.compared.get_concrete_function()
 
     def part(self, part: Part) -> dict[str, Any]:
-        """Record one part, unless it is done. Returns its rows, bytes and residuals.
+        """Record one part, unless it is done. Returns its rows, bytes, residuals and scores.
 
-        The note of what was done is written last: a part without one starts anew.
+        Scores are sums over its sequences.
         """
-        note = self.folder / PARTS / f"{part.number:05d}.json"
-        if note.is_file():
-            known: dict[str, Any] = json.loads(note.read_text())
+        if (known := notes.read(self.folder, part.number)) is not None:
             return known
-        columns, outputs, labels, lengths, residuals = self._run(part)
+        found = self._run(part)
+        labels = np.concatenate(found.labels) if found.labels else None
         rows = 0
         writing = []
-        for layer, found in columns.items():
-            keys = selection.keys_of(part.start, found.kept, labels)
+        for layer, columns in found.columns.items():
+            keys = selection.keys_of(part.start, columns.kept, labels)
             rows = max(rows, len(keys.sequence))
-            for signal in list(found.signals):
+            for signal in list(columns.signals):
                 # Its own reference let go, a signal's memory is free as soon as it is written.
-                values = found.signals.pop(signal)
+                values = columns.signals.pop(signal)
                 writing.append(self.writers.submit(self._write, part, layer, signal, values, keys))
                 del values
         size = sum(done.result() for done in writing)
-        table = outcome(outputs, labels, self.kind)
-        table.insert(0, "length", lengths)
-        table.insert(0, "sequence", np.arange(part.start, part.stop, dtype=np.int32))
-        table.to_parquet(note.with_suffix(".parquet"), index=False)
-        figures = {"rows": rows, "states_bytes": size, "residuals": residuals}
-        unfinished = note.with_suffix(".new")
-        unfinished.write_text(json.dumps(figures))
-        unfinished.rename(note)
+        sequences = pd.concat(found.sequences)
+        if self.split.ids is not None:
+            sequences.insert(1, "id", self.split.ids[part.start : part.stop])
+        tables = {states.SEQUENCES: sequences}
+        if found.steps:
+            tables[states.STEPS] = pd.concat(found.steps)
+        scores = {name: float(np.sum(sequences[name])) for name in SCORED if name in sequences}
+        figures = {
+            "rows": rows,
+            "states_bytes": size,
+            "residuals": found.residuals,
+            "without_mask": sorted(found.unmasked),
+            "scores": scores,
+        }
+        notes.write(self.folder, part.number, figures, tables)
         return figures
 
-    def _run(self, part: Part) -> Any:
-        """Columns by layer, outputs [B, ...], labels, lengths [B] and residuals of one part."""
-        columns: dict[str, Columns] = {}
-        outputs: list[NDArray[Any]] = []
-        labels: list[NDArray[np.int32]] = []
-        lengths: list[NDArray[np.int32]] = []
-        residuals: Residuals = {}
+    def _run(self, part: Part) -> Found:
+        """One part through the model."""
+        found = Found()
+        first = part.start
         for batch, size in self._batches(part):
             inputs = models.inputs(self.model, batch)
-            if not residuals:
-                residuals = _floats(self.compared(_head(inputs, batch, self.model)))
-            recorded, output, found = self.recorded(inputs)
-            merge(residuals, _floats(found))
-            if batch.y is not None:
-                labels.append(batch.y[:size])
-            outputs.append(_array(output)[:size])
+            if not found.residuals:
+                head = comparison.head(inputs, batch, self.model)
+                merge(found.residuals, comparison.floats(self.compared(head)))
+            recorded, output, residuals = self.recorded(inputs)
+            merge(found.residuals, comparison.floats(residuals))
             longest = np.zeros(size, np.int32)
             for layer, (signals, mask) in recorded.items():
-                valid = self._valid(layer, signals, mask, batch, size)
+                valid = self._valid(layer, signals, mask, batch, size, found)
                 longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
                 kept = selection.timesteps_of(valid, self.options.timesteps)
-                into = columns.setdefault(layer, Columns())
+                into = found.columns.setdefault(layer, Columns())
                 into.kept.append(kept)
                 for signal, values in signals.items():
                     into.signals.setdefault(signal, []).append(
                         selection.rows_of(_array(values)[:, :size], kept)
                     )
             if not longest.all():
-                empty = part.start + sum(map(len, lengths)) + int(longest.argmin())
+                empty = first + int(longest.argmin())
                 raise UserError(f"sequence {empty} of the test split: no timestep is left of it")
-            lengths.append(longest)
-        y = np.concatenate(labels) if labels else None
-        return columns, np.concatenate(outputs), y, np.concatenate(lengths), residuals
+            if batch.y is not None and not self.split.numeric:
+                found.labels.append(batch.y[:size])
+            given = batch.cut(slice(size))
+            sequences, steps = outcomes(_array(output)[:size], given, longest, first, self.kind)
+            found.sequences.append(sequences)
+            if steps is not None:
+                found.steps.append(steps)
+            first += size
+        return found
 
     def _batches(self, part: Part) -> Iterator[tuple[Batch, int]]:
         """The batches of a part, each with its number of sequences.
@@ -150,7 +170,7 @@ class Recorder:
             yield self.split.take(slice(start, stop) if whole else index), stop - start
 
     def _valid(
-        self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch, size: int
+        self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch, size: int, found: Found
     ) -> NDArray[np.bool_]:
         """Which timesteps of a layer are valid [B, T]: by its own mask and by the lengths."""
         _, sequences, timesteps = next(iter(signals.values())).shape
@@ -163,14 +183,14 @@ class Recorder:
             valid &= _array(mask)[:size]
         if batch.lengths is not None:
             if mask is None:
-                self.unmasked.add(layer)
+                found.unmasked.add(layer)
             if mask is None and timesteps != batch.x.shape[1]:
                 raise UserError(
                     f"layer '{layer}': runs on {timesteps} timesteps without a mask, the data's "
                     f"lengths are of {batch.x.shape[1]}; give the layer a mask"
                 )
             if timesteps == batch.x.shape[1]:
-                valid &= np.arange(timesteps) < batch.lengths[:size, np.newaxis]
+                valid &= batch.valid[:size]
         return valid
 
     def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
@@ -179,7 +199,9 @@ class Recorder:
             outputs = self.model(inputs, training=False)
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
         chosen = {}
-        for name, layer in selection.only("layers", traced.layers, self.options.layers).items():
+        for name, layer in selection.only(
+            "extract.layers", traced.layers, self.options.layers
+        ).items():
             signals = {
                 signal: self._columns(name, signal, values)
                 for signal, values in selection.picked(layer.signals, self.options.signals).items()
@@ -223,69 +245,6 @@ class Recorder:
         file = states.part_file(self.folder, layer, signal, part.number)
         units = self.units[layer, signal]
         return states.write_part(file, signal, stored, keys, self.options.compression, units)
-
-
-def fixed_batch(model: keras.Model) -> int | None:
-    """The batch size that a model insists on; None where any fits."""
-    inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
-    return next((int(each.shape[0]) for each in inputs if each.shape[0]), None)
-
-
-def stateful(model: keras.Model) -> list[Any]:
-    """The variables in which a model keeps its states from one batch to the next."""
-    return [
-        variable
-        for layer in trace.recurrent_layers(model).values()
-        if layer.stateful
-        for variable in tf.nest.flatten(layer.states)
-    ]
-
-
-def merge(into: Residuals, found: Residuals) -> None:
-    """Keep the larger of two sets of residuals."""
-    for layer, kinds in found.items():
-        largest = into.setdefault(layer, {})
-        for kind, value in kinds.items():
-            # A NaN must win: it is a residual too, and the worst.
-            known = largest.get(kind, 0.0)
-            largest[kind] = known if known > value or np.isnan(known) else value
-
-
-def _compared(model: keras.Model, inputs: Any) -> Any:
-    """Residuals by layer between the recorded signals and Keras' own loop."""
-    kept = [(variable, tf.identity(variable)) for variable in stateful(model)]
-    with trace.recording(model) as traced:
-        model(inputs, training=False)
-    for variable, value in kept:
-        variable.assign(value)
-    with trace.returning_everything(model) as stock:
-        model(inputs, training=False)
-    for variable, value in kept:
-        variable.assign(value)
-    return {
-        name: proof.against_stock(_top(traced, name), handed, stock[name])
-        for name, handed in traced.handed.items()
-    }
-
-
-def _top(traced: trace.Trace, name: str) -> trace.LayerTrace:
-    """The trace of a layer's uppermost cell."""
-    cells = [key for key in traced.layers if key == name or key.startswith(f"{name}.cell")]
-    return traced.layers[cells[-1]]
-
-
-def _head(inputs: Any, batch: Batch, model: keras.Model) -> Any:
-    """The first sequences of a batch, or all where the batch size is fixed."""
-    if fixed_batch(model):
-        return inputs
-    return tf.nest.map_structure(lambda values: values[:SAMPLE], inputs)
-
-
-def _floats(residuals: Any) -> Residuals:
-    return {
-        layer: {kind: float(value) for kind, value in kinds.items()}
-        for layer, kinds in residuals.items()
-    }
 
 
 def _array(tensor: Any) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import data, models, recorder, stages, states, store, trace
+from pipeline import data, models, planning, recorder, stages, states, store, trace
 from pipeline.config import Config
 from pipeline.errors import UserError
 from tests import reference
@@ -144,7 +144,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
             stages.run(cut)
     artefact = stages.chain(cut)[-1].artefact
     assert not artefact.finished
-    assert "interrupted" in stages.plan(stages.chain(cut), Path(cut.root))[-1]
+    assert "interrupted" in planning.plan(stages.chain(cut), Path(cut.root))[-1]
     kept = {
         path.relative_to(artefact.partial): path.stat().st_mtime_ns
         for path in artefact.partial.rglob("part-*.parquet")
@@ -342,7 +342,7 @@ def test_float16_holds_what_fits_and_refuses_counts(
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("extract.layers=[lstm,upper]", "no 'upper'; the model has lstm"),
+        ("extract.layers=[lstm,upper]", "no 'upper'; there is lstm"),
         ("extract.signals=[z]", "nothing of that kind"),
         ("extract.units=[12]", "nothing of that kind"),
     ],
