@@ -72,7 +72,7 @@ def test_a_second_run_does_nothing_and_says_so(root: Path) -> None:
     manifests = {path: path.stat().st_mtime_ns for path in root.rglob("_manifest.json")}
     done = cellscope(f"root={root}", *SAME)
     assert done.returncode == 0
-    assert done.stdout.count("up to date") == 4
+    assert done.stdout.count("up to date") == 7
     assert {path: path.stat().st_mtime_ns for path in root.rglob("_manifest.json")} == manifests
 
 
@@ -80,7 +80,7 @@ def test_force_runs_the_named_stage_again_and_only_that(root: Path) -> None:
     done = cellscope(f"root={root}", *SAME, "stage=units", "mode=force")
     assert done.returncode == 0
     assert done.stdout.count("up to date") == 2
-    assert "units    runs" in done.stdout
+    assert "units      runs" in done.stdout
 
 
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_plan_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_manifests_say_where_a_number_came_from(root: Path) -> None:
-    for stage in ("train", "extract", "units", "report"):
+    for stage in ("train", "extract", "units", "population", "decoding", "ablation", "report"):
         manifest = json.loads((root / "latest" / stage / "_manifest.json").read_text())
         assert manifest["stage"] == stage
         wanted = {"key", "upstream", "slice", "packages", "git_commit", "git_dirty", "host"}
@@ -117,7 +117,7 @@ def test_outputs_stay_beside_the_project_whatever_the_working_directory(tmp_path
         (["model.dropout=1"], ["model.dropout=1", "below 1"]),
         (["extract.compression=rar"], ["extract.compression=rar", "lz4", "zstd"]),
         (["mode=dance"], ["mode=dance", "run, plan, force"]),
-        (["stage=unit"], ["stage=unit", "train, extract, units, report"]),
+        (["stage=unit"], ["stage=unit", "train, extract, units, population"]),
         (["data=digts"], ["data=digts", "digits, files, mnist"]),
         (["data=files"], ["data.path"]),
         (["data=digits", "data.path=x.npz"], ["data.path"]),
@@ -184,5 +184,5 @@ def test_an_analysis_stage_on_finished_states_starts_no_tensorflow(root: Path) -
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
     )
-    assert "units    runs" in done.stdout, done.stdout + done.stderr
+    assert "units      runs" in done.stdout, done.stdout + done.stderr
     assert "loaded False" in done.stdout
