@@ -1,6 +1,8 @@
 """Dask clusters for parts: one that is there, or one of Slurm jobs that ends with its context."""
 
 import contextlib
+import logging
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ def connected(engine: Dask | DaskSlurm, logs: Path) -> Iterator[str]:
             f"engine={engine.name}: needs the extra dask; "
             "install it with .venv/bin/python -m pip install -c requirements.lock -e '.[dask]'"
         ) from error
+    for name in ("distributed", "dask_jobqueue"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # what matters comes as an exception
     with contextlib.ExitStack() as stack:
         where: Any
         if isinstance(engine, Dask):
@@ -52,30 +56,42 @@ def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
     from dask_jobqueue import SLURMCluster
 
     logs.mkdir(parents=True, exist_ok=True)
-    try:
-        cluster = SLURMCluster(
-            n_workers=engine.jobs,
-            cores=engine.cpus_per_task,
-            processes=1,
-            memory=f"{engine.mem_gb}GB",
-            queue=engine.partition,
-            account=engine.account,
-            walltime=f"{engine.timeout_min // 60:02}:{engine.timeout_min % 60:02}:00",
-            job_extra_directives=_directives(engine),
-            job_script_prologue=engine.setup,
-            job_name="cellscope",
-            log_directory=str(logs),
-            interface=engine.interface,
-            worker_extra_args=["--no-dashboard"],
-            # Its status page is for whoever is on this machine.
-            scheduler_options={"dashboard_address": f"{LOOPBACK}:0"},
-        )
-    except (RuntimeError, OSError) as error:
-        line = next((line for line in str(error).splitlines() if "error:" in line), str(error))
-        raise UserError(f"engine=dask_slurm: {line.strip()}") from error
-    with cluster:
+    with SLURMCluster(
+        cores=engine.cpus_per_task,
+        processes=1,
+        memory=f"{engine.mem_gb}GB",
+        queue=engine.partition,
+        account=engine.account,
+        walltime=f"{engine.timeout_min // 60:02}:{engine.timeout_min % 60:02}:00",
+        job_extra_directives=_directives(engine),
+        job_script_prologue=engine.setup,
+        job_name="cellscope",
+        log_directory=str(logs),
+        interface=engine.interface,
+        # Slurm keeps a job to its memory; Dask would only stop giving a worker tasks, for ever,
+        # because what TensorFlow holds is never given back.
+        worker_extra_args=["--no-dashboard", "--memory-limit=0"],
+        # Its status page is for whoever is on this machine.
+        scheduler_options={"dashboard_address": f"{LOOPBACK}:0"},
+    ) as cluster:
+        _refuse_what_slurm_refuses(cluster.job_script())
         cluster.adapt(minimum=engine.jobs, maximum=engine.jobs)
         yield cluster
+
+
+def _refuse_what_slurm_refuses(script: str) -> None:
+    """Raise where Slurm would not take the job: Dask tries it again and again, and says nothing."""
+    try:
+        tried = subprocess.run(
+            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise UserError(
+            "engine=dask_slurm: no sbatch here; run where jobs are submitted"
+        ) from error
+    if tried.returncode:
+        why = next((line for line in tried.stderr.splitlines() if "error:" in line), tried.stderr)
+        raise UserError(f"engine=dask_slurm: {why.strip()}")
 
 
 def _directives(engine: DaskSlurm) -> list[str]:

@@ -197,3 +197,60 @@ def test_a_partition_that_is_not_there_is_one_line(slurm: Slurm, tmp_path: Path)
     assert "cellscope: hydra/launcher=slurm: " in done.said
     assert "invalid partition" in done.said.splitlines()[-1]
     assert "Traceback" not in done.said
+
+
+def test_parts_go_to_slurm_jobs_and_cancelled_ones_are_replaced(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    config = composed(tmp_path / "here", *TINY, MANY_PARTS)
+    here = stages.run(config)[-1].artefact.folder
+    root = tmp_path / "there"
+    words = [f"root={root}", *TINY, MANY_PARTS, "engine=dask_slurm", "engine.interface=lo"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *words, "engine.jobs=2", "engine.mem_gb=1"],
+        cwd=PROJECT,
+        env={**slurm.environment, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        partial = stages.chain(composed(root, *TINY, MANY_PARTS))[-1].artefact.partial
+        wait_for_some(partial, "_parts/00010.json")
+        first = workers_of(slurm, "running")
+        slurm("scancel", first[0])
+        wait_for_some(partial, "_parts/00050.json")
+        slurm("scancel", first[-1])
+        said = process.communicate(timeout=PATIENCE)[0]
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert not workers_of(slurm, "pending,running,completing")
+    assert set(workers_of(slurm, "all")) > set(first)
+    there = root / "extract" / here.name
+    files = sorted(path.relative_to(here) for path in here.rglob("*.parquet"))
+    assert len(files) > 6 * 359
+    assert all((here / file).read_bytes() == (there / file).read_bytes() for file in files)
+
+
+def workers_of(slurm: Slurm, states: str) -> list[str]:
+    """The ids of Dask's workers in these states."""
+    words = ("--noheader", "--name=cellscope", f"--states={states}", "--format=%i")
+    return slurm("squeue", *words).split()
+
+
+def test_workers_that_slurm_does_not_take_are_one_line(slurm: Slurm, tmp_path: Path) -> None:
+    words = (*TINY, "engine=dask_slurm", "engine.interface=lo", "engine.partition=nowhere")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", f"root={tmp_path}", *words],
+        cwd=PROJECT,
+        env={**slurm.environment, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("cellscope: engine=dask_slurm: ")
+    assert "invalid partition" in done.stderr
+    assert done.stderr.count("\n") == 1
