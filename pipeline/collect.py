@@ -60,7 +60,7 @@ def run(found: Found, folder: Path) -> dict[str, Any]:
         "headline": {
             "runs": len(runs),
             "left out": len(found.left_out),
-            "rows of units": rows["units.parquet"],
+            "rows of units": rows.get("units.parquet", 0),
         },
     }
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from pipeline import proof, trace
 from pipeline.data import Batch
 
-SAMPLE = 32
-"""Sequences of each part that are compared with Keras' own loop, which is slower than ours."""
+SEQUENCES, TIMESTEPS = 32, 10_000
+"""At most so many of each part are compared with Keras' own loop, which is slower than ours."""
 
 Residuals = dict[str, dict[str, float]]
 """Layer -> kind -> largest absolute residual."""
@@ -39,11 +39,17 @@ def _top(traced: trace.Trace, name: str) -> trace.LayerTrace:
     return traced.layers[cells[-1]]
 
 
+def sample(timesteps: int) -> int:
+    """How many sequences of that length are compared, of each part."""
+    return max(1, min(SEQUENCES, TIMESTEPS // timesteps))
+
+
 def head(inputs: Any, batch: Batch, model: keras.Model) -> Any:
     """The first sequences of a batch, or all where the batch size is fixed."""
     if fixed_batch(model):
         return inputs
-    return tf.nest.map_structure(lambda values: values[:SAMPLE], inputs)
+    count = sample(batch.x.shape[1])
+    return tf.nest.map_structure(lambda values: values[:count], inputs)
 
 
 def floats(residuals: Any) -> Residuals:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from pipeline import checkpoint, data, engine, models, notes, states, trace, train
-from pipeline.comparison import SAMPLE, Residuals, fixed_batch, merge, stateful
+from pipeline.comparison import Residuals, fixed_batch, merge, sample, stateful
 from pipeline.config import Config, ModelFile, Tf1Checkpoint, located
 from pipeline.data import Dataset, Split
 from pipeline.errors import UserError
@@ -87,7 +87,9 @@ def _run(job: Job) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "labels": test.labels,
         "annotations": list(test.steps),
-        "compared_with_stock": sum(min(SAMPLE, part.stop - part.start) for part in split),
+        "compared_with_stock": sum(
+            min(sample(test.timesteps), part.stop - part.start) for part in split
+        ),
         "headline": {**_scores(parts, test, count), **_headline(figures, count)},
     }
 

@@ -14,14 +14,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline import comparison, models, notes, proof, selection, states, trace
-from pipeline.comparison import SAMPLE, Residuals, fixed_batch, merge, stateful
+from pipeline.comparison import Residuals, fixed_batch, merge
 from pipeline.config import Extract
 from pipeline.data import Batch, Split
 from pipeline.errors import UserError
-from pipeline.notes import PARTS
 from pipeline.outcome import SCORED, kind_of_scores, outcomes
-
-__all__ = ["PARTS", "SAMPLE", "Part", "Recorder", "Residuals", "fixed_batch", "merge", "stateful"]
 
 EXACT_IN_FLOAT16 = 2048
 """Up to here float16 holds every whole number."""

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import data, models, planning, recorder, stages, states, store, trace
+from pipeline import comparison, data, models, planning, recorder, stages, states, store, trace
 from pipeline.config import Config
+from pipeline.data import Batch
 from pipeline.errors import UserError
 from tests import reference
 from tests.compose import composed
@@ -413,3 +414,11 @@ def test_every_kind_of_layer_runs_from_end_to_end(tmp_path: Path, kind: str) -> 
     manifest = store.read_manifest(folders["extract"])
     assert manifest["paths"] == {kind: "loop"}
     assert {"stock_h", "stock_states", "stock_outputs"} <= set(manifest["residuals"][kind])
+
+
+@pytest.mark.parametrize(("timesteps", "count"), [(1, 32), (28, 32), (2_800, 3), (100_000, 1)])
+def test_few_long_sequences_are_held_against_kerass_own_loop(timesteps: int, count: int) -> None:
+    assert comparison.sample(timesteps) == count
+    batch = Batch(np.zeros((40, timesteps, 1), np.float32), None, None)
+    model = keras.Sequential([keras.Input((None, 1)), keras.layers.LSTM(1)])
+    assert len(comparison.head(batch.x, batch, model)) == count

@@ -15,6 +15,7 @@ from pipeline import models, recorder, stages, states, store
 from pipeline.config import Config
 from pipeline.data import parquet, rows
 from pipeline.errors import UserError
+from pipeline.notes import PARTS
 from tests.compose import composed
 from tests.test_data import Arrays, N, T
 from tests.test_extract import KilledError, dying, finished, saved, tree
@@ -170,12 +171,12 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
         with pytest.raises(KilledError):
             stages.run(cut)
     partial = stages.chain(cut)[-1].artefact.partial
-    notes = sorted((partial / recorder.PARTS).glob("*.json"))
-    assert [json.loads(note.read_text())["rows"] > 0 for note in notes] == [True] * 3
-    assert (partial / recorder.PARTS / "00002.steps.parquet").is_file()
+    left = sorted((partial / PARTS).glob("*.json"))
+    assert [json.loads(note.read_text())["rows"] > 0 for note in left] == [True] * 3
+    assert (partial / PARTS / "00002.steps.parquet").is_file()
     resumed = tree(finished(cut, "extract"))
     assert {"steps.parquet", "sequences.parquet"} <= set(resumed)
-    assert not [path for path in resumed if recorder.PARTS in path]
+    assert not [path for path in resumed if PARTS in path]
     assert resumed == tree(finished(straight, "extract"))
 
 

@@ -67,7 +67,7 @@ def record(x: Array, recorded: Path, folder: Path, signals: str) -> dict[str, An
 
     recorded.mkdir()
     ours.prepare()
-    ours.to_parquet(ours.build(folder), x, recorded, signals)
+    ours.to_parquet(ours.build(folder), x, recorded, ours.options_of(signals))
     ours.finish(recorded, x)
     return {}
 
@@ -87,7 +87,8 @@ def ours_to_parquet(folder: Path) -> dict[str, problem.ToParquet]:
 
     ours.prepare()
     model = ours.build(folder)
-    return {"as it comes": lambda x, out: ours.to_parquet(model, x, out, "hc")}
+    options = ours.options_of("hc")
+    return {"as it comes": lambda x, out: ours.to_parquet(model, x, out, options)}
 
 
 def ours_units(folder: Path) -> dict[str, problem.Statistics]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from pipeline import data, engine, models, recorder, states, trace
+from pipeline import data, engine, models, notes, states, trace
 from pipeline.config import Engine, Extract
 from pipeline.recorder import Part, Recorder
 from tests.benchmarks.problem import (
@@ -64,12 +64,11 @@ def in_memory(model: keras.Model, x: Array) -> Batches:
     }
 
 
-def to_parquet(model: keras.Model, x: Array, folder: Path, signals: str) -> None:
-    """The given signals of x [N, T, F] as stage extract writes them, with its proof."""
+def to_parquet(model: keras.Model, x: Array, folder: Path, options: Extract) -> None:
+    """The signals of x [N, T, F] as stage extract writes them, with its proof."""
     split = data.Split(x, _labels(x))
-    options = _options(signals)
     record = Recorder(model, split, options, folder, cores())
-    (folder / recorder.PARTS).mkdir()
+    (folder / notes.PARTS).mkdir()
     step = max(1, options.part_rows // x.shape[1])
     parts = [
         Part(number, start, min(start + step, len(x)))
@@ -104,5 +103,6 @@ def _graph(model: keras.Model) -> Any:
     return graph
 
 
-def _options(signals: str) -> Extract:
+def options_of(signals: str) -> Extract:
+    """The options of stage extract by which these signals are written."""
     return composed(Path(), f"extract.signals=[{','.join(signals)}]").extract
