@@ -1,29 +1,42 @@
-"""Dask clusters for parts: one that is there, or one of Slurm jobs that ends with its context."""
+"""Dask clusters for parts: one that is there, or one of Slurm jobs that ends with its context.
+
+Parts go to Dask itself and not through joblib, which computes them in this process where the
+cluster has one thread when it is asked, and waits for ever for a part that Dask has given up.
+"""
 
 import contextlib
+import functools
 import logging
+import os
 import subprocess
-from collections.abc import Iterator
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline import provenance
-from pipeline.config import Dask, DaskSlurm, Engine
+from pipeline.config import Dask, DaskSlurm
 from pipeline.errors import UserError
 
 LOOPBACK = "127.0.0.1"
 
+P = TypeVar("P")
+R = TypeVar("R")
+
 
 @contextlib.contextmanager
-def connected(engine: Dask | DaskSlurm, logs: Path) -> Iterator[str]:
-    """A cluster that joblib's Dask backend finds by itself; gives its description.
+def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) -> Iterator[str]:
+    """A cluster that ``over`` finds by itself; gives its description.
 
     Args:
         engine: which cluster.
         logs: folder for what workers say that are started here.
+        files: what workers will read.
 
     Raises:
-        UserError: no cluster, no worker in time, or workers that would compute something else.
+        UserError: no cluster, no worker in time, or workers that lack this code or these files.
     """
     try:
         import distributed
@@ -33,7 +46,8 @@ def connected(engine: Dask | DaskSlurm, logs: Path) -> Iterator[str]:
             "install it with .venv/bin/python -m pip install -c requirements.lock -e '.[dask]'"
         ) from error
     for name in ("distributed", "dask_jobqueue"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # what matters comes as an exception
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters comes as an exception
+    logs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         where: Any
         if isinstance(engine, Dask):
@@ -44,10 +58,73 @@ def connected(engine: Dask | DaskSlurm, logs: Path) -> Iterator[str]:
             client = stack.enter_context(distributed.Client(where, timeout=engine.wait_s))
             client.wait_for_workers(1, timeout=engine.wait_s)
         except (OSError, ValueError) as error:  # a TimeoutError is an OSError
-            raise UserError(_unreachable(engine)) from error
+            raise UserError(_unreachable(engine, logs)) from error
         _refuse_other_code(client, engine)
+        _refuse_other_disk(client, engine, logs, files)
         threads = sum(client.nthreads().values())
         yield f"{len(client.nthreads())} workers, {threads} threads at {client.scheduler.address}"
+
+
+def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlurm) -> Iterator[R]:
+    """The results of ``function`` over ``parts``, in their order, from the connected cluster.
+
+    What the function raises is raised here. A part whose worker is lost goes to another one.
+
+    Raises:
+        UserError: the scheduler is gone, no worker is left, or one part has ended several workers.
+    """
+    from distributed import get_client
+    from distributed.comm import CommClosedError
+
+    client = get_client()
+    checked = functools.partial(_where_the_code_is_the_same, provenance.packages(), function)
+    waiting = deque(client.map(checked, parts, pure=False))
+    try:
+        while waiting:
+            yield _result(client, waiting[0], engine)
+            waiting.popleft()
+    except (CancelledError, CommClosedError) as error:
+        raise UserError(
+            f"engine={engine.name}: the scheduler is gone; the same command goes on from here"
+        ) from error
+    finally:
+        with contextlib.suppress(CancelledError, OSError):
+            client.cancel(list(waiting))
+
+
+def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
+    """What one part gives, waited for as long as there are workers."""
+    from distributed import KilledWorker
+
+    while True:
+        try:
+            return future.result(timeout=engine.wait_s)
+        except TimeoutError:
+            if future.done():
+                raise  # it is the part's own
+            if not client.nthreads():
+                raise UserError(
+                    f"engine={engine.name}: no worker for engine.wait_s={engine.wait_s}; "
+                    "the same command goes on from here"
+                ) from None
+        except KilledWorker as error:
+            raise UserError(
+                f"engine={engine.name}: one part has ended several workers, the last of them "
+                f"{error.last_worker.address}; they may want more memory, or smaller parts "
+                "(extract.part_rows, units.memory_mb)"
+            ) from error
+
+
+@functools.cache
+def _packages() -> dict[str, str]:
+    return provenance.packages()
+
+
+def _where_the_code_is_the_same(packages: dict[str, str], function: Callable[[P], R], part: P) -> R:
+    """Call a function, on a worker that may have come later than the others."""
+    if _packages() != packages:
+        raise UserError(f"the worker on {os.uname().nodename} has other packages: {_packages()}")
+    return function(part)
 
 
 @contextlib.contextmanager
@@ -55,7 +132,6 @@ def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
     """Workers as Slurm jobs, replaced when lost, cancelled at the end."""
     from dask_jobqueue import SLURMCluster
 
-    logs.mkdir(parents=True, exist_ok=True)
     with SLURMCluster(
         cores=engine.cpus_per_task,
         processes=1,
@@ -104,19 +180,19 @@ def _directives(engine: DaskSlurm) -> list[str]:
     ]
 
 
-def _unreachable(engine: Dask | DaskSlurm) -> str:
+def _unreachable(engine: Dask | DaskSlurm, logs: Path) -> str:
     if isinstance(engine, Dask):
         return (
             f"engine.address={engine.address}: no Dask scheduler with a worker answered within "
             f"engine.wait_s={engine.wait_s}; give the address that `dask scheduler` prints"
         )
     return (
-        f"engine=dask_slurm: no worker began within engine.wait_s={engine.wait_s}; "
-        "squeue shows what the jobs wait for"
+        f"engine=dask_slurm: no worker came within engine.wait_s={engine.wait_s}; squeue shows "
+        f"what jobs wait for, {logs} what those said that ended"
     )
 
 
-def _refuse_other_code(client: Any, engine: Engine) -> None:
+def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
     """Raise where a worker has other versions than this process, and so might find other bits."""
     here = provenance.packages()
     try:
@@ -133,3 +209,22 @@ def _refuse_other_code(client: Any, engine: Engine) -> None:
                     f"engine={engine.name}: the worker at {address} has {name} {version}, "
                     f"here it is {here[name]}; start it in this project's environment"
                 )
+
+
+def _refuse_other_disk(
+    client: Any, engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path]
+) -> None:
+    """Raise where a worker does not see the files that it is to read, or the folder of results."""
+    probe = logs / f".{uuid.uuid4().hex}"
+    probe.touch()
+    try:
+        for path in (probe, *files):
+            for address, seen in client.run(os.path.exists, str(path.resolve())).items():
+                if not seen:
+                    raise UserError(
+                        f"engine={engine.name}: the worker at {address} does not see "
+                        f"{logs if path is probe else path}; "
+                        "root, data and model must be on a disk that all share"
+                    )
+    finally:
+        probe.unlink()

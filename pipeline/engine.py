@@ -1,4 +1,4 @@
-"""Run a function over parts, several at a time. Nothing more than joblib: threads here, or Dask."""
+"""Run a function over parts, several at a time: in joblib's threads here, or on a Dask cluster."""
 
 import contextlib
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 
 from pipeline import store
 from pipeline.config import Dask, DaskSlurm, Engine
@@ -25,12 +25,13 @@ def workers(engine: Engine) -> int:
 
 
 @contextlib.contextmanager
-def opened(engine: Engine, root: Path) -> Iterator[None]:
+def opened(engine: Engine, root: Path, files: Iterable[Path] = ()) -> Iterator[None]:
     """Other machines, where the engine has any, are there for as long as the context lasts.
 
     Args:
         engine: where parts run.
         root: folder of everything written.
+        files: what parts will read.
 
     Raises:
         UserError: they are not.
@@ -40,7 +41,7 @@ def opened(engine: Engine, root: Path) -> Iterator[None]:
         return
     from pipeline import cluster
 
-    with cluster.connected(engine, store.logs(root) / "dask") as description:
+    with cluster.connected(engine, store.logs(root) / "dask", files) as description:
         log.info(f"{'':<10} {description}")
         yield
 
@@ -68,13 +69,13 @@ def run(
     """
     parts = list(parts)
     if spread and isinstance(engine, Dask | DaskSlurm):
-        with parallel_config("dask"):
-            # One part per task, so that a lost worker costs no more; and all of them at once, so
-            # that workers which come later have something to do.
-            pool = Parallel(batch_size=1, pre_dispatch="all", return_as="generator")
+        from pipeline import cluster
+
+        results = cluster.over(function, parts, engine)
     else:
         pool = Parallel(workers(engine), backend="threading", return_as="generator")
+        results = pool(delayed(function)(part) for part in parts)
     with bar(total=len(parts), desc=what, unit=unit) as progress:
-        for result in pool(delayed(function)(part) for part in parts):
+        for result in results:
             progress.update()
             yield result

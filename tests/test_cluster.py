@@ -3,16 +3,21 @@
 tests/test_slurm.py has the cluster of Slurm jobs.
 """
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
 
-from pipeline import stages, store
+from pipeline import engine, stages, store
+from pipeline.config import Dask
 from pipeline.errors import UserError
 from tests.compose import composed
 from tests.slurm import wait_until
@@ -21,12 +26,45 @@ SMALL = ("stage=units", "model.units=4", "train.steps=2", "extract.part_rows=40"
 """Seventy-two parts of five sequences."""
 
 
+def processes(workers: int) -> LocalCluster:
+    """A cluster of so many processes of one thread each, on loopback."""
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    )
+
+
 @pytest.fixture(scope="module")
 def dask() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-    ) as running:
+    with processes(2) as running:
         yield running
+
+
+def engine_of(dask: LocalCluster, wait_s: int = 30) -> Dask:
+    return Dask("dask", None, dask.scheduler_address, wait_s)
+
+
+def pid_of(part: int) -> int:
+    return os.getpid()
+
+
+def deadly(part: int) -> int:
+    if part == 2:
+        os._exit(1)
+    return part
+
+
+def slow(part: int) -> int:
+    time.sleep(60)
+    return part
+
+
+def run_over(dask: LocalCluster, function: Callable[[int], int], root: Path, wait_s: int) -> None:
+    where = engine_of(dask, wait_s)
+    with engine.opened(where, root):
+        list(engine.run(function, range(4), where, what="", unit="", spread=True))
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +134,57 @@ def test_a_lost_worker_costs_its_part_and_no_more(
     assert 5 < len(kept) < 72
     assert made(tmp_path) == made(local)
     assert kept == {name: (extract.folder / name).stat().st_mtime_ns for name in kept}
+
+
+def test_a_cluster_of_one_thread_does_the_work_too(tmp_path: Path) -> None:
+    with processes(1) as one, engine.opened(where := engine_of(one), tmp_path):
+        pids = set(engine.run(pid_of, range(4), where, what="", unit="", spread=True))
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+def test_a_part_that_ends_its_workers_ends_the_run_with_one_line(tmp_path: Path) -> None:
+    with processes(1) as one, pytest.raises(UserError, match="has ended several workers"):
+        run_over(one, deadly, tmp_path, 30)
+
+
+def test_where_all_workers_are_lost_the_run_ends_after_a_while(tmp_path: Path) -> None:
+    with processes(1) as one:
+        stopper = threading.Timer(2, one.scale, [0])
+        stopper.start()
+        with pytest.raises(UserError, match=r"no worker for engine\.wait_s=3"):
+            run_over(one, slow, tmp_path, 3)
+
+
+def test_where_the_scheduler_is_lost_the_run_ends_with_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
+    file = tmp_path / "scheduler.json"
+    words = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)]
+    with subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL) as scheduler:
+        wait_until(file.exists, 30, "the scheduler")
+        address = json.loads(file.read_text())["address"]
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
+        with subprocess.Popen([*worker, "--no-nanny"], stderr=subprocess.DEVNULL) as one:
+            try:
+                threading.Timer(8, scheduler.terminate).start()
+                where = Dask("dask", None, address, 20)
+                with (
+                    pytest.raises(UserError, match=r"the scheduler is gone"),
+                    engine.opened(where, tmp_path),
+                ):
+                    list(engine.run(slow, range(4), where, what="", unit="", spread=True))
+            finally:
+                scheduler.kill()
+                one.kill()
+
+
+def test_workers_that_do_not_see_the_files_are_refused(dask: LocalCluster, tmp_path: Path) -> None:
+    missing = tmp_path / "mine.npz"
+    with (
+        pytest.raises(UserError, match=r"the worker at tcp://127.* does not see .*mine\.npz"),
+        engine.opened(engine_of(dask), tmp_path, [missing]),
+    ):
+        pass
 
 
 def test_no_scheduler_is_one_line_that_says_so(tmp_path: Path) -> None:
