@@ -74,7 +74,11 @@ def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> di
     if "train" not in inputs:
         return {"curves": [], "why": "The model came from a file; this run did not train it."}
     history = pd.read_parquet(inputs["train"] / "history.parquet")
-    labels = {"loss": "cross-entropy loss, nats", "accuracy": "accuracy, share of sequences"}
+    numeric = "squared error" in manifests["extract"]["headline"]
+    labels = {
+        "loss": "mean squared error" if numeric else "cross-entropy loss, nats",
+        "accuracy": "accuracy, share of sequences",
+    }
     curves = [
         Markup(figures.training(history, quantity, label, f"training-{quantity}"))
         for quantity, label in labels.items()
