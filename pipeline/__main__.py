@@ -47,7 +47,9 @@ def _run(raw: DictConfig) -> None:
         checked = _checked(raw)
         steps = stages.run(checked)
         if checked.mode != "plan":
-            log.info(summary({step.stage.name: step.artefact.folder for step in steps}))
+            last = summary({step.stage.name: step.artefact.folder for step in steps})
+            if last.strip():  # stages over several runs have nothing to add
+                log.info(last)
     except UserError as error:
         log.debug("", exc_info=True)
         if _tracebacks_wanted:
@@ -140,11 +142,14 @@ def _sweep(composed: DictConfig, loader: ConfigLoader) -> int:
         task_function=task,
         config=composed,
     )
-    submitit_folder = composed.hydra.launcher.get("submitit_folder")
-    if submitit_folder is None:
-        fates = launching.here(launcher.launch, jobs)
-    else:
-        fates = launching.on_slurm(launcher.launch, jobs, submitit_folder)
+    match composed.hydra.launcher:
+        case {"submitit_folder": submitit_folder}:
+            fates = launching.on_slurm(launcher.launch, jobs, submitit_folder)
+        case {"n_jobs": _}:  # in processes of their own
+            with launching.errors_to(folder / "stderr.log"):
+                fates = launching.here(launcher.launch, jobs)
+        case _:
+            fates = launching.here(launcher.launch, jobs)
     table = sweep.table(jobs, fates)
     table.to_parquet(folder / sweep.TABLE, index=False)
     print(*sweep.shown(table), sep="\n")
@@ -160,6 +165,11 @@ def _jobs(composed: DictConfig, loader: ConfigLoader) -> list[Job]:
     jobs = []
     for number, differs in enumerate(sweep.differing(product)):
         raw = loader.load_sweep_config(composed, product[number])
+        if raw.stage in stages.OVER_RUNS:
+            raise UserError(
+                f"stage={raw.stage}: it is over all runs, and no job of a sweep; run it without -m "
+                f"and without the experiment: python -m pipeline stage={raw.stage}"
+            )
         with open_dict(raw):
             raw.hydra.job.num = number
             folder = Path(raw.hydra.sweep.dir).resolve() / str(raw.hydra.sweep.subdir)

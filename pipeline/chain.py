@@ -109,10 +109,11 @@ def _over_runs(stage: Stage, config: Config, table: Table) -> Step:
     """A stage over the runs below the root, each of whose artefacts is upstream of it."""
     versions = {each.name: each.version for each in table.values()}
     wanted = getattr(config, stage.name).runs
+    patterns = " or ".join(wanted) if isinstance(wanted, list) else wanted
     found = runs.find(Path(config.root), versions, wanted)
     if len(found.runs) < stage.runs:
         why = f"; {len(found.left_out)} left out, {found.left_out[0]}" if found.left_out else ""
-        named = f" named {wanted}" if wanted else ""
+        named = "" if wanted is None else f" named {patterns or 'nothing'}"
         raise UserError(
             f"stage={stage.name}: needs {stage.runs} finished run{'s' * (stage.runs > 1)}{named}, "
             f"there {'is' if len(found.runs) == 1 else 'are'} {len(found.runs)} in "

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import subprocess
 import uuid
 from collections import deque
@@ -166,8 +167,14 @@ def _refuse_what_slurm_refuses(script: str) -> None:
             "engine=dask_slurm: no sbatch here; run where jobs are submitted"
         ) from error
     if tried.returncode:
-        why = next((line for line in tried.stderr.splitlines() if "error:" in line), tried.stderr)
-        raise UserError(f"engine=dask_slurm: {why.strip()}")
+        raise UserError(f"engine=dask_slurm: {sbatch_says(tried.stderr) or tried.stderr.strip()}")
+
+
+def sbatch_says(text: str) -> str:
+    """What sbatch says against a job, in one line; empty where it says nothing."""
+    told = re.findall(r"^sbatch: (?:error|fatal): (.+)", text, re.MULTILINE)
+    reasons = [line.removeprefix("Batch job submission failed: ").strip() for line in told]
+    return f"sbatch: {'; '.join(dict.fromkeys(reasons))}" if reasons else ""
 
 
 def _directives(engine: DaskSlurm) -> list[str]:

@@ -3,13 +3,16 @@
 Hydra's launchers do the work. They give up at the first job that is lost; what is here goes on.
 """
 
+import io
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.cluster import sbatch_says
 from pipeline.errors import UserError
 from pipeline.job import ENDED, first_line
 from pipeline.sweep import Fates, Job
@@ -35,7 +38,7 @@ def here(launch: Launch, jobs: Sequence[Job]) -> Fates:
     A process that is killed takes with it those beside it: they run again, each alone, so that in
     the end only what brought it down is missing.
     """
-    batches, trouble = [list(jobs)], ""
+    batches, trouble = _consecutive(jobs), ""
     while batches:
         batch = batches.pop(0)
         try:
@@ -49,7 +52,7 @@ def here(launch: Launch, jobs: Sequence[Job]) -> Fates:
                 rest = [job for job in batch if not job.record()]
                 names = ", ".join(str(job.number) for job in again)
                 print(f"a process was killed; again, one at a time: {names}", flush=True)
-                batches = [*[[job] for job in again], *([rest] if rest else [])]
+                batches = [*([job] for job in again), *_consecutive(rest), *batches]
     killed = "killed", "its process was ended from outside; out of memory, perhaps"
     return {
         job.number: (*(killed if job.record() else ("not begun", trouble)), job.log)
@@ -73,16 +76,21 @@ def on_slurm(launch: Launch, jobs: Sequence[Job], folder: str) -> Fates:
         job.folder.mkdir(parents=True, exist_ok=True)
     try:
         with _watched(jobs):
+            held = io.StringIO()
             try:
-                _launch(launch, jobs)
+                with redirect_stderr(held):
+                    _launch(launch, jobs)
             except Exception as error:
                 if not (submitted := _submitted(folder)):
-                    reason = str(error).partition("\n")[0]
-                    raise UserError(f"hydra/launcher=slurm: {reason}") from error
+                    held.truncate(0)  # submitit prints what it then raises
+                    raise UserError(f"hydra/launcher=slurm: {_refusal(error)}") from error
                 for each in submitted.values():
                     each.wait()
+            finally:
+                sys.stderr.write(held.getvalue())
     except KeyboardInterrupt:
-        print("what was submitted goes on: squeue shows it, scancel ends it")
+        if _submitted(folder):
+            print("what was submitted goes on: squeue shows it, scancel ends it")
         raise
     for job in jobs:
         os.utime(job.folder)  # NFS then asks its server anew what is in there
@@ -90,8 +98,49 @@ def on_slurm(launch: Launch, jobs: Sequence[Job], folder: str) -> Fates:
     return {number: _fate(_submitted(folder)[number]) for number in lost}
 
 
+@contextmanager
+def errors_to(file: Path) -> Iterator[None]:
+    """Let this process and those that begin meanwhile write their errors there.
+
+    Ctrl-C also reaches the processes of jobs: one that is only beginning prints a traceback, and
+    what watches over its semaphores complains. If the launcher fails, all comes to the terminal.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with file.open("wb") as held:
+        os.dup2(held.fileno(), 2)
+    try:
+        yield
+    except Exception:
+        os.write(terminal, file.read_bytes())
+        raise
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        if not file.stat().st_size:
+            file.unlink()
+
+
+def _consecutive(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs by numbers without a gap: a launcher counts on from the first that it is told."""
+    found: list[list[Job]] = []
+    for job in jobs:
+        if found and found[-1][-1].number + 1 == job.number:
+            found[-1].append(job)
+        else:
+            found.append([job])
+    return found
+
+
 def _launch(launch: Launch, jobs: Sequence[Job]) -> None:
+    """Run jobs whose numbers are consecutive."""
     launch([list(job.overrides) for job in jobs], jobs[0].number)
+
+
+def _refusal(error: Exception) -> str:
+    """Why nothing could be submitted: all that sbatch says, or else the error's first line."""
+    return sbatch_says(str(error)) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def _submitted(folder: str) -> dict[int, "SlurmJob[object]"]:

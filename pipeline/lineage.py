@@ -1,10 +1,9 @@
 """What is finished below a root, what was made from what, and what of it is stale.
 
-Told from the manifests alone: no data is read, nothing is hashed.
+Told from the manifests, and from whether the tables are there: no data is read, nothing is hashed.
 """
 
 import collections
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,23 @@ from typing import Any
 from pipeline import store
 from pipeline.config import KINDS, Trained
 from pipeline.store import Artefact
+
+TABLES = {
+    "extract": "sequences.parquet",
+    **{name: f"{name}.parquet" for name in ("units", "population", "decoding", "ablation")},
+}
+"""For each stage that writes one, the table without which its output is of no use."""
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "key": str,
+    "version": int,
+    "upstream": dict,
+    "slice": dict,
+    "files": dict,
+    "headline": dict,
+    "seconds": (int, float),
+    "peak_memory_bytes": int,
+}
+"""What is read of a manifest, and of which type it is."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,8 @@ class Lineage:
     """Key -> what was made from it."""
     faults: dict[str, str | None]
     """Key -> why it is stale, by itself or by what it was made from; None where it is not."""
+    damaged: list[Path]
+    """Folders whose manifest cannot be read."""
 
     def behind(self, each: Finished) -> dict[str, Finished]:
         """An artefact that is not stale, and all that it was made from, by stage."""
@@ -73,12 +91,24 @@ def read(root: Path, versions: Mapping[str, int]) -> Lineage:
         root: folder of all artefacts.
         versions: of the stages, in their order; what another version made is stale.
     """
-    made = {each.artefact.key: each for stage in versions for each in _finished(root, stage)}
+    made: dict[str, Finished] = {}
+    damaged = []
+    for stage in versions:
+        for folder in sorted((root / stage).glob("[!.]*"), key=natural):
+            try:
+                each = _finished(stage, folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # without a manifest it is not finished, or no artefact at all
+            except (OSError, ValueError, KeyError, TypeError):
+                damaged.append(folder)
+                continue
+            made[each.artefact.key] = each
     users = collections.defaultdict(list)
     for each in made.values():
         for key in each.upstream.values():
             users[key].append(each)
-    return Lineage(made, dict(users), {key: _fault(made, key, versions) for key in made})
+    faults = {key: _fault(made, key, versions) for key in made}
+    return Lineage(made, dict(users), faults, damaged)
 
 
 def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
@@ -87,7 +117,7 @@ def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
         folder = partial.with_name(partial.name[1:].removesuffix(".partial"))
         artefact = Artefact(stage, "", folder)
         if not artefact.finished:
-            yield folder, "being made" if artefact.lock.exists() else "interrupted"
+            yield folder, "being made" if store.being_made(artefact) else "interrupted"
 
 
 def natural(path: Path | str) -> list[str | int]:
@@ -96,11 +126,15 @@ def natural(path: Path | str) -> list[str | int]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
-def _finished(root: Path, stage: str) -> Iterator[Finished]:
-    for folder in sorted((root / stage).glob("[!.]*"), key=natural):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            manifest = store.read_manifest(folder)
-            yield Finished(Artefact(stage, manifest["key"], folder), manifest)
+def _finished(stage: str, folder: Path) -> Finished:
+    """What a folder's manifest says; raises where that is not what ours say."""
+    manifest = store.read_manifest(folder)
+    for name, kind in FIELDS.items():
+        if not isinstance(manifest[name], kind):
+            raise TypeError(name)
+    if datetime.fromisoformat(manifest["finished"]).tzinfo is None:
+        raise ValueError(manifest["finished"])
+    return Finished(Artefact(stage, manifest["key"], folder), manifest)
 
 
 def _fault(made: Mapping[str, Finished], key: str, versions: Mapping[str, int]) -> str | None:
@@ -109,6 +143,8 @@ def _fault(made: Mapping[str, Finished], key: str, versions: Mapping[str, int]) 
     stage, version = each.artefact.stage, each.manifest["version"]
     if stage == "extract" and "train" not in each.upstream and not _trained_elsewhere(each):
         return "stale, nothing says which train it was made from"
+    if stage == "units" and "extract" not in each.upstream:
+        return "stale, nothing says which extract it was made from"
     for need, behind in each.upstream.items():
         if behind not in made:
             return f"stale, {need} {behind[:8]} that it was made from is gone"
@@ -116,9 +152,11 @@ def _fault(made: Mapping[str, Finished], key: str, versions: Mapping[str, int]) 
             return fault
     if version != versions[stage]:
         return f"stale, {stage} is of version {version}, now {versions[stage]}"
+    if stage in TABLES and not (each.artefact.folder / TABLES[stage]).is_file():
+        return f"{TABLES[stage]} is missing"
     return None
 
 
 def _trained_elsewhere(extract: Finished) -> bool:
-    kind = KINDS["model"].get(extract.manifest["slice"]["model"]["name"])
+    kind = KINDS["model"].get(extract.manifest["slice"].get("model", {}).get("name"))
     return kind is not None and issubclass(kind, Trained)

@@ -1,6 +1,5 @@
 """Where the recurrent cells of a model are, and which of their states are known by name."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +43,3 @@ def places(model: keras.Model) -> dict[str, Place]:
             here = f"{name}.cell{number}" if loops.stacked(layer) else name
             found[here] = Place(name, layer, number, cell, states)
     return found
-
-
-def place_of(recorded: str) -> str:
-    """The name of the place whose signals a trace keeps under a name: without the call."""
-    return re.sub(r"\.call\d+(?=$|\.cell\d+$)", "", recorded)

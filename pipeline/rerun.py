@@ -17,7 +17,8 @@ from pipeline.clamping import clamping
 from pipeline.comparison import fixed_batch, stateful
 from pipeline.data import Batch, Split
 from pipeline.outcome import kind_of_scores, outcomes
-from pipeline.places import Place, place_of
+from pipeline.places import Place
+from pipeline.states import place_of
 
 Float = NDArray[np.float64]
 Means = dict[str, dict[str, Float]]

@@ -54,6 +54,11 @@ class LeftOut:
     folder: Path
     why: str
 
+    @property
+    def slug(self) -> str:
+        """Its folder's name without the key."""
+        return self.folder.name[: -len("-01234567")]
+
     def __str__(self) -> str:
         return f"{self.folder.parent.name}/{self.folder.name}: {self.why}"
 
@@ -66,18 +71,19 @@ class Found:
     left_out: list[LeftOut]
 
 
-def find(root: Path, versions: Mapping[str, int], slugs: str | None = None) -> Found:
+def find(root: Path, versions: Mapping[str, int], wanted: str | list[str] | None = None) -> Found:
     """The runs below ``root`` whose train, extract and units are finished and up to date.
 
     Artefacts of later stages belong to the run that they were made from, the newest of each stage.
     Left out are, with the reason: what an older version of a stage made, or what was made from
-    that, or from something that is gone; what is unfinished; what a newer one supersedes. Of
-    artefacts that were made one from another, only the last is named.
+    that, or from something that is gone; what is damaged or unfinished; what a newer one
+    supersedes. Of artefacts that were made one from another, only the last is named.
 
     Args:
         root: folder of all artefacts.
         versions: of the stages of a run, in their order.
-        slugs: only runs whose slug matches this pattern, such as ``digits-lstm*``.
+        wanted: only runs whose name or slug matches this pattern, such as ``digits-lstm*``, or one
+            of these.
     """
     known = lineage.read(root, versions)
     chains = [
@@ -91,6 +97,7 @@ def find(root: Path, versions: Mapping[str, int], slugs: str | None = None) -> F
         for key, each in known.made.items()
         if key not in counted and key not in known.users
     ]
+    left_out += [LeftOut(folder, "its manifest cannot be read") for folder in known.damaged]
     left_out += [
         LeftOut(folder, f"unfinished, {state}")
         for stage in versions
@@ -98,8 +105,8 @@ def find(root: Path, versions: Mapping[str, int], slugs: str | None = None) -> F
     ]
     runs = sorted(_named(chains), key=lambda run: lineage.natural(run.name))
     return Found(
-        [run for run in runs if _matches(run.slug, slugs)],
-        [each for each in left_out if _matches(each.folder.name[: -len("-01234567")], slugs)],
+        [run for run in runs if _matches(wanted, run.name, run.slug)],
+        [each for each in left_out if _matches(wanted, each.folder.name, each.slug)],
     )
 
 
@@ -149,8 +156,13 @@ def _named(chains: list[dict[str, Finished]]) -> Iterator[Run]:
         yield Run(slug if len(same) == 1 else f"{slug}-{key[: next(apart)]}", chain)
 
 
-def _matches(slug: str, pattern: str | None) -> bool:
-    return pattern is None or fnmatch.fnmatchcase(slug, pattern)
+def _matches(wanted: str | list[str] | None, *names: str) -> bool:
+    """Whether one of the names matches one of the patterns, of which None is any."""
+    if wanted is None:
+        return True
+    patterns = wanted if isinstance(wanted, list) else [wanted]
+    # As typed on the command line, a pattern may be a number.
+    return any(fnmatch.fnmatchcase(name, str(each)) for each in patterns for name in names)
 
 
 def _by_run(keys: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -5,7 +5,7 @@ import itertools
 import logging
 import socket
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
             log.info(line)
         return steps
     for spreads, group in itertools.groupby(steps, lambda step: step.stage.spreads and step.waits):
-        with engine.opened(config.engine, Path(config.root)) if spreads else nullcontext():
+        with _engine_of(config) if spreads else nullcontext():
             for step in group:
                 if step.waits:
                     _run_step(step, config)
@@ -150,9 +150,15 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
     return steps
 
 
+def _engine_of(config: Config) -> AbstractContextManager[None]:
+    """The engine, with all that parts need to see."""
+    files = [*schema.files(config.data).values(), *schema.files(config.model).values()]
+    return engine.opened(config.engine, Path(config.root), files)
+
+
 def _run_step(step: Step, config: Config) -> None:
     """Run one stage into its artefact, unless another job finishes it meanwhile."""
-    with store.claim(step.artefact):
+    with store.claim(step.artefact) as holder:
         if not step.waits:
             log.info(f"{step.stage.name:<10} done meanwhile {shown(step.artefact.folder)}")
             return
@@ -165,7 +171,7 @@ def _run_step(step: Step, config: Config) -> None:
         figures = step.stage.run(config, given, folder)
         seconds = time.perf_counter() - started
         manifest = _manifest(step, config, figures, seconds, folder)
-        store.commit(step.artefact, manifest, replace=step.forced)
+        store.commit(step.artefact, manifest, holder, replace=step.forced)
     summary = ", ".join(f"{name} {_number(value)}" for name, value in figures["headline"].items())
     log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {shown(step.artefact.folder)}")
 

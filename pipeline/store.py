@@ -7,33 +7,21 @@ This is the only module that decides paths. A finished artefact is a folder
 that was written beside its place as ``.<slug>-<key8>.partial`` and then renamed, so that no
 reader ever meets a half-written one. A lock beside it keeps two jobs from doing the same work.
 
-Many machines may share the root. All that is asked of its file system is that creating a file that
-must not exist, and renaming, are one step each, and that opening a file shows what was written to
-it before: NFS keeps to that, while its locks (flock, lockf) and the clocks of its clients cannot be
-relied on, and are not used.
+Many machines may share the root; ``locks`` says what is asked of its file system.
 """
 
 import contextlib
 import json
-import logging
-import os
 import shutil
-import socket
-import threading
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
+from pipeline import locks
 
 MANIFEST = "_manifest.json"
-HEARTBEAT = 5.0
-"""Seconds between two signs of life of a lock's holder."""
-STALE = 60.0
-"""Seconds without one after which another job takes the lock over."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +99,11 @@ def _made_from_others(link: Path, keys: dict[str, str | None]) -> bool:
     if link.name in keys:
         return False
     try:
-        upstream = read_manifest(link)["upstream"]
+        upstream = dict(read_manifest(link)["upstream"])
     except FileNotFoundError:
         return False  # gone meanwhile
+    except (ValueError, KeyError, TypeError):
+        return True  # damaged: nothing says what it was made from
     return any(keys.get(stage, key) != key for stage, key in upstream.items())
 
 
@@ -130,27 +120,16 @@ def _link(root: Path, artefact: Artefact) -> None:
 
 
 @contextlib.contextmanager
-def claim(artefact: Artefact) -> Iterator[None]:
-    """Hold the artefact's lock, waiting while another living job holds it."""
+def claim(artefact: Artefact) -> Iterator[str]:
+    """Hold the artefact's lock, waiting while another living job holds it; yields the holder."""
     artefact.lock.parent.mkdir(parents=True, exist_ok=True)
-    name = f"{_here()}{uuid.uuid4().hex}"
-    pause = 0.0
-    while not _take(artefact.lock, name):
-        if not pause:
-            log.info(f"{artefact.stage:<10} waits for {_holder(artefact.lock)}, which is at it")
-        # Many may wait for long, and each look costs the file system's server some work.
-        pause = min(max(0.2, 1.2 * pause), HEARTBEAT)
-        time.sleep(pause)
-    stop = threading.Event()
-    heart = threading.Thread(target=_beat, args=(artefact.lock, stop), daemon=True)
-    heart.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        heart.join()
-        if _holder(artefact.lock) == name:
-            artefact.lock.unlink(missing_ok=True)
+    with locks.held(artefact.lock, artefact.stage) as holder:
+        yield holder
+
+
+def being_made(artefact: Artefact) -> bool:
+    """Whether a living job holds the artefact's lock."""
+    return locks.alive(artefact.lock)
 
 
 def open_partial(artefact: Artefact, *, resume: bool) -> Path:
@@ -161,19 +140,34 @@ def open_partial(artefact: Artefact, *, resume: bool) -> Path:
     return artefact.partial
 
 
-def commit(artefact: Artefact, manifest: dict[str, Any], *, replace: bool = False) -> None:
+def commit(
+    artefact: Artefact,
+    manifest: dict[str, Any],
+    holder: str | None = None,
+    *,
+    replace: bool = False,
+) -> None:
     """Turn the partial folder into the finished artefact, its manifest written last.
 
     If another job finished it first, theirs stays, unless ``replace``.
 
+    Args:
+        artefact: what is finished.
+        manifest: what is known of it.
+        holder: who must hold the lock, as ``claim`` gave it; None where nobody may.
+        replace: whether this takes the place of what is finished already.
+
     Raises:
         RuntimeError: another job took the lock over, because this one showed no sign of life, and
-            writes into the same partial folder now. So it is with a job that was suspended.
+            wrote into the same partial folder. So it is with a job that was suspended.
     """
-    holder = _holder(artefact.lock)
-    if holder is not None and not holder.startswith(_here()):
+    now = locks.holder(artefact.lock)
+    if now != holder:
+        if artefact.finished and not replace:
+            return
         raise RuntimeError(
-            f"{artefact.folder.name}: {holder} took it over while this job was suspended; run again"
+            f"{artefact.folder.name}: {now or 'another job'} took it over "
+            "while this job was suspended; run again"
         )
     temporary = artefact.partial / f"{MANIFEST}.new"
     temporary.write_text(json.dumps(manifest, indent=2) + "\n")
@@ -188,74 +182,3 @@ def commit(artefact: Artefact, manifest: dict[str, Any], *, replace: bool = Fals
             raise
         shutil.rmtree(artefact.partial, ignore_errors=True)  # NFS keeps files that are still open
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _take(lock: Path, name: str) -> bool:
-    """Try once to become the holder of a lock."""
-    try:
-        with lock.open("x") as file:
-            file.write(name)
-    except FileExistsError:
-        if not _abandoned(lock):
-            return False
-        # Several jobs may take over at once: the last one to write is the holder, and each looks
-        # again after a pause in which the others have written too.
-        fresh = lock.with_name(f"{lock.name}.{uuid.uuid4().hex}")
-        fresh.write_text(name)
-        fresh.replace(lock)
-        time.sleep(1)
-        return _holder(lock) == name
-    return True
-
-
-def _here() -> str:
-    """This process, as the beginning of a holder's name."""
-    return f"{socket.gethostname()}:{os.getpid()}:"
-
-
-def _holder(lock: Path) -> str | None:
-    """Who holds a lock.
-
-    Opening the file makes NFS ask the server how it stands; what ``stat`` says without that may be
-    a minute old.
-    """
-    try:
-        return lock.read_text()
-    except FileNotFoundError:
-        return None
-
-
-def _abandoned(lock: Path) -> bool:
-    """Whether a lock's holder is gone: its process on this host, or its heartbeat elsewhere."""
-    holder = _holder(lock)
-    if holder is None:
-        return False  # released meanwhile: the next try creates it anew
-    host, pid, *_ = [*holder.split(":"), "", ""]
-    if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
-        return True
-    # Its process may live elsewhere, or its number may be another's by now: does the heart beat?
-    # Two times of the file system's own clock are compared, which may differ from this machine's.
-    probe = lock.with_name(f"{lock.name}.{uuid.uuid4().hex}")
-    probe.touch()
-    try:
-        return probe.stat().st_mtime - lock.stat().st_mtime > STALE
-    except FileNotFoundError:
-        return False
-    finally:
-        probe.unlink()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _beat(lock: Path, stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT):
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(lock)

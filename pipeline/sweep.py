@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE = "jobs.parquet"
+GAP = "  "
+"""Between columns on the terminal."""
 
 Fates = Mapping[int, tuple[str, str, Path]]
 """Of jobs that could not say it themselves, by number: state, error in one line, and log."""
@@ -106,10 +108,14 @@ def table(jobs: Iterable[Job], fates: Fates) -> "pd.DataFrame":
 
 
 def shown(jobs: "pd.DataFrame", width: int | None = None) -> list[str]:
-    """The table for a terminal, each error once, then the logs of what failed."""
+    """The table for a terminal, each error once, then the logs of what failed.
+
+    Where it is too narrow, configs are cut, so that state and seconds are in sight; errors run on.
+    """
     width = width or shutil.get_terminal_size((200, 24)).columns
     told: dict[str, int] = {}
-    rows, logs = [], []
+    rows: list[tuple[str, ...]] = []
+    logs = []
     for row in jobs.astype(object).where(jobs.notna(), None).to_dict("records"):
         number, error = row["job"], row["error"] or ""
         first = told.setdefault(error, number)
@@ -119,7 +125,10 @@ def shown(jobs: "pd.DataFrame", width: int | None = None) -> list[str]:
         rows.append((str(number), row["config"], row["state"], seconds, error))
         if row["state"] != "done":
             logs.append(f"{number:<3}  {row['log']}")
-    lines = [line[:width] for line in _aligned(("job", "config", "state", "seconds", ""), rows)]
+    header = ("job", "config", "state", "seconds", "")
+    others = sum(max(len(row[column]) for row in (header, *rows)) for column in (0, 2, 3))
+    room = max(len("config"), width - others - 3 * len(GAP))
+    lines = _aligned(header, [(number, _cut(text, room), *rest) for number, text, *rest in rows])
     end = ", ".join(f"{count} {state}" for state, count in Counter(jobs["state"]).items())
     if logs:
         logs = ["", *logs]
@@ -127,11 +136,15 @@ def shown(jobs: "pd.DataFrame", width: int | None = None) -> list[str]:
     return ["", *lines, *logs, "", end]
 
 
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else f"{text[: size - 3]}..."
+
+
 def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns of equal width, two spaces between; a short row's last cell may be wider."""
     whole = [row for row in rows if len(row) == len(header)]
     widths = [max(map(len, column)) for column in zip(header, *whole, strict=True)]
     return [
-        "  ".join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=False)).rstrip()
+        GAP.join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=False)).rstrip()
         for row in (header, *rows)
     ]

@@ -181,7 +181,7 @@ def test_the_first_sequences_the_chosen_units_and_methods(measured: Any, tmp_pat
         tmp_path,
         model,
         arrays(padded=True),
-        "ablation.units=[4,1,99]",
+        "ablation.units=[4,1]",
         "ablation.methods=[c_zero,h_mean]",
         "ablation.max_sequences=7",
     )
@@ -258,6 +258,8 @@ def test_without_labels_the_change_of_the_output_is_left(tmp_path: Path) -> None
     np.testing.assert_array_equal(table["output_change"], known["output_change"])
     assert (table["output_change"] > 0).all()
     assert figures["baseline"] == {}
+    assert "loss_rises" not in figures
+    assert figures["headline"] == {"units": 6}
     assert figures["nulls"] == {"loss, accuracy": "the data has no labels"}
     assert set(joined["change"]) == {"output_change"}
     assert joined["spearman"].notna().all()
@@ -329,6 +331,10 @@ def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
     [
         ("ablation.layers=[gru]", r"ablation.layers: no 'gru'; there is lstm"),
         ("ablation.units=[6,7]", r"ablation.units=\[6, 7\]: there are 6, from 0 to 5"),
+        ("ablation.units=[3,500]", r"ablation.units=\[3, 500\]: there are 6, from 0 to 5"),
+        ("ablation.units=[]", r"ablation.units=\[\]: there are 6, from 0 to 5"),
+        ("ablation.layers=[]", r"ablation.layers=\[\]: nothing would be clamped"),
+        ("ablation.methods=[]", r"ablation.methods=\[\]: nothing would be clamped"),
     ],
 )
 def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, override: str, message: str) -> None:
@@ -538,6 +544,40 @@ def test_importance_is_the_rank_correlation_over_units() -> None:
     q = scipy.stats.false_discovery_control(known["p_value"])
     np.testing.assert_allclose(known["q_value"], q)
     assert first.loc[["constant", "few"], ["spearman", "p_value", "q_value"]].isna().all(axis=None)
+
+
+def test_each_call_of_a_layer_has_its_statistics_set_against_the_units_importance(
+    tmp_path: Path,
+) -> None:
+    x = keras.Input((TIMESTEPS, FEATURES), name="x")
+    layer = keras.layers.LSTM(4, return_sequences=True, name="twice")
+    once = layer(x)
+    again = layer(keras.layers.Dense(FEATURES)(once))
+    y = keras.layers.Dense(CLASSES)(keras.layers.GlobalAveragePooling1D()(again))
+    first, second = table_of_units(4, "twice"), table_of_units(4, "twice.call1")
+    second["std"] = first["std"].to_numpy()[[1, 0, 3, 2]]
+    units = pd.concat([each.astype({"layer": str}) for each in (first, second)])
+    given = arrays()
+    table, joined, figures = run(tmp_path, drawn(keras.Model(x, y)), given, units=units)
+    assert set(table["layer"]) == {"twice"}
+    assert joined["layer"].cat.categories.tolist() == ["twice", "twice.call1"]
+    assert figures["statistics_of"] == {"twice": ["twice", "twice.call1"]}
+    changes = table[table["method"] == "h_mean"]["loss_change"].to_numpy()
+    for name, std in (("twice", first["std"]), ("twice.call1", second["std"])):
+        row = joined[(joined["layer"] == name) & (joined["method"] == "h_mean")]
+        want = scipy.stats.spearmanr(std, changes).statistic
+        assert row["spearman"].item() == pytest.approx(want)
+        assert row["units"].item() == 4
+
+
+def test_units_that_only_the_larger_of_two_layers_has_are_clamped_there(tmp_path: Path) -> None:
+    x = keras.Input((TIMESTEPS, FEATURES), name="x")
+    h = keras.layers.GRU(3, return_sequences=True, name="small")(x)
+    y = keras.layers.Dense(CLASSES)(keras.layers.GRU(6, name="large")(h))
+    model = drawn(keras.Model(x, y))
+    table, _, _ = run(tmp_path, model, arrays(), "ablation.units=[1,5]")
+    made = table.drop_duplicates(["layer", "unit"])[["layer", "unit"]].astype(object)
+    assert made.to_numpy().tolist() == [["small", 1], ["large", 1], ["large", 5]]
 
 
 def test_a_trained_model_is_found_where_stage_train_left_it(tmp_path: Path) -> None:

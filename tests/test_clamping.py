@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pipeline import cells, loops, trace
 from pipeline.clamping import clamping
 from pipeline.errors import UserError
-from pipeline.places import place_of, places
+from pipeline.places import places
+from pipeline.states import place_of
 from tests import reference
 from tests.test_architectures import CLASSES, Leaky, Subclassed, mask_of, masks
 

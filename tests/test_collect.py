@@ -276,6 +276,33 @@ def test_what_is_left_out_is_said_each_time_and_noted(
         begun.partial.rmdir()
 
 
+def test_what_is_damaged_is_left_out_and_the_rest_is_collected(root: Path) -> None:
+    spoilt = made(root, "units", *SMALL, *RUNS[0], "units.bins=5", single=True)
+    try:
+        (spoilt / "units.parquet").unlink()
+        manifest = store.read_manifest(made(root, "collect", "mode=force", single=True))
+        assert manifest["left_out"] == [f"units/{spoilt.name}: units.parquet is missing"]
+        (spoilt / store.MANIFEST).write_text('{"stage": "units", "ru')
+        manifest = store.read_manifest(made(root, "collect", "mode=force", single=True))
+        assert manifest["left_out"] == [f"units/{spoilt.name}: its manifest cannot be read"]
+        assert manifest["runs"] == NAMES
+    finally:
+        shutil.rmtree(spoilt)
+
+
+def test_runs_of_one_slug_are_collected_by_their_names(root: Path) -> None:
+    other = made(root, "units", *SMALL, *RUNS[0], "units.bins=6")
+    try:
+        name = f"digits-lstm4-s0-{store.read_manifest(other)['key'][:4]}"
+        for pattern in (name, f"[{name}]", f"[{name},nothing*]"):
+            folder = made(root, "collect", f"collect.runs={pattern}")
+            assert store.read_manifest(folder)["runs"] == [name]
+        folder = made(root, "collect", f"collect.runs=[{name},*lstm3*]")
+        assert store.read_manifest(folder)["runs"] == [NAMES[0], name]
+    finally:
+        shutil.rmtree(other)
+
+
 def test_without_a_run_nothing_is_collected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"stage=collect: needs 1 finished run, there are 0 in "):
         made(tmp_path / "root", "collect")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import stages, states, store
+from pipeline import data, stages, states, store
 from pipeline.analysis import aligned, compare
 from pipeline.analysis.aligned import OtherRowsError, Piece
 from pipeline.analysis.compare import MATCHING, TABLE
@@ -26,7 +26,7 @@ from tests.test_similarity import measured
 
 OPTIONS = Compare(layers=None, signals=None, timesteps="all", variance=0.99, runs=None)
 ONE = Engine("local", 1)
-DATA = {"name": "digits", "test_fraction": 0.2}
+DATA = {"name": "digits", "validation_fraction": 0.1, "split_seed": 0, "test_fraction": 0.2}
 
 
 def laid(root: Path, name: str, recording: Recording, /, **how: Any) -> Run:
@@ -300,7 +300,7 @@ def test_few_rows_have_no_debiased_cka(tmp_path: Path) -> None:
     [
         ({"data": DATA | {"test_fraction": 0.3}}, "data.test_fraction is 0.2 and 0.3"),
         ({"data": DATA | {"name": "mnist"}}, "data.name is digits and mnist"),
-        ({"most": 50}, "extract.max_sequences is None and 50"),
+        ({"data": DATA | {"split_seed": 1}}, "data.split_seed is 0 and 1"),
         (
             {"data": DATA | {"path": {"sha256": "abc"}}, "files": {"data.path": "/x"}},
             "data.path.sha256 is None and abc",
@@ -329,9 +329,53 @@ def test_runs_of_sequences_of_other_lengths_are_refused(tmp_path: Path) -> None:
     one = drawn()
     shorter = replace(one, lengths=np.maximum(one.lengths - 1, 1))
     fewer = drawn(n=100)
-    for other in (shorter, fewer):
+    reasons = "the lengths of their sequences differ", "the number of sequences is 120 and 100"
+    for other, why in zip((shorter, fewer), reasons, strict=True):
         said = refused(tmp_path, laid(tmp_path, "a", one), laid(tmp_path, "b", other))
-        assert "runs a and b have different data, the lengths of their sequences differ" in said
+        assert f"runs a and b have different data, {why}:" in said
+
+
+def test_a_limit_that_leaves_all_sequences_makes_no_other_data(tmp_path: Path) -> None:
+    one = drawn(n=100)
+    runs = [
+        laid(tmp_path, name, one, most=most) for name, most in (("a", None), ("b", 100), ("c", 999))
+    ]
+    assert len(compared(tmp_path, *runs)[0]) == 2 * 3
+    fewer = laid(tmp_path, "d", drawn(n=99), most=99)
+    assert "the number of sequences is 100 and 99" in refused(tmp_path, *runs, fewer)
+
+
+def test_what_shapes_the_validation_split_alone_makes_no_other_data(tmp_path: Path) -> None:
+    one = drawn()
+    own: dict[str, Any] = {"name": "files", "path": {"sha256": "abc"}, "labels": "sequence"}
+    own = own | {"validation_fraction": 0.1, "split_seed": 0}
+    for base, other in (
+        (DATA, {"validation_fraction": 0.2}),
+        (own, {"validation_fraction": 0.2, "split_seed": 1}),
+    ):
+        runs = laid(tmp_path, "a", one, data=base), laid(tmp_path, "b", one, data=base | other)
+        assert len(compared(tmp_path, *runs)[0]) == 2
+
+
+@pytest.mark.parametrize("kind", ["digits", "mnist", "files"])
+def test_the_test_sequences_are_the_same_whatever_shapes_the_validation_split(
+    kind: str, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    file = tmp_path / "mine.npz"
+    x = random.integers(0, 255, (30, 28, 28)).astype(np.uint8)
+    np.savez(file, x_train=x, y_train=np.arange(30) % 3, x_test=x[:9], y_test=np.arange(9) % 3)
+    path = () if kind == "digits" else (f"data.path={file}",)
+
+    def inputs(*options: str) -> NDArray[Any]:
+        test = data.load(composed(tmp_path, f"data={kind}", *path, *options).data).test
+        return test.take(slice(None)).x
+
+    first = inputs()
+    for fraction in ("0", "0.3"):
+        assert np.array_equal(inputs(f"data.validation_fraction={fraction}"), first)
+    same = np.array_equal(inputs("data.split_seed=1"), first)
+    assert same == (kind != "digits")
 
 
 def test_runs_that_recorded_other_timesteps_are_compared_where_both_did(tmp_path: Path) -> None:
@@ -409,5 +453,20 @@ def test_two_real_runs_are_compared_and_another_asks_for_more(
     # What is not compared changes nothing.
     stages.run(composed(tmp_path, "stage=population", "model.units=4", *small))
     assert stages.chain(composed(tmp_path, "stage=compare"))[0].artefact == step.artefact
+    # Of runs that differ outside their slug, those can be chosen that the refusal names.
+    stages.run(composed(tmp_path, "stage=units", "model.units=4", "data.test_fraction=0.5", *small))
+    other = ("extract.max_sequences=50", "model.units=4", *small)
+    stages.run(composed(tmp_path, "stage=units", *other, "extract.batch_size=16"))
+    stages.run(composed(tmp_path, "stage=units", *other, "extract.batch_size=32"))
+    with pytest.raises(UserError, match=r"have different data, .* with compare\.runs=\.\.\."):
+        stages.run(composed(tmp_path, "stage=compare", "compare.runs=digits-lstm4-s0"))
+    (every,) = stages.chain(composed(tmp_path, "stage=collect", "collect.runs=digits-lstm4-s0"))
+    assert every.found is not None
+    names = [
+        run.name for run in every.found.runs if run.config["extract.max_sequences"] is not None
+    ]
+    (step,) = stages.run(composed(tmp_path, "stage=compare", f"compare.runs=[{','.join(names)}]"))
+    table = pd.read_parquet(step.artefact.folder / TABLE)
+    assert table[["run_a", "run_b"]].drop_duplicates().to_numpy().tolist() == [names]
     with pytest.raises(UserError, match=r"needs 2 finished runs named \*gru\*, there is 1"):
         stages.run(composed(tmp_path, "stage=compare", "compare.runs=*gru*"))

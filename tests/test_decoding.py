@@ -19,10 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from pipeline import states
+from pipeline import stages, states
 from pipeline.analysis import decoding, gathering, readout
 from pipeline.config import Decoding, Engine
 from pipeline.errors import UserError
+from tests.compose import composed
 from tests.recordings import Recording, drawn, write
 
 OPTIONS = Decoding(
@@ -149,7 +150,7 @@ def test_there_is_one_row_per_layer_signal_and_pair_of_timesteps(tmp_path: Path)
 
 
 def test_the_columns_have_their_types_with_rows_and_without(tmp_path: Path) -> None:
-    types = dict.fromkeys(["layer", "signal", "task"], "category") | dict.fromkeys(
+    types = dict.fromkeys(["layer", "signal", "target", "task"], "category") | dict.fromkeys(
         NUMBERS, "float64"
     )
     whole = types | dict.fromkeys(
@@ -164,6 +165,8 @@ def test_the_columns_have_their_types_with_rows_and_without(tmp_path: Path) -> N
         if name == "bare":
             assert figures["why"] == {"lstm": "no labels and no targets"}
             assert figures["headline"] == {"rows": 0}
+        else:
+            assert all((table["target"] == "label").all() for table in tables)
 
 
 def test_the_difference_from_the_control_is_paired_over_folds(
@@ -447,6 +450,69 @@ def test_last_is_each_sequence_at_its_own_last_timestep(tmp_path: Path) -> None:
     assert figures["layers"]["lstm"]["timesteps"] == [-1]
 
 
+def test_the_best_units_are_read_at_each_sequences_own_last_timestep(tmp_path: Path) -> None:
+    recording = noise(n=150, t=12, u=4, signals="c")
+    recording.lengths = np.random.default_rng(0).integers(1, 6, 150)
+    recording.lengths[:12] = 12  # a handful that any timestep from 5 on would be left to
+    assert recording.labels is not None
+    last = (np.arange(150), recording.lengths - 1)
+    recording.signals["lstm"]["c"][(*last, 1)] += 6 * recording.labels
+    recorded = write(tmp_path / "states", recording, parts=3)
+    (table, by_units), figures = decoded(tmp_path, recorded)
+    assert table["test_timestep"].max() == 11
+    assert (by_units["timestep"] == gathering.LAST).all()
+    assert (by_units["sequences"] == 150).all()
+    assert (by_units["score"] > 0.95).all()
+    (alone, few), said = decoded(tmp_path, recorded, replace(OPTIONS, timesteps="last"))
+    pd.testing.assert_frame_equal(by_units, few, check_exact=True)
+    assert figures["at_last_timestep"] == said["at_last_timestep"]
+    assert said["at_last_timestep"]["lstm/c"]["score"] == alone["score"][0]
+
+
+def test_where_only_last_timesteps_have_sequences_enough_the_units_are_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    recording = noise(n=20, t=20, signals="c")
+    recording.lengths = np.arange(1, 21)
+    labels = np.ones((20, 20), np.int32)  # at no timestep more than one sequence has another
+    labels[np.arange(20), recording.lengths - 1] = np.arange(20) % 2
+    recording = replace(recording, labels=labels)
+    (table, by_units), figures = decoded(tmp_path, write(tmp_path / "states", recording))
+    assert len(table) == 0
+    assert by_units["units"].tolist() == [1, 2, 4, 5]
+    assert (by_units["timestep"] == gathering.LAST).all()
+    assert (by_units["sequences"] == 20).all()
+    assert "4 folds" in figures["why"]["lstm"]
+
+
+def test_where_last_timesteps_tell_nothing_apart_the_figures_say_so(tmp_path: Path) -> None:
+    recording = noise(n=60, t=3, signals="c")
+    assert recording.labels is not None
+    labels = np.tile(recording.labels[:, np.newaxis], 3)
+    labels[:, 2] = 0  # as the depth of brackets is in the end
+    recorded = write(tmp_path / "states", replace(recording, labels=labels))
+    (table, by_units), figures = decoded(tmp_path, recorded)
+    assert table["test_timestep"].max() == 1
+    assert len(by_units) == 0
+    assert figures["at_last_timestep"] == {}
+    assert figures["why"] == {}
+    assert "at their last timesteps" in figures["layers"]["lstm"]["why_not_by_units"]
+
+
+def test_of_a_slice_the_units_are_read_at_its_last_timestep_of_each_sequence(
+    tmp_path: Path,
+) -> None:
+    recording = noise(n=120, t=6, signals="c")
+    recorded = write(tmp_path / "whole", recording)
+    (_, by_units), _ = decoded(tmp_path, recorded, replace(OPTIONS, timesteps="0:4"))
+    assert (by_units["timestep"] == 3).all()
+    recording.lengths = np.repeat([2, 6], 60)
+    recorded = write(tmp_path / "ragged", recording)
+    (_, by_units), _ = decoded(tmp_path, recorded, replace(OPTIONS, timesteps="0:4"))
+    assert (by_units["timestep"] == gathering.LAST).all()
+    assert (by_units["sequences"] == 120).all()
+
+
 def test_a_recording_of_last_timesteps_alone_can_be_read_out(tmp_path: Path) -> None:
     recording = drawn(n=90)
     folder = write(tmp_path / "states", recording)
@@ -537,7 +603,122 @@ def test_targets_that_are_missing_are_left_out(tmp_path: Path) -> None:
     assert table[NUMBERS].notna().all(axis=None)
 
 
+# annotations
+
+
+def counted(recording: Recording) -> Recording:
+    """With a depth of timesteps that c keeps, one that is always the same, and a rare mark."""
+    n, t = len(recording.lengths), recording.valid.shape[1]
+    depth = np.random.default_rng(3).integers(0, 9, (n, t))
+    if "c" in recording.signals["lstm"]:
+        recording.signals["lstm"]["c"][..., 2] = depth
+    sequence, timestep = np.nonzero(np.arange(t) < recording.lengths[:, np.newaxis])
+    known = {"sequence": sequence, "timestep": timestep}
+    mark = np.where(sequence == 0, np.inf, np.nan)
+    steps = {"depth": depth[sequence, timestep], "fold": 7, "mark": mark}
+    recording.steps = pd.DataFrame(known | steps).astype({"depth": "int32", "fold": "int32"})
+    return recording
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_each_annotation_that_varies_is_read_out_beside_the_label(
+    labelled: bool, tmp_path: Path
+) -> None:
+    recording = noise(n=160, t=3)
+    (plain, plain_few), plain_figures = decoded(tmp_path, write(tmp_path / "plain", recording))
+    recording = counted(recording)
+    if not labelled:
+        recording.labels = None
+    (table, few), figures = decoded(tmp_path, write(tmp_path / "states", recording, parts=3))
+    assert table["target"].cat.categories.tolist() == ["label", "depth"][not labelled :]
+    depth = table[table["target"] == "depth"]
+    assert (depth["task"] == "regression").all()
+    assert len(depth) == len(plain) == 27
+    np.testing.assert_allclose(of(depth, "c")["score"], 1, atol=1e-3)
+    np.testing.assert_allclose(of(depth, "h+c")["score"], 1, atol=1e-3)
+    assert (of(depth, "h")["score"] < 0.1).all()
+    assert (depth["control"] < 0.1).all()
+    assert figures["at_last_timestep"]["lstm/c/depth"]["score"] == pytest.approx(1, abs=1e-3)
+    assert figures["headline"]["best R² of depth"] == pytest.approx(1, abs=1e-3)
+    assert figures["layers"]["lstm/depth"]["timesteps"] == [0, 1, 2]
+    assert set(figures["why"]) == {"lstm/fold", "lstm/mark"}
+    one = few[(few["target"] == "depth") & (few["signal"] == "c") & (few["units"] == 1)]
+    assert one["score"].item() == pytest.approx(1, abs=1e-3)
+    if labelled:
+        for got, want in ((table, plain), (few, plain_few)):
+            of_label = got[got["target"] == "label"]
+            kept = of_label["signal"].astype(str) == "h"  # depth was put into c
+            same = want["signal"].astype(str) == "h"
+            np.testing.assert_array_equal(of_label[kept][NUMBERS], want[same][NUMBERS])
+        assert "best score" in figures["headline"]
+        assert set(plain_figures["at_last_timestep"]) < set(figures["at_last_timestep"])
+    else:
+        assert "best score" not in figures["headline"]
+
+
+def test_a_target_of_timesteps_is_a_target_and_no_annotation(tmp_path: Path) -> None:
+    target = np.random.default_rng(0).normal(size=(120, 3))
+    (table, few), figures = decoded(
+        tmp_path, aimed(write(tmp_path / "s", replace(noise(), labels=None)), target)
+    )
+    assert set(table["target"]) == set(few["target"]) == {"target"}
+    assert set(figures["at_last_timestep"]) == {"lstm/h", "lstm/c", "lstm/h+c"}
+    assert "best score" in figures["headline"]
+
+
+def test_annotations_of_a_file_are_read_out_of_what_was_recorded(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(80, 6, 2)).astype(np.float32)
+    given: dict[str, Any] = {}
+    for part in ("train", "test"):
+        given |= {f"x_{part}": x, f"y_{part}": random.integers(0, 2, 80)}
+        given |= {f"depth_{part}": random.integers(0, 4, (80, 6))}
+        given |= {f"lengths_{part}": random.integers(3, 7, 80)}
+    np.savez(tmp_path / "mine.npz", **given)
+    config = composed(
+        tmp_path,
+        "stage=decoding",
+        "data=files",
+        f"data.path={tmp_path / 'mine.npz'}",
+        "data.annotations=[depth]",
+        "model.units=4",
+        "train.steps=0",
+        "decoding.max_timesteps=2",
+        "decoding.folds=2",
+    )
+    (step,) = [step for step in stages.run(config) if step.stage.name == "decoding"]
+    table = pd.read_parquet(step.artefact.folder / decoding.TABLE)
+    assert set(table["target"]) == {"label", "depth"}
+    assert set(table[table["target"] == "depth"]["task"]) == {"regression"}
+
+
 # warnings
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"folds": 500}, "has no rows of lstm: no timestep has two sequences in each of 500 folds"),
+        ({"max_sequences": 1}, "has no rows of lstm: no timestep has two sequences in each of 4"),
+    ],
+)
+def test_that_nothing_is_read_out_is_warned_of(
+    changes: dict[str, Any], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table, _ = measured(tmp_path, noise(), replace(OPTIONS, **changes))
+    assert len(table) == 0
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
+    assert reason in caplog.text
+
+
+def test_layers_without_rows_for_one_reason_are_named_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording = replace(noise(), labels=None)
+    recording.signals["second"] = noise(1).signals["lstm"]
+    measured(tmp_path, recording)
+    lines = [each.getMessage() for each in caplog.records]
+    assert lines == ["decoding has no rows of lstm, second: no labels and no targets"]
 
 
 def test_read_outs_that_did_not_converge_are_counted_and_not_shouted(

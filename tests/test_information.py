@@ -1,5 +1,7 @@
 """Mutual information against scikit-learn, and its null against labels that are really shuffled."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import mutual_info_score
 
+from pipeline.analysis import information as module
 from pipeline.analysis.information import (
     corrected,
     entropy,
@@ -196,6 +199,30 @@ def test_its_p_value_counts_the_data_as_one_of_the_shuffles() -> None:
     # One in three of the ways to part 4 values in 2 and 2 gives the classes, or their opposite.
     assert found.p_value == pytest.approx([1 / 3, 1, 1], abs=0.03)
     assert found.bits.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("n", "k", "bins"), [(600, 3, 4), (40, 12, 8), (500, 400, 16)])
+@pytest.mark.parametrize("cells", [1, 1000, 10**9])
+def test_shuffles_a_few_at_a_time_are_bit_for_bit_those_at_once(
+    n: int, k: int, bins: int, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both by Patefield's draws, of the first shape, and by shuffles of the labels themselves."""
+    values, labels = drawn(n, k, 0)
+    monkeypatch.setattr(module, "CELLS", cells)
+    for line in values:
+        counts = joint_counts(line, np.unique(labels, return_inverse=True)[1], bins)
+        tables = scipy.stats.random_table(counts.sum(axis=1), counts.sum(axis=0), seed=5).rvs(23)
+        np.testing.assert_array_equal(of_shuffled(counts, 23, 5), corrected(tables))
+
+
+def test_many_classes_take_no_more_memory_than_few() -> None:
+    values = np.random.default_rng(0).normal(size=(4, 3000))
+    labels = np.random.default_rng(1).integers(0, 2000, 3000)
+    tracemalloc.start()
+    information(values, labels, 16, 200, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16e6  # all shuffles at once: 160
 
 
 def test_without_permutations_there_is_no_null() -> None:

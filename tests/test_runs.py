@@ -1,14 +1,16 @@
 """Which runs there are, from manifests made by hand, and every reason to leave something out."""
 
 import json
+import os
 import shutil
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import digests, runs, store
+from pipeline import digests, lineage, locks, runs, store
 from pipeline.runs import Found
 from pipeline.store import Artefact
 
@@ -37,7 +39,7 @@ def make(
     slug: str = "digits-lstm4-s0",
     **said: Any,
 ) -> Artefact:
-    """A finished artefact of which nothing but the manifest is there."""
+    """A finished artefact of which the manifest is there, and an empty table."""
     upstream = {each.stage: each.key for each in behind or []}
     key = digests.key({"stage": stage, "tag": tag, "slug": slug, "upstream": upstream})
     artefact = store.locate(root, stage, slug, key)
@@ -49,9 +51,14 @@ def make(
         "upstream": upstream,
         "slice": SLICES.get(stage, {}),
         "files": {},
+        "headline": {},
+        "seconds": 1.5,
+        "peak_memory_bytes": 10,
         "finished": "2026-01-01T00:00:00+0000",
     }
     (artefact.folder / store.MANIFEST).write_text(json.dumps(manifest | said))
+    if stage in lineage.TABLES:
+        (artefact.folder / lineage.TABLES[stage]).touch()
     return artefact
 
 
@@ -74,8 +81,8 @@ def why(found: Found) -> dict[Path, str]:
     return {each.folder: each.why for each in found.left_out}
 
 
-def find(root: Path, slugs: str | None = None) -> Found:
-    return runs.find(root, VERSIONS, slugs)
+def find(root: Path, wanted: str | list[str] | None = None) -> Found:
+    return runs.find(root, VERSIONS, wanted)
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
@@ -128,6 +135,7 @@ def test_names_have_as_many_digits_as_tell_them_apart(tmp_path: Path) -> None:
         folder = store.locate(tmp_path, "units", "digits-lstm4-s0", key).folder
         folder.mkdir()
         (folder / store.MANIFEST).write_text(json.dumps(manifest))
+        (folder / "units.parquet").touch()
         assert len(find(tmp_path).runs) == number + 2
     chain(tmp_path, slug="digits-lstm4-s1")
     names = [run.name for run in find(tmp_path).runs]
@@ -153,6 +161,22 @@ def test_a_pattern_chooses_runs_and_what_is_left_out(tmp_path: Path) -> None:
     assert [run.name for run in found.runs] == ["digits-lstm4-s0"]
     assert len(found.left_out) == 2
     assert find(tmp_path, "mnist*") == Found([], [])
+
+
+def test_runs_of_one_slug_are_chosen_by_their_names(tmp_path: Path) -> None:
+    for tag in "abc":
+        chain(tmp_path, tag=tag)
+    chain(tmp_path, slug="digits-gru4-s0")
+    gru, *lstms = [run.name for run in find(tmp_path).runs]
+    assert len(lstms) == 3
+    for name in lstms:
+        assert [run.name for run in find(tmp_path, name).runs] == [name]
+    assert [run.name for run in find(tmp_path, lstms[1:]).runs] == lstms[1:]
+    assert [run.name for run in find(tmp_path, [lstms[0], "*-gru*"]).runs] == [gru, lstms[0]]
+    assert [run.name for run in find(tmp_path, "digits-lstm4-s0").runs] == lstms
+    assert find(tmp_path, []).runs == []
+    numbers: Any = [4, 1e5]  # as the command line may give them
+    assert find(tmp_path, numbers).runs == []
 
 
 @pytest.mark.parametrize("stage", ["train", "extract", "units"])
@@ -223,6 +247,98 @@ def test_what_was_begun_and_not_finished_is_named(stage: str, locked: bool, tmp_
     assert keys(found) == [of(made)]
     state = "being made" if locked else "interrupted"
     assert why(found) == {begun.folder: f"unfinished, {state}"}
+
+
+@pytest.mark.parametrize("dead", ["the process", "the heart"])
+def test_what_a_dead_job_left_locked_is_interrupted(dead: str, tmp_path: Path) -> None:
+    begun = store.locate(tmp_path, "train", "digits-lstm4-s7", "f" * 64)
+    store.open_partial(begun, resume=False)
+    begun.lock.write_text("another-host:1:abc")
+    if dead == "the process":
+        begun.lock.write_text(f"{socket.gethostname()}:{2**22 + 1}:abc")  # past the largest
+    else:
+        os.utime(begun.lock, (1, 1))
+    assert why(find(tmp_path)) == {begun.folder: "unfinished, interrupted"}
+    assert locks.alive(begun.lock) is False
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b'{"key": "abc", "vers',
+        b"\xff\xfe",
+        b"[]",
+        b'{"stage": "units", "by": "something else"}',
+    ],
+)
+@pytest.mark.parametrize("stage", ["train", "extract", "units", "decoding"])
+def test_a_manifest_that_cannot_be_read_is_named_and_stops_nothing(
+    stage: str, manifest: bytes, tmp_path: Path
+) -> None:
+    made = chain(tmp_path)
+    bad = make(tmp_path, stage, slug="bad-lstm4-s0")
+    path = bad.folder / store.MANIFEST
+    path.write_bytes(manifest)
+    found = find(tmp_path)
+    assert keys(found) == [of(made)]
+    assert why(found) == {bad.folder: "its manifest cannot be read"}
+    assert find(tmp_path, "digits*").left_out == []
+
+
+@pytest.mark.parametrize("name", [*lineage.FIELDS, "finished"])
+def test_a_manifest_without_what_ours_say_cannot_be_read(name: str, tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    manifest = made["units"].manifest()
+    values: tuple[Any, ...] = (None, [], "2026-01-01")
+    for said in values:
+        path = made["units"].folder / store.MANIFEST
+        path.write_text(json.dumps(manifest | {name: said}))
+        if name == "key" and said == "2026-01-01":
+            continue
+        assert why(find(tmp_path))[made["units"].folder] == "its manifest cannot be read"
+    del manifest[name]
+    path.write_text(json.dumps(manifest))
+    assert find(tmp_path).runs == []
+
+
+def test_what_was_made_from_something_damaged_is_left_out_with_it(tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    (made["extract"].folder / store.MANIFEST).write_text("{")
+    found = find(tmp_path)
+    assert found.runs == []
+    assert why(found) == {
+        made["train"].folder: "unfinished, no extract was made from it",
+        made["extract"].folder: "its manifest cannot be read",
+        made["units"].folder: (
+            f"stale, extract {made['extract'].key[:8]} that it was made from is gone"
+        ),
+    }
+
+
+@pytest.mark.parametrize("stage", ["extract", "units"])
+def test_a_run_without_its_table_is_left_out(stage: str, tmp_path: Path) -> None:
+    made, good = chain(tmp_path), chain(tmp_path, slug="digits-lstm4-s1")
+    (made[stage].folder / lineage.TABLES[stage]).unlink()
+    found = find(tmp_path)
+    assert keys(found) == [of(good)]
+    assert why(found) == {made["units"].folder: f"{lineage.TABLES[stage]} is missing"}
+
+
+def test_a_later_stage_without_its_table_leaves_its_run_in(tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    decoding = make(tmp_path, "decoding", [made["extract"]])
+    (decoding.folder / "decoding.parquet").unlink()
+    found = find(tmp_path)
+    assert keys(found) == [of(made)]
+    assert why(found) == {decoding.folder: "decoding.parquet is missing"}
+
+
+def test_units_made_from_nothing_that_is_told_are_no_run(tmp_path: Path) -> None:
+    units = make(tmp_path, "units")
+    found = find(tmp_path)
+    assert found.runs == []
+    assert why(found) == {units.folder: "stale, nothing says which extract it was made from"}
 
 
 def test_a_finished_artefact_counts_while_it_is_made_again(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Artefacts: keys, locks between real processes, and commits that are all or nothing."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -7,11 +8,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
+from typing import Any
 
 import pytest
 
-from pipeline import store
+from pipeline import locks, store
 from pipeline.store import Artefact
 
 WORKER = """
@@ -43,6 +45,16 @@ while len(list(root.glob("started-*"))) < 4:
     pass
 for _ in range(2000):
     store.point_latest(root, run)
+"""
+
+
+DYING_TAKER = """
+import os, sys
+from pathlib import Path
+from pipeline import store
+Path.replace = lambda *_: os._exit(9)
+with store.claim(store.locate(Path(sys.argv[1]), "train", "run", "0" * 64)):
+    pass
 """
 
 
@@ -87,10 +99,19 @@ def lock(artefact: Artefact, holder: str, age: float = 0) -> None:
     os.utime(artefact.lock, (then, then))
 
 
-def write(artefact: Artefact, content: str, *, replace: bool = False) -> None:
+def write(
+    artefact: Artefact, content: str, holder: str | None = None, *, replace: bool = False
+) -> None:
     folder = store.open_partial(artefact, resume=False)
     (folder / "content").write_text(content)
-    store.commit(artefact, {"content": content}, replace=replace)
+    store.commit(artefact, {"content": content}, holder, replace=replace)
+
+
+def left_by_the_dead(artefact: Artefact) -> None:
+    """Leave a lock whose holder's process is gone."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lock(artefact, f"{socket.gethostname()}:{gone.pid}:abc")
 
 
 def test_a_folder_without_manifest_is_unfinished(tmp_path: Path) -> None:
@@ -113,10 +134,10 @@ def test_nothing_stands_under_the_final_name_until_the_commit(tmp_path: Path) ->
 
 def test_a_commit_leaves_nothing_beside_its_artefact(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
-    with store.claim(artefact):
-        write(artefact, "first")
-    with store.claim(artefact):
-        write(artefact, "second", replace=True)
+    with store.claim(artefact) as holder:
+        write(artefact, "first", holder)
+    with store.claim(artefact) as holder:
+        write(artefact, "second", holder, replace=True)
     assert [path.name for path in artefact.folder.parent.iterdir()] == [artefact.folder.name]
     assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
 
@@ -198,6 +219,18 @@ def test_runs_that_end_together_do_not_stumble_over_each_others_links(tmp_path: 
     assert {path.name for path in (tmp_path / "latest").iterdir()} <= {"train", "extract"}
 
 
+@pytest.mark.parametrize("manifest", ['{"upstream": {"tr', "{}", "[]", '{"upstream": 1}'])
+def test_latest_leads_to_nothing_damaged(manifest: str, tmp_path: Path) -> None:
+    units = store.locate(tmp_path, "units", "run", "0" * 64)
+    write(units, "")
+    store.point_latest(tmp_path, [units])
+    (units.folder / store.MANIFEST).write_text(manifest)
+    collect = store.locate(tmp_path, "collect", "1-runs", "1" * 64)
+    write(collect, "")
+    store.point_latest(tmp_path, [collect])
+    assert [path.name for path in (tmp_path / "latest").iterdir()] == ["collect"]
+
+
 def test_stages_and_keys_have_folders_of_their_own(tmp_path: Path) -> None:
     folders = {
         store.locate(tmp_path, stage, "run", key * 64).folder
@@ -246,14 +279,12 @@ def test_the_lock_of_a_dead_process_is_taken_over_by_one_of_many(tmp_path: Path)
 def test_two_that_find_the_same_lock_abandoned_do_not_both_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{gone.pid}:abc")
-    abandoned, both_looked, alone = store._abandoned, Barrier(2, timeout=30), Lock()
+    left_by_the_dead(artefact)
+    abandoned, both_looked, alone = locks._abandoned, Barrier(2, timeout=30), Lock()
 
-    def look(path: Path) -> bool:
-        found = abandoned(path)
+    def look(path: Path, name: str) -> bool:
+        found = abandoned(path, name)
         if found:
             both_looked.wait()
         return found
@@ -264,19 +295,53 @@ def test_two_that_find_the_same_lock_abandoned_do_not_both_get_it(
             time.sleep(0.3)
             alone.release()
 
-    monkeypatch.setattr(store, "_abandoned", look)
+    monkeypatch.setattr(locks, "_abandoned", look)
     with ThreadPoolExecutor() as pool:
         for done in [pool.submit(work) for _ in range(2)]:
             done.result()
     assert not artefact.lock.exists()
 
 
+def test_one_that_found_a_lock_abandoned_long_ago_does_not_oust_who_took_it_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = artefact_in(tmp_path)
+    left_by_the_dead(artefact)
+    abandoned, looked, taken = locks._abandoned, Event(), Event()
+
+    def look_and_sleep(path: Path, name: str) -> bool:
+        found = abandoned(path, name)
+        looked.set()
+        assert taken.wait(30)
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(locks, "_abandoned", look_and_sleep)
+            slow = pool.submit(locks._take, artefact.lock, "slow")
+            assert looked.wait(30)
+        assert locks._take(artefact.lock, "quick")
+        taken.set()
+        assert not slow.result()
+    assert artefact.lock.read_text() == "quick"
+    assert list(artefact.lock.parent.iterdir()) == [artefact.lock]
+
+
+def test_one_that_dies_while_it_takes_a_lock_over_does_not_hold_it_for_ever(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    left_by_the_dead(artefact)
+    dying = subprocess.run([sys.executable, "-c", DYING_TAKER, str(tmp_path)], check=False)
+    assert dying.returncode == 9
+    finish(worker(tmp_path, "next"))
+    assert not artefact.lock.exists()
+
+
 def test_the_lock_of_another_host_is_respected_until_its_heart_stops(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, "another-host:1:abc", age=store.STALE / 2)
+    lock(artefact, "another-host:1:abc", age=locks.STALE / 2)
     second = worker(tmp_path, "second")
     assert_waits(second, artefact)
-    lock(artefact, "another-host:1:abc", age=store.STALE * 2)
+    lock(artefact, "another-host:1:abc", age=locks.STALE * 2)
     finish(second)
     assert not artefact.lock.exists()
 
@@ -285,7 +350,7 @@ def test_the_lock_of_a_living_process_here_is_respected_while_its_heart_beats(
     tmp_path: Path,
 ) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=store.STALE / 2)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=locks.STALE / 2)
     second = worker(tmp_path, "second")
     assert_waits(second, artefact)
     artefact.lock.unlink()
@@ -296,12 +361,12 @@ def test_a_process_number_that_is_anothers_by_now_does_not_hold_a_lock_for_ever(
     tmp_path: Path,
 ) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=store.STALE * 2)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=locks.STALE * 2)
     finish(worker(tmp_path, "second"))
 
 
 def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(locks, "HEARTBEAT", 0.01)
     artefact = artefact_in(tmp_path)
     with store.claim(artefact):
         os.utime(artefact.lock, (1, 1))
@@ -310,6 +375,117 @@ def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.Monkey
                 break
             time.sleep(0.01)
         assert artefact.lock.stat().st_mtime > 1
+
+
+def failing(function: Any, times: int) -> Any:
+    """A function of the file system that fails that often before it works."""
+    left = [OSError(errno.ESTALE, "Stale file handle")] * times
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if left:
+            raise left.pop()
+        return function(*args, **kwargs)
+
+    return call
+
+
+def test_a_heart_goes_on_beating_after_a_failure_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(os, "utime", failing(os.utime, 3))
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        before = artefact.lock.stat().st_mtime_ns
+        for _ in range(3000):
+            if artefact.lock.stat().st_mtime_ns > before:
+                break
+            time.sleep(0.01)
+        assert artefact.lock.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("function", ["read_text", "stat"])
+def test_a_lock_is_looked_at_again_after_a_failure_of_the_file_system(
+    function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = artefact_in(tmp_path)
+    for age in (0, locks.STALE * 2):
+        lock(artefact, "another-host:1:abc", age)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, function, failing(getattr(Path, function), 1))
+            assert store.being_made(artefact) == (age == 0)
+
+
+def test_work_that_is_done_does_not_fail_for_a_lock_that_cannot_be_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    artefact = artefact_in(tmp_path)
+    with monkeypatch.context() as patched, store.claim(artefact) as holder:
+        write(artefact, "mine", holder)
+        patched.setattr(Path, "read_text", failing(Path.read_text, 10))
+    assert artefact.manifest() == {"content": "mine"}
+
+
+def overtaken(artefact: Artefact, *, finished: bool) -> None:
+    """What stands there when another job took an artefact over, worked and gave its lock back."""
+    artefact.lock.unlink()
+    folder = store.open_partial(artefact, resume=False)
+    (folder / "content").write_text("theirs")
+    if finished:
+        store.commit(artefact, {"content": "theirs"}, replace=True)
+
+
+@pytest.mark.parametrize("again", [None, "another-host:1:abc"])
+def test_who_was_overtaken_by_one_that_finished_keeps_what_that_one_made(
+    again: str | None, tmp_path: Path
+) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        overtaken(artefact, finished=True)
+        if again:
+            lock(artefact, again)
+        store.commit(artefact, {"content": "mine"}, holder)
+    assert artefact.manifest() == {"content": "theirs"}
+
+
+def test_who_was_overtaken_by_one_that_failed_does_not_commit_what_that_one_left(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        overtaken(artefact, finished=False)
+        with pytest.raises(RuntimeError, match="another job took it over while"):
+            store.commit(artefact, {"content": "mine"}, holder)
+    assert not artefact.finished
+    assert (artefact.partial / "content").read_text() == "theirs"
+
+
+def test_who_was_overtaken_by_another_thread_of_this_process_commits_nothing(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    other = f"{socket.gethostname()}:{os.getpid()}:other"
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        lock(artefact, other)
+        with pytest.raises(RuntimeError, match=f"{other} took it over"):
+            store.commit(artefact, {}, holder)
+
+
+def test_a_forced_job_that_was_overtaken_does_not_pass_the_old_result_off_as_new(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "old")
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        artefact.lock.unlink()  # another took it over, saw that it is finished, and went
+        with pytest.raises(RuntimeError, match="took it over"):
+            store.commit(artefact, {"content": "new"}, holder, replace=True)
+    assert artefact.manifest() == {"content": "old"}
 
 
 def test_a_lock_that_another_took_over_is_not_removed(tmp_path: Path) -> None:

@@ -20,28 +20,30 @@ from hypothesis import strategies as st
 from pipeline import store, sweep
 from pipeline.errors import UserError
 from pipeline.job import Marked, read_record, recorded, share
-from pipeline.launching import _submitted, here
+from pipeline.launching import _submitted, errors_to, here, on_slurm
 from pipeline.sweep import Job
 from tests.compose import PROJECT, composed
+from tests.slurm import wait_until
 
 TINY = ("stage=train", "model.units=4", "train.steps=2")
 
 
-def started(*words: str, **environment: str) -> subprocess.Popen[str]:
-    """``python -m pipeline -m <words>``, on its way."""
+def started(*words: str, many: bool = True, **environment: str) -> subprocess.Popen[str]:
+    """``python -m pipeline -m <words>``, on its way in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "-m", *words],
+        [sys.executable, "-m", "pipeline", *(["-m"] if many else []), *words],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
-def ran(*words: str, **environment: str) -> tuple[int, str, str]:
+def ran(*words: str, many: bool = True, **environment: str) -> tuple[int, str, str]:
     """Exit status, output and errors of ``python -m pipeline -m <words>``."""
-    process = started(*words, **environment)
+    process = started(*words, many=many, **environment)
     try:
         said, complained = process.communicate(timeout=300)
     finally:
@@ -142,26 +144,35 @@ def test_every_line_of_a_job_carries_its_number() -> None:
 # Jobs that take others with them
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.integers(1, 9), st.integers(1, 4), st.sets(st.integers(0, 8)))
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(*[st.integers(1, 9), st.integers(1, 4)], *[st.sets(st.integers(0, 8))] * 2)
 def test_only_jobs_that_kill_their_process_are_missing_in_the_end(
-    tmp_path_factory: pytest.TempPathFactory, count: int, at_once: int, deadly: set[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    count: int,
+    at_once: int,
+    deadly: set[int],
+    late: set[int],
 ) -> None:
     folder = tmp_path_factory.mktemp("sweep")
     jobs = [job_in(folder, number) for number in range(count)]
 
     def launch(overrides: Sequence[Sequence[str]], first: int) -> None:
-        """As joblib does: some at a time, and a process that is killed ends all that run."""
+        """As joblib does: some at a time, and a process that is killed ends all that run.
+
+        Those that are late have then not begun.
+        """
         batch = jobs[first : first + len(overrides)]
         assert overrides == [list(job.overrides) for job in batch]
         for start in range(0, len(batch), at_once):
             beside = batch[start : start + at_once]
             assert all(job.record().get("state") != "done" for job in beside)
+            killer = next((job for job in beside if job.number in deadly), None)
             try:
                 with ExitStack() as running:
                     for job in beside:
-                        running.enter_context(recorded(job.folder))
-                    if deadly & {job.number for job in beside}:
+                        if job is killer or not (killer and job.number in late):
+                            running.enter_context(recorded(job.folder))
+                    if killer:
                         raise SystemExit
             except SystemExit as error:
                 raise RuntimeError("a worker was killed") from error
@@ -211,6 +222,77 @@ def test_a_job_whose_process_is_killed_is_called_so_and_stops_no_other(tmp_path:
     assert list(pd.read_parquet(table)["state"]) == ["killed", "done", "done"]
 
 
+# Ctrl-C
+
+
+def alive_in(session: int) -> list[str]:
+    """The processes of a session that have not ended; those that nobody has waited for have."""
+    command = ["ps", "--no-headers", "-o", "stat,args", "-s", str(session)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [line for line in listed.splitlines() if not line.startswith("Z")]
+
+
+@pytest.mark.parametrize(
+    ("sign", "seconds"), [("logs: ", 0.2), ("train      runs", 1.0), ("extract    runs", 0.0)]
+)
+def test_ctrl_c_ends_a_sweep_with_one_line_and_all_its_processes(
+    tmp_path: Path, sign: str, seconds: float
+) -> None:
+    words = ("stage=extract", *TINY[1:], "extract.part_rows=8", "seed=0,1,2")
+    process = started(f"root={tmp_path}", *words, PYTHONUNBUFFERED="1")
+    assert process.stdout
+    for line in process.stdout:
+        if sign in line:
+            break
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    complained = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert complained == "cellscope: stopped; the same command goes on from here\n"
+    wait_until(lambda: not alive_in(process.pid), 10, "the last of its processes to end")
+
+
+@pytest.mark.parametrize("submitted", [False, True])
+def test_ctrl_c_speaks_of_what_goes_on_only_if_something_was_submitted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], submitted: bool
+) -> None:
+    pytest.importorskip("submitit")
+
+    def launch(overrides: Sequence[Sequence[str]], first: int) -> None:
+        if submitted:
+            (tmp_path / "12_0").mkdir()
+            (tmp_path / "12_0" / "12_0_submitted.pkl").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        on_slurm(launch, [job_in(tmp_path, 0)], f"{tmp_path}/%j")
+    assert capsys.readouterr().out.count("what was submitted goes on") == submitted
+
+
+def test_what_workers_say_comes_to_the_terminal_only_if_the_launcher_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def speak(end: type[BaseException] | None = None) -> None:
+        with errors_to(file):
+            subprocess.run(["sh", "-c", "echo from a process >&2"], check=True)
+            os.write(2, b"from this one\n")
+            if end:
+                raise end
+
+    file = tmp_path / "stderr.log"
+    speak()
+    assert file.read_text() == "from a process\nfrom this one\n"
+    with pytest.raises(KeyboardInterrupt):
+        speak(KeyboardInterrupt)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ZeroDivisionError):
+        speak(ZeroDivisionError)
+    assert capfd.readouterr().err == "from a process\nfrom this one\n"
+    with errors_to(file):
+        pass
+    assert not file.exists()
+
+
 # The table
 
 
@@ -258,6 +340,11 @@ def test_a_sweep_tells_of_every_job_and_makes_what_they_share_once(tmp_path: Pat
     assert "extract     2 up to date, 1 would run, 1 shared" in said
     assert list(tmp_path.glob("logs/*/*")) == [logs]
 
+    status, said, complained = ran(f"root={tmp_path}", "stage=collect", many=False)
+    assert status == 0, complained
+    assert re.search("^collect +runs$", said, re.MULTILINE)
+    assert all(said.splitlines()), said  # no empty lines where there is nothing to sum up
+
 
 def table_of(*rows: tuple[str, str | None]) -> pd.DataFrame:
     return pd.DataFrame(
@@ -272,17 +359,33 @@ def table_of(*rows: tuple[str, str | None]) -> pd.DataFrame:
     )
 
 
-def test_the_same_error_is_told_once_and_long_ones_end_with_the_line() -> None:
+def test_the_same_error_is_told_once() -> None:
     long = "x" * 500
     rows = (("done", None), ("failed", long), ("failed", long), ("cancelled", "Slurm says so"))
     lines = sweep.shown(table_of(*rows), width=80)
-    assert all(len(line) <= 80 for line in lines)
     assert sum("xxx" in line for line in lines) == 1
     assert sum("as job 1" in line for line in lines) == 1
     assert [line.split()[-1] for line in lines if "/logs/" in line] == [
         f"/logs/{number}" for number in (1, 2, 3)
     ]
     assert "1 done, 2 failed, 1 cancelled" in lines[-1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_a_narrow_terminal_cuts_configs_and_neither_state_nor_seconds_nor_error(width: int) -> None:
+    table = table_of(("done", None), ("failed", "ValueError: " + "x" * 100), ("killed", "gone"))
+    table["config"] = ["model.units=4", "model.units=" + "1" * 100, "seed=1"]
+    header, *lines = sweep.shown(table, width)[1:5]
+    cells = [re.split(" {2,}", line) for line in lines]
+    assert [row[0] for row in cells] == ["0", "1", "2"]
+    assert [row[2:] for row in cells] == [
+        ["done", "1.2"],
+        ["failed", "1.2", "ValueError: " + "x" * 100],
+        ["killed", "gone"],
+    ]
+    end = header.index("seconds") + len("seconds")
+    assert end == min(width, 3 + 112 + 6 + 7 + 6)
+    assert ("..." in cells[1][1]) == (width < 200)
 
 
 def test_where_all_is_done_nothing_is_said_of_logs() -> None:
@@ -348,6 +451,46 @@ def test_a_mistake_in_every_job_is_told_once_before_any_begins(
     for part in parts:
         assert line.count(part) == 1, line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "stage=units,collect"],
+        ["-m", "stage=collect", "seed=0,1"],
+        ["experiment=widths", "stage=collect"],
+        ["experiment=widths", "stage=compare", "mode=plan"],
+    ],
+)
+def test_a_stage_over_all_runs_is_no_job_of_a_sweep(tmp_path: Path, words: list[str]) -> None:
+    status, said, complained = ran(*words, f"root={tmp_path}", many=False)
+    assert (status, said) == (2, "")
+    (line,) = complained.splitlines()
+    stage = "compare" if "stage=compare" in words else "collect"
+    assert line.startswith(f"cellscope: stage={stage}: ")
+    assert "without -m and without the experiment" in line
+    assert line.endswith(f"python -m pipeline stage={stage}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_sbatch_refuses_is_one_line_with_all_that_it_says(tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    for name in ("srun", "sbatch"):
+        (tmp_path / name).write_text(
+            "#!/bin/sh\n"
+            "echo 'sbatch: error: invalid partition specified: nowhere' >&2\n"
+            "echo 'sbatch: error: Batch job submission failed: Invalid partition name' >&2\n"
+            "exit 1\n"
+        )
+        (tmp_path / name).chmod(0o755)
+    words = (f"root={tmp_path}/outputs", *TINY, "seed=0,1", "hydra/launcher=slurm")
+    status, said, complained = ran(*words, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert status == 2
+    assert len(said.splitlines()) == 1  # where the logs are
+    assert complained == (
+        "cellscope: hydra/launcher=slurm: "
+        "sbatch: invalid partition specified: nowhere; Invalid partition name\n"
+    )
 
 
 def test_slurm_without_its_extra_says_what_to_install(tmp_path: Path) -> None:

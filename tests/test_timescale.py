@@ -185,6 +185,58 @@ def test_lags_without_pairs_are_left_out() -> None:
     assert decay(r).timescale == pytest.approx(7, rel=1e-7)
 
 
+def some(random: np.random.Generator) -> Float:
+    """Some autocorrelation R(k) [L + 1]: noise, a wave, a decay or a step; mostly with gaps."""
+    k = np.arange(int(random.integers(8, 60)) + 1)
+    size, tau = 10.0 ** random.uniform([-9, -1], [0, 2.5])
+    kinds = (
+        random.uniform(-1, 1, len(k)),
+        np.exp(-k / tau) * np.cos(k * random.uniform(0, 3.2)),
+        0.3 + size * np.exp(-k / tau),
+        0.3 + size * (k < random.integers(1, len(k))),
+    )
+    noise = random.normal(size=len(k)) * size * 10.0 ** random.uniform(-12, 0)
+    r = (kinds[random.integers(4)] + noise).clip(-1, 1)
+    gaps = (k < 0, k % random.integers(2, 6) != 0, random.random(len(k)) < random.random())
+    r[gaps[random.integers(3)]] = np.nan
+    r[0] = 1
+    return r
+
+
+def assert_in_range(r: Float) -> None:
+    """A timescale that the lags can tell, or the reason why there is none."""
+    got = decay(r)
+    assert np.isnan([got.timescale, got.r2]).all() == (got.failure is not None)
+    if got.failure is None:
+        lags = np.flatnonzero(np.isfinite(r))[1:]
+        shortest = timescale.SHORTEST * np.diff(lags).min()
+        assert shortest <= got.timescale <= timescale.LONGEST * lags[-1]
+        assert -1e-9 <= got.r2 <= 1 + 1e-12
+
+
+@QUICK
+@given(seed=st.integers(0, 2**32 - 1))
+def test_any_autocorrelation_with_any_gaps_has_a_timescale_or_a_reason(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    for _ in range(100):
+        assert_in_range(some(random))
+
+
+def test_a_misfit_that_is_flat_to_rounding_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far below what the lags can tell, where neighbouring gradients may well have one sign."""
+    monkeypatch.setattr(timescale, "SHORTEST", 0.01)
+    random = np.random.default_rng(0)
+    for _ in range(4000):
+        assert_in_range(some(random))
+
+
+def test_a_step_down_between_lags_far_apart_is_no_decay() -> None:
+    """Whichever timescale fitted, well below the distance of the lags, all others would too."""
+    r = np.append(1, np.where(np.arange(1, 51) < 10, 0.6, 0.2))
+    r[np.arange(51) % 5 != 0] = np.nan
+    assert decay(r).failure == "the decay is faster than the lags can tell"
+
+
 def test_rounding_of_the_sums_moves_no_timescale() -> None:
     """A minimum found by comparing misfits would move by a hundred million times as much."""
     random = np.random.default_rng(0)
@@ -200,7 +252,7 @@ FAILURES = {
     "fewer than 4 lags": np.array([1, 0.5, 0.2, 0.1]),
     "the autocorrelation does not drop": np.append(1, 0.5 + 0.01 * K[1:]),
     "fewer than 4 lags from the first drop on": np.append(1 - 0.02 * K[::-1], [0.5, 0.2]),
-    "the decay is faster than a timestep": np.where(K < 2, 1, 0.1),
+    "the decay is faster than the lags can tell": np.where(K < 2, 1, 0.1),
     "the decay is slower than the lags can tell": 1 - 0.02 * K,
     "the autocorrelation rises": np.append([1, 0.1], 0.5 - 0.45 * np.exp(-K / 5)),
 }

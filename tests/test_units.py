@@ -24,10 +24,12 @@ from tests.recordings import Recording, drawn, write
 CONFIG = composed(Path())
 OPTIONS = replace(CONFIG.units, permutations=20)
 ONE = Engine("local", 1)
+TESTED = ("eta2", "omega2", "f_statistic", "p_value", "q_value")
 TABLES = (units.TABLE, units.TUNING, units.TIMESTEPS)
 
 Float = NDArray[np.float64]
 Tables = dict[str, pd.DataFrame]
+Absent = dict[str, dict[str, int]]
 
 
 def measured(
@@ -57,6 +59,13 @@ def assert_same(got: Tables, expected: Tables, but: tuple[str, ...] = ()) -> Non
     for name in TABLES:
         one, other = (each[name].drop(columns=[*but], errors="ignore") for each in (got, expected))
         pd.testing.assert_frame_equal(one, other, rtol=1e-10, atol=1e-10)
+
+
+def assert_counted(table: pd.DataFrame, figures: dict[str, Any]) -> None:
+    """All that is null in the table is counted among the figures, with its reason."""
+    counted = {name: sum(reasons.values()) for name, reasons in figures["absent"].items()}
+    assert counted == {str(name): n for name, n in table.isna().sum().items() if n}
+    assert "not defined for its values" not in set().union(*figures["absent"].values())
 
 
 def noted(recording: Recording, seed: int = 0) -> Recording:
@@ -113,7 +122,7 @@ def test_the_columns_have_their_types_whatever_is_known(known: str, tmp_path: Pa
         "unit": "int32",
         "timestep": "int32",
         "count": "int64",
-        "dead": "bool",
+        "dead": "boolean",
         "label": "Int32",
         "preferred_class": "Int32",
         "best_covariate": "str",
@@ -378,28 +387,52 @@ def test_past_its_memory_several_units_share_a_block_of_histograms(tmp_path: Pat
 # a null
 
 
-def test_labels_that_mean_nothing_are_seldom_found_to_mean_something(tmp_path: Path) -> None:
-    recording = drawn(n=150, t=2, u=100, signals="c")
-    values = np.random.default_rng(0).normal(size=recording.signals["lstm"]["c"].shape)
+def test_shuffled_labels_are_seldom_found_to_mean_something(tmp_path: Path) -> None:
+    """States that do carry the class, each unit in its own way; then their labels shuffled."""
+    recording = drawn(n=150, t=2, u=100, signals="c", k=5)
+    labels, random = recording.labels, np.random.default_rng(0)
+    assert labels is not None
+    values = random.normal(size=recording.signals["lstm"]["c"].shape)
+    values += 0.5 * random.normal(size=(5, 100))[labels, np.newaxis]
     recording.signals["lstm"]["c"] = values.astype(np.float32)
-    assert recording.labels is not None
+    options = replace(OPTIONS, permutations=500)
+    true, figures = measured(tmp_path / "true", recording, options)
+    assert figures["class_dependent"]["c"] == (true["q_value"] < 0.05).sum() > 80
+    assert (true["mi_q"] < 0.05).sum() > 30
     found = []
     for seed in range(20):
-        shuffled = np.random.default_rng(seed).permutation(recording.labels)
-        options = replace(OPTIONS, permutations=500, seed=seed)
+        shuffled = np.random.default_rng(seed).permutation(labels)
         table, figures = measured(
-            tmp_path / str(seed), replace(recording, labels=shuffled), options
+            tmp_path / str(seed), replace(recording, labels=shuffled), replace(options, seed=seed)
         )
         assert figures["class_dependent"]["c"] == (table["q_value"] < 0.05).sum()
         found.append(table)
     whole = pd.concat(found)
-    assert (whole["q_value"] < 0.05).mean() < 0.005
-    assert (whole["mi_q"] < 0.05).mean() < 0.005
-    for p in ("p_value", "mi_p"):
+    # Units share each shuffle, so that strong effects would make their p-values go together.
+    for p, q in (("p_value", "q_value"), ("mi_p", "mi_q")):
+        assert (whole[q] < 0.05).mean() <= 0.05, q
         assert scipy.stats.kstest(whole[p], "uniform").pvalue > 0.05, p
-    assert whole["eta2"].mean() == pytest.approx(2 / 149, rel=0.1)
-    assert whole["omega2"].mean() == pytest.approx(0, abs=0.001)
+    assert whole["eta2"].mean() == pytest.approx(4 / 149, rel=0.1)
+    assert whole["omega2"].mean() == pytest.approx(0, abs=0.002)
     assert whole["mutual_information"].mean() == pytest.approx(whole["mi_null"].mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("permutations", [200, 599, 600])
+def test_the_shuffles_bound_the_q_value_of_a_unit_that_alone_tells_of_the_class(
+    permutations: int, tmp_path: Path
+) -> None:
+    recording = drawn(n=300, u=30, signals="c")
+    values = np.random.default_rng(0).normal(size=recording.signals["lstm"]["c"].shape)
+    assert recording.labels is not None
+    values[..., 4] += 9 * recording.labels[:, np.newaxis]
+    recording.signals["lstm"]["c"] = values.astype(np.float32)
+    options = replace(OPTIONS, permutations=permutations)
+    table, figures = measured(tmp_path, recording, options)
+    bound = 30 / (permutations + 1)
+    assert figures["smallest_lone_mi_q"] == {"lstm/c": pytest.approx(bound)}
+    assert table["mi_q"].idxmin() == 4
+    assert table["mi_q"].min() == pytest.approx(bound)
+    assert (table["mi_q"].min() < 0.05) == (permutations >= 20 * 30)
 
 
 def test_a_unit_that_carries_the_class_at_the_last_timestep_is_found(tmp_path: Path) -> None:
@@ -483,10 +516,11 @@ def test_without_labels_what_needs_them_is_null_and_keeps_its_type(
     pd.testing.assert_frame_equal(table[others], expected, rtol=1e-10, atol=1e-10)
     rows = bare[units.TUNING].groupby(["signal", "unit", "timestep"], observed=True)["count"]
     assert (rows.size() == 1).all()
-    assert figures["headline"]["with q < 0.05"] == 0
-    assert {name: figures["absent"][name] for name in CLASS_COLUMNS} == dict.fromkeys(
-        CLASS_COLUMNS, "the data has no classes"
-    )
+    assert figures["headline"] == {"rows": 21, "dead": 0}
+    assert figures["class_dependent"] is figures["smallest_lone_mi_q"] is None
+    assert {name: figures["absent"][name] for name in CLASS_COLUMNS} == {
+        name: {"its timesteps have no classes": 21} for name in CLASS_COLUMNS
+    }
 
 
 def test_scores_without_labels_are_no_classes(tmp_path: Path) -> None:
@@ -498,36 +532,84 @@ def test_scores_without_labels_are_no_classes(tmp_path: Path) -> None:
     assert_same({name: pd.read_parquet(tmp_path / name) for name in TABLES}, expected)
 
 
-def test_what_is_null_throughout_says_why(tmp_path: Path) -> None:
-    def absent(name: str, recording: Recording, options: Units = OPTIONS) -> dict[str, str]:
+def test_what_is_null_is_counted_by_column_and_reason(tmp_path: Path) -> None:
+    def absent(name: str, recording: Recording, options: Units = OPTIONS) -> Absent:
         table, figures = measured(tmp_path / name, recording, options)
-        found: dict[str, str] = figures["absent"]
-        assert set(found) == {column for column in table if table[column].isna().all()}
-        return found
+        assert_counted(table, figures)
+        found: Absent = figures["absent"]
+        return {each: found[each] for each in found if each not in ("timescale", "timescale_r2")}
 
-    assert absent("all", noted(drawn())) == {}
-    no_annotation = "the data has no annotations of single timesteps"
-    without = {"best_covariate": no_annotation, "best_correlation": no_annotation}
-    assert absent("none", drawn()) == without
-    shuffles = dict.fromkeys(("mi_null", "mi_p", "mi_q"), "units.permutations=0")
-    assert absent("shuffles", noted(drawn()), replace(OPTIONS, permutations=0)) == shuffles
-    only_c = absent("c", noted(drawn(signals="c")))
-    assert only_c == {
-        "forget_timescale": "no forget gate was recorded",
-        "left_saturated": "no gate, h or g was recorded",
-        "right_saturated": "no gate, h or g was recorded",
+    unbounded = {"no gate, h or g": 7}
+    usual = {
+        "left_saturated": unbounded,  # of c
+        "right_saturated": unbounded,
+        "forget_timescale": {"no forget gate": 14},  # of h and c
     }
+    assert absent("all", noted(drawn())) == usual
+    unnoted = {"no annotations of timesteps": 21}
+    without = dict.fromkeys(("best_covariate", "best_correlation"), unnoted)
+    assert absent("none", drawn()) == usual | without
+    shuffles = {name: {"units.permutations=0": 21} for name in ("mi_null", "mi_p", "mi_q")}
+    found = absent("shuffles", noted(drawn()), replace(OPTIONS, permutations=0))
+    assert found == usual | shuffles
+    only_f = noted(drawn(signals="cf"))
+    del only_f.signals["lstm"]["c"]
+    assert absent("f", only_f) == {}
     short = absent("short", noted(drawn(t=1)))
-    assert short == {
-        "lag1": "no sequence has two timesteps, or no unit fluctuates",
-        "timescale": "no unit's fluctuations decay; see without_timescale",
-        "timescale_r2": "no unit's fluctuations decay; see without_timescale",
-    }
-    same = noted(replace(drawn(), labels=np.ones(120, np.int32)))
-    of_class = absent("one class", same)
-    null = ("selectivity", "eta2", "omega2", "f_statistic", "p_value", "q_value", "dprime", "auc")
-    few = "fewer than two classes, too few sequences of each, or no unit varies"
-    assert of_class == dict.fromkeys(null, few)
+    assert short == usual | {"lag1": {"no two consecutive timesteps that vary": 21}}
+    alone = absent("alone", noted(drawn(n=3, t=1, k=9)))
+    few = {name: {"as many classes as sequences": 21} for name in TESTED}
+    dprime = {"a single sequence of its preferred class, or of the others": 21}
+    assert {name: alone[name] for name in (*TESTED, "dprime")} == few | {"dprime": dprime}
+
+
+def test_single_units_that_are_null_are_counted_apart(tmp_path: Path) -> None:
+    recording = noted(drawn(signals="ch"))
+    made, last = recording.signals["lstm"], recording.lengths - 1
+    made["c"][..., 1] = 0.1
+    made["h"][..., :2] = 0
+    made["h"][np.arange(120), last, 4] = 0.5
+    table, figures = measured(tmp_path, recording, parts=3)
+    assert_counted(table, figures)
+    found = figures["absent"]
+    for name in TESTED:
+        assert found[name] == {"constant at the last timestep": 4}
+    assert found["dprime"] == {"constant at the last timestep": 4}
+    assert found["selectivity"] == {"0 at the last timestep": 2}
+    assert found["skewness"] == found["kurtosis"] == {"the unit is constant": 3}
+    assert found["hoyer"] == found["lifetime_sparseness"] == {"the unit is always 0": 2}
+    assert found["lag1"] == {"the unit does not fluctuate": 3}
+    assert found["best_covariate"] == {"the unit or the annotations are constant": 3}
+    assert found["timescale"]["the unit does not fluctuate"] == 3
+
+
+def test_a_layer_without_classes_is_counted_beside_one_with_them(tmp_path: Path) -> None:
+    recording = per_timestep(drawn(signals="c"))
+    recording.signals["second"] = drawn(1, u=2, signals="h").signals["lstm"]
+    recorded = write(tmp_path / "states", recording)
+    path = states.part_file(recorded, "second", "h", 0)
+    rows, values = states.read_part(path)
+    states.write_part(path, "h", values, replace(rows, label=None), "lz4")
+    figures = units.run(OPTIONS, ONE, recorded, tmp_path)
+    table = pd.read_parquet(tmp_path / units.TABLE)
+    assert_counted(table, figures)
+    for name in CLASS_COLUMNS:
+        assert figures["absent"][name] == {"its timesteps have no classes": 2}
+    assert set(figures["class_dependent"]) == {"c"}
+    assert set(figures["smallest_lone_mi_q"]) == {"lstm/c"}
+    assert figures["headline"]["with q < 0.05"] == figures["class_dependent"]["c"]
+
+
+def test_of_a_single_class_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    same = replace(drawn(), labels=np.ones(120, np.int32))
+    tables, figures = all_tables(tmp_path, same)
+    table = tables[units.TABLE]
+    assert table[[*CLASS_COLUMNS]].isna().all(axis=None)
+    for name in CLASS_COLUMNS:
+        assert figures["absent"][name] == {"a single class occurs": 21}
+    assert figures["headline"] == {"rows": 21, "dead": 0}
+    assert figures["class_dependent"] is None
+    assert tables[units.TUNING]["label"].unique().tolist() == [1]
 
 
 def test_units_without_a_timescale_are_counted_by_reason(tmp_path: Path) -> None:
@@ -538,11 +620,12 @@ def test_units_without_a_timescale_are_counted_by_reason(tmp_path: Path) -> None
     made["h"][..., :2] = np.arange(30)[:, np.newaxis]
     made["h"][..., 2] = np.random.default_rng(0).normal(size=(50, 1))
     table, figures = measured(tmp_path, recording)
-    reasons = figures["without_timescale"]
+    reasons = figures["absent"]["timescale"]
     assert reasons["the unit does not fluctuate"] == 3
     assert reasons["the autocorrelation does not drop"] == 1
     assert sum(reasons.values()) == table["timescale"].isna().sum()
     assert (table["timescale"].isna() == table["timescale_r2"].isna()).all()
+    assert figures["absent"]["timescale_r2"] == {"no timescale": sum(reasons.values())}
 
 
 def test_the_best_covariate_is_the_one_with_the_largest_correlation(tmp_path: Path) -> None:
@@ -660,14 +743,15 @@ def test_layers_and_signals_that_were_not_recorded_are_refused(
 
 
 def test_one_sequence_of_one_timestep_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
-    table, _ = measured(tmp_path, drawn(n=1, t=1))
+    table, figures = measured(tmp_path, drawn(n=1, t=1))
+    assert_counted(table, figures)
     assert (table["count"] == 1).all()
     pd.testing.assert_series_equal(table["mean"], table["median"], check_names=False)
     null = ["std", "skewness", "kurtosis", "hoyer", "lifetime_sparseness", "lag1", "timescale"]
-    null += ["selectivity", "eta2", "omega2", "p_value", "q_value", "dprime", "auc"]
-    assert table[null].isna().all(axis=None)
-    assert (table["mutual_information"] == 0).all()
-    assert not table["dead"].any()
+    assert table[[*null, *CLASS_COLUMNS, "dead"]].isna().all(axis=None)
+    for name in ("std", "dead", "hoyer"):
+        assert figures["absent"][name] == {"a single timestep": 21}
+    assert int(table["dead"].sum()) == figures["headline"]["dead"] == 0
 
 
 # single columns

@@ -28,6 +28,7 @@ from pipeline.data import Split
 from pipeline.errors import UserError
 from pipeline.places import Place, places
 from pipeline.rerun import Given, Made, Means, Rerun, given_batches
+from pipeline.states import place_of
 
 TABLE = "ablation.parquet"
 IMPORTANCE = "importance.parquet"
@@ -58,7 +59,8 @@ class Clamped:
 def run(config: Config, trained: Path | None, units: Path, folder: Path) -> dict[str, Any]:
     """Write ``ablation.parquet`` and ``importance.parquet``; returns the headline figures.
 
-    A unit counts as needed where the interval of its change in loss lies above zero.
+    A unit counts as needed where the interval of its change in loss lies above zero. Without a
+    loss nothing is said of that.
 
     Args:
         config: the run's config.
@@ -67,7 +69,7 @@ def run(config: Config, trained: Path | None, units: Path, folder: Path) -> dict
         folder: where to write.
 
     Raises:
-        UserError: a layer or unit that cannot be had, or a model that cannot be rerun.
+        UserError: a layer or unit that cannot be had, none at all, or a model that cannot be rerun.
     """
     options = config.ablation
     dataset = data.load(config.data)
@@ -95,22 +97,21 @@ def run(config: Config, trained: Path | None, units: Path, folder: Path) -> dict
     change = "loss_change" if scored else "output_change"
     joined = importance(table, pd.read_parquet(units / statistics.TABLE), change)
     joined.to_parquet(folder / IMPORTANCE, index=False)
-    rises = table["loss_change_low"] > 0
-    by_method = rises.groupby(table["method"], observed=True).sum()
-    by_unit = rises.groupby([table["layer"], table["unit"]], observed=True).all()
+    loss_rises, needed = _needed(table) if scored else ({}, {})
     return {
         "rows": len(table),
         "sequences": count,
         "passes": len(sums),
         "baseline": baseline,
-        "loss_rises": {str(method): int(units) for method, units in by_method.items()},
+        **loss_rises,
         "importance_of": change,
+        "statistics_of": _calls(joined),
         "left_out": _left_out(cells, methods, means, options),
         "nulls": _nulls(baseline, dataset.test),
         "headline": {
             **baseline,
-            "units": len(by_unit),
-            "needed by every method": int(by_unit.sum()),
+            "units": len(table[["layer", "unit"]].drop_duplicates()),
+            **needed,
         },
     }
 
@@ -180,6 +181,23 @@ def _merged(known: list[Moments], found: Iterable[Moments]) -> list[Moments]:
     return list(map(moments.merge, known, found)) if known else list(found)
 
 
+def _needed(table: pd.DataFrame) -> tuple[dict[str, Any], dict[str, int]]:
+    """For how many units the loss rises, by method; and for how many by every method."""
+    rises = table["loss_change_low"] > 0
+    by_method = rises.groupby(table["method"], observed=True).sum()
+    by_unit = rises.groupby([table["layer"], table["unit"]], observed=True).all()
+    by_name = {str(method): int(units) for method, units in by_method.items()}
+    return {"loss_rises": by_name}, {"needed by every method": int(by_unit.sum())}
+
+
+def _calls(joined: pd.DataFrame) -> dict[str, list[str]]:
+    """Of a layer that is called again: whose statistics are set against what it is clamped in."""
+    calls: dict[str, list[str]] = {}
+    for recorded in joined["layer"].cat.categories:
+        calls.setdefault(place_of(recorded), []).append(recorded)
+    return {name: recorded for name, recorded in calls.items() if recorded != [name]}
+
+
 def _nulls(baseline: Mapping[str, float], split: Split) -> dict[str, str]:
     """Which columns are null, and why."""
     if split.y is None:
@@ -190,13 +208,20 @@ def _nulls(baseline: Mapping[str, float], split: Split) -> dict[str, str]:
 
 
 def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
-    """The cells asked for."""
+    """The cells asked for.
+
+    Raises:
+        UserError: no layer or method is asked for, or a layer or unit that cannot be clamped.
+    """
+    for name, chosen in (("layers", options.layers), ("methods", options.methods)):
+        if chosen == []:
+            raise UserError(f"ablation.{name}=[]: nothing would be clamped; name at least one")
     cells = selection.only("ablation.layers", places(model), options.layers)
     for name, place in cells.items():
         if options.layers is not None and not place.states:
             raise UserError(f"ablation.layers={options.layers}: {name} has {UNKNOWN}")
     most = max((place.cell.units for place in cells.values() if place.states), default=0)
-    if options.units is not None and 0 < most <= min(options.units, default=most):
+    if options.units is not None and 0 < most <= max(options.units, default=most):
         raise UserError(f"ablation.units={options.units}: there are {most}, from 0 to {most - 1}")
     return cells
 

@@ -189,9 +189,9 @@ def _units(folder: Path, layer: str, signal: str) -> NDArray[np.int32]:
 def _refuse_other_data(runs: list[Run], recorded: Mapping[str, Path]) -> None:
     """Raise for the first run whose sequences are not those of the first."""
     first, *others = runs
-    data, lengths = _data(first), _lengths(recorded[first.name])
+    data, lengths = _data(first, recorded), _lengths(recorded[first.name])
     for other in others:
-        theirs = _data(other)
+        theirs = _data(other, recorded)
         differ = [
             f"{name} is {data.get(name)} and {theirs.get(name)}"
             for name in dict.fromkeys([*data, *theirs])
@@ -206,15 +206,23 @@ def _refuse_other_data(runs: list[Run], recorded: Mapping[str, Path]) -> None:
             )
 
 
-def _data(run: Run) -> dict[str, Any]:
-    """What says which sequences a run recorded; of files their digests, wherever they lie."""
+def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
+    """What says which sequences a run recorded; of files their digests, wherever they lie.
+
+    Not what shapes the validation split alone, which is drawn from training, after the test split.
+    Of the test split the first sequences are recorded, so that their number says which.
+    """
     found = run.config
-    return {
+    of_validation = {"data.validation_fraction"}
+    if "data.test_fraction" not in found:  # the data bring their test split
+        of_validation.add("data.split_seed")
+    data = {
         name: value
         for name, value in found.items()
-        if (name.startswith("data.") and f"{name}.sha256" not in found)
-        or name == "extract.max_sequences"
+        if name.startswith("data.") and f"{name}.sha256" not in found and name not in of_validation
     }
+    rows = pq.read_metadata(recorded[run.name] / states.SEQUENCES).num_rows
+    return data | {"the number of sequences": rows}
 
 
 def _lengths(folder: Path) -> str:

@@ -1,9 +1,11 @@
-"""Stage decoding: how much a linear read-out of the states at one timestep knows of the class.
+"""Stage decoding: how much a linear read-out of the states at one timestep knows.
 
-Layers come one after the other, so that the rows of one at a time are held.
+It is asked for the label or target, and for each annotation of single timesteps. These and the
+layers come one after the other, so that the rows of one at a time are held.
 """
 
 import functools
+import logging
 import re
 import warnings
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from pipeline.analysis import gathering, readout
 from pipeline.analysis.readout import Problem
 from pipeline.config import Decoding, Engine
 
+log = logging.getLogger(__name__)
+
 TABLE = "decoding.parquet"
 BY_UNITS = "decoding_units.parquet"
 _SCORES = {
@@ -31,6 +35,7 @@ _SCORES = {
 COLUMNS = {
     "layer": "category",
     "signal": "category",
+    "target": "category",
     "train_timestep": "int32",
     "test_timestep": "int32",
     "task": "category",
@@ -41,6 +46,7 @@ COLUMNS = {
 UNIT_COLUMNS = {
     "layer": "category",
     "signal": "category",
+    "target": "category",
     "timestep": "int32",
     "units": "int32",
     "task": "category",
@@ -55,6 +61,8 @@ class Job:
 
     layer: str
     signal: str
+    target: str
+    """What is read out: "label", "target" or an annotation's name."""
     x: NDArray[np.float32]
     """[R, D], the signal's values at all chosen rows of the layer."""
     problem: Problem
@@ -67,14 +75,22 @@ class Job:
     def name(self) -> dict[str, Any]:
         """What all its rows share."""
         task = "regression" if self.problem.numeric else "classification"
-        return {"layer": self.layer, "signal": self.signal, "task": task}
+        return {
+            "layer": self.layer,
+            "signal": self.signal,
+            "target": self.target,
+            "task": task,
+        }
 
 
 def run(options: Decoding, parts_engine: Engine, recorded: Path, folder: Path) -> dict[str, Any]:
     """Write both tables from the states in ``recorded``; returns the headline figures.
 
-    ``decoding.parquet`` has one row per layer, signal, train and test timestep;
-    ``decoding_units.parquet`` one per layer, signal and number of units, at the last timestep.
+    ``decoding.parquet`` has one row per layer, signal, target, train and test timestep;
+    ``decoding_units.parquet`` one per layer, signal, target and number of units, at each
+    sequence's own last timestep: which is said where they share it, and is -1 where they do not.
+    The target is the label, or a number: the data's target, or an annotation. What cannot be read
+    out has no row; why not is in the figures, and is warned of.
 
     Raises:
         UserError: a layer, a signal or timesteps that were not recorded.
@@ -84,6 +100,7 @@ def run(options: Decoding, parts_engine: Engine, recorded: Path, folder: Path) -
     said: dict[str, Any] = {}
     sequences = states.read_sequences(recorded)
     across = functools.partial(_across, options.generalise)
+    gather = functools.partial(_jobs, recorded, options, parts_engine)
     # Threads of BLAS within threads of the engine wait for each other: one each. Warnings are the
     # whole process' and not a thread's, so that they are gathered here.
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
@@ -92,24 +109,36 @@ def run(options: Decoding, parts_engine: Engine, recorded: Path, folder: Path) -
             if not signals:
                 said[layer] = {"why": "none of h, c, s0, ... was recorded: give decoding.signals"}
                 continue
-            chosen = gathering.choose(recorded, layer, signals[0], sequences, options)
-            said[layer] = chosen.said
-            if len(chosen.keys):
-                x, columns = gathering.values(recorded, layer, signals, chosen.keys, parts_engine)
-                jobs = _jobs(layer, x, columns, chosen.keys, options)
-                last = [job for job in jobs if job.start == len(job.timesteps) - 1]
-                tables += engine.run(across, jobs, parts_engine, what=layer, unit="timestep")
-                by_units += engine.run(_by_units, last, parts_engine, what=layer, unit="signal")
+            targets = gathering.choose(recorded, layer, signals[0], sequences, options)
+            if not targets:
+                said[layer] = {"why": "no labels and no targets"}
+            for target, chosen in targets.items():
+                place = _named(layer, target)
+                said[place] = chosen.said
+                jobs = gather(layer, signals, target, chosen.keys)
+                if jobs:
+                    tables += engine.run(across, jobs, parts_engine, what=place, unit="timestep")
+                if chosen.end_together:
+                    ends = [job for job in jobs if job.start == len(job.timesteps) - 1]
+                else:
+                    ends = gather(layer, signals, target, chosen.ends)
+                if ends:
+                    by_units += engine.run(_by_units, ends, parts_engine, what=place, unit="signal")
     unconverged = [each for each in caught if issubclass(each.category, ConvergenceWarning)]
     for each in caught:
         if each not in unconverged:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     table = _typed(tables, COLUMNS)
     table.to_parquet(folder / TABLE, index=False)
-    _typed(by_units, UNIT_COLUMNS).to_parquet(folder / BY_UNITS, index=False)
-    return _figures(table) | {
+    few = _typed(by_units, UNIT_COLUMNS)
+    few.to_parquet(folder / BY_UNITS, index=False)
+    why = {place: each["why"] for place, each in said.items() if "why" in each}
+    for reason in dict.fromkeys(why.values()):
+        places = ", ".join(place for place, each in why.items() if each == reason)
+        log.warning(f"decoding has no rows of {places}: {reason}")
+    return _figures(table, few) | {
         "layers": said,
-        "why": {layer: each["why"] for layer, each in said.items() if "why" in each},
+        "why": why,
         "interval": "95 %: Student's t over folds, variance after Nadeau & Bengio (2003)",
         "unconverged": len(unconverged),
     }
@@ -125,14 +154,24 @@ def _signals(recorded: Path, options: Decoding) -> dict[str, list[str]]:
     return found
 
 
+def _named(place: str, target: str) -> str:
+    """A layer, or a signal of it, in the figures: an annotation's name is added."""
+    return place if target in gathering.TOLD else f"{place}/{target}"
+
+
 def _jobs(
-    layer: str,
-    x: NDArray[np.float32],
-    columns: dict[str, slice],
-    keys: pd.DataFrame,
+    recorded: Path,
     options: Decoding,
+    parts_engine: Engine,
+    layer: str,
+    signals: list[str],
+    target: str,
+    keys: pd.DataFrame,
 ) -> list[Job]:
-    """What is to be read out of one layer, of its signals and of all of them together."""
+    """What is to be read out of rows of one layer: from its signals, and all of them together."""
+    if not len(keys):
+        return []
+    x, columns = gathering.values(recorded, layer, signals, keys, parts_engine)
     if options.together and len(columns) > 1:
         columns = columns | {"+".join(columns): slice(None)}
     y, fold = keys["y"].to_numpy(), keys["fold"].to_numpy()
@@ -141,7 +180,7 @@ def _jobs(
     control = readout.shuffled(y, step, fold, np.random.default_rng([options.seed, 1]))
     problem = Problem(y, control, step, fold, options.penalty)
     return [
-        Job(layer, signal, x[:, of_signal], problem, timesteps, start)
+        Job(layer, signal, target, x[:, of_signal], problem, timesteps, start)
         for signal, of_signal in columns.items()
         for start in range(len(timesteps))
     ]
@@ -195,19 +234,25 @@ def _typed(frames: list[pd.DataFrame], columns: dict[str, str]) -> pd.DataFrame:
     return table[list(columns)].astype(columns)
 
 
-def _figures(table: pd.DataFrame) -> dict[str, Any]:
-    """The score at the last timestep of each signal, and the best of all."""
-    same = table[(table["train_timestep"] == table["test_timestep"]) & table["score"].notna()]
-    last = same.drop_duplicates(["layer", "signal"], keep="last")
+def _figures(table: pd.DataFrame, by_units: pd.DataFrame) -> dict[str, Any]:
+    """The score of all units at the sequences' last timesteps, and the best of all scores."""
+    whole = by_units.drop_duplicates(["layer", "signal", "target"], keep="last")
     headline: dict[str, Any] = {"rows": len(table)}
-    if len(same):
-        best = same.loc[same["score"].idxmax()]
-        headline |= {"best score": float(best["score"]), "its control": float(best["control"])}
+    same = table[(table["train_timestep"] == table["test_timestep"]) & table["score"].notna()]
+    for target, of in same.groupby("target", observed=True, sort=False):
+        best = of.loc[of["score"].idxmax()]
+        if target in gathering.TOLD:
+            headline |= {"best score": float(best["score"]), "its control": float(best["control"])}
+        else:
+            headline[f"best R² of {target}"] = float(best["score"])
     return {
         "rows": len(table),
         "at_last_timestep": {
-            f"{row.layer}/{row.signal}": {"score": row.score, "control": row.control}
-            for row in last.itertuples()
+            _named(f"{row.layer}/{row.signal}", row.target): {
+                "score": row.score,
+                "control": row.control,
+            }
+            for row in whole[whole["score"].notna()].itertuples()
         },
         "headline": headline,
     }

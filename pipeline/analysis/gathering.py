@@ -19,16 +19,29 @@ from pipeline.errors import UserError
 
 LAST = -1
 """Stands for the timestep where it is each sequence's own last."""
+TOLD = ("label", "target")
+"""What a model is asked to tell; whatever else is known of timesteps is an annotation."""
+Y = "y of "
+"""Before the name of what is read out, in a column: an annotation may be called row, say."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """R rows of one layer, by timestep and sequence."""
+    """Rows of one layer from which one thing is read out, by timestep and sequence."""
 
     keys: pd.DataFrame
-    """part, row of that part, sequence, timestep, fold, y (class or target); empty for no rows."""
+    """part, row of that part, sequence, timestep, fold, y (class or number); empty for no rows."""
+    ends: pd.DataFrame
+    """Likewise the last row of each sequence, of the timesteps asked for, at timestep LAST."""
     said: dict[str, Any]
     """For the manifest: what was chosen and left out, or why there is nothing."""
+
+    @property
+    def end_together(self) -> bool:
+        """Whether the ends are just the rows of the last timestep: then one gathering does."""
+        last = self.keys[self.keys["timestep"] == self.keys["timestep"].max()]
+        where = ["part", "row"]
+        return len(last) > 0 and np.array_equal(last[where], self.ends[where])
 
 
 def folds(sequences: pd.DataFrame, options: Decoding) -> NDArray[np.intp]:
@@ -49,8 +62,10 @@ def folds(sequences: pd.DataFrame, options: Decoding) -> NDArray[np.intp]:
 
 def choose(
     recorded: Path, layer: str, signal: str, sequences: pd.DataFrame, options: Decoding
-) -> Chosen:
-    """The rows of a layer that are read out; any one of its signals tells which there are.
+) -> dict[str, Chosen]:
+    """The rows of a layer that are read out, by what is: label or target, and each annotation.
+
+    Any one of the layer's signals tells which rows there are.
 
     Raises:
         UserError: no timestep of those asked for was recorded.
@@ -59,9 +74,7 @@ def choose(
     target = sequences.set_index("sequence")["target"] if "target" in sequences else None
     files = states.parts(recorded, layer, signal)
     keys = pd.concat([_keys(recorded, n, file, fold, target) for n, file in enumerate(files)])
-    if options.timesteps == "last":
-        keys = keys[keys["last"]].assign(timestep=LAST)
-    else:
+    if options.timesteps != "last":
         longest = states.timesteps(recorded, layer, signal)
         keys = keys[keys["timestep"].isin(selection.steps_of(options.timesteps, longest))]
         if not len(keys):
@@ -69,9 +82,9 @@ def choose(
                 f"decoding.timesteps={options.timesteps}: none of them was recorded of layer "
                 f"'{layer}'; its last is {longest - 1}"
             )
-    if "y" not in keys:
-        return Chosen(keys[:0], {"why": "no labels and no targets"})
-    return _able(keys.drop(columns="last"), options)
+    known = [name for name in keys if name.startswith(Y)]
+    shared = keys.drop(columns=known)
+    return {name.removeprefix(Y): _chosen(shared.assign(y=keys[name]), options) for name in known}
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:
@@ -106,7 +119,7 @@ def values(
 def _keys(
     recorded: Path, part: int, file: Path, fold: NDArray[np.intp], target: "pd.Series[Any] | None"
 ) -> pd.DataFrame:
-    """The drawn rows of one part, with the class or the target of each as y where there is one."""
+    """The drawn rows of one part, with a column for each thing that is known of them."""
     rows, _ = states.read_part(file, units=[])
     keys = pd.DataFrame(
         {
@@ -114,34 +127,49 @@ def _keys(
             "row": np.arange(len(rows.sequence)),
             "sequence": rows.sequence,
             "timestep": rows.timestep,
-            "last": rows.last,
             "fold": fold[rows.sequence],
         }
     )
     if rows.label is not None:
-        keys["y"] = rows.label
+        keys[f"{Y}label"] = rows.label
     elif target is not None:
-        keys["y"] = target[rows.sequence].to_numpy(np.float64)
-    elif "target" in states.annotations(recorded):
-        keys["y"] = states.read_annotations(recorded, rows, ["target"])[0]
+        keys[f"{Y}target"] = target[rows.sequence].to_numpy(np.float64)
+    names = states.annotations(recorded)
+    for name, values in zip(names, states.read_annotations(recorded, rows, names), strict=True):
+        keys[f"{Y}{name}"] = np.where(np.isfinite(values), values, np.nan)  # inf cannot be fitted
     return keys[keys["fold"] >= 0]
 
 
-def _able(keys: pd.DataFrame, options: Decoding) -> Chosen:
-    """The rows that can be read out, at timesteps spread evenly over those that have any."""
+def _chosen(keys: pd.DataFrame, options: Decoding) -> Chosen:
+    """The rows from which one thing can be read out, of all that were asked for."""
+    last = ~keys.duplicated("sequence", keep="last")  # a sequence's rows rise
+    ends, of_ends = _able(keys[last].assign(timestep=LAST), options)
+    if options.timesteps == "last":
+        return Chosen(ends, ends, of_ends)
+    able, said = _able(keys, options)
+    if not len(ends):
+        said["why_not_by_units"] = "at their last timesteps: " + of_ends["why"]
+    return Chosen(able, ends, said)
+
+
+def _able(keys: pd.DataFrame, options: Decoding) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows that can be read out, at timesteps spread evenly over those that have any.
+
+    Returns:
+        The rows, and what to say of them in the manifest, or why there are none.
+    """
     y, timestep, fold = (keys[name].to_numpy() for name in ("y", "timestep", "fold"))
     able = readout.readable(y, timestep, fold, options.folds)
     if not able.any():
         why = f"no timestep has two sequences in each of {options.folds} folds, and y that differ"
-        return Chosen(keys[:0], {"why": why})
+        return keys[:0], {"why": why}
     there = np.unique(timestep[able])
     timesteps = there[spread(len(there), options.max_timesteps)]
     asked = np.isin(timestep, timesteps)
     chosen = keys[asked & able].sort_values(["timestep", "sequence"], ignore_index=True)
-    said = {
+    return chosen, {
         "sequences": int(chosen["sequence"].nunique()),
         "timesteps": timesteps.tolist(),
         "timesteps_left_out": len(np.unique(timestep)) - len(there),
         "rows_left_out": int(asked.sum()) - len(chosen),
     }
-    return Chosen(chosen, said)

@@ -6,6 +6,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from pipeline.analysis.classes import q_values
+from pipeline.states import place_of
 
 KEYS = ["layer", "method", "signal"]
 OTHERS = ("unit", "count", "preferred_class", "p_value", "q_value", "mi_p", "mi_q")
@@ -25,6 +26,10 @@ def importance(ablation: pd.DataFrame, units: pd.DataFrame, change: str) -> pd.D
     Hochberg's (1995) over the statistics of a layer, method and signal. Null where the statistic
     or the change is the same for all units, or there are fewer than three that have both.
 
+    A unit is clamped in every call of its layer, but its signals are recorded call by call: the
+    layer is that of the statistic, such as ``lstm`` and ``lstm.call1``, and the change of both is
+    that of ``lstm``.
+
     Args:
         ablation: one row per layer, unit and method.
         units: one row per layer, signal and unit; each further column of numbers is a statistic.
@@ -36,9 +41,11 @@ def importance(ablation: pd.DataFrame, units: pd.DataFrame, change: str) -> pd.D
         if name not in OTHERS and pd.api.types.is_numeric_dtype(units[name].dtype)
     ]
     left = ablation[["layer", "method", "unit", change]].astype({"layer": str, "method": str})
+    left = left.rename(columns={"layer": "place"})
     right = units[["layer", "signal", "unit", *statistics]].astype({"layer": str, "signal": str})
+    right["place"] = right["layer"].map(place_of)
     rows = []
-    for key, group in left.merge(right, on=["layer", "unit"]).groupby(KEYS, sort=False):
+    for key, group in left.merge(right, on=["place", "unit"]).groupby(KEYS, sort=False):
         changes = group[change].to_numpy(np.float64)
         values = (group[name].to_numpy(np.float64, na_value=np.nan) for name in statistics)
         counts, rho, p = zip(*(spearman(each, changes) for each in values), strict=True)

@@ -1,5 +1,6 @@
 """Mutual information between the class and a unit's value, with its null."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+CELLS = 2**18
+"""Cells of the shuffled tables held at a time: with many classes all of them would not fit."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Information:
     null: Float
     """Its mean over shuffled labels, likewise [U]."""
     p_value: Float
-    """Share of shuffles that give as much, the data themselves counted as one [U]."""
+    """Share of shuffles that give as much, the data themselves counted as one [U]: with P shuffles
+    never below 1 / (P + 1), however much a unit tells."""
 
 
 def information(
@@ -65,12 +70,36 @@ def of_shuffled(counts: Counts, permutations: int, seed: int) -> Float:
     """The information [P] in tables as shuffled labels would give them instead of counts [B, K].
 
     Shuffling the labels keeps how many values are in each bin and in each class, and nothing else:
-    so the tables are drawn as such (Patefield 1981), at a cost that does not depend on N.
+    so the tables are drawn as such. No more than ``CELLS`` are held at a time, or one table.
     """
     if 1 in counts.shape:  # SciPy's draws are not filled there; no shuffle tells anything
         return np.zeros(permutations)
-    table = scipy.stats.random_table(counts.sum(axis=1), counts.sum(axis=0), seed=seed)
-    return corrected(table.rvs(permutations))
+    return np.concatenate([corrected(each) for each in _tables(counts, permutations, seed)])
+
+
+def _tables(counts: Counts, permutations: int, seed: int) -> Iterator[Counts]:
+    """Tables [<= P, B, K] with the margins of counts [B, K], P in all; whatever CELLS, the same.
+
+    In few cells they are filled one by one, at a cost that does not depend on N (Patefield 1981);
+    in many the N labels are shuffled instead (Boyett 1979). SciPy chooses alike.
+    """
+    bins, classes = counts.sum(axis=1), counts.sum(axis=0)
+    n, size = int(bins.sum()), max(1, CELLS // counts.size)
+    chunks = [min(size, permutations - start) for start in range(0, permutations, size)]
+    if n > np.log(n + 1) * counts.size:
+        table = scipy.stats.random_table(bins, classes, seed=seed)
+        yield from (table.rvs(number, method="patefield") for number in chunks)
+        return
+    # SciPy's own shuffles begin anew with each call, and so would depend on where it is cut.
+    random = np.random.RandomState(seed)
+    labels = np.repeat(np.arange(len(classes)), classes)
+    place = np.repeat(np.arange(len(bins)) * len(classes), bins)
+    for number in chunks:
+        tables = np.empty((number, *counts.shape), np.int64)
+        for each in tables:
+            random.shuffle(labels)
+            each.ravel()[:] = np.bincount(place + labels, minlength=counts.size)
+        yield tables
 
 
 def corrected(counts: Counts) -> Float:

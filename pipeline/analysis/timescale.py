@@ -11,7 +11,9 @@ the tau of R(k) = A (e^(-k/tau) + B) (Murray et al. 2014). On short sequences it
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -21,13 +23,16 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 SHORTEST = 0.1
-"""Timescale, in timesteps, below which a decay cannot be told from none: 1e-4 is left after one."""
+"""Timescale, in units of the distance between the first two lags, below which a decay cannot be
+told from a step down: 1e-4 is left from one to the other."""
 LONGEST = 10
 """Timescale, in units of the largest lag, above which it cannot be told from a straight line."""
 FEWEST = 4
 """Lags that a fit of three parameters needs at least."""
 ROUNDING = 1e-9
 """Differences of R below this are rounding, and no drop."""
+STILL = "the unit does not fluctuate"
+"""Why R(k) is NaN for all k."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,12 @@ def decay(autocorrelation: Float) -> Decay:
     """Fit A (e^(-k/tau) + B) to R(k) [L + 1], from its first drop on, by least squares.
 
     Lags whose R is NaN are left out. For a given tau the best A and A B follow from linear
-    regression; tau is searched on a logarithmic grid, and then where the gradient is 0.
+    regression; tau is searched on a logarithmic grid, and then about the best point of it.
     """
     lags = 1 + np.flatnonzero(np.isfinite(autocorrelation[1:]))
     drops = np.flatnonzero(np.diff(autocorrelation[lags]) < -ROUNDING)
     if np.isnan(autocorrelation[0]):
-        return _failed("the unit does not fluctuate")
+        return _failed(STILL)
     if len(lags) < FEWEST:
         return _failed(f"fewer than {FEWEST} lags")
     if not len(drops):
@@ -112,16 +117,14 @@ def decay(autocorrelation: Float) -> Decay:
         return _failed(f"fewer than {FEWEST} lags from the first drop on")
     r = autocorrelation[lags]
     fitted = functools.partial(_fitted, lags=lags, r=r)
-    grid = np.linspace(np.log(SHORTEST), np.log(LONGEST * lags[-1]), 64)
-    at = fitted(grid)
-    best = int(at.misfit.argmin())
+    shortest = SHORTEST * (lags[1] - lags[0])
+    grid = np.linspace(np.log(shortest), np.log(LONGEST * lags[-1]), 64)
+    best = int(fitted(grid).misfit.argmin())
     if best == 0:
-        return _failed("the decay is faster than a timestep")
+        return _failed("the decay is faster than the lags can tell")
     if best == len(grid) - 1:
         return _failed("the decay is slower than the lags can tell")
-    # A minimum itself is flat, and found to half the digits only; the gradient's zero to all.
-    start = best - 1 if at.gradient[best] > 0 else best
-    log_tau = scipy.optimize.brentq(lambda x: fitted(x).gradient, grid[start], grid[start + 1])
+    log_tau = _least(fitted, *grid[best - 1 : best + 2])
     found = fitted(log_tau)
     if found.slope <= 0:
         return _failed("the autocorrelation rises")
@@ -145,7 +148,24 @@ class _Fit:
     """Of the misfit, by log tau."""
 
 
-def _fitted(log_tau: Float, lags: NDArray[np.intp], r: Float) -> _Fit:
+def _least(fitted: Callable[[Any], _Fit], low: float, best: float, high: float) -> float:
+    """The log tau of least misfit between low and high, of which ``best`` fits best so far."""
+
+    def gradient(log_tau: float) -> float:
+        return float(fitted(log_tau).gradient)
+
+    # A minimum itself is flat, and found to half the digits only; the gradient's zero to all.
+    start, stop = (low, best) if gradient(best) > 0 else (best, high)
+    if gradient(start) <= 0 <= gradient(stop):
+        return float(scipy.optimize.brentq(gradient, start, stop))
+    # The minimum is too slight for that: about it the gradient is rounding, or turns twice.
+    found = scipy.optimize.minimize_scalar(
+        lambda log_tau: float(fitted(log_tau).misfit), bounds=(low, high), method="bounded"
+    )
+    return float(found.x if found.fun < fitted(best).misfit else best)
+
+
+def _fitted(log_tau: Float | float, lags: NDArray[np.intp], r: Float) -> _Fit:
     """The regression of r on e^(-k/tau) for each tau, k counted from the first lag on."""
     # From the first lag on, or a fast decay after a late drop would vanish before it begins.
     rate = (lags - lags[0]) / np.exp(log_tau)[..., np.newaxis]
@@ -162,5 +182,5 @@ def forget_timescale(mean: Float) -> Float:
 
     The cell state c = f c' decays by the factor f per step, to 1/e after this many steps.
     """
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a made-up gate may be negative
         return 1 / np.abs(np.log(mean))

@@ -1,5 +1,7 @@
-"""The columns of the unit table, each from the sums or values that it needs."""
+"""The columns of the unit table, each from the sums or values that it needs; why some are null."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,16 +27,38 @@ LEVELS = {
 }
 GATES = ("i", "f", "o", "z", "r")
 BOUNDED = ("h", "g")
+Q_VALUES = {"q_value": "p_value", "mi_q": "mi_p"}
+
+Reasons = dict[str, dict[str, Any]]
+"""Why a column is null: by column, each reason and the units [U] it holds for, or all. Of several
+that hold for a unit the first counts."""
 
 
 def with_q_values(table: pd.DataFrame) -> pd.DataFrame:
-    """Fill q_value and mi_q: Benjamini and Hochberg over the units of each layer and signal."""
+    """Fill q_value and mi_q: Benjamini and Hochberg over the units of each layer and signal.
+
+    A unit that alone tells of the class has the smallest p-value times the number of units: see
+    ``smallest_lone_mi_q``.
+    """
     groups = table.groupby(["layer", "signal"], observed=True)
     q = {
         name: groups[p].transform(lambda values: classes.q_values(values.to_numpy()))
-        for name, p in (("q_value", "p_value"), ("mi_q", "mi_p"))
+        for name, p in Q_VALUES.items()
     }
     return table.assign(**q)
+
+
+def smallest_lone_mi_q(table: pd.DataFrame, permutations: int) -> dict[str, float]:
+    """By layer and signal, the least mi_q of a unit that tells of the class when no other does.
+
+    No mi_p is below 1 / (P + 1) with P permutations, so that one unit of U cannot have an mi_q
+    below U / (P + 1), nor J alike below U / J (P + 1), whatever they tell.
+    """
+    known = table.dropna(subset="mi_p").groupby(["layer", "signal"], observed=True).size()
+    return {
+        f"{layer}/{signal}": min(1.0, int(units) / (permutations + 1))
+        for (layer, signal), units in known.items()
+    }
 
 
 def of_values(
@@ -62,7 +86,7 @@ def of_values(
         **dict(zip(LEVELS, quantile.T, strict=True)),
         "left_saturated": sums.left / m.count if saturates else _null(m.mean),
         "right_saturated": sums.right / m.count if saturates else _null(m.mean),
-        "dead": m.variance < dead_variance,
+        "dead": pd.arrays.BooleanArray(m.variance < dead_variance, np.isnan(m.variance)),
         "hoyer": hoyer(magnitude, square, m.count),
         "lifetime_sparseness": treves_rolls(magnitude, square, m.count),
     }
@@ -88,8 +112,11 @@ CLASS_COLUMNS = (
 def of_class(
     last: Values, labels: NDArray[np.int32] | None, k: int, options: Units
 ) -> dict[str, Any]:
-    """What units tell of the class at the last timestep [U, N]; null without labels [N]."""
-    if labels is None:
+    """What units tell of the class at the last timestep [U, N].
+
+    Null without labels [N], or where all are the same: then there is nothing to tell.
+    """
+    if labels is None or (labels == labels[0]).all():
         nothing = pd.array([pd.NA] * len(last), dtype="Int32")
         return {name: _null(last) for name in CLASS_COLUMNS} | {"preferred_class": nothing}
     sums = classes.class_sums(last, labels, k)
@@ -123,28 +150,72 @@ def of_covariates(sums: CoMoments, names: list[str]) -> dict[str, Any]:
     }
 
 
-def absent(table: pd.DataFrame, options: Units) -> dict[str, str]:
-    """Which columns are null throughout, and why."""
-    labelled = table["preferred_class"].notna().any()
-    few = "fewer than two classes, too few sequences of each, or no unit varies"
-    reasons = dict.fromkeys(CLASS_COLUMNS, few if labelled else "the data has no classes")
-    if labelled and not options.permutations:
-        reasons |= dict.fromkeys(("mi_null", "mi_p", "mi_q"), "units.permutations=0")
-    for name in ("best_covariate", "best_correlation"):
-        reasons[name] = "the data has no annotations of single timesteps"
-    reasons |= {
-        "forget_timescale": "no forget gate was recorded",
-        "left_saturated": "no gate, h or g was recorded",
-        "right_saturated": "no gate, h or g was recorded",
-        "timescale": "no unit's fluctuations decay; see without_timescale",
-        "timescale_r2": "no unit's fluctuations decay; see without_timescale",
-        "lag1": "no sequence has two timesteps, or no unit fluctuates",
-    }
+def absent(table: pd.DataFrame, reasons: Reasons) -> Counter[tuple[str, str]]:
+    """How many units [U] have no value, by column and reason."""
+    found: Counter[tuple[str, str]] = Counter()
+    for name in map(str, table):
+        left = table[Q_VALUES.get(name, name)].isna().to_numpy()
+        for why, where in {**reasons.get(name, {}), "not defined for its values": True}.items():
+            found[name, why] += int((left & where).sum())
+            left = left & np.logical_not(where)
+    return +found
+
+
+def reasons_of_values(table: pd.DataFrame) -> Reasons:
+    """Why columns ``of_values`` are null, from those that are not [U]."""
+    alone = {"a single timestep": (table["count"] == 1).to_numpy()}
+    constant = (table["min"] == table["max"]).to_numpy()
+    shapeless = alone | {"the unit is constant": constant}
+    silent = alone | {"the unit is always 0": constant & (table["min"] == 0).to_numpy()}
     return {
-        str(name): reasons.get(str(name), "not defined for this data")
-        for name in table
-        if table[name].isna().all()
+        **dict.fromkeys(("std", "dead"), alone),
+        **dict.fromkeys(("skewness", "kurtosis"), shapeless),
+        **dict.fromkeys(("hoyer", "lifetime_sparseness"), silent),
+        **_throughout(("left_saturated", "right_saturated"), "no gate, h or g"),
     }
+
+
+def reasons_of_time(decays: list[Decay], signal: str) -> Reasons:
+    """Why columns ``of_time`` are null."""
+    failed = np.array([each.failure or "" for each in decays])
+    still = failed == timescale.STILL
+    return {
+        "lag1": {timescale.STILL: still, "no two consecutive timesteps that vary": True},
+        "timescale": {str(why): failed == why for why in np.unique(failed) if why},
+        "timescale_r2": {"no timescale": True},
+        "forget_timescale": {"no forget gate": True} if signal != "f" else {},
+    }
+
+
+def reasons_of_class(last: Values, labels: NDArray[np.int32] | None, permutations: int) -> Reasons:
+    """Why columns ``of_class`` are null, given what these are taken from."""
+    if labels is None:
+        return _throughout(CLASS_COLUMNS, "its timesteps have no classes")
+    occur = len(np.unique(labels))
+    if occur < 2:
+        return _throughout(CLASS_COLUMNS, "a single class occurs")
+    low, high = last.min(axis=1), last.max(axis=1)
+    constant = {"constant at the last timestep": low == high}
+    few = {"as many classes as sequences": occur == len(labels)}
+    return {
+        **dict.fromkeys(("eta2", "omega2", "f_statistic", "p_value", "q_value"), few | constant),
+        "dprime": constant | {"a single sequence of its preferred class, or of the others": True},
+        "selectivity": {"0 at the last timestep": (low == 0) & (high == 0)},
+        **_throughout(
+            ("mi_null", "mi_p", "mi_q") if not permutations else (), "units.permutations=0"
+        ),
+    }
+
+
+def reasons_of_covariates(names: list[str]) -> Reasons:
+    """Why columns ``of_covariates`` are null."""
+    why = "the unit or the annotations are constant" if names else "no annotations of timesteps"
+    return _throughout(("best_covariate", "best_correlation"), why)
+
+
+def _throughout(columns: Iterable[str], why: str) -> Reasons:
+    """One reason for all units that are null in any of the columns."""
+    return {name: {why: True} for name in columns}
 
 
 def _null(like: Any) -> NDArray[np.float64]:

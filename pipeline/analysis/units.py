@@ -58,8 +58,8 @@ class Measured:
     units: pd.DataFrame
     tuning: pd.DataFrame
     timesteps: pd.DataFrame
-    failures: collections.Counter[str]
-    """Why units have no timescale, and how many."""
+    absent: collections.Counter[tuple[str, str]]
+    """How many units have no value, by column and reason."""
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     blocks = [block for pair in signals for block in cut(recording, *pair, options.memory_mb)]
     measure = functools.partial(measured, recording, options)
     found = engine.run(measure, blocks, parts_engine, what="units", unit="block", spread=True)
-    frames, failures = [], collections.Counter[str]()
+    frames, absent = [], collections.Counter[tuple[str, str]]()
     with (
         tables.Writer(folder / TUNING, signals) as means,
         tables.Writer(folder / TIMESTEPS, signals) as effects,
@@ -82,24 +82,28 @@ def run(
             means.write(each.tuning, block.layer, block.signal)
             effects.write(each.timesteps, block.layer, block.signal)
             frames.append(tables.named(each.units, signals, block.layer, block.signal))
-            failures += each.failures
+            absent += each.absent
     table = unit_columns.with_q_values(pd.concat(frames, ignore_index=True))
     table.to_parquet(folder / TABLE, index=False)
-    significant = (table["q_value"] < 0.05).groupby(table["signal"], observed=True).sum()
+    tested = table.dropna(subset="q_value")
+    significant = (tested["q_value"] < 0.05).groupby(tested["signal"], observed=True).sum()
+    headline = {"rows": len(table), "dead": int(table["dead"].sum())}
+    if len(tested):
+        headline["with q < 0.05"] = int(significant.sum())
     return {
         "rows": len(table),
         "quantiles": {
             f"{block.layer}/{block.signal}": "exact" if block.exact else "histogram"
             for block in blocks
         },
-        "absent": unit_columns.absent(table, options),
-        "without_timescale": dict(failures.most_common()),
-        "class_dependent": {str(name): int(count) for name, count in significant.items()},
-        "headline": {
-            "rows": len(table),
-            "dead": int(table["dead"].sum()),
-            "with q < 0.05": int(significant.sum()),
+        "absent": {
+            str(column): {why: n for (name, why), n in absent.most_common() if name == column}
+            for column in table
+            if any(name == column for name, _ in absent)
         },
+        "class_dependent": {str(name): int(n) for name, n in significant.items()} or None,
+        "smallest_lone_mi_q": unit_columns.smallest_lone_mi_q(table, options.permutations) or None,
+        "headline": headline,
     }
 
 
@@ -148,11 +152,18 @@ def measured(recording: Recording, options: config.Units, block: Block) -> Measu
         **unit_columns.of_class(last, labels, recording.k, options),
         **unit_columns.of_covariates(sums.covariates, recording.annotations),
     }
+    table = pd.DataFrame(columns)
+    reasons = {
+        **unit_columns.reasons_of_values(table),
+        **unit_columns.reasons_of_time(decays, block.signal),
+        **unit_columns.reasons_of_class(last, labels, options.permutations),
+        **unit_columns.reasons_of_covariates(recording.annotations),
+    }
     return Measured(
-        pd.DataFrame(columns),
+        table,
         tuning.tuning(sums.tuning, units, timesteps, labelled=labels is not None),
         tuning.by_timestep(sums.tuning, units, timesteps),
-        collections.Counter(each.failure for each in decays if each.failure),
+        unit_columns.absent(table, reasons),
     )
 
 

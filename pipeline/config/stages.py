@@ -1,6 +1,7 @@
 """One group for each stage: train, extract, the analyses, and those over several runs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.config.options import option
 
@@ -139,8 +140,9 @@ class Ablation:
 class Collect:
     """Stage collect: the tables of all finished runs below the root, below each other."""
 
-    runs: str | None = option()
-    """Only runs whose readable name matches, such as digits-lstm*; null means all."""
+    runs: Any = option()
+    """Only runs whose name, with or without the digits of its key, matches: a pattern such as
+    digits-lstm*, or a list of them; null means all."""
 
 
 @dataclass
@@ -154,5 +156,6 @@ class Compare(Analysis):
     """Which timesteps, from 0: all, last, each sequence's own, or a slice such as 0:100 or ::10."""
     variance: float = option(above=0, high=1)
     """Share of each run's variance that the principal directions of svcca make up."""
-    runs: str | None = option()
-    """Only runs whose readable name matches, such as digits-lstm*; null means all."""
+    runs: Any = option()
+    """Only runs whose name, with or without the digits of its key, matches: a pattern such as
+    digits-lstm*, or a list of them; null means all."""

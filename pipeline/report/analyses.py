@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipeline.report import figures
 from pipeline.report.figures import Curve
+from pipeline.states import place_of
 
 STATES = ("h", "c")
 PATHS = 20
@@ -77,7 +78,8 @@ def population(folder: Path, classes: list[str]) -> list[dict[str, Any]]:
 
 def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """For each layer: how well the states tell the class over time; or why they do not."""
-    table = pd.read_parquet(folder / "decoding.parquet")
+    table = _of_class(pd.read_parquet(folder / "decoding.parquet"))
+    by_units = _of_class(pd.read_parquet(folder / "decoding_units.parquet"))
     shown = []
     for number, (layer, rows) in enumerate(Table(table).layers()):
         same = rows[rows["train_timestep"] == rows["test_timestep"]]
@@ -103,7 +105,11 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         grid = rows[rows["signal"] == signal].pivot_table(
             index="train_timestep", columns="test_timestep", values="score"
         )
-        last = same[same["test_timestep"] == same["test_timestep"].max()]
+        last = (
+            by_units[by_units["layer"] == layer]
+            .sort_values("units")
+            .drop_duplicates("signal", keep="last")
+        )
         shown.append(
             {
                 "layer": layer,
@@ -127,6 +133,11 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"layers": shown, "why": why}
 
 
+def _of_class(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of what the model is trained for: not those of annotations."""
+    return table[table["target"].isin(["label", "target"])]
+
+
 def ablation(folder: Path) -> dict[str, Any]:
     """For each layer: what is lost with each unit clamped, and which statistics go along."""
     table = pd.read_parquet(folder / "ablation.parquet")
@@ -141,9 +152,11 @@ def ablation(folder: Path) -> dict[str, Any]:
             label = METHODS.get(str(method), str(method))
             curves.append(Curve(label, place, ranked[change]))
         title = "rise of the loss, nats" if change == "loss_change" else "change of the output"
-        statistics = importance[importance["layer"] == layer].dropna(subset="spearman")
+        here = importance["layer"].astype(str).map(place_of) == layer
+        statistics = importance[here].dropna(subset="spearman")
         order = statistics["spearman"].abs().sort_values(ascending=False).index
-        listed = statistics.loc[order].drop_duplicates(["signal", "statistic"]).head(STATISTICS)
+        listed = statistics.loc[order].drop_duplicates(["layer", "signal", "statistic"])
+        listed = listed.head(STATISTICS)
         shown.append(
             {
                 "layer": layer,

@@ -69,6 +69,11 @@ def unit_of(column: str) -> int:
     return int(column.rpartition("_")[2])
 
 
+def place_of(layer: str) -> str:
+    """The name of the cell that a recorded layer's signals are of, without the call."""
+    return re.sub(r"\.call\d+(?=$|\.cell\d+$)", "", layer)
+
+
 def part_file(folder: Path, layer: str, signal: str, part: int) -> Path:
     """Where one part of one signal lies."""
     return folder / layer / signal / f"part-{part:05d}.parquet"

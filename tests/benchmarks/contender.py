@@ -61,6 +61,14 @@ def statistics(name: str, recorded: Path, folder: Path) -> dict[str, Any]:
     return {"setting": setting, **timed, **peak}
 
 
+def rerun(name: str, x: Array, folder: Path) -> dict[str, Any]:
+    """Run a contender that runs the model again and again; as ``statistics`` runs its own."""
+    ((setting, run),) = _candidates(name, folder).items()
+    with _scratch(folder) as out, _watched() as peak:
+        timed = _timed(partial(run, x, out))
+    return {"setting": setting, **timed, **peak}
+
+
 def record(x: Array, recorded: Path, folder: Path, signals: str) -> dict[str, Any]:
     """Record states for the contenders that measure them."""
     from tests.benchmarks import ours
@@ -96,6 +104,14 @@ def ours_units(folder: Path) -> dict[str, problem.Statistics]:
     from tests.benchmarks import analyses
 
     return {"stage units": analyses.units}
+
+
+def ours_ablation(folder: Path) -> dict[str, problem.ToParquet]:
+    """Stage ablation, whole; TensorFlow's threads are as the stage finds them."""
+    from tests.benchmarks import analyses, ours
+
+    model = ours.build(folder)
+    return {"stage ablation": lambda x, out: analyses.ablation(model, x, out)}
 
 
 def ours_moments(folder: Path) -> dict[str, problem.Statistics]:
@@ -172,7 +188,8 @@ def _status(key: str) -> int:
 def main() -> None:
     """Parse the arguments, run, print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("in_memory", "to_parquet", "statistics", "record"))
+    kinds = ("in_memory", "to_parquet", "statistics", "rerun", "record")
+    parser.add_argument("kind", choices=kinds)
     parser.add_argument("name", help="the contender; of record, the signals")
     parser.add_argument("folder", type=Path)
     parser.add_argument("x", help="the sequences")
@@ -191,6 +208,8 @@ def main() -> None:
                 found = in_memory(options.name, x, folder, options.setting)
             case "to_parquet":
                 found = to_parquet(options.name, x, folder)
+            case "rerun":
+                found = rerun(options.name, x, folder)
             case _:
                 found = record(x, folder / options.recorded, folder, options.name)
     print(json.dumps({**found, "peak_memory_bytes": _status("VmHWM")}))

@@ -6,6 +6,7 @@ from tests.benchmarks import problem
 
 OURS = "cellscope"
 SMALL, LARGE, LONG, LONGEST = (10_000, 28), (100_000, 28), (1_000, 280), (100, 2_800)
+FEW = (2_000, 28)
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Run:
     name: str
     """As the table calls it."""
     kind: str
-    """in_memory, to_parquet or statistics."""
+    """in_memory, to_parquet, statistics or rerun."""
     contender: str
     """``module:function`` of its settings."""
     size: tuple[int, int] = SMALL
@@ -98,4 +99,10 @@ WORKS = (
     Work("stage units, six signals", (STAGE,), (20.0,), rule="limit"),
     Work("stage units, six signals", (STAGE,), (1e9,), "peak_memory_bytes", "limit"),
     Work("peak memory, stage units", MEASURED_SIZES, (1.1,), "peak_memory_bytes", "growth"),
+    Work(
+        "ablation of 128 units, 2,000 sequences",
+        (Run("stage ablation", "rerun", ":ours_ablation", FEW),),
+        (60.0,),
+        rule="limit",
+    ),
 )
