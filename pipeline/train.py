@@ -1,6 +1,8 @@
 """Stage train: a new network, fitted by Keras' own ``fit``, seeded and repeatable."""
 
+import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +92,10 @@ def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.
         )
     every = min(train.validate_every, train.steps)
     model.fit(
-        batches,
+        streamed(model, batches),
         steps_per_epoch=every,
         epochs=-(-train.steps // every),
         validation_data=_whole(model, dataset.val),
-        validation_batch_size=512,
         callbacks=callbacks,
         shuffle=False,
         verbose=0,
@@ -102,19 +103,13 @@ def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.
     return pd.DataFrame(recorder.rows)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Endless batches; each pass over the data has an order of its own, drawn from the seed."""
 
     def __init__(self, model: keras.Model, split: Split, size: int, seed: int):
-        super().__init__()
         self.model, self.split, self.size, self.seed = model, split, min(size, len(split)), seed
         self.per_pass = len(split) // self.size
         self.order = (-1, np.arange(0))
-
-    @property
-    def num_batches(self) -> None:
-        """Endless, in Keras' terms."""
-        return
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
         """Batch ``number`` from the start of training, as ``examples`` gives it."""
@@ -166,8 +161,35 @@ class Recorder(keras.callbacks.Callback):
         self.bar.close()
 
 
+def streamed(model: keras.Model, batches: Batches) -> tf.data.Dataset:
+    """The batches as TensorFlow takes them, endless."""
+    first = batches[0]
+    free = models.sequence_shape(model)[0] is None
+    timesteps = batches.split.timesteps
+
+    def spec(values: Any) -> tf.TensorSpec:
+        """Any number of sequences, and any length where the model takes any."""
+        shape = [None if free and n == timesteps else n for n in values.shape[1:2]]
+        return tf.TensorSpec([None, *shape, *values.shape[2:]], values.dtype)
+
+    def endless() -> Iterator[tuple[Any, ...]]:
+        return (batches[number] for number in itertools.count())
+
+    signature = (models.signature(model), *map(spec, first[1:]))
+    stream = tf.data.Dataset.from_generator(endless, output_signature=signature)
+    return _untuned(stream.prefetch(2))
+
+
+def _untuned(stream: tf.data.Dataset) -> tf.data.Dataset:
+    """Without the thread that tunes a stream: who lets go of it waits for that, up to a minute."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return stream.with_options(options)
+
+
 def _whole(model: keras.Model, split: Split | None) -> Any:
     """A split as ``fit`` takes its validation data."""
     if split is None:
         return None
-    return examples(model, split.take(slice(None)))
+    values = examples(model, split.take(slice(None)))
+    return _untuned(tf.data.Dataset.from_tensor_slices(values).batch(512))
