@@ -25,6 +25,10 @@ from pipeline.sweep import Job
 from tests.compose import PROJECT, composed
 from tests.slurm import wait_until
 
+# submitit configures logging anew when it is imported, and absl's handler then closes what was
+# standard error when TensorFlow came; here both are the same still.
+pytest.importorskip("submitit")
+
 TINY = ("stage=train", "model.units=4", "train.steps=2")
 
 
@@ -256,8 +260,6 @@ def test_ctrl_c_ends_a_sweep_with_one_line_and_all_its_processes(
 def test_ctrl_c_speaks_of_what_goes_on_only_if_something_was_submitted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], submitted: bool
 ) -> None:
-    pytest.importorskip("submitit")
-
     def launch(overrides: Sequence[Sequence[str]], first: int) -> None:
         if submitted:
             (tmp_path / "12_0").mkdir()
