@@ -10,14 +10,15 @@ import pytest
 import scipy.stats
 from numpy.typing import NDArray
 
-from pipeline import data, extract, models, rerun
+from pipeline import data, extract, models
 from pipeline.analysis import ablation
-from pipeline.analysis.importance import importance
+from pipeline.analysis.ablation import rerun
+from pipeline.analysis.ablation.importance import importance
+from pipeline.analysis.ablation.places import places
+from pipeline.analysis.ablation.rerun import Given, Rerun, given_batches
 from pipeline.config import Config
 from pipeline.data import Batch, Split
 from pipeline.errors import UserError
-from pipeline.places import places
-from pipeline.rerun import Given, Rerun, given_batches
 from tests import reference
 from tests.compose import composed
 from tests.test_architectures import Leaky

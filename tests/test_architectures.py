@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline import proof, trace
+from pipeline import trace
+from pipeline.trace import proof
 from tests import reference
 
 ACTIVATIONS = ("tanh", "relu", "softsign")

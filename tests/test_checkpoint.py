@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import checkpoint, config, stages, states, variables
+from pipeline import config, stages, states
 from pipeline.errors import UserError
+from pipeline.models import checkpoint, variables
 from tests.compose import PROJECT, composed
 
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline import cells, loops, trace
-from pipeline.clamping import clamping
+from pipeline import trace
+from pipeline.analysis.ablation.clamping import clamping
+from pipeline.analysis.ablation.places import places
 from pipeline.errors import UserError
-from pipeline.places import places
 from pipeline.states import place_of
+from pipeline.trace import cells, loops
 from tests import reference
 from tests.test_architectures import CLASSES, Leaky, Subclassed, mask_of, masks
 

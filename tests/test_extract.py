@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import comparison, data, models, planning, recorder, stages, states, store, trace
+from pipeline import data, models, planning, stages, states, store, trace
 from pipeline.config import Config
 from pipeline.data import Batch
 from pipeline.errors import UserError
+from pipeline.extract import recorder
+from pipeline.trace import comparison
 from tests import reference
 from tests.compose import composed
 

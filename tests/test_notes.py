@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import notes
+from pipeline.extract import notes
 
 
 def table(first: int, count: int) -> pd.DataFrame:

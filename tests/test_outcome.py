@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 from pipeline.data import Batch
-from pipeline.outcome import kind_of_scores, outcome, outcomes
+from pipeline.extract.outcome import kind_of_scores, outcome, outcomes
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline import states, store
 from pipeline.analysis import ablation, decoding, population
 from pipeline.analysis import units as units_stage
-from pipeline.analysis.importance import importance
+from pipeline.analysis.ablation.importance import importance
 from pipeline.report import analyses, figures, outcome, over_time, provenance, run, summary, table
 from tests.compose import composed
 

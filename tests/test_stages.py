@@ -20,7 +20,7 @@ from pipeline.chain import Step, slug
 from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.stages import OVER_RUNS, STAGES
-from tests.compose import composed
+from tests.compose import PROJECT, composed
 
 CHANGES = {
     "data": "train",
@@ -446,6 +446,19 @@ def test_what_needs_no_tensorflow_does_not_start_it(module: str, kept_out: str) 
     code = f"import sys, {module}; print(*sorted({set(kept_out.split())} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_tensorflow_is_imported_in_its_rooms_alone() -> None:
+    rooms = ("models/", "train.py", "trace/", "extract/", "analysis/ablation/")
+    found = {
+        str(path.relative_to(PROJECT / "pipeline"))
+        for path in (PROJECT / "pipeline").rglob("*.py")
+        if re.search(r"^ *(import|from) (tensorflow|keras)\b", path.read_text(), re.MULTILINE)
+    }
+    assert found - {"data/mnist.py"} == {name for name in found if name.startswith(rooms)}
+    # Keras downloads MNIST, and is imported for that alone.
+    mnist = (PROJECT / "pipeline/data/mnist.py").read_text()
+    assert not re.search(r"^(import|from) keras", mnist, re.MULTILINE)
 
 
 def test_latest_never_joins_two_runs(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from keras import layers
 
-from pipeline import models, recorder, stages, states, store
+from pipeline import models, stages, states, store
 from pipeline.config import Config
 from pipeline.data import parquet, rows
 from pipeline.errors import UserError
-from pipeline.notes import PARTS
+from pipeline.extract import recorder
+from pipeline.extract.notes import PARTS
 from tests.compose import composed
 from tests.test_data import Arrays, N, T
 from tests.test_extract import KilledError, dying, finished, saved, tree

@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline import config, models, proof, trace
+from pipeline import config, models, trace
 from pipeline.data import Batch, Dataset, Split
 from pipeline.errors import UserError
+from pipeline.trace import proof
 from tests import reference
 
 SIGNALS = tuple("hcifog")

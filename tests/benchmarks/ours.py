@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from pipeline import data, engine, models, notes, states, trace
+from pipeline import data, engine, models, states, trace
 from pipeline.config import Engine, Extract
-from pipeline.recorder import Part, Recorder
+from pipeline.extract import notes
+from pipeline.extract.recorder import Part, Recorder
 from tests.benchmarks.problem import (
     BATCH,
     CLASSES,

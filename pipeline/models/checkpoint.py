@@ -19,11 +19,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline import variables
 from pipeline.config import Tf1Checkpoint
 from pipeline.errors import UserError
-from pipeline.models import MASK
-from pipeline.variables import Cell, Shapes
+from pipeline.models import MASK, variables
+from pipeline.models.variables import Cell, Shapes
 
 log = logging.getLogger(__name__)
 

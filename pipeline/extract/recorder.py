@@ -13,12 +13,14 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline import comparison, models, notes, proof, selection, states, trace
-from pipeline.comparison import Residuals, fixed_batch, merge
+from pipeline import models, selection, states, trace
 from pipeline.config import Extract
 from pipeline.data import Batch, Split
 from pipeline.errors import UserError
-from pipeline.outcome import SCORED, kind_of_scores, outcomes
+from pipeline.extract import notes
+from pipeline.extract.outcome import SCORED, kind_of_scores, outcomes
+from pipeline.trace import comparison, proof
+from pipeline.trace.comparison import Residuals, fixed_batch, merge
 
 EXACT_IN_FLOAT16 = 2048
 """Up to here float16 holds every whole number."""

@@ -11,8 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeline import cells
-from pipeline.trace import LayerTrace
+from pipeline.trace import LayerTrace, cells
 
 Tensor = Any
 

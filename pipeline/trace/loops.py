@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline import cells
 from pipeline.errors import UserError
-from pipeline.reading import Reading, reading
+from pipeline.trace import cells
+from pipeline.trace.reading import Reading, reading
 
 Tensor = Any
 """A TensorFlow tensor, eager or symbolic."""

@@ -21,9 +21,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline import cells, loops
-from pipeline.loops import Loop, recurrent_layers
-from pipeline.reading import Reading
+from pipeline.trace import cells, loops
+from pipeline.trace.loops import Loop, recurrent_layers
+from pipeline.trace.reading import Reading
 
 __all__ = ["LayerTrace", "Trace", "recording", "recurrent_layers", "returning_everything"]
 

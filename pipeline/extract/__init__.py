@@ -12,13 +12,15 @@ from typing import Any
 
 import keras
 
-from pipeline import checkpoint, data, engine, models, notes, states, trace, train
-from pipeline.comparison import Residuals, fixed_batch, merge, sample, stateful
+from pipeline import data, engine, models, states, trace, train
 from pipeline.config import Config, ModelFile, Tf1Checkpoint, located
 from pipeline.data import Dataset, Split
 from pipeline.errors import UserError
-from pipeline.notes import PARTS
-from pipeline.recorder import Part, Recorder
+from pipeline.extract import notes
+from pipeline.extract.notes import PARTS
+from pipeline.extract.recorder import Part, Recorder
+from pipeline.models import checkpoint
+from pipeline.trace.comparison import Residuals, fixed_batch, merge, sample, stateful
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Stage ablation: what the model loses with one unit's h or c clamped, by rerunning it.
 
-Each pass is one unit held at one value, at every timestep and on every path out of it (see
-``pipeline.clamping``). What a sequence loses is the difference to what the whole model makes of the
+Each pass is one unit held at one value, at every timestep and on every path out of it, as
+``clamping`` does it. What a sequence loses is the difference to what the whole model makes of the
 same sequence. Sums are taken batch by batch and merged, so that memory does not grow with the
 number of sequences.
 """
@@ -21,13 +21,13 @@ import scipy.stats
 from pipeline import data, engine, extract, selection
 from pipeline.analysis import moments
 from pipeline.analysis import units as statistics
-from pipeline.analysis.importance import importance
+from pipeline.analysis.ablation.importance import importance
+from pipeline.analysis.ablation.places import Place, places
+from pipeline.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
 from pipeline.analysis.moments import Moments
 from pipeline.config import Ablation, Config, Engine
 from pipeline.data import Split
 from pipeline.errors import UserError
-from pipeline.places import Place, places
-from pipeline.rerun import Given, Made, Means, Rerun, given_batches
 from pipeline.states import place_of
 
 TABLE = "ablation.parquet"

@@ -25,9 +25,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline import cells, loops
-from pipeline.places import Place
-from pipeline.reading import Reading
+from pipeline.analysis.ablation.places import Place
+from pipeline.trace import cells, loops
+from pipeline.trace.reading import Reading
 
 Tensor = Any
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from pipeline import config, custom
 from pipeline.data import Dataset
 from pipeline.errors import UserError
-from pipeline.feeding import MASK, inputs, sequence_shape, signature
+from pipeline.models.feeding import MASK, inputs, sequence_shape, signature
 
 __all__ = ["MASK", "build", "device", "inputs", "load", "sequence_shape", "signature"]
 

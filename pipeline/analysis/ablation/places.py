@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline import cells, loops
+from pipeline.trace import cells, loops
 
 KNOWN = ("h", "c")
 """The states whose place in a cell's equations is known."""

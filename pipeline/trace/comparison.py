@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import proof, trace
+from pipeline import trace
 from pipeline.data import Batch
+from pipeline.trace import proof
 
 SEQUENCES, TIMESTEPS = 32, 10_000
 """At most so many of each part are compared with Keras' own loop, which is slower than ours."""

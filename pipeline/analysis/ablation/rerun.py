@@ -13,12 +13,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline import models, trace
-from pipeline.clamping import clamping
-from pipeline.comparison import fixed_batch, stateful
+from pipeline.analysis.ablation.clamping import clamping
+from pipeline.analysis.ablation.places import Place
 from pipeline.data import Batch, Split
-from pipeline.outcome import kind_of_scores, outcomes
-from pipeline.places import Place
+from pipeline.extract.outcome import kind_of_scores, outcomes
 from pipeline.states import place_of
+from pipeline.trace.comparison import fixed_batch, stateful
 
 Float = NDArray[np.float64]
 Means = dict[str, dict[str, Float]]
