@@ -4,6 +4,7 @@ Parts are read one at a time, first their keys and then the values of the chosen
 are held.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ def choose(
     fold = folds(sequences, options)
     target = sequences.set_index("sequence")["target"] if "target" in sequences else None
     files = states.parts(recorded, layer, signal)
-    keys = pd.concat([_keys(recorded, n, file, fold, target) for n, file in enumerate(files)])
+    names = states.annotations(recorded)
+    of_part = functools.partial(_keys, recorded, names, fold, target)
+    keys = pd.concat([of_part(number, file) for number, file in enumerate(files)])
     if options.timesteps != "last":
         longest = states.timesteps(recorded, layer, signal)
         keys = keys[keys["timestep"].isin(selection.steps_of(options.timesteps, longest))]
@@ -117,7 +120,12 @@ def values(
 
 
 def _keys(
-    recorded: Path, part: int, file: Path, fold: NDArray[np.intp], target: "pd.Series[Any] | None"
+    recorded: Path,
+    names: list[str],
+    fold: NDArray[np.intp],
+    target: "pd.Series[Any] | None",
+    part: int,
+    file: Path,
 ) -> pd.DataFrame:
     """The drawn rows of one part, with a column for each thing that is known of them."""
     rows, _ = states.read_part(file, units=[])
@@ -134,7 +142,6 @@ def _keys(
         keys[f"{Y}label"] = rows.label
     elif target is not None:
         keys[f"{Y}target"] = target[rows.sequence].to_numpy(np.float64)
-    names = states.annotations(recorded)
     for name, values in zip(names, states.read_annotations(recorded, rows, names), strict=True):
         keys[f"{Y}{name}"] = np.where(np.isfinite(values), values, np.nan)  # inf cannot be fitted
     return keys[keys["fold"] >= 0]

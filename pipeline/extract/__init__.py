@@ -20,7 +20,9 @@ from pipeline.extract import notes
 from pipeline.extract.notes import PARTS
 from pipeline.extract.recorder import Part, Recorder
 from pipeline.models import checkpoint
-from pipeline.trace.comparison import Residuals, fixed_batch, merge, sample, stateful
+from pipeline.models.batches import fixed_batch
+from pipeline.trace.comparison import Residuals, merge, sample
+from pipeline.trace.loops import state_variables
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +142,7 @@ def _record_all(job: Job, record: Recorder, split: list[Part]) -> list[dict[str,
 
     A stateful model goes on from batch to batch, so it takes them in order, in one thread.
     """
-    variables = stateful(record.model)
+    variables = state_variables(record.model)
     if variables:
         shutil.rmtree(job.folder / PARTS, ignore_errors=True)
     (job.folder / PARTS).mkdir(exist_ok=True)

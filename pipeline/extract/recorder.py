@@ -1,7 +1,6 @@
 """One part of the test split through the model: its states on disk, its outcome, its proof."""
 
 import functools
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,9 @@ from pipeline.data import Batch, Split
 from pipeline.errors import UserError
 from pipeline.extract import notes
 from pipeline.extract.outcome import SCORED, kind_of_scores, outcomes
+from pipeline.models.batches import batches
 from pipeline.trace import comparison, proof
-from pipeline.trace.comparison import Residuals, fixed_batch, merge
+from pipeline.trace.comparison import Residuals, merge
 
 EXACT_IN_FLOAT16 = 2048
 """Up to here float16 holds every whole number."""
@@ -124,7 +124,8 @@ class Recorder:
         """One part through the model."""
         found = Found()
         first = part.start
-        for batch, size in self._batches(part):
+        sequences, most = range(part.start, part.stop), self.options.batch_size
+        for batch, size in batches(self.model, self.split, sequences, most):
             inputs = models.inputs(self.model, batch)
             if not found.residuals:
                 head = comparison.head(inputs, batch, self.model)
@@ -154,19 +155,6 @@ class Recorder:
                 found.steps.append(steps)
             first += size
         return found
-
-    def _batches(self, part: Part) -> Iterator[tuple[Batch, int]]:
-        """The batches of a part, each with its number of sequences.
-
-        A model of a fixed batch size gets its last batch filled up with the last sequence.
-        """
-        fixed = fixed_batch(self.model)
-        step = fixed or self.options.batch_size
-        for start in range(part.start, part.stop, step):
-            stop = min(start + step, part.stop)
-            index = np.minimum(np.arange(start, start + (fixed or stop - start)), stop - 1)
-            whole = stop - start == len(index)
-            yield self.split.take(slice(start, stop) if whole else index), stop - start
 
     def _valid(
         self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch, size: int, found: Found

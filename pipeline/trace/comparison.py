@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from pipeline import trace
 from pipeline.data import Batch
+from pipeline.models.batches import fixed_batch
 from pipeline.trace import proof
+from pipeline.trace.loops import state_variables
 
 SEQUENCES, TIMESTEPS = 32, 10_000
 """At most so many of each part are compared with Keras' own loop, which is slower than ours."""
@@ -19,7 +21,7 @@ Residuals = dict[str, dict[str, float]]
 
 def compared(model: keras.Model, inputs: Any) -> Any:
     """Residuals by layer between the recorded signals and Keras' own loop."""
-    kept = [(variable, tf.identity(variable)) for variable in stateful(model)]
+    kept = [(variable, tf.identity(variable)) for variable in state_variables(model)]
     with trace.recording(model) as traced:
         model(inputs, training=False)
     for variable, value in kept:
@@ -69,19 +71,3 @@ def merge(into: Residuals, found: Residuals) -> None:
             # A NaN must win: it is a residual too, and the worst.
             known = largest.get(kind, 0.0)
             largest[kind] = known if known > value or np.isnan(known) else value
-
-
-def fixed_batch(model: keras.Model) -> int | None:
-    """The batch size that a model insists on; None where any fits."""
-    inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
-    return next((int(each.shape[0]) for each in inputs if each.shape[0]), None)
-
-
-def stateful(model: keras.Model) -> list[Any]:
-    """The variables in which a model keeps its states from one batch to the next."""
-    return [
-        variable
-        for layer in trace.recurrent_layers(model).values()
-        if layer.stateful
-        for variable in tf.nest.flatten(layer.states)
-    ]

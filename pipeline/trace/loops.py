@@ -35,6 +35,16 @@ def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
     return dict(_recurrent(model, ""))
 
 
+def state_variables(model: keras.Model) -> list[Any]:
+    """The variables in which a stateful model keeps its states from one batch to the next."""
+    return [
+        variable
+        for layer in recurrent_layers(model).values()
+        if layer.stateful
+        for variable in tf.nest.flatten(layer.states)
+    ]
+
+
 def cells_of(layer: keras.layers.RNN) -> list[Any]:
     """The cells of a layer, the lowest first."""
     return list(layer.cell.cells) if stacked(layer) else [layer.cell]

@@ -17,8 +17,9 @@ from pipeline.analysis.ablation.clamping import clamping
 from pipeline.analysis.ablation.places import Place
 from pipeline.data import Batch, Split
 from pipeline.extract.outcome import kind_of_scores, outcomes
+from pipeline.models.batches import batches
 from pipeline.states import place_of
-from pipeline.trace.comparison import fixed_batch, stateful
+from pipeline.trace.loops import state_variables
 
 Float = NDArray[np.float64]
 Means = dict[str, dict[str, Float]]
@@ -80,7 +81,7 @@ class Rerun:
             held_there = functools.partial(self._clamped, place, state)
             self.clamped[name, state] = graph(held_there, input_signature=signature)
             self.clamped[name, state].get_concrete_function()
-        self.variables = stateful(model)
+        self.variables = state_variables(model)
         """In which a stateful model keeps its states from one batch to the next: then its passes
         are to be made one at a time."""
         self.before = [variable.numpy() for variable in self.variables]
@@ -168,15 +169,9 @@ class Rerun:
 
 def given_batches(model: keras.Model, split: Split, count: int, batch_size: int) -> Iterator[Given]:
     """The first ``count`` sequences in batches; a model of a fixed batch size has its own."""
-    fixed = fixed_batch(model)
-    step = fixed or batch_size
-    for start in range(0, count, step):
-        stop = min(start + step, count)
-        index = np.minimum(np.arange(start, start + (fixed or stop - start)), stop - 1)
-        whole = stop - start == len(index)
-        batch = split.take(slice(start, stop) if whole else index)
+    for batch, size in batches(model, split, range(count), batch_size):
         inputs = tf.nest.map_structure(tf.constant, models.inputs(model, batch))
-        yield Given(inputs, dataclasses.replace(batch.cut(slice(stop - start)), steps={}))
+        yield Given(inputs, dataclasses.replace(batch.cut(slice(size)), steps={}))
 
 
 def _rows(valid: NDArray[np.bool_], mask: Any, timesteps: int) -> NDArray[np.bool_]:
