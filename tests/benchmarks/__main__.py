@@ -1,6 +1,6 @@
 """Measure this project beside the ways it replaces, and print how much faster it is.
 
-    python -m tests.benchmarks                 everything; ten minutes or so on two cores
+    python -m tests.benchmarks                 everything; half an hour or so on two cores
     python -m tests.benchmarks --only memory   the works whose name holds a word
     python -m tests.benchmarks --rounds 9      more pairs
 

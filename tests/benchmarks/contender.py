@@ -11,6 +11,8 @@ import importlib
 import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -67,6 +69,15 @@ def rerun(name: str, x: Array, folder: Path) -> dict[str, Any]:
     with _scratch(folder) as out, _watched() as peak:
         timed = _timed(partial(run, x, out))
     return {"setting": setting, **timed, **peak}
+
+
+def sweep(launcher: str, folder: Path) -> dict[str, Any]:
+    """Run six whole jobs on digits by one of Hydra's launchers, from nothing."""
+    with _scratch(folder) as out:
+        words = [f"root={out}", "seed=0,1,2,3,4,5", f"hydra/launcher={launcher}"]
+        command = [sys.executable, "-m", "pipeline", "-m", *words]
+        timed = _timed(partial(subprocess.run, command, check=True, capture_output=True))
+    return {"setting": launcher, **timed}
 
 
 def record(x: Array, recorded: Path, folder: Path, signals: str) -> dict[str, Any]:
@@ -148,8 +159,8 @@ def _timed(run: Callable[[], Any]) -> dict[str, float]:
 
 
 def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    own, others = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
 
 
 @contextmanager
@@ -188,9 +199,9 @@ def _status(key: str) -> int:
 def main() -> None:
     """Parse the arguments, run, print."""
     parser = argparse.ArgumentParser()
-    kinds = ("in_memory", "to_parquet", "statistics", "rerun", "record")
+    kinds = ("in_memory", "to_parquet", "statistics", "rerun", "sweep", "record")
     parser.add_argument("kind", choices=kinds)
-    parser.add_argument("name", help="the contender; of record, the signals")
+    parser.add_argument("name", help="the contender; of record the signals, of sweep the launcher")
     parser.add_argument("folder", type=Path)
     parser.add_argument("x", help="the sequences")
     parser.add_argument("--recorded", help="folder of the states")
@@ -201,6 +212,8 @@ def main() -> None:
     folder = options.folder
     if options.kind == "statistics":
         found = statistics(options.name, folder / options.recorded, folder)
+    elif options.kind == "sweep":
+        found = sweep(options.name, folder)
     else:
         x = np.load(folder / options.x, mmap_mode="r" if options.mapped else None)
         match options.kind:

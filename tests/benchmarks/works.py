@@ -16,7 +16,7 @@ class Run:
     name: str
     """As the table calls it."""
     kind: str
-    """in_memory, to_parquet, statistics or rerun."""
+    """in_memory, to_parquet, statistics, rerun or sweep."""
     contender: str
     """``module:function`` of its settings."""
     size: tuple[int, int] = SMALL
@@ -104,5 +104,10 @@ WORKS = (
         (Run("stage ablation", "rerun", ":ours_ablation", FEW),),
         (60.0,),
         rule="limit",
+    ),
+    Work(
+        "a sweep of six runs on digits",
+        (Run("hydra/launcher=local", "sweep", "local"), Run("one after another", "sweep", "basic")),
+        (1.7,),
     ),
 )
