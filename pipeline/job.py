@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline import files, locks
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -51,17 +52,16 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """A job's record; empty before the job begins."""
-    with contextlib.suppress(FileNotFoundError):
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+    """A job's record; empty before the job begins, and where it cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        record: dict[str, Any] = json.loads(locks.patiently((folder / RECORD).read_text))
         return record
     return {}
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    fresh = folder / f"{RECORD}.new"
-    fresh.write_text(json.dumps(record, indent=2) + "\n")
-    fresh.replace(folder / RECORD)
+    with files.whole(folder / RECORD) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def first_line(error: BaseException) -> str:

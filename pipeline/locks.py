@@ -64,7 +64,7 @@ def holder(lock: Path) -> str | None:
     a minute old.
     """
     try:
-        return _patiently(lock.read_text)
+        return patiently(lock.read_text)
     except FileNotFoundError:
         return None
 
@@ -120,7 +120,7 @@ def _abandoned(lock: Path, name: str) -> bool:
         return True
     # Its process may live elsewhere, or its number may be another's by now: does the heart beat?
     try:
-        return _patiently(lambda: _silence(lock)) > STALE
+        return patiently(lambda: _silence(lock)) > STALE
     except FileNotFoundError:
         return False
 
@@ -138,7 +138,7 @@ def _silence(lock: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def _patiently(look: Callable[[], Seen]) -> Seen:
+def patiently(look: Callable[[], Seen]) -> Seen:
     """What a look gives, at the third try at the latest: NFS may fail (ESTALE, EIO) and recover."""
     for pause in (0.1, 1.0):
         try:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import locks
+from pipeline import files, locks
 
 MANIFEST = "_manifest.json"
 
@@ -169,9 +169,8 @@ def commit(
             f"{artefact.folder.name}: {now or 'another job'} took it over "
             "while this job was suspended; run again"
         )
-    temporary = artefact.partial / f"{MANIFEST}.new"
-    temporary.write_text(json.dumps(manifest, indent=2) + "\n")
-    temporary.rename(artefact.partial / MANIFEST)
+    with files.whole(artefact.partial / MANIFEST) as unfinished:
+        unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
     old = artefact.folder.with_name(f".{artefact.folder.name}.{uuid.uuid4().hex}.old")
     if artefact.folder.exists() and (replace or not artefact.finished):
         artefact.folder.rename(old)

@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import files
+
 PARTS = "_parts"
 ROW_GROUP = 2**25
 """Bytes from which rows are written as a group; fewer only at the end."""
@@ -33,11 +35,10 @@ def write(
 ) -> None:
     """Leave a part's figures, and its rows of each table, by the names of the files to come."""
     for name, rows in tables.items():
-        rows.to_parquet(_rows(folder, part, name), index=False)
-    note = _note(folder, part)
-    unfinished = note.with_suffix(".new")
-    unfinished.write_text(json.dumps(figures))
-    unfinished.rename(note)
+        with files.whole(_rows(folder, part, name)) as unfinished:
+            rows.to_parquet(unfinished, index=False)
+    with files.whole(_note(folder, part)) as unfinished:
+        unfinished.write_text(json.dumps(figures))
 
 
 def join(folder: Path, parts: int, name: str) -> None:

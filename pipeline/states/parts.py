@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline import files
+
 SEQUENCES = "sequences.parquet"
 STEPS = "steps.parquet"
 KEYS = ("sequence", "timestep", "label")
@@ -105,20 +107,19 @@ def write_part(
     names = [every[number] for number in numbers]
     table = pa.table({**keys, **dict(zip(names, values, strict=True))})
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.new")
     # Neighbouring values of a state share their high bytes: split into byte streams they shrink
     # by a third and stay fast. Dictionaries and statistics of floats only cost.
-    pq.write_table(
-        table,
-        unfinished,
-        compression=compression,
-        use_dictionary=["timestep", "label"] if rows.label is not None else ["timestep"],
-        column_encoding={"sequence": "DELTA_BINARY_PACKED"},
-        use_byte_stream_split=names,
-        write_statistics=list(keys),
-        store_schema=False,
-    )
-    unfinished.rename(path)
+    with files.whole(path) as unfinished:
+        pq.write_table(
+            table,
+            unfinished,
+            compression=compression,
+            use_dictionary=["timestep", "label"] if rows.label is not None else ["timestep"],
+            column_encoding={"sequence": "DELTA_BINARY_PACKED"},
+            use_byte_stream_split=names,
+            write_statistics=list(keys),
+            store_schema=False,
+        )
     return path.stat().st_size
 
 
@@ -151,13 +152,18 @@ def unit_numbers(path: Path) -> list[int]:
     return [unit_of(name) for name in pq.read_schema(path).names if name not in KEYS]
 
 
+def labelled(path: Path) -> bool:
+    """Whether the rows of a part's file have labels."""
+    return "label" in pq.read_schema(path).names
+
+
 def parts(folder: Path, layer: str, signal: str) -> list[Path]:
     """The files of one signal that have rows, in the order of their sequences.
 
     Where some timesteps only were recorded, all sequences of a part may end before them.
     """
-    files = sorted((folder / layer / signal).glob("part-*.parquet"))
-    return [file for file in files if pq.read_metadata(file).num_rows]
+    found = sorted((folder / layer / signal).glob("part-*.parquet"))
+    return [file for file in found if pq.read_metadata(file).num_rows]
 
 
 def row_count(folder: Path, layer: str, signal: str) -> int:
