@@ -15,6 +15,7 @@ from pipeline.analysis.classes import (
     ClassSums,
     anova,
     auc,
+    auc_of_counts,
     class_sums,
     dprime,
     merge,
@@ -280,6 +281,10 @@ def test_the_area_is_that_of_scikit_learn_ties_included(seed: int, digits: int) 
     values = values.round(digits)
     preferred = preferred_class(class_sums(values, labels, 4))
     got = auc(values, labels, preferred)
+    place = np.unique(values, return_inverse=True)[1].reshape(values.shape)
+    counts = np.zeros((len(values), place.max() + 1, 4), np.int64)
+    np.add.at(counts, (np.arange(len(values))[:, np.newaxis], place, labels), 1)
+    np.testing.assert_allclose(auc_of_counts(counts, preferred), got, rtol=1e-12)
     for unit, label in enumerate(preferred):
         expected = roc_auc_score(labels == label, values[unit])
         assert got[unit] == pytest.approx(expected, rel=1e-12)
@@ -296,3 +301,4 @@ def test_the_area_is_the_share_of_pairs_and_turns_with_the_sign() -> None:
 def test_without_one_of_the_sides_there_is_no_area() -> None:
     values = np.ones((2, 4))
     assert np.isnan(auc(values, np.array([1, 1, 1, 1]), np.array([1, 0]))).all()
+    assert np.isnan(auc_of_counts(np.array([[[0, 4]]] * 2), np.array([1, 0]))).all()

@@ -12,6 +12,8 @@ from sklearn.metrics import mutual_info_score
 
 from pipeline.analysis import information as module
 from pipeline.analysis.information import (
+    Information,
+    coarser,
     corrected,
     entropy,
     information,
@@ -48,7 +50,31 @@ def placed(counts: NDArray[np.int64]) -> tuple[Labels, Labels]:
     return np.repeat(bins, times), np.repeat(classes, times)
 
 
+def measured(
+    values: Float, labels: NDArray[np.integer], bins: int, permutations: int, seed: int
+) -> Information:
+    """What values [U, N] tell of labels [N]."""
+    classes = np.unique(labels, return_inverse=True)[1]
+    tables = (joint_counts(line, classes, bins) for line in values)
+    return information(tables, permutations, seed)
+
+
 # bins
+
+
+@QUICK
+@given(**SHAPES)
+def test_from_narrow_bins_come_the_bins_of_the_values_themselves(
+    n: int, k: int, bins: int, seed: int
+) -> None:
+    values, labels = drawn(n, k, seed)
+    classes = np.unique(labels, return_inverse=True)[1]
+    for line in values:
+        there, place = np.unique(line, return_inverse=True)
+        place = place + seed % 3  # empty bins before, and after
+        narrow = np.zeros((len(there) + 5, k + 1), np.int64)
+        np.add.at(narrow, (place, classes + 1), 1)
+        np.testing.assert_array_equal(coarser(narrow, bins), joint_counts(line, classes, bins))
 
 
 @QUICK
@@ -104,7 +130,7 @@ def test_it_lies_between_0_and_the_entropy_of_the_class(
     n: int, k: int, bins: int, seed: int
 ) -> None:
     values, labels = drawn(n, k, seed)
-    found = information(values, labels, bins, 20, 0)
+    found = measured(values, labels, bins, 20, 0)
     _, sizes = np.unique(labels, return_counts=True)
     share = sizes / n
     limit = -(share * np.log2(share)).sum()
@@ -118,7 +144,7 @@ def test_a_unit_that_is_the_class_tells_all_of_it() -> None:
     labels = np.arange(4000) % 4
     jitter = np.random.default_rng(0).uniform(size=4000)
     values = np.array([labels + 0.5 * jitter, labels // 2 + 0.5 * jitter])
-    found = information(values, labels * 3, 16, 200, 0)  # whatever the classes' numbers
+    found = measured(values, labels * 3, 16, 200, 0)  # whatever the classes' numbers
     assert found.bits == pytest.approx([2, 1], abs=0.01)
     assert (found.p_value == 1 / 201).all()
 
@@ -126,7 +152,7 @@ def test_a_unit_that_is_the_class_tells_all_of_it() -> None:
 def test_what_tells_nothing_tells_nothing_once_corrected() -> None:
     values = np.random.default_rng(0).normal(size=(200, 1000))
     labels = np.random.default_rng(1).integers(0, 10, 1000)
-    found = information(values, labels, 16, 200, 0)
+    found = measured(values, labels, 16, 200, 0)
     tables = [joint_counts(line, labels, 16) for line in values]
     biased = np.mean([mutual_info_score(*placed(table)) / np.log(2) for table in tables])
     raw = np.mean([corrected(table) for table in tables])
@@ -156,8 +182,8 @@ def test_neither_the_order_of_rows_and_units_nor_any_rising_function_changes_it(
     values, labels = drawn(150, 3, seed)
     random = np.random.default_rng(seed)
     rows, units = random.permutation(150), random.permutation(3)
-    expected = information(values, labels, 16, 50, 7)
-    changed = information(values[units][:, rows] ** 3 * 5 - 1, labels[rows], 16, 50, 7)
+    expected = measured(values, labels, 16, 50, 7)
+    changed = measured(values[units][:, rows] ** 3 * 5 - 1, labels[rows], 16, 50, 7)
     for name in ("bits", "null", "p_value"):
         np.testing.assert_allclose(
             getattr(changed, name), getattr(expected, name)[units], rtol=1e-12
@@ -176,7 +202,7 @@ def test_its_null_is_that_of_labels_really_shuffled(unit: int) -> None:
     shuffled = [corrected(joint_counts(line, random.permutation(labels), 8)) for _ in range(2000)]
     assert scipy.stats.ks_2samp(found, shuffled).pvalue > 0.05
     assert found.mean() == pytest.approx(np.mean(shuffled), abs=4 * found.std() / np.sqrt(1000))
-    told = information(line[np.newaxis], labels, 8, 2000, 0)
+    told = measured(line[np.newaxis], labels, 8, 2000, 0)
     assert told.null.item() == pytest.approx(np.clip(shuffled, 0, None).mean(), rel=0.1)
     exceeding = np.mean(np.array(shuffled) >= corrected(joint_counts(line, labels, 8)))
     assert told.p_value.item() == pytest.approx(exceeding, abs=0.05)
@@ -186,7 +212,7 @@ def test_its_p_values_are_uniform_where_labels_mean_nothing() -> None:
     random = np.random.default_rng(0)
     labels = np.arange(200) % 5
     p = [
-        information(random.normal(size=(30, 200)), random.permutation(labels), 8, 999, seed).p_value
+        measured(random.normal(size=(30, 200)), random.permutation(labels), 8, 999, seed).p_value
         for seed in range(20)
     ]
     assert scipy.stats.kstest(np.concatenate(p), "uniform").pvalue > 0.05
@@ -195,7 +221,7 @@ def test_its_p_values_are_uniform_where_labels_mean_nothing() -> None:
 def test_its_p_value_counts_the_data_as_one_of_the_shuffles() -> None:
     """Of few values most shuffles give the same table: these count as giving as much."""
     labels = np.array([0, 0, 1, 1])
-    found = information(np.array([[0.0, 1, 2, 3], [0, 2, 1, 3], [5, 5, 5, 5]]), labels, 2, 3000, 0)
+    found = measured(np.array([[0.0, 1, 2, 3], [0, 2, 1, 3], [5, 5, 5, 5]]), labels, 2, 3000, 0)
     # One in three of the ways to part 4 values in 2 and 2 gives the classes, or their opposite.
     assert found.p_value == pytest.approx([1 / 3, 1, 1], abs=0.03)
     assert found.bits.tolist() == [1, 0, 0]
@@ -219,7 +245,7 @@ def test_many_classes_take_no_more_memory_than_few() -> None:
     values = np.random.default_rng(0).normal(size=(4, 3000))
     labels = np.random.default_rng(1).integers(0, 2000, 3000)
     tracemalloc.start()
-    information(values, labels, 16, 200, 0)
+    measured(values, labels, 16, 200, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 16e6  # all shuffles at once: 160
@@ -227,13 +253,13 @@ def test_many_classes_take_no_more_memory_than_few() -> None:
 
 def test_without_permutations_there_is_no_null() -> None:
     values, labels = drawn(100, 3, 0)
-    found, with_null = (information(values, labels, 16, number, 0) for number in (0, 10))
+    found, with_null = (measured(values, labels, 16, number, 0) for number in (0, 10))
     assert np.isnan([found.null, found.p_value]).all()
     np.testing.assert_array_equal(found.bits, with_null.bits)
 
 
 def test_the_seed_draws_the_shuffles() -> None:
     values, labels = drawn(100, 3, 0)
-    one, same, other = (information(values, labels, 16, 50, seed).null for seed in (1, 1, 2))
+    one, same, other = (measured(values, labels, 16, 50, seed).null for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).all()

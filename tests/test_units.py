@@ -342,7 +342,18 @@ def test_units_are_taken_in_even_blocks_that_fit_the_memory(tmp_path: Path) -> N
         assert [line for block in blocks for line in block.lines] == list(range(64))
         assert max(sizes) - min(sizes) <= 1
         assert len(blocks) == {0: 64, 1: 2, 100: 1}[memory]
-        assert all(block.exact == (memory > 0) for block in blocks)
+        assert all(block.exact == block.ranked == (memory > 0) for block in blocks)
+
+
+def test_of_very_many_sequences_nothing_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = write(tmp_path / "states", drawn(n=400, t=20, u=64, signals="c"))
+    monkeypatch.setattr(states, "sequence_count", lambda folder: 100_000_000)
+    monkeypatch.setattr(states, "row_count", lambda *signal: 2_000_000_000)
+    blocks = list(units.cut(units.Recording(recorded, 3, []), "lstm", "c", 80))
+    assert [len(block.lines) for block in blocks] == [8] * 8
+    assert not any(block.exact or block.ranked for block in blocks)
 
 
 def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(tmp_path: Path) -> None:
@@ -354,10 +365,18 @@ def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(tmp_pat
     binned, said_binned = all_tables(
         tmp_path / "binned", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
     )
-    assert said["quantiles"] == said_blocks["quantiles"] == {"lstm/c": "exact"}
-    assert said_binned["quantiles"] == {"lstm/c": "histogram"}
+    for name in ("quantiles", "ranks"):
+        assert said[name] == said_blocks[name] == {"lstm/c": "exact"}
+        assert said_binned[name] == {"lstm/c": "histogram"}
     assert_same(blocks, whole)
-    assert_same(binned, whole, but=tuple(LEVELS))
+    in_one, _ = all_tables(tmp_path / "one", recording, replace(OPTIONS, memory_mb=0), parts=1)
+    assert_same(binned, in_one)
+    by_rank = ("auc", "mutual_information", "mi_null", "mi_p", "mi_q")
+    assert_same(binned, whole, but=(*LEVELS, *by_rank))
+    at_ends = (whole[units.TABLE], binned[units.TABLE])
+    for name, most in (("auc", 1e-3), ("mutual_information", 0.02), ("mi_null", 0.02)):
+        exact, near = (each[name].to_numpy() for each in at_ends)
+        assert 0 < np.abs(near - exact).max() < most, name
     exact, near = whole[units.TABLE], binned[units.TABLE]
     width = (exact["max"] - exact["min"]).to_numpy()[:, np.newaxis] / 4096
     ordered = np.sort(recording.rows("lstm", "c").astype(np.float64), axis=0)
@@ -380,6 +399,7 @@ def test_past_its_memory_several_units_share_a_block_of_histograms(tmp_path: Pat
         {"lstm/c": "exact"},
         {"lstm/c": "histogram"},
     )
+    assert said_binned["ranks"] == {"lstm/c": "exact"}
     width = (exact["max"] - exact["min"]).to_numpy()[:, np.newaxis] / 4096
     assert (np.abs(binned[[*LEVELS]] - exact[[*LEVELS]]) <= width).all(axis=None)
 

@@ -1,6 +1,6 @@
 """Mutual information between the class and a unit's value, with its null."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,34 +27,35 @@ class Information:
     never below 1 / (P + 1), however much a unit tells."""
 
 
-def information(
-    values: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    bins: int,
-    permutations: int,
-    seed: int,
-) -> Information:
-    """Mutual information of values [U, N], in quantile bins, with labels [N].
+def information(tables: Iterable[Counts], permutations: int, seed: int) -> Information:
+    """Mutual information of units with the class, from the table of counts [B, K] of each.
 
     Corrected for its bias in small samples (Miller 1955). Units with the same number of values in
     each bin share their shuffles. Without permutations null and p-values are NaN.
+
+    Args:
+        tables: as ``joint_counts`` gives them.
+        permutations: how often labels are shuffled.
+        seed: of the shuffles.
     """
-    classes = np.unique(labels, return_inverse=True)[1]
-    most = entropy(np.bincount(classes))
-    bits, null, p_value = np.full((3, len(values)), np.nan)
+    bits, null, p_value = [], [], []
     shuffled: dict[bytes, Float] = {}
-    for unit, line in enumerate(values):
-        counts = joint_counts(line, classes, bins)
-        bits[unit] = found = corrected(counts)
-        if permutations:
-            margin = counts.sum(axis=1).tobytes()
-            if margin not in shuffled:  # the same for all units without ties
-                shuffled[margin] = of_shuffled(counts, permutations, seed)
-            others = shuffled[margin]
-            null[unit] = others.clip(0, most).mean()
-            # Rounding must not tell equal tables apart.
-            p_value[unit] = (1 + (others >= found - 1e-12).sum()) / (1 + permutations)
-    return Information(bits.clip(0, most), null, p_value)
+    for counts in tables:
+        most = entropy(counts.sum(axis=0))
+        found = corrected(counts)
+        bits.append(found.clip(0, most))
+        if not permutations:
+            null.append(np.nan)
+            p_value.append(np.nan)
+            continue
+        margin = counts.sum(axis=1).tobytes()
+        if margin not in shuffled:  # the same for all units without ties
+            shuffled[margin] = of_shuffled(counts, permutations, seed)
+        others = shuffled[margin]
+        null.append(others.clip(0, most).mean())
+        # Rounding must not tell equal tables apart.
+        p_value.append((1 + (others >= found - 1e-12).sum()) / (1 + permutations))
+    return Information(*np.array([bits, null, p_value], np.float64))
 
 
 def joint_counts(values: NDArray[np.floating], classes: NDArray[np.integer], bins: int) -> Counts:
@@ -64,6 +65,16 @@ def joint_counts(values: NDArray[np.floating], classes: NDArray[np.integer], bin
     k = int(classes.max()) + 1
     counts = np.bincount(place * k + classes, minlength=(len(edges) + 1) * k).reshape(-1, k)
     return counts[counts.any(axis=1)]
+
+
+def coarser(counts: Counts, bins: int) -> Counts:
+    """The table [<= bins, K] of ``joint_counts``, from counts in many narrow bins [B, K]."""
+    through = counts.sum(axis=1).cumsum()
+    wanted = np.arange(1, bins) * through[-1] / bins
+    edges = np.unique(np.searchsorted(through, wanted)) + 1
+    starts = np.concatenate([[0], edges[edges < len(counts)]])
+    found: Counts = np.add.reduceat(counts, starts, axis=0)
+    return found[found.any(axis=1)][:, counts.any(axis=0)]
 
 
 def of_shuffled(counts: Counts, permutations: int, seed: int) -> Float:

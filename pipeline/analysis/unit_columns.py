@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from pipeline.analysis import classes, covariates, timescale
 from pipeline.analysis.covariates import CoMoments
+from pipeline.analysis.ends import Binned, EndSums, Held
 from pipeline.analysis.information import information
 from pipeline.analysis.sparseness import hoyer, treves_rolls
 from pipeline.analysis.timescale import Decay, LagSums
-from pipeline.analysis.unit_sums import Sums, Values
+from pipeline.analysis.unit_sums import Sums
 from pipeline.config import Units
 
 LEVELS = {
@@ -109,33 +110,36 @@ CLASS_COLUMNS = (
 )
 
 
-def of_class(
-    last: Values, labels: NDArray[np.int32] | None, k: int, options: Units
-) -> dict[str, Any]:
-    """What units tell of the class at the last timestep [U, N].
+def of_class(sums: EndSums, ends: Held | Binned, options: Units) -> dict[str, Any]:
+    """What units tell of the class at the last timestep.
 
-    Null without labels [N], or where all are the same: then there is nothing to tell.
+    Null where all classes are the same: then there is nothing to tell.
+
+    Args:
+        sums: over the last timesteps.
+        ends: what goes by the order of their values.
+        options: of the stage.
     """
-    if labels is None or (labels == labels[0]).all():
-        nothing = pd.array([pd.NA] * len(last), dtype="Int32")
-        return {name: _null(last) for name in CLASS_COLUMNS} | {"preferred_class": nothing}
-    sums = classes.class_sums(last, labels, k)
-    variance, preferred = classes.anova(sums), classes.preferred_class(sums)
-    told = information(last, labels, options.bins, options.permutations, options.seed)
+    by_class = sums.by_class
+    if sums.occur < 2:
+        nothing = pd.array([pd.NA] * len(sums.min), dtype="Int32")
+        return {name: _null(sums.min) for name in CLASS_COLUMNS} | {"preferred_class": nothing}
+    variance, preferred = classes.anova(by_class), classes.preferred_class(by_class)
+    told = information(ends.tables(options.bins), options.permutations, options.seed)
     found = {
-        "selectivity": classes.selectivity(sums),
+        "selectivity": classes.selectivity(by_class),
         "preferred_class": pd.array(preferred, dtype="Int32"),
         "eta2": variance.eta2,
         "omega2": variance.omega2,
         "f_statistic": variance.f_statistic,
         "p_value": variance.p_value,
-        "dprime": classes.dprime(sums, preferred),
-        "auc": classes.auc(last, labels, preferred),
+        "dprime": classes.dprime(by_class, preferred),
+        "auc": ends.auc(preferred),
         "mutual_information": told.bits,
         "mi_null": told.null,
         "mi_p": told.p_value,
     }
-    return {name: found.get(name, _null(last)) for name in CLASS_COLUMNS}
+    return {name: found.get(name, _null(sums.min)) for name in CLASS_COLUMNS}
 
 
 def of_covariates(sums: CoMoments, names: list[str]) -> dict[str, Any]:
@@ -187,20 +191,18 @@ def reasons_of_time(decays: list[Decay], signal: str) -> Reasons:
     }
 
 
-def reasons_of_class(last: Values, labels: NDArray[np.int32] | None, permutations: int) -> Reasons:
+def reasons_of_class(sums: EndSums, permutations: int, *, labelled: bool) -> Reasons:
     """Why columns ``of_class`` are null, given what these are taken from."""
-    if labels is None:
+    if not labelled:
         return _throughout(CLASS_COLUMNS, "its timesteps have no classes")
-    occur = len(np.unique(labels))
-    if occur < 2:
+    if sums.occur < 2:
         return _throughout(CLASS_COLUMNS, "a single class occurs")
-    low, high = last.min(axis=1), last.max(axis=1)
-    constant = {"constant at the last timestep": low == high}
-    few = {"as many classes as sequences": occur == len(labels)}
+    constant = {"constant at the last timestep": sums.min == sums.max}
+    few = {"as many classes as sequences": sums.occur == sums.by_class.count.sum()}
     return {
         **dict.fromkeys(("eta2", "omega2", "f_statistic", "p_value", "q_value"), few | constant),
         "dprime": constant | {"a single sequence of its preferred class, or of the others": True},
-        "selectivity": {"0 at the last timestep": (low == 0) & (high == 0)},
+        "selectivity": {"0 at the last timestep": (sums.min == 0) & (sums.max == 0)},
         **_throughout(
             ("mi_null", "mi_p", "mi_q") if not permutations else (), "units.permutations=0"
         ),

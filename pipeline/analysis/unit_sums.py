@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import states
-from pipeline.analysis import classes, covariates, moments, timescale, tuning
+from pipeline.analysis import classes, covariates, ends, moments, timescale, tuning
 from pipeline.analysis.classes import ClassSums
 from pipeline.analysis.covariates import CoMoments
+from pipeline.analysis.ends import EndSums, Labels, Values
 from pipeline.analysis.moments import Moments
 from pipeline.analysis.timescale import LagSums
 
-Values = NDArray[np.float32]
 Part = tuple[states.Rows, Values]
 """Some whole sequences: the keys of R rows, and values with one unit per line [U, R]."""
 
@@ -34,6 +34,8 @@ class Sums:
     """Rows above the upper cut [U]."""
     tuning: ClassSums
     """By class and timestep."""
+    ends: EndSums
+    """Of the last timestep of each sequence, by class."""
     covariates: CoMoments
 
 
@@ -56,6 +58,7 @@ def summarise(
         (values < cuts[0]).sum(axis=1),
         (values > cuts[1]).sum(axis=1),
         tuning.tuning_sums(values, rows, k, timesteps),
+        ends.end_sums(*ends_of(part), k),
         covariates.comoments(values, known),
     )
 
@@ -68,8 +71,16 @@ def merge(a: Sums, b: Sums) -> Sums:
         a.left + b.left,
         a.right + b.right,
         classes.merge(a.tuning, b.tuning),
+        ends.merge(a.ends, b.ends),
         covariates.merge(a.covariates, b.covariates),
     )
+
+
+def ends_of(part: Part) -> tuple[Values, Labels]:
+    """The last row of each sequence [U, N], and its label [N]; without labels, 0 for each."""
+    rows, values = part
+    last = values[:, rows.last]
+    return last, np.zeros(last.shape[1], np.int32) if rows.label is None else rows.label[rows.last]
 
 
 def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:

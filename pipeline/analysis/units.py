@@ -18,14 +18,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import config, engine, selection, states
-from pipeline.analysis import quantiles, tables, timescale, tuning, unit_columns
+from pipeline.analysis import ends, quantiles, tables, timescale, tuning, unit_columns
+from pipeline.analysis.ends import Binned, Held, Labels, Values
 from pipeline.analysis.timescale import LagSums
 from pipeline.analysis.unit_columns import GATES, LEVELS
-from pipeline.analysis.unit_sums import Part, Sums, Values, lag_sums, merge, summarise
+from pipeline.analysis.unit_sums import Part, Sums, ends_of, lag_sums, merge, summarise
 
 TABLE = "units.parquet"
 TUNING = "tuning.parquet"
 TIMESTEPS = "timesteps.parquet"
+
+RANKING = 64
+"""Bytes per sequence while the values of one unit are ranked."""
+MOST = 8
+"""Units of a block where there are very many sequences: blocks for many workers."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Block:
     """Their places among the units that were recorded."""
     exact: bool
     """Whether all their values fit in memory; else they are read again for the quantiles."""
+    ranked: bool
+    """Whether the values of the last timesteps do; else these are counted in bins too."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,10 @@ def run(
             f"{block.layer}/{block.signal}": "exact" if block.exact else "histogram"
             for block in blocks
         },
+        "ranks": {
+            f"{block.layer}/{block.signal}": "exact" if block.ranked else "histogram"
+            for block in blocks
+        },
         "absent": {
             str(column): {why: n for (name, why), n in absent.most_common() if name == column}
             for column in table
@@ -112,16 +124,26 @@ def cut(recording: Recording, layer: str, signal: str, memory_mb: int) -> Iterat
     files = states.parts(recording.folder, layer, signal)
     units = len(states.unit_numbers(files[0]))
     rows = states.row_count(recording.folder, layer, signal)
-    groups = recording.k * states.timesteps(recording.folder, layer, signal)
-    # Of a unit: its values at the last timesteps, and four sums by class and timestep.
-    least = 4 * states.sequence_count(recording.folder) + 32 * groups
+    sequences = states.sequence_count(recording.folder)
     budget = memory_mb * 1_000_000
-    exact = 4 * rows + least <= budget
-    size = max(1, budget // (least + (4 * rows if exact else 8 * quantiles.BINS)))
+    # Of a unit: four sums by class and timestep, and its values or else its bins.
+    sums = 32 * recording.k * states.timesteps(recording.folder, layer, signal)
+    bins = 8 * quantiles.BINS
+    ranking = RANKING * sequences
+    ranked = ranking <= budget / 2
+    exact = ranked and ranking + sums + 4 * (sequences + rows) <= budget
+    if exact:
+        each = sums + 4 * (sequences + rows)
+    elif ranked:
+        each = sums + 4 * sequences + bins
+    else:
+        each = sums + bins * (1 + recording.k)
+    most = units if ranked else MOST
+    size = max(1, min(most, (budget - ranking * ranked) // each))
     count = -(-units // size)
     edges = [units * number // count for number in range(count + 1)]
     for start, stop in itertools.pairwise(edges):
-        yield Block(layer, signal, range(start, stop), exact)
+        yield Block(layer, signal, range(start, stop), exact, ranked)
 
 
 def measured(recording: Recording, options: config.Units, block: Block) -> Measured:
@@ -134,12 +156,15 @@ def measured(recording: Recording, options: config.Units, block: Block) -> Measu
     def read() -> Iterator[Part]:
         return (states.read_part(file, block.lines) for file in files)
 
+    levels = list(LEVELS.values())
+    labelled = states.labelled(files[0])
     kept = list(read()) if block.exact else []
     cuts = options.gate_cuts if block.signal in GATES else options.tanh_cuts
-    sums, last, labels = _summed(kept or read(), recording, cuts, timesteps)
+    sums, held = _summed(kept or read(), recording, cuts, timesteps, ranked=block.ranked)
     mean = tuning.mean_over_time(sums.tuning, timesteps)
-    lags, counts = _again(kept or read(), sums, mean, options, binned=not kept)
-    levels = list(LEVELS.values())
+    lags, counts, binned = _again(kept or read(), sums, mean, options, block)
+    by_rank = held or binned
+    assert by_rank is not None
     if kept:
         quantile = quantiles.exact([values for _, values in kept], levels)
     else:
@@ -149,40 +174,46 @@ def measured(recording: Recording, options: config.Units, block: Block) -> Measu
         "unit": np.array(units, np.int32),
         **unit_columns.of_values(sums, quantile, block.signal, options.dead_variance),
         **unit_columns.of_time(sums, lags, decays, block.signal),
-        **unit_columns.of_class(last, labels, recording.k, options),
+        **unit_columns.of_class(sums.ends, by_rank, options),
         **unit_columns.of_covariates(sums.covariates, recording.annotations),
     }
     table = pd.DataFrame(columns)
     reasons = {
         **unit_columns.reasons_of_values(table),
         **unit_columns.reasons_of_time(decays, block.signal),
-        **unit_columns.reasons_of_class(last, labels, options.permutations),
+        **unit_columns.reasons_of_class(sums.ends, options.permutations, labelled=labelled),
         **unit_columns.reasons_of_covariates(recording.annotations),
     }
     return Measured(
         table,
-        tuning.tuning(sums.tuning, units, timesteps, labelled=labels is not None),
+        tuning.tuning(sums.tuning, units, timesteps, labelled=labelled),
         tuning.by_timestep(sums.tuning, units, timesteps),
         unit_columns.absent(table, reasons),
     )
 
 
 def _summed(
-    parts: Iterable[Part], recording: Recording, cuts: list[float], timesteps: int
-) -> tuple[Sums, Values, NDArray[np.int32] | None]:
-    """The sums over all parts; the last row of each sequence [U, N], and its label [N]."""
+    parts: Iterable[Part],
+    recording: Recording,
+    cuts: list[float],
+    timesteps: int,
+    *,
+    ranked: bool,
+) -> tuple[Sums, Held | None]:
+    """The sums over all parts; and the last row of each sequence if these are to be ranked."""
     sums: Sums | None = None
-    last: list[Values] = []
-    labels: list[NDArray[np.int32]] = []
-    for rows, values in parts:
-        known = states.read_annotations(recording.folder, rows, recording.annotations)
-        part = summarise((rows, values), known, cuts, recording.k, timesteps)
-        sums = part if sums is None else merge(sums, part)
-        last.append(values[:, rows.last])
-        if rows.label is not None:
-            labels.append(rows.label[rows.last])
+    last: list[tuple[Values, Labels]] = []
+    for part in parts:
+        known = states.read_annotations(recording.folder, part[0], recording.annotations)
+        more = summarise(part, known, cuts, recording.k, timesteps)
+        sums = more if sums is None else merge(sums, more)
+        if ranked:
+            last.append(ends_of(part))
     assert sums is not None
-    return sums, np.concatenate(last, axis=1), np.concatenate(labels) if labels else None
+    if not ranked:
+        return sums, None
+    values, labels = zip(*last, strict=True)
+    return sums, Held(np.concatenate(values, axis=1), np.concatenate(labels))
 
 
 def _again(
@@ -190,16 +221,19 @@ def _again(
     sums: Sums,
     mean: NDArray[np.float64],
     options: config.Units,
-    *,
-    binned: bool,
-) -> tuple[LagSums, NDArray[np.int64]]:
-    """What needs the first sums: fluctuations about the mean [U, T]; and a histogram if wanted."""
+    block: Block,
+) -> tuple[LagSums, NDArray[np.int64], Binned | None]:
+    """What needs the first sums: fluctuations about the mean [U, T]; and bins where wanted."""
     units, timesteps = mean.shape
     reach = min(options.lags, timesteps - 1)
     lags = LagSums(*np.zeros((3, units, reach + 1)))
     counts = np.zeros((units, quantiles.BINS), np.int64)
+    of_ends = None
     for part in parts:
         lags += lag_sums(part, mean, reach)
-        if binned:
+        if not block.exact:
             counts += quantiles.histogram(part[1], sums.moments.min, sums.moments.max)
-    return lags, counts
+        if not block.ranked:
+            more = ends.binned(*ends_of(part), sums.ends)
+            of_ends = more if of_ends is None else of_ends + more
+    return lags, counts, of_ends
