@@ -9,7 +9,9 @@ import functools
 import logging
 import os
 import re
+import shutil
 import subprocess
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,11 +19,13 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline import provenance
+from pipeline import digests, provenance
 from pipeline.config import Dask, DaskSlurm
 from pipeline.errors import UserError
 
 LOOPBACK = "127.0.0.1"
+LOOK = 5.0
+"""Seconds between two looks whether there are workers."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -94,26 +98,37 @@ def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlur
 
 
 def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
-    """What one part gives, waited for as long as there are workers."""
+    """What one part gives."""
     from distributed import KilledWorker
 
+    _wait(client, future, engine)
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise UserError(
+            f"engine={engine.name}: one part has ended several workers, the last of them "
+            f"{error.last_worker.address}; they may want more memory, or smaller parts "
+            "(extract.part_rows, units.memory_mb)"
+        ) from error
+
+
+def _wait(client: Any, future: Any, engine: Dask | DaskSlurm) -> None:
+    """Wait for a part, but no longer than ``wait_s`` without any worker."""
+    from distributed import wait
+
+    seen = time.monotonic()
     while True:
         try:
-            return future.result(timeout=engine.wait_s)
+            wait(future, timeout=min(LOOK, engine.wait_s))
+            return
         except TimeoutError:
-            if future.done():
-                raise  # it is the part's own
-            if not client.nthreads():
+            if client.nthreads():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > engine.wait_s:
                 raise UserError(
                     f"engine={engine.name}: no worker for engine.wait_s={engine.wait_s}; "
                     "the same command goes on from here"
                 ) from None
-        except KilledWorker as error:
-            raise UserError(
-                f"engine={engine.name}: one part has ended several workers, the last of them "
-                f"{error.last_worker.address}; they may want more memory, or smaller parts "
-                "(extract.part_rows, units.memory_mb)"
-            ) from error
 
 
 @functools.cache
@@ -133,6 +148,9 @@ def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
     """Workers as Slurm jobs, replaced when lost, cancelled at the end."""
     from dask_jobqueue import SLURMCluster
 
+    if shutil.which("sbatch") is None:
+        raise UserError("engine=dask_slurm: no sbatch here; run where jobs are submitted")
+    _refuse_no_network(engine)
     with SLURMCluster(
         cores=engine.cpus_per_task,
         processes=1,
@@ -156,16 +174,22 @@ def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
         yield cluster
 
 
+def _refuse_no_network(engine: DaskSlurm) -> None:
+    """Raise where this machine has no network of the name given."""
+    from distributed.utils import get_ip_interface
+
+    try:
+        if engine.interface is not None:
+            get_ip_interface(engine.interface)
+    except ValueError as error:
+        raise UserError(f"engine.interface={engine.interface}: {error}") from error
+
+
 def _refuse_what_slurm_refuses(script: str) -> None:
     """Raise where Slurm would not take the job: Dask tries it again and again, and says nothing."""
-    try:
-        tried = subprocess.run(
-            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise UserError(
-            "engine=dask_slurm: no sbatch here; run where jobs are submitted"
-        ) from error
+    tried = subprocess.run(
+        ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+    )
     if tried.returncode:
         raise UserError(f"engine=dask_slurm: {sbatch_says(tried.stderr) or tried.stderr.strip()}")
 
@@ -224,8 +248,9 @@ def _refuse_other_disk(
     """Raise where a worker does not see the files that it is to read, or the folder of results."""
     probe = logs / f".{uuid.uuid4().hex}"
     probe.touch()
+    there = [file for path in files for file in (digests.checkpoint(path) or {"": path}).values()]
     try:
-        for path in (probe, *files):
+        for path in (probe, *there):
             for address, seen in client.run(os.path.exists, str(path.resolve())).items():
                 if not seen:
                     raise UserError(

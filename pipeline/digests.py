@@ -27,7 +27,7 @@ def digest(path: Path) -> str:
     Raises:
         FileNotFoundError: nothing is there.
     """
-    files = _inside(path) if path.is_dir() else _checkpoint(path)
+    files = _inside(path) if path.is_dir() else checkpoint(path)
     if files is None:
         return file_digest(path)
     return key({name: file_digest(file) for name, file in files.items()})
@@ -55,8 +55,8 @@ def _inside(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in files}
 
 
-def _checkpoint(path: Path) -> dict[str, Path] | None:
-    """The files of a checkpoint, by what follows the prefix; None where there is no checkpoint."""
+def checkpoint(path: Path) -> dict[str, Path] | None:
+    """The files of a checkpoint, by what follows their prefix; None where there is none."""
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     index = prefix.with_name(f"{prefix.name}.index")
     data = list(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))

@@ -56,6 +56,11 @@ def deadly(part: int) -> int:
     return part
 
 
+def brief(part: int) -> int:
+    time.sleep(1)
+    return part
+
+
 def slow(part: int) -> int:
     time.sleep(60)
     return part
@@ -156,6 +161,28 @@ def test_where_all_workers_are_lost_the_run_ends_after_a_while(tmp_path: Path) -
             run_over(one, slow, tmp_path, 3)
 
 
+def test_workers_that_come_back_in_time_go_on(tmp_path: Path) -> None:
+    with processes(1) as one:
+        timers = [threading.Timer(*when) for when in ((1, one.scale, [0]), (4, one.scale, [1]))]
+        for timer in timers:
+            timer.start()
+        where = engine_of(one, 20)
+        with engine.opened(where, tmp_path):
+            found = list(engine.run(brief, range(8), where, what="", unit="", spread=True))
+        for timer in timers:
+            timer.join()
+    assert found == [*range(8)]
+
+
+def late(part: int) -> int:
+    raise TimeoutError("the part's own")
+
+
+def test_a_part_may_run_out_of_time_by_itself(dask: LocalCluster, tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError, match="the part's own"):
+        run_over(dask, late, tmp_path, 30)
+
+
 def test_where_the_scheduler_is_lost_the_run_ends_with_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
     file = tmp_path / "scheduler.json"
@@ -185,6 +212,28 @@ def test_workers_that_do_not_see_the_files_are_refused(dask: LocalCluster, tmp_p
         engine.opened(engine_of(dask), tmp_path, [missing]),
     ):
         pass
+
+
+def test_a_checkpoint_is_seen_by_its_prefix(dask: LocalCluster, tmp_path: Path) -> None:
+    prefix = tmp_path / "model.ckpt-10"
+    for ending in ("index", "data-00000-of-00001"):
+        prefix.with_name(f"{prefix.name}.{ending}").touch()
+    with engine.opened(engine_of(dask), tmp_path, [prefix]):
+        pass
+
+
+def test_a_network_that_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbatch = tmp_path / "sbatch"
+    sbatch.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    config = composed(tmp_path, *SMALL, "engine=dask_slurm", "engine.interface=ib7")
+    with pytest.raises(UserError, match=r"^engine\.interface=ib7: .*not a valid network"):
+        stages.run(config)
+    sbatch.unlink()
+    with pytest.raises(UserError, match=r"^engine=dask_slurm: no sbatch here"):
+        stages.run(config)
 
 
 def test_no_scheduler_is_one_line_that_says_so(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Dask(Engine):
     address: str = option()
     """Of its scheduler, such as tcp://10.0.0.1:8786."""
     wait_s: int = option(low=1)
-    """Seconds until the first worker must be there."""
+    """Seconds without any worker, also before the first, after which to give up."""
 
 
 @dataclass
@@ -52,4 +52,4 @@ class DaskSlurm(Engine):
     setup: list[str] = option()
     """Shell lines before each worker."""
     wait_s: int = option(low=1)
-    """Seconds in the queue until the first worker must be there."""
+    """Seconds without any worker, also before the first, after which to give up."""
