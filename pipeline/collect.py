@@ -39,8 +39,10 @@ def run(found: Found, folder: Path) -> dict[str, Any]:
     ``runs.parquet`` has one row per run: every option in a column of its dotted name, lists as
     text and a file's digest beside its path; accuracy and loss (squared error of numbers) on the
     test sequences; seconds and peak memory, of each stage and of all, also where runs share a
-    stage; and each stage's key. Every other table is that of its stage, of all runs that have it,
-    with the run and the options that differ between the runs before each row.
+    stage; and each stage's key. Seconds are those of the attempt that finished the stage, memory
+    is that of the process that led it: what went on before, or on Dask workers, is not in them.
+    Every other table is that of its stage, of all runs that have it, with the run and the options
+    that differ between the runs before each row.
     """
     runs = table(found.runs)
     runs.to_parquet(folder / RUNS, index=False)
@@ -179,15 +181,27 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> int:
 
 
 def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Tables of the first one's schema joined to row groups; memory holds one of them."""
+    """Tables of the first one's schema joined to row groups; memory holds one of them.
+
+    Later tables may have more categories than the first has numbers for: these get wider.
+    """
     held: list[pa.Table] = []
     schema = None
     for table in tables:
         if schema is None:
-            schema = table.schema
+            schema = pa.schema(map(_wide, table.schema), table.schema.metadata)
         held.append(table.cast(schema))
         if sum(map(len, held)) >= ROWS:
             yield pa.concat_tables(held).unify_dictionaries()
             held = []
     if held:
         yield pa.concat_tables(held).unify_dictionaries()
+
+
+def _wide(field: pa.Field) -> pa.Field:
+    """A column of categories with numbers for any count of them; any other column as it is."""
+    if not pa.types.is_dictionary(field.type):
+        return field
+    return field.with_type(
+        pa.dictionary(pa.int32(), field.type.value_type, ordered=field.type.ordered)
+    )

@@ -50,8 +50,9 @@ def here(launch: Launch, jobs: Sequence[Job]) -> Fates:
             if len(batch) > 1 and any(job.record() for job in batch):
                 again = [job for job in batch if job.record().get("state") == "running"]
                 rest = [job for job in batch if not job.record()]
-                names = ", ".join(str(job.number) for job in again)
-                print(f"a process was killed; again, one at a time: {names}", flush=True)
+                if again:
+                    names = ", ".join(str(job.number) for job in again)
+                    print(f"a process was killed; again, one at a time: {names}", flush=True)
                 batches = [*([job] for job in again), *_consecutive(rest), *batches]
     killed = "killed", "its process was ended from outside; out of memory, perhaps"
     return {
@@ -161,7 +162,17 @@ def _fate(job: "SlurmJob[object]") -> tuple[str, str, Path]:
     """What became of a job that has not said so itself."""
     said = job.state
     state = STATES.get(said.partition(" ")[0], "killed")
-    return state, f"Slurm says {said}", job.paths.stderr
+    log = job.paths.stderr
+    last = _last_line(log) if state == "failed" else ""
+    return state, f"Slurm says {said}{': ' * bool(last)}{last}", log
+
+
+def _last_line(file: Path) -> str:
+    """The last line of a log that says something; empty where there is none."""
+    try:
+        return next((x.strip() for x in reversed(file.read_text().splitlines()) if x.strip()), "")
+    except OSError:
+        return ""
 
 
 @contextmanager

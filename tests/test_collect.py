@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
@@ -194,6 +195,13 @@ def test_small_tables_share_row_groups_and_large_ones_are_written_as_they_come(
         patched.setattr(pd, "read_parquet", logged)
         next(tables)
         assert len(log) == 1
+
+
+def test_later_runs_may_have_any_number_of_categories() -> None:
+    few, many = pd.Categorical(["a", "b"]), pd.Categorical([f"c{n}" for n in range(300)])
+    tables = [pa.Table.from_pandas(pd.DataFrame({"best_covariate": each})) for each in (few, many)]
+    (joined,) = collect._joined(tables)
+    assert joined.to_pandas()["best_covariate"].tolist() == [*few, *many]
 
 
 def _names_of(found: Found) -> pd.DataFrame:

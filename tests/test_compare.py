@@ -357,6 +357,13 @@ def test_what_shapes_the_validation_split_alone_makes_no_other_data(tmp_path: Pa
         assert len(compared(tmp_path, *runs)[0]) == 2
 
 
+def test_what_is_told_of_the_sequences_makes_no_other_data(tmp_path: Path) -> None:
+    one = drawn()
+    for other in ({"annotations": ["depth"]}, {"labels": "timestep"}):
+        runs = laid(tmp_path, "a", one), laid(tmp_path, "b", one, data=DATA | other)
+        assert len(compared(tmp_path, *runs)[0]) == 2
+
+
 @pytest.mark.parametrize("kind", ["digits", "mnist", "files"])
 def test_the_test_sequences_are_the_same_whatever_shapes_the_validation_split(
     kind: str, tmp_path: Path

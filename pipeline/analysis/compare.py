@@ -209,17 +209,18 @@ def _refuse_other_data(runs: list[Run], recorded: Mapping[str, Path]) -> None:
 def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
     """What says which sequences a run recorded; of files their digests, wherever they lie.
 
-    Not what shapes the validation split alone, which is drawn from training, after the test split.
-    Of the test split the first sequences are recorded, so that their number says which.
+    Not what is told of them, nor what shapes the validation split alone, which is drawn from
+    training, after the test split. Of the test split the first sequences are recorded, so that
+    their number says which.
     """
     found = run.config
-    of_validation = {"data.validation_fraction"}
+    other = {"data.labels", "data.annotations", "data.validation_fraction"}
     if "data.test_fraction" not in found:  # the data bring their test split
-        of_validation.add("data.split_seed")
+        other.add("data.split_seed")
     data = {
         name: value
         for name, value in found.items()
-        if name.startswith("data.") and f"{name}.sha256" not in found and name not in of_validation
+        if name.startswith("data.") and f"{name}.sha256" not in found and name not in other
     }
     rows = pq.read_metadata(recorded[run.name] / states.SEQUENCES).num_rows
     return data | {"the number of sequences": rows}
