@@ -14,7 +14,8 @@ class Model:
 
 @dataclass
 class Recurrent(Model):
-    """A stack of recurrent layers, read out linearly from the last valid timestep."""
+    """A stack of recurrent layers, read out linearly: where the data say so at every timestep, else
+    from the last valid one."""
 
     units: int = option(low=1)
     """Units per layer and direction."""

@@ -8,7 +8,7 @@ from pipeline.config.options import option
 
 @dataclass
 class Train:
-    """Stage train: Adam on the cross-entropy of the classes."""
+    """Stage train: Adam on the cross-entropy of classes, or on the squared error of numbers."""
 
     steps: int = option(low=0)
     """Optimizer steps, one batch each; 0 keeps the network untrained."""
@@ -79,8 +79,9 @@ class Units(Analysis):
     seed: int = option(low=0, high=2**32 - 1)
     """Seed of those shuffles; apart from the run's seed, so that runs are shuffled alike."""
     memory_mb: int = option(low=1)
-    """Memory for one signal's exact quantiles, in MB, of as many signals at a time as there are
-    workers; past it a histogram of 4,096 bins."""
+    """Memory for the values of a block of units, in MB, of as many blocks at a time as there are
+    workers; past it quantiles come from a histogram of 4,096 bins, and for more than some 8,000
+    sequences per MB so do auc and mutual_information."""
 
 
 @dataclass

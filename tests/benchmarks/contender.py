@@ -72,12 +72,16 @@ def rerun(name: str, x: Array, folder: Path) -> dict[str, Any]:
 
 
 def sweep(launcher: str, folder: Path) -> dict[str, Any]:
-    """Run six whole jobs on digits by one of Hydra's launchers, from nothing."""
+    """Run six whole jobs on digits by one of Hydra's launchers, from nothing.
+
+    Memory is that of the largest process.
+    """
     with _scratch(folder) as out:
         words = [f"root={out}", "seed=0,1,2,3,4,5", f"hydra/launcher={launcher}"]
         command = [sys.executable, "-m", "pipeline", "-m", *words]
-        timed = _timed(partial(subprocess.run, command, check=True, capture_output=True))
-    return {"setting": launcher, **timed}
+        timed = _timed(partial(subprocess.run, command, check=True, stdout=sys.stderr))
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {"setting": launcher, **timed, "peak_memory_bytes": largest}
 
 
 def record(x: Array, recorded: Path, folder: Path, signals: str) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def main() -> None:
                 found = rerun(options.name, x, folder)
             case _:
                 found = record(x, folder / options.recorded, folder, options.name)
-    print(json.dumps({**found, "peak_memory_bytes": _status("VmHWM")}))
+    print(json.dumps({"peak_memory_bytes": _status("VmHWM"), **found}))
 
 
 if __name__ == "__main__":
