@@ -14,8 +14,10 @@ class Model:
 
 @dataclass
 class Recurrent(Model):
-    """A stack of recurrent layers, read out linearly: where the data say so at every timestep, else
-    from the last valid one."""
+    """A stack of recurrent layers and a linear read-out.
+
+    It reads the last valid timestep, or every timestep where each has its own label or target.
+    """
 
     units: int = option(low=1)
     """Units per layer and direction."""
