@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, locks
+from pipeline import atomic, locks
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    with files.whole(folder / RECORD) as unfinished:
+    with atomic.written(folder / RECORD) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n")
 
 

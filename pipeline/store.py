@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, locks
+from pipeline import atomic, locks
 
 MANIFEST = "_manifest.json"
 
@@ -169,7 +169,7 @@ def commit(
             f"{artefact.folder.name}: {now or 'another job'} took it over "
             "while this job was suspended; run again"
         )
-    with files.whole(artefact.partial / MANIFEST) as unfinished:
+    with atomic.written(artefact.partial / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
     old = artefact.folder.with_name(f".{artefact.folder.name}.{uuid.uuid4().hex}.old")
     if artefact.folder.exists() and (replace or not artefact.finished):

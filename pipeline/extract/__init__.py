@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from pipeline import data, engine, files, models, states, trace, train
+from pipeline import atomic, data, engine, models, states, trace, train
 from pipeline.config import Config, ModelFile, Tf1Checkpoint, located
 from pipeline.data import Dataset, Split
 from pipeline.errors import UserError
@@ -72,7 +72,7 @@ def _run(job: Job) -> dict[str, Any]:
     if test.per_timestep or test.steps:
         notes.join(folder, len(split), states.STEPS)
     shutil.rmtree(folder / PARTS)
-    files.clear(folder)
+    atomic.clear(folder)
     silent = sorted(
         set(trace.recurrent_layers(record.model)) - {_layer(name) for name in record.paths}
     )

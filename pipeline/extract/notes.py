@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import files
+from pipeline import atomic
 
 PARTS = "_parts"
 ROW_GROUP = 2**25
@@ -35,9 +35,9 @@ def write(
 ) -> None:
     """Leave a part's figures, and its rows of each table, by the names of the files to come."""
     for name, rows in tables.items():
-        with files.whole(_rows(folder, part, name)) as unfinished:
+        with atomic.written(_rows(folder, part, name)) as unfinished:
             rows.to_parquet(unfinished, index=False)
-    with files.whole(_note(folder, part)) as unfinished:
+    with atomic.written(_note(folder, part)) as unfinished:
         unfinished.write_text(json.dumps(figures))
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline import files
+from pipeline import atomic
 
 SEQUENCES = "sequences.parquet"
 STEPS = "steps.parquet"
@@ -109,7 +109,7 @@ def write_part(
     path.parent.mkdir(parents=True, exist_ok=True)
     # Neighbouring values of a state share their high bytes: split into byte streams they shrink
     # by a third and stay fast. Dictionaries and statistics of floats only cost.
-    with files.whole(path) as unfinished:
+    with atomic.written(path) as unfinished:
         pq.write_table(
             table,
             unfinished,

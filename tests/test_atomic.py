@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import files
+from pipeline import atomic
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "some.txt"
-    with files.whole(path) as unfinished:
+    with atomic.written(path) as unfinished:
         unfinished.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
@@ -17,7 +17,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:
-    with files.whole(path) as unfinished:
+    with atomic.written(path) as unfinished:
         unfinished.write_text("ha")
         raise error
 
@@ -34,7 +34,7 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, error: type[BaseExcept
 
 def test_two_may_write_the_same_file(tmp_path: Path) -> None:
     path = tmp_path / "some.txt"
-    with files.whole(path) as one, files.whole(path) as other:
+    with atomic.written(path) as one, atomic.written(path) as other:
         one.write_text("one")
         other.write_text("other")
     assert path.read_text() == "one"  # the outer one ends last
@@ -46,5 +46,5 @@ def test_what_killed_writers_left_is_cleared_and_nothing_else(tmp_path: Path) ->
     inner.mkdir(parents=True)
     (inner / "part-00000.parquet").touch()
     (inner / ".part-00001.parquet.abc").touch()
-    files.clear(tmp_path)
+    atomic.clear(tmp_path)
     assert [path.name for path in inner.iterdir()] == ["part-00000.parquet"]

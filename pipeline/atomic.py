@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def written(path: Path) -> Iterator[Path]:
     """A name beside ``path`` to write to, hidden and nobody else's; in the end it becomes ``path``.
 
     What fails leaves nothing; what is killed leaves the hidden file.
