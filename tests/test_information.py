@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import mutual_info_score
@@ -64,6 +64,7 @@ def measured(
 
 @QUICK
 @given(**SHAPES)
+@example(n=77, k=3, bins=11, seed=0)
 def test_from_narrow_bins_come_the_bins_of_the_values_themselves(
     n: int, k: int, bins: int, seed: int
 ) -> None:

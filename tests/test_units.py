@@ -1,6 +1,7 @@
 """Stage units, from states on disk to one row per unit."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ CONFIG = composed(Path())
 OPTIONS = replace(CONFIG.units, permutations=20)
 ONE = Engine("local", 1)
 TESTED = ("eta2", "omega2", "f_statistic", "p_value", "q_value")
+MUCH = 10**9
+"""Bytes to rank a sequence, past any memory: sequences are counted then."""
 TABLES = (units.TABLE, units.TUNING, units.TIMESTEPS)
 
 Float = NDArray[np.float64]
@@ -342,7 +345,8 @@ def test_units_are_taken_in_even_blocks_that_fit_the_memory(tmp_path: Path) -> N
         assert [line for block in blocks for line in block.lines] == list(range(64))
         assert max(sizes) - min(sizes) <= 1
         assert len(blocks) == {0: 64, 1: 2, 100: 1}[memory]
-        assert all(block.exact == block.ranked == (memory > 0) for block in blocks)
+        assert all(block.exact == (memory > 0) for block in blocks)
+        assert all(block.ranked for block in blocks)  # as cheap as to count them
 
 
 def test_of_very_many_sequences_nothing_is_held(
@@ -356,12 +360,15 @@ def test_of_very_many_sequences_nothing_is_held(
     assert not any(block.exact or block.ranked for block in blocks)
 
 
-def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(tmp_path: Path) -> None:
+def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = noted(drawn(n=400, t=20, u=64, signals="c"))
     whole, said = all_tables(tmp_path / "whole", recording, parts=2)
     blocks, said_blocks = all_tables(
         tmp_path / "blocks", recording, replace(OPTIONS, memory_mb=1), parts=3
     )
+    monkeypatch.setattr(units, "RANKING", MUCH)
     binned, said_binned = all_tables(
         tmp_path / "binned", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
     )
@@ -371,12 +378,7 @@ def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(tmp_pat
     assert_same(blocks, whole)
     in_one, _ = all_tables(tmp_path / "one", recording, replace(OPTIONS, memory_mb=0), parts=1)
     assert_same(binned, in_one)
-    by_rank = ("auc", "mutual_information", "mi_null", "mi_p", "mi_q")
-    assert_same(binned, whole, but=(*LEVELS, *by_rank))
-    at_ends = (whole[units.TABLE], binned[units.TABLE])
-    for name, most in (("auc", 1e-3), ("mutual_information", 0.02), ("mi_null", 0.02)):
-        exact, near = (each[name].to_numpy() for each in at_ends)
-        assert 0 < np.abs(near - exact).max() < most, name
+    assert_same(binned, whole, but=tuple(LEVELS))
     exact, near = whole[units.TABLE], binned[units.TABLE]
     width = (exact["max"] - exact["min"]).to_numpy()[:, np.newaxis] / 4096
     ordered = np.sort(recording.rows("lstm", "c").astype(np.float64), axis=0)
@@ -384,6 +386,38 @@ def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(tmp_pat
     difference = np.abs(near[[*LEVELS]] - exact[[*LEVELS]]).to_numpy()
     assert (difference <= width + gap).all()
     assert difference.max() > 0
+
+
+def constant(recording: Recording) -> Recording:
+    """The recording with a unit that never varies, one that is always 0, and an absent class."""
+    values = recording.signals["lstm"]["c"]
+    values[..., 1], values[..., 2] = 0.3, 0.0
+    assert recording.labels is not None
+    return replace(recording, labels=np.where(recording.labels == 1, 2, recording.labels))
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        per_timestep,
+        constant,
+        lambda recording: replace(recording, labels=None),
+        lambda recording: replace(recording, labels=np.zeros_like(recording.labels)),
+    ],
+    ids=["labels per timestep", "constant", "no labels", "one class"],
+)
+def test_whatever_is_known_what_is_counted_is_as_what_is_held(
+    of: Callable[[Recording], Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = of(drawn(n=200, u=4, signals="c"))
+    held, said = all_tables(tmp_path / "held", recording)
+    monkeypatch.setattr(units, "RANKING", MUCH)
+    counted, said_counted = all_tables(
+        tmp_path / "counted", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
+    )
+    assert said_counted["ranks"] == {"lstm/c": "histogram"}
+    assert said_counted["absent"] == said["absent"]
+    assert_same(counted, held, but=tuple(LEVELS))
 
 
 def test_past_its_memory_several_units_share_a_block_of_histograms(tmp_path: Path) -> None:

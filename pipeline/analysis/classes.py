@@ -159,14 +159,14 @@ def auc(
     return area
 
 
-def auc_of_counts(counts: NDArray[np.int64], preferred: NDArray[np.int64]) -> Float:
-    """``auc`` of rows of which only the counts [U, B, K] in B rising bins are known, by class.
+def auc_of_counts(counts: NDArray[np.int64], preferred: int) -> float:
+    """``auc`` of a unit of whose rows only the counts [B, K] in B rising bins are known, by class.
 
     Rows of one bin count as equal. NaN where a side is empty.
     """
-    chosen = np.take_along_axis(counts, preferred[:, np.newaxis, np.newaxis], axis=2)[..., 0]
-    rest = counts.sum(axis=2) - chosen
-    below = rest.cumsum(axis=1) - rest
-    pairs = (chosen * (below + rest / 2)).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return pairs / (chosen.sum(axis=1) * rest.sum(axis=1).astype(np.float64))
+    chosen = counts[:, preferred].astype(np.float64)
+    rest = counts.sum(axis=1) - chosen
+    if not chosen.any() or not rest.any():
+        return np.nan
+    below = rest.cumsum() - rest
+    return float((chosen * (below + rest / 2)).sum() / (chosen.sum() * rest.sum()))

@@ -1,6 +1,7 @@
 """The last timestep of each sequence: sums that merge, and what goes by the order of the values.
 
-Values are held as they are where those of all sequences fit in memory, and else counted in bins.
+Values are held as they are where those of all sequences fit in memory, and else counted between
+those of a sample.
 """
 
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from pipeline.analysis import classes
 from pipeline.analysis.classes import ClassSums
 from pipeline.analysis.information import Counts, coarser, joint_counts
-from pipeline.analysis.quantiles import BINS
 
 Float = NDArray[np.float64]
 Values = NDArray[np.float32]
 Labels = NDArray[np.int32]
+
+SAMPLE = 4095
+"""Sequences between whose values the others are counted: one bin more."""
 
 
 @dataclass(frozen=True)
@@ -68,29 +71,60 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Values [U, S] of at most ``SAMPLE`` sequences, the same ones in whatever order they come."""
+
+    values: Values
+    places: NDArray[np.uint64]
+    """Of the sequences in a random order of all [S]: the first are the sample."""
+
+    @classmethod
+    def of(cls, values: Values, sequences: NDArray[np.integer]) -> "Sample":
+        """The sample of sequences by their numbers [N], with values [U, N]."""
+        return cls(values, _shuffled(sequences))._thinned()
+
+    def merge(self, other: "Sample") -> "Sample":
+        """The sample of both sets of sequences."""
+        return Sample(
+            np.concatenate([self.values, other.values], axis=1),
+            np.concatenate([self.places, other.places]),
+        )._thinned()
+
+    def _thinned(self) -> "Sample":
+        if len(self.places) <= SAMPLE:
+            return self
+        first = np.argpartition(self.places, SAMPLE)[:SAMPLE]
+        return Sample(self.values[:, first], self.places[first])
+
+
+def _shuffled(numbers: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Numbers [N], each another one that looks random (the mixing of SplitMix64, Steele 2014)."""
+    x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    return x ^ (x >> np.uint64(31))
+
+
 class Binned:
-    """How often values are in each of ``BINS`` equal bins, by class [U, BINS, K]: counts add up."""
+    """How often values lie between each two neighbours of a sample, by class: counts add up.
 
-    counts: NDArray[np.int64]
+    Bins are narrow where values are many, so that ranks are right to about one in ``SAMPLE``.
+    """
 
-    def __add__(self, other: "Binned") -> "Binned":
-        return Binned(self.counts + other.counts)
+    def __init__(self, sample: Sample, k: int):
+        self.edges = [np.unique(line) for line in sample.values]
+        self.counts = [np.zeros((len(line) + 1, k), np.int64) for line in self.edges]
+
+    def add(self, values: Values, labels: Labels) -> None:
+        """Count values [U, N] of some more sequences with these labels [N]."""
+        for line, edges, counts in zip(values, self.edges, self.counts, strict=True):
+            np.add.at(counts, (np.searchsorted(edges, line), labels), 1)
 
     def auc(self, preferred: NDArray[np.int64]) -> Float:
         """As of held values, those of one bin being equal."""
-        return classes.auc_of_counts(self.counts, preferred)
+        pairs = zip(self.counts, preferred, strict=True)
+        return np.array([classes.auc_of_counts(counts, label) for counts, label in pairs])
 
     def tables(self, bins: int) -> Iterator[Counts]:
         """As of held values, each quantile moved to the end of its bin."""
         return (coarser(counts, bins) for counts in self.counts)
-
-
-def binned(values: Values, labels: Labels, sums: EndSums) -> Binned:
-    """Values [U, N] of some sequences in bins from the smallest to the largest value of all."""
-    k = len(sums.by_class.count)
-    counts = np.empty((len(values), BINS, k), np.int64)
-    for unit, (line, low, high) in enumerate(zip(values, sums.min, sums.max, strict=True)):
-        scale = BINS / (high - low) if high > low else 0.0
-        place = np.minimum((line.astype(np.float64) - low) * scale, BINS - 1).astype(np.intp)
-        counts[unit] = np.bincount(place * k + labels, minlength=BINS * k).reshape(BINS, k)
-    return Binned(counts)

@@ -60,7 +60,8 @@ def information(tables: Iterable[Counts], permutations: int, seed: int) -> Infor
 
 def joint_counts(values: NDArray[np.floating], classes: NDArray[np.integer], bins: int) -> Counts:
     """How often each quantile bin occurs with each class [<= bins, K]; equal values share a bin."""
-    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf"))
+    places = _quantile_ranks(len(values), bins) - 1
+    edges = np.unique(np.partition(values, places)[places])
     place = np.searchsorted(edges, values)
     k = int(classes.max()) + 1
     counts = np.bincount(place * k + classes, minlength=(len(edges) + 1) * k).reshape(-1, k)
@@ -70,11 +71,15 @@ def joint_counts(values: NDArray[np.floating], classes: NDArray[np.integer], bin
 def coarser(counts: Counts, bins: int) -> Counts:
     """The table [<= bins, K] of ``joint_counts``, from counts in many narrow bins [B, K]."""
     through = counts.sum(axis=1).cumsum()
-    wanted = np.arange(1, bins) * through[-1] / bins
-    edges = np.unique(np.searchsorted(through, wanted)) + 1
+    edges = np.unique(np.searchsorted(through, _quantile_ranks(int(through[-1]), bins))) + 1
     starts = np.concatenate([[0], edges[edges < len(counts)]])
     found: Counts = np.add.reduceat(counts, starts, axis=0)
     return found[found.any(axis=1)][:, counts.any(axis=0)]
+
+
+def _quantile_ranks(n: int, bins: int) -> NDArray[np.int64]:
+    """The ranks, from 1, of the last of n sorted values in each quantile bin but the last one."""
+    return -(-np.arange(1, bins, dtype=np.int64) * n // bins)
 
 
 def of_shuffled(counts: Counts, permutations: int, seed: int) -> Float:

@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import config, engine, selection, states
-from pipeline.analysis import ends, quantiles, tables, timescale, tuning, unit_columns
-from pipeline.analysis.ends import Binned, Held, Labels, Values
+from pipeline.analysis import quantiles, tables, timescale, tuning, unit_columns
+from pipeline.analysis.ends import Binned, Held, Labels, Sample, Values
 from pipeline.analysis.timescale import LagSums
 from pipeline.analysis.unit_columns import GATES, LEVELS
 from pipeline.analysis.unit_sums import Part, Sums, ends_of, lag_sums, merge, summarise
@@ -29,7 +29,7 @@ TUNING = "tuning.parquet"
 TIMESTEPS = "timesteps.parquet"
 
 RANKING = 64
-"""Bytes per sequence while the values of one unit are ranked."""
+"""Bytes per sequence, at most, while the values of one unit are ranked."""
 MOST = 8
 """Units of a block where there are very many sequences: blocks for many workers."""
 
@@ -56,7 +56,7 @@ class Block:
     exact: bool
     """Whether all their values fit in memory; else they are read again for the quantiles."""
     ranked: bool
-    """Whether the values of the last timesteps do; else these are counted in bins too."""
+    """Whether the values of all last timesteps do; else these are counted in bins too."""
 
 
 @dataclass(frozen=True)
@@ -129,15 +129,16 @@ def cut(recording: Recording, layer: str, signal: str, memory_mb: int) -> Iterat
     # Of a unit: four sums by class and timestep, and its values or else its bins.
     sums = 32 * recording.k * states.timesteps(recording.folder, layer, signal)
     bins = 8 * quantiles.BINS
+    by_class = bins * recording.k
     ranking = RANKING * sequences
-    ranked = ranking <= budget / 2
+    ranked = ranking <= max(budget / 2, by_class)
     exact = ranked and ranking + sums + 4 * (sequences + rows) <= budget
     if exact:
         each = sums + 4 * (sequences + rows)
     elif ranked:
         each = sums + 4 * sequences + bins
     else:
-        each = sums + bins * (1 + recording.k)
+        each = sums + bins + by_class
     most = units if ranked else MOST
     size = max(1, min(most, (budget - ranking * ranked) // each))
     count = -(-units // size)
@@ -160,11 +161,10 @@ def measured(recording: Recording, options: config.Units, block: Block) -> Measu
     labelled = states.labelled(files[0])
     kept = list(read()) if block.exact else []
     cuts = options.gate_cuts if block.signal in GATES else options.tanh_cuts
-    sums, held = _summed(kept or read(), recording, cuts, timesteps, ranked=block.ranked)
+    sums, last = _summed(kept or read(), recording, cuts, timesteps, ranked=block.ranked)
     mean = tuning.mean_over_time(sums.tuning, timesteps)
-    lags, counts, binned = _again(kept or read(), sums, mean, options, block)
-    by_rank = held or binned
-    assert by_rank is not None
+    by_rank = last if isinstance(last, Held) else Binned(last, recording.k)
+    lags, counts = _again(kept or read(), sums, mean, options, block, by_rank)
     if kept:
         quantile = quantiles.exact([values for _, values in kept], levels)
     else:
@@ -199,21 +199,26 @@ def _summed(
     timesteps: int,
     *,
     ranked: bool,
-) -> tuple[Sums, Held | None]:
-    """The sums over all parts; and the last row of each sequence if these are to be ranked."""
+) -> tuple[Sums, Held | Sample]:
+    """The sums over all parts; and of the last row of each sequence all, or else a sample."""
     sums: Sums | None = None
     last: list[tuple[Values, Labels]] = []
+    some: Sample | None = None
     for part in parts:
         known = states.read_annotations(recording.folder, part[0], recording.annotations)
         more = summarise(part, known, cuts, recording.k, timesteps)
         sums = more if sums is None else merge(sums, more)
+        values, labels = ends_of(part)
         if ranked:
-            last.append(ends_of(part))
+            last.append((values, labels))
+        else:
+            drawn = Sample.of(values, part[0].sequence[part[0].last])
+            some = drawn if some is None else some.merge(drawn)
     assert sums is not None
-    if not ranked:
-        return sums, None
-    values, labels = zip(*last, strict=True)
-    return sums, Held(np.concatenate(values, axis=1), np.concatenate(labels))
+    if some is not None:
+        return sums, some
+    every = zip(*last, strict=True)
+    return sums, Held(np.concatenate(next(every), axis=1), np.concatenate(next(every)))
 
 
 def _again(
@@ -222,18 +227,17 @@ def _again(
     mean: NDArray[np.float64],
     options: config.Units,
     block: Block,
-) -> tuple[LagSums, NDArray[np.int64], Binned | None]:
+    by_rank: Held | Binned,
+) -> tuple[LagSums, NDArray[np.int64]]:
     """What needs the first sums: fluctuations about the mean [U, T]; and bins where wanted."""
     units, timesteps = mean.shape
     reach = min(options.lags, timesteps - 1)
     lags = LagSums(*np.zeros((3, units, reach + 1)))
     counts = np.zeros((units, quantiles.BINS), np.int64)
-    of_ends = None
     for part in parts:
         lags += lag_sums(part, mean, reach)
         if not block.exact:
             counts += quantiles.histogram(part[1], sums.moments.min, sums.moments.max)
-        if not block.ranked:
-            more = ends.binned(*ends_of(part), sums.ends)
-            of_ends = more if of_ends is None else of_ends + more
-    return lags, counts, of_ends
+        if isinstance(by_rank, Binned) and sums.ends.occur > 1:
+            by_rank.add(*ends_of(part))
+    return lags, counts

@@ -80,8 +80,9 @@ class Units(Analysis):
     """Seed of those shuffles; apart from the run's seed, so that runs are shuffled alike."""
     memory_mb: int = option(low=1)
     """Memory for the values of a block of units, in MB, of as many blocks at a time as there are
-    workers; past it quantiles come from a histogram of 4,096 bins, and for more than some 8,000
-    sequences per MB so do auc and mutual_information."""
+    workers; past it quantiles come from a histogram of 4,096 bins. Past some 8,000 sequences per
+    MB, auc and mutual_information count values between those of 4,095 sequences drawn at random,
+    and are right to about 0.0001 and 0.001 bits."""
 
 
 @dataclass
