@@ -98,30 +98,17 @@ def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlur
 
 
 def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
-    """What one part gives."""
+    """What one part gives, waited for until there was no worker for ``wait_s``."""
     from distributed import KilledWorker
-
-    _wait(client, future, engine)
-    try:
-        return future.result()
-    except KilledWorker as error:
-        raise UserError(
-            f"engine={engine.name}: one part has ended several workers, the last of them "
-            f"{error.last_worker.address}; they may want more memory, or smaller parts "
-            "(extract.part_rows, units.memory_mb)"
-        ) from error
-
-
-def _wait(client: Any, future: Any, engine: Dask | DaskSlurm) -> None:
-    """Wait for a part, but no longer than ``wait_s`` without any worker."""
-    from distributed import wait
 
     seen = time.monotonic()
     while True:
         try:
-            wait(future, timeout=min(LOOK, engine.wait_s))
-            return
+            return future.result(timeout=min(LOOK, engine.wait_s))
         except TimeoutError:
+            failed = future.status == "error"
+            if failed and isinstance(own := future.exception(), TimeoutError):
+                raise own from None  # not this wait's, but the part's
             if client.nthreads():
                 seen = time.monotonic()
             elif time.monotonic() - seen > engine.wait_s:
@@ -129,6 +116,12 @@ def _wait(client: Any, future: Any, engine: Dask | DaskSlurm) -> None:
                     f"engine={engine.name}: no worker for engine.wait_s={engine.wait_s}; "
                     "the same command goes on from here"
                 ) from None
+        except KilledWorker as error:
+            raise UserError(
+                f"engine={engine.name}: one part has ended several workers, the last of them "
+                f"{error.last_worker.address}; they may want more memory, or smaller parts "
+                "(extract.part_rows, units.memory_mb)"
+            ) from error
 
 
 @functools.cache

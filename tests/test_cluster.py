@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-from pipeline import engine, stages, store
+from pipeline import cluster, engine, stages, store
 from pipeline.config import Dask
 from pipeline.errors import UserError
 from tests.compose import composed
@@ -57,7 +57,7 @@ def deadly(part: int) -> int:
 
 
 def brief(part: int) -> int:
-    time.sleep(1)
+    time.sleep(part)
     return part
 
 
@@ -161,17 +161,21 @@ def test_where_all_workers_are_lost_the_run_ends_after_a_while(tmp_path: Path) -
             run_over(one, slow, tmp_path, 3)
 
 
-def test_workers_that_come_back_in_time_go_on(tmp_path: Path) -> None:
+def test_workers_that_come_back_in_time_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long there were some before."""
+    monkeypatch.setattr(cluster, "LOOK", 0.2)
     with processes(1) as one:
-        timers = [threading.Timer(*when) for when in ((1, one.scale, [0]), (4, one.scale, [1]))]
+        timers = [threading.Timer(*when) for when in ((5, one.scale, [0]), (5.5, one.scale, [1]))]
         for timer in timers:
             timer.start()
-        where = engine_of(one, 20)
+        where = engine_of(one, 4)
         with engine.opened(where, tmp_path):
-            found = list(engine.run(brief, range(8), where, what="", unit="", spread=True))
+            found = list(engine.run(brief, [6], where, what="", unit="", spread=True))
         for timer in timers:
             timer.join()
-    assert found == [*range(8)]
+    assert found == [6]
 
 
 def late(part: int) -> int:
