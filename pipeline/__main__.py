@@ -77,8 +77,7 @@ def _job(raw: DictConfig) -> None:
         record = stack.enter_context(recorded(folder))
         checked = _checked(raw)
         checked.engine.workers = checked.engine.workers or cores
-        again = record["attempts"] > 1
-        record["key"] = stages.run(checked, single=False, again=again)[-1].artefact.key
+        record["key"] = stages.run(checked, single=False)[-1].artefact.key
 
 
 def _checked(raw: DictConfig) -> Config:

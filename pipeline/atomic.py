@@ -24,4 +24,5 @@ def written(path: Path) -> Iterator[Path]:
 def clear(folder: Path) -> None:
     """Delete the hidden files of writers that were killed, wherever they are in a folder."""
     for left in folder.rglob(".*"):
-        left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # still open somewhere, on NFS; it does no harm
+            left.unlink()

@@ -30,6 +30,8 @@ STATES = {
     "TIMEOUT": "timed out",
 }
 """Slurm's words that say more than that a job was killed."""
+SLURMS_OWN = ("srun: ", "slurmstepd: ", "slurmd: ")
+"""How lines begin by which Slurm says that a job failed, and not why."""
 
 
 def here(launch: Launch, jobs: Sequence[Job]) -> Fates:
@@ -168,11 +170,13 @@ def _fate(job: "SlurmJob[object]") -> tuple[str, str, Path]:
 
 
 def _last_line(file: Path) -> str:
-    """The last line of a log that says something; empty where there is none."""
+    """The last line of a log in which something else than Slurm speaks; empty without one."""
     try:
-        return next((x.strip() for x in reversed(file.read_text().splitlines()) if x.strip()), "")
+        lines = file.read_text(errors="replace").splitlines()
     except OSError:
         return ""
+    said = (line.strip() for line in reversed(lines))
+    return next((line for line in said if line and not line.startswith(SLURMS_OWN)), "")
 
 
 @contextmanager

@@ -124,14 +124,12 @@ def chain(config: Config) -> list[Step]:
     return chains.chain(config, STAGES, OVER_RUNS)
 
 
-def run(config: Config, *, single: bool = True, again: bool = False) -> list[Step]:
+def run(config: Config, *, single: bool = True) -> list[Step]:
     """Bring ``config.stage`` up to date, or with mode=plan say what that would take.
 
     Args:
         config: the run's config.
         single: whether this is one run by itself, which ``latest`` then leads to.
-        again: whether this very run was interrupted before; what it left is then taken up, also of
-            a stage that is forced.
     """
     steps = chain(config)
     for each in steps[-1].found.left_out if steps[-1].found else []:
@@ -144,7 +142,7 @@ def run(config: Config, *, single: bool = True, again: bool = False) -> list[Ste
         with _engine_of(config) if spreads else nullcontext():
             for step in group:
                 if step.waits:
-                    _run_step(step, config, again=again)
+                    _run_step(step, config)
                 else:
                     log.info(f"{step.stage.name:<10} up to date     {shown(step.artefact.folder)}")
     if single:
@@ -158,15 +156,14 @@ def _engine_of(config: Config) -> AbstractContextManager[None]:
     return engine.opened(config.engine, Path(config.root), files)
 
 
-def _run_step(step: Step, config: Config, *, again: bool) -> None:
+def _run_step(step: Step, config: Config) -> None:
     """Run one stage into its artefact, unless another job finishes it meanwhile."""
     with store.claim(step.artefact) as holder:
         if not step.waits:
             log.info(f"{step.stage.name:<10} done meanwhile {shown(step.artefact.folder)}")
             return
         log.info(f"{step.stage.name:<10} runs")
-        resume = step.stage.resumes and (again or not step.forced)
-        folder = store.open_partial(step.artefact, resume=resume)
+        folder = store.open_partial(step.artefact, resume=step.stage.resumes and not step.forced)
         inputs = {name: artefact.folder for name, artefact in step.upstream.items()}
         given = step.found or inputs
         started = time.perf_counter()

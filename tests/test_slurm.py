@@ -16,6 +16,7 @@ import pytest
 
 from pipeline import stages
 from pipeline.job import read_record
+from pipeline.launching import _last_line
 from pipeline.store import MANIFEST, Artefact
 from tests.compose import PROJECT, composed
 from tests.slurm import Slurm, cluster, missing, wait_until
@@ -227,11 +228,22 @@ def test_a_partition_that_is_not_there_is_one_line(slurm: Slurm, tmp_path: Path)
 def test_a_job_that_ends_before_it_begins_says_the_last_line_of_its_log(
     slurm: Slurm, tmp_path: Path
 ) -> None:
-    setup = "hydra.launcher.setup=['echo there is no module cuda >&2; exit 3']"
+    """Here in Python itself, after which srun has the last word."""
+    setup = "hydra.launcher.setup=['export PYTHONHOME=/nowhere']"
     done = finished(launched(slurm, tmp_path, "seed=0", setup))
     assert done.status == 1, done.said
-    assert done.table["error"][0] == "Slurm says FAILED: there is no module cuda"
-    assert "there is no module cuda" in Path(done.table["log"][0]).read_text()
+    log = Path(done.table["log"][0]).read_text()
+    assert "srun: error: " in log
+    assert "srun: " not in done.table["error"][0]
+    assert done.table["error"][0].startswith("Slurm says FAILED: ")
+    assert done.table["error"][0].removeprefix("Slurm says FAILED: ") in log
+
+
+def test_a_log_in_another_encoding_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "job.err"
+    log.write_bytes(b"module: d\xe9faut\nsrun: error: n1: task 0: Exited with exit code 1\n\n")
+    assert _last_line(log) == "module: d\ufffdfaut"
+    assert _last_line(tmp_path / "no.err") == ""
 
 
 def test_parts_go_to_slurm_jobs_and_cancelled_ones_are_replaced(

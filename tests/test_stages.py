@@ -391,18 +391,6 @@ def test_force_runs_the_stage_again_and_only_that(tmp_path: Path) -> None:
     assert everything(tmp_path / "extract") == before
 
 
-def test_a_forced_stage_that_was_interrupted_goes_on_the_second_time(
-    tmp_path: Path, tensorflow: None
-) -> None:
-    config = composed(tmp_path, "stage=extract", "model.units=2", "train.steps=0", "mode=force")
-    (*_, step) = stages.chain(config)
-    for again, kept in ((False, False), (True, True)):
-        left = store.open_partial(step.artefact, resume=False) / "left"
-        left.touch()
-        stages.run(config, again=again)
-        assert (step.artefact.folder / "left").exists() == kept
-
-
 def test_latest_leads_to_single_runs_only(tmp_path: Path) -> None:
     config = ready(tmp_path)
     stages.run(config, single=False)

@@ -209,12 +209,13 @@ def _refuse_other_data(runs: list[Run], recorded: Mapping[str, Path]) -> None:
 def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
     """What says which sequences a run recorded; of files their digests, wherever they lie.
 
-    Not what is told of them, nor what shapes the validation split alone, which is drawn from
-    training, after the test split. Of the test split the first sequences are recorded, so that
-    their number says which.
+    Not whether each or each of their timesteps has a label, nor what shapes the validation split
+    alone, which is drawn from training, after the test split. Of the test split the first sequences
+    are recorded, so that their number says which. Annotations count: in a table, whatever column is
+    not one of them is seen by the network.
     """
     found = run.config
-    other = {"data.labels", "data.annotations", "data.validation_fraction"}
+    other = {"data.labels", "data.validation_fraction"}
     if "data.test_fraction" not in found:  # the data bring their test split
         other.add("data.split_seed")
     data = {
