@@ -77,7 +77,7 @@ def test_every_snippet_runs_in_order(clone: Path) -> None:
         for language, code in snippets(section):
             languages.add(language)
             if not language:
-                continue  # a listing, or commands for what a test machine has not
+                continue  # a listing, or what takes a cluster, a file of the user's, or minutes
             done = run(language, code, clone, python)
             assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
             if language == "python":
