@@ -1,22 +1,18 @@
 """Statistics of recorded states: stage units, its moments and quantiles alone, and pandas' own.
 
-And stage ablation, which runs the model over the sequences themselves.
+TensorFlow is not imported here, as it is not where the stage runs: its memory would count.
 """
 
 import functools
 from pathlib import Path
 
-import keras
-import numpy as np
 import pandas as pd
 
 from pipeline import engine, states
-from pipeline.analysis import ablation as rerunning
 from pipeline.analysis import moments as ours
 from pipeline.analysis import quantiles, unit_columns
 from pipeline.analysis import units as stage
 from pipeline.config import Engine
-from tests.benchmarks.problem import CLASSES, UNITS, Array
 from tests.compose import composed
 
 LEVELS = list(unit_columns.LEVELS.values())
@@ -26,23 +22,6 @@ LOCAL = Engine("local", None)
 def units(recorded: Path, out: Path) -> None:
     """All that stage units computes, to Parquet."""
     stage.run(composed(out).units, LOCAL, recorded, out)
-
-
-def ablation(model: keras.Model, x: Array, out: Path) -> None:
-    """All that stage ablation computes of sequences x [N, T, F], by every method, to Parquet.
-
-    The classes have no meaning, and neither have the statistics that importance is held against.
-    """
-    data, file = out / "data.npz", out / "model.keras"
-    np.savez(data, x_test=x, y_test=np.arange(len(x)) % CLASSES)
-    model.save(file)
-    known = {"layer": "lstm", "signal": "c", "unit": np.arange(UNITS), "std": np.arange(UNITS)}
-    pd.DataFrame(known).to_parquet(out / stage.TABLE)
-    given = f"data.path={data}", f"model.path={file}", "ablation.max_sequences=null"
-    config = composed(out, "stage=ablation", "data=files", "model=file", *given)
-    made = rerunning.run(config, None, out, out)
-    if (made["rows"], made["sequences"]) != (len(rerunning.METHODS) * UNITS, len(x)):
-        raise ArithmeticError(f"{made['rows']} rows of {made['sequences']} sequences")
 
 
 def moments_and_quantiles(recorded: Path, out: Path) -> None:

@@ -123,10 +123,10 @@ def ours_units(folder: Path) -> dict[str, problem.Statistics]:
 
 def ours_ablation(folder: Path) -> dict[str, problem.ToParquet]:
     """Stage ablation, whole; TensorFlow's threads are as the stage finds them."""
-    from tests.benchmarks import analyses, ours
+    from tests.benchmarks import ours
 
     model = ours.build(folder)
-    return {"stage ablation": lambda x, out: analyses.ablation(model, x, out)}
+    return {"stage ablation": lambda x, out: ours.ablation(model, x, out)}
 
 
 def ours_moments(folder: Path) -> dict[str, problem.Statistics]:

@@ -11,6 +11,8 @@ import pandas as pd
 import tensorflow as tf
 
 from pipeline import data, engine, models, states, trace
+from pipeline.analysis import ablation as rerunning
+from pipeline.analysis import units
 from pipeline.config import Engine, Extract
 from pipeline.extract import notes
 from pipeline.extract.recorder import Part, Recorder
@@ -107,3 +109,20 @@ def _graph(model: keras.Model) -> Any:
 def options_of(signals: str) -> Extract:
     """The options of stage extract by which these signals are written."""
     return composed(Path(), f"extract.signals=[{','.join(signals)}]").extract
+
+
+def ablation(model: keras.Model, x: Array, out: Path) -> None:
+    """All that stage ablation computes of sequences x [N, T, F], by every method, to Parquet.
+
+    The classes have no meaning, and neither have the statistics that importance is held against.
+    """
+    data, file = out / "data.npz", out / "model.keras"
+    np.savez(data, x_test=x, y_test=np.arange(len(x)) % CLASSES)
+    model.save(file)
+    known = {"layer": "lstm", "signal": "c", "unit": np.arange(UNITS), "std": np.arange(UNITS)}
+    pd.DataFrame(known).to_parquet(out / units.TABLE)
+    given = f"data.path={data}", f"model.path={file}", "ablation.max_sequences=null"
+    config = composed(out, "stage=ablation", "data=files", "model=file", *given)
+    made = rerunning.run(config, None, out, out)
+    if (made["rows"], made["sequences"]) != (len(rerunning.METHODS) * UNITS, len(x)):
+        raise ArithmeticError(f"{made['rows']} rows of {made['sequences']} sequences")
