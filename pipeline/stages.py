@@ -102,7 +102,7 @@ STAGES = {
         Stage("ablation", 1, ("train", "units"), ("data", "model", "ablation"), _ablation),
         Stage(
             "report",
-            2,
+            3,
             ("train", "extract", "units", "population", "decoding", "ablation"),
             (),
             _report,

@@ -413,6 +413,20 @@ def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> 
     assert "not to be trusted" in page
 
 
+@pytest.mark.parametrize(
+    ("others", "formula"), [({"recurrence_c": 0.0}, "o·tanh c"), ({}, "(z·h′ + (1 − z)·g)")]
+)
+def test_the_hidden_state_has_the_formula_of_its_cell(
+    others: dict[str, float], formula: str
+) -> None:
+    manifest = {
+        "residuals": {"rnn": {"recurrence_h": 0.0, **others}},
+        "slice": {"extract": {"tolerance": 1e-5}},
+    }
+    rows = {row["kind"]: row["formula"] for row in provenance.proof(manifest)["rows"]}
+    assert rows["recurrence_h"] == f"h − {formula}"
+
+
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path, layers=("first", "second"))
     assert page_of(tmp_path, inputs) == page_of(tmp_path, inputs)

@@ -14,10 +14,9 @@ RESIDUALS = {
         "The cell state follows from the one before it (c′) and the recorded gates.",
     ),
     "recurrence_h": (
-        "h − o·tanh c; GRU: h − (z·h′ + (1 − z)·g)",
+        "h − o·tanh c",
         "every timestep",
-        "The hidden state follows from the recorded gates, and from the cell state or, in a GRU, "
-        "the hidden state before it (h′).",
+        "The hidden state follows from the cell state and the recorded output gate.",
     ),
     "stock_h": (
         "h − h of Keras",
@@ -36,6 +35,12 @@ RESIDUALS = {
     ),
 }
 """Kind of residual -> its formula, what it was taken over, and what it means that it is small."""
+GRU = (
+    "h − (z·h′ + (1 − z)·g)",
+    "every timestep",
+    "The hidden state follows from the one before it (h′) and the recorded gates.",
+)
+"""The same of recurrence_h where there is no cell state."""
 
 
 def slug(manifest: Mapping[str, Any], folder: Path) -> str:
@@ -48,7 +53,9 @@ def proof(extract: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for layer, kinds in extract["residuals"].items():
         for kind in sorted(kinds, key=[*RESIDUALS, *kinds].index):
-            formula, over, meaning = RESIDUALS.get(kind, (kind, "", ""))
+            known = RESIDUALS.get(kind, (kind, "", ""))
+            gru = kind == "recurrence_h" and "recurrence_c" not in kinds
+            formula, over, meaning = GRU if gru else known
             rows.append(
                 {
                     "layer": layer,
