@@ -64,7 +64,7 @@ def test_the_order_and_number_of_parts_change_nothing() -> None:
 
 def test_a_sample_is_of_its_size_and_takes_no_sides() -> None:
     sample = Sample.of(np.arange(100_000, dtype=np.float32)[np.newaxis], np.arange(100_000))
-    chosen = sample.values[0].astype(int)
+    chosen = sample.lines[0].astype(int)
     assert len(set(chosen)) == ends.SAMPLE
     share = np.bincount(chosen % 10) / ends.SAMPLE
     np.testing.assert_allclose(share, 0.1, atol=0.02)
@@ -73,4 +73,4 @@ def test_a_sample_is_of_its_size_and_takes_no_sides() -> None:
 
 def test_of_few_sequences_all_are_the_sample() -> None:
     sample = Sample.of(np.ones((2, 5), np.float32), np.arange(5))
-    assert sample.values.shape == (2, 5)
+    assert sample.lines.shape == (2, 5)

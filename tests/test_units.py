@@ -372,9 +372,9 @@ def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(
     binned, said_binned = all_tables(
         tmp_path / "binned", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
     )
-    for name in ("quantiles", "ranks"):
+    for name, other in (("quantiles", "histogram"), ("ranks", "sample")):
         assert said[name] == said_blocks[name] == {"lstm/c": "exact"}
-        assert said_binned[name] == {"lstm/c": "histogram"}
+        assert said_binned[name] == {"lstm/c": other}
     assert_same(blocks, whole)
     in_one, _ = all_tables(tmp_path / "one", recording, replace(OPTIONS, memory_mb=0), parts=1)
     assert_same(binned, in_one)
@@ -415,7 +415,7 @@ def test_whatever_is_known_what_is_counted_is_as_what_is_held(
     counted, said_counted = all_tables(
         tmp_path / "counted", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
     )
-    assert said_counted["ranks"] == {"lstm/c": "histogram"}
+    assert said_counted["ranks"] == {"lstm/c": "sample"}
     assert said_counted["absent"] == said["absent"]
     assert_same(counted, held, but=tuple(LEVELS))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.analysis import classes
@@ -72,37 +73,30 @@ class Held:
 
 @dataclass(frozen=True)
 class Sample:
-    """Values [U, S] of at most ``SAMPLE`` sequences, the same ones in whatever order they come."""
+    """At most ``SAMPLE`` sequences, the same ones in whatever order they come."""
 
-    values: Values
-    places: NDArray[np.uint64]
-    """Of the sequences in a random order of all [S]: the first are the sample."""
+    lines: Values
+    """Their values, one unit per line [U, S]."""
+    hashes: NDArray[np.uint64]
+    """Hashes of the sequences' numbers [S]: those with the smallest are the sample."""
 
     @classmethod
     def of(cls, values: Values, sequences: NDArray[np.integer]) -> "Sample":
         """The sample of sequences by their numbers [N], with values [U, N]."""
-        return cls(values, _shuffled(sequences))._thinned()
+        return cls(values, pd.util.hash_array(sequences.astype(np.uint64)))._thinned()
 
     def merge(self, other: "Sample") -> "Sample":
         """The sample of both sets of sequences."""
         return Sample(
-            np.concatenate([self.values, other.values], axis=1),
-            np.concatenate([self.places, other.places]),
+            np.concatenate([self.lines, other.lines], axis=1),
+            np.concatenate([self.hashes, other.hashes]),
         )._thinned()
 
     def _thinned(self) -> "Sample":
-        if len(self.places) <= SAMPLE:
+        if len(self.hashes) <= SAMPLE:
             return self
-        first = np.argpartition(self.places, SAMPLE)[:SAMPLE]
-        return Sample(self.values[:, first], self.places[first])
-
-
-def _shuffled(numbers: NDArray[np.integer]) -> NDArray[np.uint64]:
-    """Numbers [N], each another one that looks random (the mixing of SplitMix64, Steele 2014)."""
-    x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-    return x ^ (x >> np.uint64(31))
+        first = np.argpartition(self.hashes, SAMPLE)[:SAMPLE]
+        return Sample(self.lines[:, first], self.hashes[first])
 
 
 class Binned:
@@ -112,7 +106,7 @@ class Binned:
     """
 
     def __init__(self, sample: Sample, k: int):
-        self.edges = [np.unique(line) for line in sample.values]
+        self.edges = [np.unique(line) for line in sample.lines]
         self.counts = [np.zeros((len(line) + 1, k), np.int64) for line in self.edges]
 
     def add(self, values: Values, labels: Labels) -> None:

@@ -56,7 +56,7 @@ class Block:
     exact: bool
     """Whether all their values fit in memory; else they are read again for the quantiles."""
     ranked: bool
-    """Whether the values of all last timesteps do; else these are counted in bins too."""
+    """Whether the values of all last timesteps do; else they are counted between a sample's."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def run(
             for block in blocks
         },
         "ranks": {
-            f"{block.layer}/{block.signal}": "exact" if block.ranked else "histogram"
+            f"{block.layer}/{block.signal}": "exact" if block.ranked else "sample"
             for block in blocks
         },
         "absent": {
