@@ -165,8 +165,9 @@ def _fate(job: "SlurmJob[object]") -> tuple[str, str, Path]:
     said = job.state
     state = STATES.get(said.partition(" ")[0], "killed")
     log = job.paths.stderr
-    last = _last_line(log) if state == "failed" else ""
-    return state, f"Slurm says {said}{': ' * bool(last)}{last}", log
+    if state == "failed" and (last := _last_line(log)):
+        said = f"{said}: {last}"
+    return state, f"Slurm says {said}", log
 
 
 def _last_line(file: Path) -> str:

@@ -55,19 +55,17 @@ def to_parquet(name: str, x: Array, folder: Path) -> dict[str, Any]:
     return {"setting": setting, **timed, **peak}
 
 
-def statistics(name: str, recorded: Path, folder: Path) -> dict[str, Any]:
-    """Run a contender that measures recorded states; it has one setting, and is not warmed up."""
+def once(name: str, given: Any, folder: Path) -> dict[str, Any]:
+    """Run a contender that has one setting and is not warmed up.
+
+    Args:
+        name: the contender.
+        given: of statistics the folder of the states, of a rerun the sequences [N, T, F].
+        folder: for what it writes.
+    """
     ((setting, run),) = _candidates(name, folder).items()
     with _scratch(folder) as out, _watched() as peak:
-        timed = _timed(partial(run, recorded, out))
-    return {"setting": setting, **timed, **peak}
-
-
-def rerun(name: str, x: Array, folder: Path) -> dict[str, Any]:
-    """Run a contender that runs the model again and again; as ``statistics`` runs its own."""
-    ((setting, run),) = _candidates(name, folder).items()
-    with _scratch(folder) as out, _watched() as peak:
-        timed = _timed(partial(run, x, out))
+        timed = _timed(partial(run, given, out))
     return {"setting": setting, **timed, **peak}
 
 
@@ -215,7 +213,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     folder = options.folder
     if options.kind == "statistics":
-        found = statistics(options.name, folder / options.recorded, folder)
+        found = once(options.name, folder / options.recorded, folder)
     elif options.kind == "sweep":
         found = sweep(options.name, folder)
     else:
@@ -226,7 +224,7 @@ def main() -> None:
             case "to_parquet":
                 found = to_parquet(options.name, x, folder)
             case "rerun":
-                found = rerun(options.name, x, folder)
+                found = once(options.name, x, folder)
             case _:
                 found = record(x, folder / options.recorded, folder, options.name)
     print(json.dumps({"peak_memory_bytes": _status("VmHWM"), **found}))
