@@ -1,8 +1,9 @@
-# cellscope: two commands carry a new user, `make all` and `make test`; the rest is for work on it.
+# rnnscope: two commands carry a new user, `make all` and `make test`; the rest is for work on it.
 # PYTHON=... chooses the interpreter; by default the first fitting one on the PATH.
 
 VENV := .venv
 RUN := $(VENV)/bin/python
+RNNSCOPE := $(VENV)/bin/rnnscope
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
@@ -11,11 +12,11 @@ ARGS ?=
 .PHONY: all sweep test bench lint format lock clean help
 
 all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
-	@$(RUN) -m pipeline $(ARGS)
+	@$(RNNSCOPE) $(ARGS)
 
 sweep: $(VENV)/installed ## every job of a sweep kept in conf/experiment: make sweep E=widths ARGS="hydra/launcher=slurm"
 	@test -n "$(E)" || { echo "make sweep E=name: name a file of conf/experiment, such as widths" >&2; exit 2; }
-	@$(RUN) -m pipeline -m experiment=$(E) $(ARGS)
+	@$(RNNSCOPE) -m experiment=$(E) $(ARGS)
 
 test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
 	$(RUN) -m pytest $(ARGS)
@@ -58,5 +59,5 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 $(RUN):
-	@test -n "$(PYTHON)" || { echo "cellscope needs Python 3.11, 3.12 or 3.13; none is on the PATH (PYTHON=... names one)" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "rnnscope needs Python 3.11, 3.12 or 3.13; none is on the PATH (PYTHON=... names one)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)

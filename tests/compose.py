@@ -1,19 +1,27 @@
 """Configs as the command line composes them."""
 
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from pipeline import config
-from pipeline.config import Config
+from rnnscope import config
+from rnnscope.config import CONF, Config, Engine
+from rnnscope.stages import STAGES
+from rnnscope.store.stage import Figures, Inputs
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+def analysed(stage: str, options: Any, recorded: Path, folder: Path, workers: int = 1) -> Figures:
+    """Run one analysis stage with the given options over recorded states; returns its figures."""
+    config = composed(Path())
+    setattr(config, stage, options)
+    config.engine = Engine("local", workers)
+    return STAGES[stage].run(config, Inputs({"extract": recorded}), folder)
+
+
 def composed(root: Path, *overrides: str) -> Config:
-    """The checked config of ``python -m pipeline root=<root> <overrides>``."""
-    if not OmegaConf.has_resolver("project"):
-        OmegaConf.register_new_resolver("project", lambda folder: str(PROJECT / folder))
-    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+    """The checked config of ``rnnscope root=<root> <overrides>``."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         return config.load(compose("config", [f"root={root}", *overrides]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.terminal import without_greeting
+from rnnscope.terminal import without_greeting
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -26,6 +26,6 @@ def mnist() -> Path:
 def tensorflow() -> None:
     """Start TensorFlow, quietly."""
     with without_greeting():
-        from pipeline.models import device
+        from rnnscope.models import device
 
         device()

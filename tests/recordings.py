@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import states
+from rnnscope import states
 
 Float = NDArray[np.float32]
 

@@ -12,14 +12,14 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def cellscope(
+def rnnscope(
     *words: str, cwd: Path = PROJECT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """``python -m pipeline <words>``."""
+    """``rnnscope <words>``."""
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
+        [sys.executable, "-m", "rnnscope", *words],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=300,
@@ -31,7 +31,7 @@ def cellscope(
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outputs of one whole run."""
     root = tmp_path_factory.mktemp("outputs")
-    done = cellscope(f"root={root}", "train.steps=100", "model.units=8")
+    done = rnnscope(f"root={root}", "train.steps=100", "model.units=8")
     assert done.returncode == 0, done.stderr
     (root / "said").write_text(done.stdout)
     (root / "complained").write_text(done.stderr)
@@ -70,21 +70,21 @@ def test_a_run_is_quiet_where_the_output_is_no_terminal(root: Path) -> None:
 
 def test_a_second_run_does_nothing_and_says_so(root: Path) -> None:
     manifests = {path: path.stat().st_mtime_ns for path in root.rglob("_manifest.json")}
-    done = cellscope(f"root={root}", *SAME)
+    done = rnnscope(f"root={root}", *SAME)
     assert done.returncode == 0
     assert done.stdout.count("up to date") == 7
     assert {path: path.stat().st_mtime_ns for path in root.rglob("_manifest.json")} == manifests
 
 
 def test_force_runs_the_named_stage_again_and_only_that(root: Path) -> None:
-    done = cellscope(f"root={root}", *SAME, "stage=units", "mode=force")
+    done = rnnscope(f"root={root}", *SAME, "stage=units", "mode=force")
     assert done.returncode == 0
     assert done.stdout.count("up to date") == 2
     assert "units      runs" in done.stdout
 
 
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:
-    done = cellscope(f"root={tmp_path}", "mode=plan")
+    done = rnnscope(f"root={tmp_path}", "mode=plan")
     assert done.returncode == 0
     assert done.stdout.count("would run") >= 4
     assert {path.name for path in tmp_path.iterdir()} == {"logs"}
@@ -101,7 +101,7 @@ def test_manifests_say_where_a_number_came_from(root: Path) -> None:
 
 
 def test_outputs_stay_beside_the_project_whatever_the_working_directory(tmp_path: Path) -> None:
-    done = cellscope("--cfg", "job", "--resolve", cwd=tmp_path)
+    done = rnnscope("--cfg", "job", "--resolve", cwd=tmp_path)
     assert f"root: {PROJECT / 'outputs'}" in done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -132,26 +132,24 @@ def test_outputs_stay_beside_the_project_whatever_the_working_directory(tmp_path
 def test_a_mistake_is_one_line_that_says_what_would_be_right(
     tmp_path: Path, words: list[str], parts: list[str]
 ) -> None:
-    done = cellscope(f"root={tmp_path}", *words)
+    done = rnnscope(f"root={tmp_path}", *words)
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("cellscope: ")
+    assert lines[0].startswith("rnnscope: ")
     for part in parts:
         assert part in lines[0]
     assert not (tmp_path / "train").exists()
 
 
 def test_hydra_full_error_shows_the_traceback(tmp_path: Path) -> None:
-    done = cellscope(f"root={tmp_path}", "train.steps=-1", HYDRA_FULL_ERROR="1")
+    done = rnnscope(f"root={tmp_path}", "train.steps=-1", HYDRA_FULL_ERROR="1")
     assert done.returncode != 0
     assert "Traceback" in done.stderr
 
 
 def test_any_other_failure_exits_1_with_its_traceback_in_the_log(tmp_path: Path) -> None:
-    done = cellscope(
-        f"root={tmp_path}", "train.steps=5", "stage=extract", "extract.tolerance=1e-30"
-    )
+    done = rnnscope(f"root={tmp_path}", "train.steps=5", "stage=extract", "extract.tolerance=1e-30")
     assert done.returncode == 1
     (log,) = (tmp_path / "logs").rglob("*.log")
     assert "Traceback" in log.read_text()
@@ -165,8 +163,8 @@ def test_help_and_plans_load_no_heavy_library(tmp_path: Path, words: list[str]) 
         "import sys, runpy, atexit\n"
         "heavy = ('tensorflow', 'keras', 'matplotlib', 'sklearn', 'scipy', 'pandas')\n"
         "atexit.register(lambda: print('loaded', [m for m in heavy if m in sys.modules]))\n"
-        f"sys.argv = ['pipeline', *{[f'root={tmp_path}', *words]!r}]\n"
-        "runpy.run_module('pipeline', run_name='__main__', alter_sys=True)\n"
+        f"sys.argv = ['rnnscope', *{[f'root={tmp_path}', *words]!r}]\n"
+        "runpy.run_module('rnnscope', run_name='__main__', alter_sys=True)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
@@ -178,8 +176,8 @@ def test_an_analysis_stage_on_finished_states_starts_no_tensorflow(root: Path) -
     code = (
         "import sys, runpy, atexit\n"
         "atexit.register(lambda: print('loaded', 'tensorflow' in sys.modules))\n"
-        f"sys.argv = ['pipeline', *{[f'root={root}', *SAME, 'stage=units', 'mode=force']!r}]\n"
-        "runpy.run_module('pipeline', run_name='__main__', alter_sys=True)\n"
+        f"sys.argv = ['rnnscope', *{[f'root={root}', *SAME, 'stage=units', 'mode=force']!r}]\n"
+        "runpy.run_module('rnnscope', run_name='__main__', alter_sys=True)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import data, models, stages, store
-from pipeline.config import Config
-from pipeline.data import Batch
-from pipeline.errors import UserError
+from rnnscope import data, models, stages, store
+from rnnscope.config import Config
+from rnnscope.data import Batch
+from rnnscope.errors import UserError
 from tests.compose import composed
 
 SMALL = ("train.steps=30", "train.validate_every=20", "model.units=6", "stage=train")
@@ -105,7 +105,7 @@ def test_best_weights_are_kept_also_without_patience(tmp_path: Path) -> None:
 
 
 def test_every_sequence_is_seen_once_per_pass(tmp_path: Path) -> None:
-    from pipeline.train import Batches
+    from rnnscope.train import Batches
 
     split = data.load(composed(tmp_path).data).test
     model, _, _ = train(tmp_path, "train.steps=0")
@@ -123,7 +123,7 @@ def test_every_sequence_is_seen_once_per_pass(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("numeric", [False, True])
 def test_weights_leave_padding_out_where_timesteps_are_labelled(numeric: bool) -> None:
-    from pipeline.train import examples
+    from rnnscope.train import examples
 
     x = np.zeros((2, 3, 1), np.float32)
     model = keras.Sequential([keras.Input((3, 1)), keras.layers.LSTM(2)])

@@ -25,7 +25,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.terminal import bar
+from rnnscope.terminal import bar
 from tests.benchmarks import problem
 from tests.benchmarks.works import OURS, WORKS, Run, Work
 

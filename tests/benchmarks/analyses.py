@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import engine, states
-from pipeline.analysis import moments as ours
-from pipeline.analysis import quantiles, unit_columns
-from pipeline.analysis import units as stage
-from pipeline.config import Engine
+from rnnscope import engine, states
+from rnnscope.analysis.statistics import moments as ours
+from rnnscope.analysis.units import columns as unit_columns
+from rnnscope.analysis.units import quantiles, stage
+from rnnscope.config import Engine
+from rnnscope.store.stage import Inputs
 from tests.compose import composed
 
 LEVELS = list(unit_columns.LEVELS.values())
@@ -21,7 +22,7 @@ LOCAL = Engine("local", None)
 
 def units(recorded: Path, out: Path) -> None:
     """All that stage units computes, to Parquet."""
-    stage.run(composed(out).units, LOCAL, recorded, out)
+    stage.run(composed(out), Inputs({"extract": recorded}), out)
 
 
 def moments_and_quantiles(recorded: Path, out: Path) -> None:

@@ -76,7 +76,7 @@ def sweep(launcher: str, folder: Path) -> dict[str, Any]:
     """
     with _scratch(folder) as out:
         words = [f"root={out}", "seed=0,1,2,3,4,5", f"hydra/launcher={launcher}"]
-        command = [sys.executable, "-m", "pipeline", "-m", *words]
+        command = [sys.executable, "-m", "rnnscope", "-m", *words]
         timed = _timed(partial(subprocess.run, command, check=True, stdout=sys.stderr))
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return {"setting": launcher, **timed, "peak_memory_bytes": largest}

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from pipeline import data, engine, models, states, trace
-from pipeline.analysis import ablation as rerunning
-from pipeline.analysis import units
-from pipeline.config import Engine, Extract
-from pipeline.extract import notes
-from pipeline.extract.recorder import Part, Recorder
+from rnnscope import data, engine, models, states, trace
+from rnnscope.analysis.ablation import stage as rerunning
+from rnnscope.config import Engine, Extract
+from rnnscope.extract import notes
+from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.store.stage import Inputs, table_file
 from tests.benchmarks.problem import (
     BATCH,
     CLASSES,
@@ -120,9 +120,9 @@ def ablation(model: keras.Model, x: Array, out: Path) -> None:
     np.savez(data, x_test=x, y_test=np.arange(len(x)) % CLASSES)
     model.save(file)
     known = {"layer": "lstm", "signal": "c", "unit": np.arange(UNITS), "std": np.arange(UNITS)}
-    pd.DataFrame(known).to_parquet(out / units.TABLE)
+    pd.DataFrame(known).to_parquet(table_file(out, "units"))
     given = f"data.path={data}", f"model.path={file}", "ablation.max_sequences=null"
     config = composed(out, "stage=ablation", "data=files", "model=file", *given)
-    made = rerunning.run(config, None, out, out)
+    made = rerunning.run(config, Inputs({"units": out}), out)
     if (made["rows"], made["sequences"]) != (len(rerunning.METHODS) * UNITS, len(x)):
         raise ArithmeticError(f"{made['rows']} rows of {made['sequences']} sequences")

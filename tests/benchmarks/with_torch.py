@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import states
+from rnnscope import states
 from tests.benchmarks.problem import (
     BATCH,
     FEATURES,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks import problem
 
-OURS = "cellscope"
+OURS = "rnnscope"
 SMALL, LARGE, LONG, LONGEST = (10_000, 28), (100_000, 28), (1_000, 280), (100, 2_800)
 FEW = (2_000, 28)
 

@@ -1,1 +1,0 @@
-"""cellscope: record every state of a recurrent network, and measure its units."""

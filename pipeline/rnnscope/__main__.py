@@ -1,0 +1,40 @@
+"""The command line: Hydra's main function; a user's mistake is one line and exit status 2."""
+
+import importlib.metadata
+import os
+import sys
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnscope.config import CONF
+from rnnscope.config.mistakes import one_line
+from rnnscope.errors import UserError
+from rnnscope.sweep.task import task
+
+command_line = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"rnnscope {importlib.metadata.version('rnnscope')}")
+        return
+    show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+    # Hydra prints its errors over several lines unless it is told to raise them.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        command_line()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if show_traceback:
+            raise
+        sys.stderr.write(f"rnnscope: {one_line(error)}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("rnnscope: stopped; the same command continues where it stopped\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Stage ablation: what the model loses with one unit clamped."""

@@ -1,0 +1,45 @@
+"""Where the recurrent cells of a model are, and which of their states are known by name."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnscope.trace import cells, loops
+
+KNOWN = ("h", "c")
+"""The states whose place in a cell's equations is known."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell in a model."""
+
+    name: str
+    """Its layer's."""
+    layer: keras.layers.RNN
+    number: int
+    """The cell's among those of the layer."""
+    cell: Any
+    """The Keras cell."""
+    states: tuple[str, ...]
+    """Which of its states can be held, of h and c; none for a cell of an unknown kind."""
+
+    @property
+    def c_is_private(self) -> bool:
+        """Whether c is heard of through h alone, and not at zero: then c at zero is h at zero."""
+        silent = self.cell.activation in (keras.activations.tanh, keras.activations.relu)
+        return silent and not self.layer.return_state
+
+
+def places(model: keras.Model) -> dict[str, Place]:
+    """The model's recurrent cells by name, those of a list of cells as ``name.cell0``, ..."""
+    found = {}
+    for name, layer in loops.recurrent_layers(model).items():
+        for number, cell in enumerate(loops.cells_of(layer)):
+            count = len(tf.nest.flatten(cell.state_size))
+            states = tuple(state for state in cells.states_of(cell, count) if state in KNOWN)
+            here = f"{name}.cell{number}" if loops.stacked(layer) else name
+            found[here] = Place(name, layer, number, cell, states)
+    return found

@@ -1,0 +1,186 @@
+"""A model made ready to run over the same sequences again and again, whole or with a unit held."""
+
+import dataclasses
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from rnnscope import models, trace
+from rnnscope.analysis.ablation.clamping import clamping
+from rnnscope.analysis.ablation.places import Place
+from rnnscope.data import Batch, Split
+from rnnscope.extract.outcome import kind_of_scores, outcomes
+from rnnscope.models.batches import batches
+from rnnscope.states import place_of
+from rnnscope.trace.loops import state_variables
+
+Float = NDArray[np.float64]
+Means = dict[str, dict[str, Float]]
+"""Place -> state, h or c -> mean of each unit [U]."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """B sequences, ready for any number of passes."""
+
+    inputs: Any
+    """As the model takes them; of a fixed batch size, filled up with the last sequence."""
+    batch: Batch
+    """The sequences themselves."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the model made of B sequences."""
+
+    outputs: list[NDArray[np.float32]]
+    """Each [B, ...]."""
+    loss: Float
+    """Cross-entropy in nats, or of numeric targets the squared error [B]; where timesteps have
+    their own, the mean over them. NaN where there are no labels, or no scores."""
+    accuracy: Float
+    """1 where the predicted class is right, else 0 [B]; likewise."""
+
+    def distance(self, other: "Made", valid: NDArray[np.bool_]) -> Float:
+        """Euclidean distance of each sequence's output values [B], those of padding apart."""
+        squares = np.zeros(len(valid))
+        for a, b in zip(self.outputs, other.outputs, strict=True):
+            difference = a.astype(np.float64) - b
+            if a.ndim > 2 and a.shape[1] == valid.shape[1]:
+                difference[~valid] = 0
+            squares += (difference**2).reshape(len(valid), -1).sum(axis=1)
+        return np.sqrt(squares)
+
+
+class Rerun:
+    """The passes of one model. As a context: a stateful model has its states back afterwards."""
+
+    def __init__(self, model: keras.Model, held: Mapping[tuple[str, str], Place]):
+        """Trace every graph once, while no other thread looks.
+
+        Args:
+            model: any that ``trace.recording`` takes.
+            held: where units are going to be held, by the name of the place and the state.
+        """
+        self.model, self.held = model, held
+        self.kind = kind_of_scores(model)
+        batch = models.signature(model)
+        graph = functools.partial(tf.function, autograph=False)
+        self.whole = graph(self._whole, input_signature=[batch])
+        self.whole.get_concrete_function()
+        signature = [batch, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float64)]
+        self.clamped = {}
+        for (name, state), place in held.items():
+            held_there = functools.partial(self._clamped, place, state)
+            self.clamped[name, state] = graph(held_there, input_signature=signature)
+            self.clamped[name, state].get_concrete_function()
+        self.variables = state_variables(model)
+        """In which a stateful model keeps its states from one batch to the next: then its passes
+        are to be made one at a time."""
+        self.before = [variable.numpy() for variable in self.variables]
+        self.reached: dict[Any, list[NDArray[Any]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._set(self.before)
+
+    def means(self, batches: Iterable[Given]) -> Means:
+        """The means of the states that may be held, over the valid rows of all sequences.
+
+        The calls of a layer are taken together. A place that no pass comes to has none.
+        """
+        totals: dict[tuple[str, str], Any] = defaultdict(float)
+        counts: dict[tuple[str, str], int] = defaultdict(int)
+        for given in batches:
+            _, layers = self._run("means", self.whole, given)
+            for recorded, (signals, mask) in layers.items():
+                for state, values in signals.items():
+                    key = place_of(recorded), state
+                    x = np.asarray(values)[:, : len(given.batch.x)]
+                    rows = _rows(given.batch.valid, mask, len(x))
+                    where = rows.T[:, :, np.newaxis]
+                    totals[key] += x.sum(axis=(0, 1), where=where, dtype=np.float64)
+                    counts[key] += int(rows.sum())
+        means: Means = defaultdict(dict)
+        for (name, state), total in totals.items():
+            means[name][state] = total / max(counts[name, state], 1)
+        return means
+
+    def made(self, given: Given) -> Made:
+        """What the whole model makes of some sequences."""
+        outputs, _ = self._run("whole", self.whole, given)
+        return self._made(outputs, given)
+
+    def made_without(self, given: Given, place: str, state: str, unit: int, value: float) -> Made:
+        """What the model makes of them with h or c of one unit held at a value."""
+        key = place, state, unit, value
+        scalars = np.int32(unit), np.float64(value)
+        return self._made(self._run(key, self.clamped[place, state], given, *scalars), given)
+
+    def _run(self, key: Any, graph: Any, given: Given, *scalars: Any) -> Any:
+        """One pass; a stateful model goes on where its last one of the same key stopped."""
+        self._set(self.reached.get(key) or [np.zeros_like(value) for value in self.before])
+        found = graph(given.inputs, *map(tf.constant, scalars))
+        if self.variables:
+            self.reached[key] = [variable.numpy() for variable in self.variables]
+        return found
+
+    def _set(self, values: list[NDArray[Any]]) -> None:
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+
+    def _whole(self, inputs: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Outputs; and by recorded name the states that may be held [T, B, U], and the mask."""
+        with trace.recording(self.model) as traced:
+            outputs = self.model(inputs, training=False)
+        states = {}
+        for name, layer in traced.layers.items():
+            signals = {
+                state: tf.cast(values, tf.float32)
+                for state, values in layer.signals.items()
+                if (place_of(name), state) in self.held
+            }
+            states[name] = signals, layer.reading.mask
+        return _floats(outputs), states
+
+    def _clamped(self, place: Place, state: str, inputs: Any, unit: Any, value: Any) -> list[Any]:
+        with clamping(self.model, place, state, unit, value):
+            return _floats(self.model(inputs, training=False))
+
+    def _made(self, outputs: list[Any], given: Given) -> Made:
+        arrays = [np.asarray(values)[: len(given.batch.x)] for values in outputs]
+        lengths = given.batch.valid.sum(axis=1, dtype=np.int32)
+        table, _ = outcomes(arrays[0], given.batch, lengths, 0, self.kind)
+        loss, accuracy = (
+            table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
+            for name in ("loss", "correct")
+        )
+        return Made(arrays, loss, accuracy)
+
+
+def given_batches(model: keras.Model, split: Split, count: int, batch_size: int) -> Iterator[Given]:
+    """The first ``count`` sequences in batches; a model of a fixed batch size has its own."""
+    for batch, size in batches(model, split, range(count), batch_size):
+        inputs = tf.nest.map_structure(tf.constant, models.inputs(model, batch))
+        yield Given(inputs, dataclasses.replace(batch.cut(slice(size)), steps={}))
+
+
+def _rows(valid: NDArray[np.bool_], mask: Any, timesteps: int) -> NDArray[np.bool_]:
+    """Which timesteps of a layer are rows [B, T]: by its own mask and by the lengths."""
+    rows = np.ones((len(valid), timesteps), bool)
+    if mask is not None:
+        rows &= np.asarray(mask)[: len(valid)]
+    return rows & valid if timesteps == valid.shape[1] else rows
+
+
+def _floats(outputs: Any) -> list[Any]:
+    return [tf.cast(values, tf.float32) for values in tf.nest.flatten(outputs)]

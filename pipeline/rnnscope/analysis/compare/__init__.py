@@ -1,0 +1,1 @@
+"""Stage compare: how similar the states of two runs are on the same test sequences."""

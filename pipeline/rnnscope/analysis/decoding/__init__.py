@@ -1,0 +1,1 @@
+"""Stage decoding: what a linear decoder reads from the states at one timestep."""

@@ -1,0 +1,1 @@
+"""Stage population: the geometry of all units of a signal together."""

@@ -1,0 +1,57 @@
+"""Which units say the same: correlations between units, and clusters of redundant ones."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from rnnscope.analysis.statistics.covariance import Covariances
+
+Float = NDArray[np.float64]
+
+ALONE = -1
+"""The cluster of a unit that is in none."""
+
+
+def correlation(sums: Covariances) -> Float:
+    """Pearson's r between the units of one group [U, U]; NaN for a constant unit."""
+    (constant,), (m2,) = sums.constant, sums.m2
+    deviation = np.where(constant, np.nan, np.sqrt(np.diagonal(m2)))
+    return np.clip(m2 / deviation / deviation[:, np.newaxis], -1, 1)
+
+
+def clusters(r: Float, redundant: float) -> NDArray[np.int32]:
+    """The cluster of each unit [U] from correlations [U, U]; ALONE where it is in none.
+
+    Average linkage (Sokal & Michener 1958) on 1 - |r|, cut at 1 - redundant: what is joined has
+    |r| of at least ``redundant`` on average. Clusters are of two units or more, numbered from 0 by
+    size, the largest first, then by first unit. A constant unit is in none.
+    """
+    found = np.full(len(r), ALONE, np.int32)
+    varying = np.flatnonzero(~np.isnan(np.diagonal(r)))
+    if len(varying) < 2:
+        return found
+    distance = 1 - np.abs(r[np.ix_(varying, varying)])
+    tree = hierarchy.linkage(squareform(distance, checks=False), "average")
+    # A little further, or rounding would part equal units at redundant = 1.
+    names = hierarchy.fcluster(tree, 1 - redundant + 1e-9, "distance")
+    members = [varying[names == name] for name in np.unique(names)]
+    joined = [each for each in members if len(each) > 1]
+    for number, each in enumerate(sorted(joined, key=lambda each: (-len(each), each[0]))):
+        found[each] = number
+    return found
+
+
+def table(r: Float, cluster: NDArray[np.int32], units: NDArray[np.int32]) -> pd.DataFrame:
+    """One row per pair of units [U], from their correlations [U, U] and clusters [U]."""
+    one, other = np.triu_indices(len(r), 1)
+    together = (cluster[one] == cluster[other]) & (cluster[one] != ALONE)
+    return pd.DataFrame(
+        {
+            "unit": units[one],
+            "other": units[other],
+            "correlation": r[one, other],
+            "cluster": pd.Series(cluster[one], dtype="Int32").where(together),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Pure functions of arrays that two or more analysis stages share."""

@@ -1,0 +1,1 @@
+"""Stage units: statistics of every unit of every signal."""

@@ -1,0 +1,101 @@
+"""What is summed over the rows of some units, part by part, and merged in any order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnscope import states
+from rnnscope.analysis.statistics import moments
+from rnnscope.analysis.statistics.moments import Moments
+from rnnscope.analysis.units import classes, covariates, ends, timescale, tuning
+from rnnscope.analysis.units.classes import ClassSums
+from rnnscope.analysis.units.covariates import CoMoments
+from rnnscope.analysis.units.ends import EndSums, Labels, Values
+from rnnscope.analysis.units.timescale import LagSums
+
+Part = tuple[states.Rows, Values]
+"""Some whole sequences: the keys of R rows, and values with one unit per line [U, R]."""
+
+
+FEW = 8
+"""Units whose fluctuations are taken at a time: they stay near the processor."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is summed over rows of one block."""
+
+    moments: Moments
+    magnitude: NDArray[np.float64]
+    """sum |x| [U]"""
+    left: NDArray[np.int64]
+    """Rows below the lower cut [U]."""
+    right: NDArray[np.int64]
+    """Rows above the upper cut [U]."""
+    tuning: ClassSums
+    """By class and timestep."""
+    ends: EndSums
+    """Of the last timestep of each sequence, by class."""
+    covariates: CoMoments
+
+
+def summarise(
+    part: Part, known: NDArray[np.float64], cuts: list[float], k: int, timesteps: int
+) -> Sums:
+    """The sums over one part.
+
+    Args:
+        part: whole sequences.
+        known: annotations of its rows [A, R].
+        cuts: below the first is left-saturated, above the second right-saturated.
+        k: number of classes; 1 without labels.
+        timesteps: past every timestep that occurs.
+    """
+    rows, values = part
+    return Sums(
+        moments.moments(values),
+        np.array([np.abs(line).sum(dtype=np.float64) for line in values]),
+        (values < cuts[0]).sum(axis=1),
+        (values > cuts[1]).sum(axis=1),
+        tuning.tuning_sums(values, rows, k, timesteps),
+        ends.end_sums(*ends_of(part), k),
+        covariates.comoments(values, known),
+    )
+
+
+def merge(a: Sums, b: Sums) -> Sums:
+    """The sums over both sets of rows."""
+    return Sums(
+        moments.merge(a.moments, b.moments),
+        a.magnitude + b.magnitude,
+        a.left + b.left,
+        a.right + b.right,
+        classes.merge(a.tuning, b.tuning),
+        ends.merge(a.ends, b.ends),
+        covariates.merge(a.covariates, b.covariates),
+    )
+
+
+def ends_of(part: Part) -> tuple[Values, Labels]:
+    """The last row of each sequence [U, N], and its label [N]; without labels, 0 for each."""
+    rows, values = part
+    last = values[:, rows.last]
+    return last, np.zeros(last.shape[1], np.int32) if rows.label is None else rows.label[rows.last]
+
+
+def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:
+    """The sums up to ``lags`` of what a part leaves about the mean over sequences [U, T]."""
+    rows, values = part
+    units, timesteps = mean.shape
+    sequence = np.cumsum(np.append(0, rows.sequence[1:] != rows.sequence[:-1]))
+    place = sequence * timesteps + rows.timestep
+    present = np.zeros((int(sequence[-1]) + 1, timesteps), bool)
+    present.ravel()[place] = True
+    found = []
+    for start in range(0, units, FEW):
+        few = slice(start, start + FEW)
+        lines = np.zeros((len(mean[few]), present.size))
+        lines[:, place] = values[few] - mean[few][:, rows.timestep]
+        found.append(timescale.lag_sums(lines.reshape(-1, *present.shape), present, lags))
+    return timescale.joined(found)

@@ -1,0 +1,54 @@
+"""The schema of the configuration: each option's meaning, unit and range. Its values live in conf/.
+
+A field's text stands right under it. ``load`` turns what Hydra composed into these dataclasses,
+and says in one line what does not fit.
+"""
+
+from rnnscope.config.data import Data, Digits, Files, Mnist
+from rnnscope.config.engine import Dask, DaskSlurm, Engine
+from rnnscope.config.loading import KINDS, load
+from rnnscope.config.location import CONF
+from rnnscope.config.model import Lstm, Model, ModelFile, Recurrent, Tf1Checkpoint, Trained
+from rnnscope.config.stages import (
+    Ablation,
+    Analysis,
+    Collect,
+    Compare,
+    Decoding,
+    Extract,
+    Population,
+    Train,
+    Units,
+)
+from rnnscope.config.whole import Config, files, located
+
+__all__ = [
+    "CONF",
+    "KINDS",
+    "Ablation",
+    "Analysis",
+    "Collect",
+    "Compare",
+    "Config",
+    "Dask",
+    "DaskSlurm",
+    "Data",
+    "Decoding",
+    "Digits",
+    "Engine",
+    "Extract",
+    "Files",
+    "Lstm",
+    "Mnist",
+    "Model",
+    "ModelFile",
+    "Population",
+    "Recurrent",
+    "Tf1Checkpoint",
+    "Train",
+    "Trained",
+    "Units",
+    "files",
+    "load",
+    "located",
+]

@@ -1,0 +1,80 @@
+"""From what Hydra composed to the checked dataclasses, with mistakes in one line."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from rnnscope.config.data import Digits, Files, Mnist
+from rnnscope.config.engine import Dask, DaskSlurm, Engine
+from rnnscope.config.model import Lstm, ModelFile, Recurrent, Tf1Checkpoint
+from rnnscope.config.options import allowed, check
+from rnnscope.config.whole import Config
+from rnnscope.errors import UserError
+
+KINDS: dict[str, dict[str, type]] = {
+    "data": {"digits": Digits, "mnist": Mnist, "files": Files},
+    "model": {
+        "lstm": Lstm,
+        "gru": Recurrent,
+        "simple_rnn": Recurrent,
+        "file": ModelFile,
+        "tf1_checkpoint": Tf1Checkpoint,
+    },
+    "engine": {"local": Engine, "dask": Dask, "dask_slurm": DaskSlurm},
+}
+"""For the groups that come in kinds, the schema of each."""
+
+
+def load(raw: DictConfig) -> Config:
+    """Turn a composed config into the schema's dataclasses.
+
+    Raises:
+        UserError: an unknown option, a wrong type, or a value out of range; with its key, the
+            value, and what is allowed.
+    """
+    schema = OmegaConf.structured(Config)
+    for name, kind in typing.get_type_hints(Config).items():
+        if dataclasses.is_dataclass(kind):
+            schema[name] = OmegaConf.structured(kind)
+            if not isinstance(raw.get(name), DictConfig):
+                raise UserError(f"{name}={raw.get(name)}: must be a group of options")
+    for group, kinds in KINDS.items():
+        name = OmegaConf.select(raw, f"{group}.name")
+        if name not in kinds:
+            raise UserError(f"{group}.name={name}: must be one of {', '.join(kinds)}")
+        schema[group] = OmegaConf.structured(kinds[name])
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(schema, raw))
+    except ConfigKeyError as error:
+        raise UserError(unknown(str(error.full_key), schema)) from error
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key} is not set: give {error.full_key}=...") from error
+    except OmegaConfBaseException as error:
+        key = str(error.full_key).partition("[")[0]  # an entry of a list speaks for the list
+        value = OmegaConf.select(raw, key)
+        raise UserError(f"{key}={value}: must be {allowed(*_find(schema, key))}") from error
+    assert isinstance(config, Config)
+    check(config)
+    return config
+
+
+def unknown(key: str, schema: Any) -> str:
+    """Say that ``key`` is no option, and which ones stand in its place."""
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(schema, parent) if parent else schema
+    if not isinstance(node, DictConfig):
+        return unknown(parent, schema)
+    where = parent or "the config"
+    return f"{key}: no option '{leaf}' in {where}; it has {', '.join(sorted(map(str, node)))}"
+
+
+def _find(schema: DictConfig, key: str) -> tuple[dataclasses.Field[Any], Any]:
+    """The dataclass field that a dotted key names, and its type."""
+    parent, _, leaf = key.rpartition(".")
+    owner = OmegaConf.get_type(OmegaConf.select(schema, parent) if parent else schema)
+    assert owner is not None
+    field = next(field for field in dataclasses.fields(owner) if field.name == leaf)
+    return field, typing.get_type_hints(owner)[leaf]

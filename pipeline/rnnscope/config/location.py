@@ -1,0 +1,19 @@
+"""Where this installation keeps its configs, and where it writes by default."""
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+PACKAGE = Path(__file__).resolve().parents[1]
+CLONE = None if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1]
+"""The clone that this runs from; None where it was installed from a wheel, which holds conf/."""
+CONF = (CLONE or PACKAGE) / "conf"
+
+
+def outputs() -> Path:
+    """The default root: beside pyproject.toml in a clone, elsewhere in the working folder."""
+    return (CLONE or Path.cwd()) / "outputs"
+
+
+# Here, so that every process that reads a config can resolve ``root: ${outputs:}``.
+OmegaConf.register_new_resolver("outputs", lambda: str(outputs()), replace=True)

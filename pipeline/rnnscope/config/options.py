@@ -1,0 +1,99 @@
+"""What an option may be: declared beside its field, checked, and said in words."""
+
+import dataclasses
+import itertools
+import math
+import re
+import typing
+from typing import Any
+
+from omegaconf import MISSING
+
+from rnnscope.errors import UserError
+
+
+def option(
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    length: int | None = None,
+    rising: bool = False,
+    pattern: str | None = None,
+    file: bool = False,
+    module: bool = False,
+) -> Any:
+    """Declare a field with its range: low <= value <= high, above < value < below, or choices.
+
+    ``length`` is the number of values in a list, ``rising`` whether each must be above the one
+    before, ``pattern`` what a text must match; ``file`` marks a path whose content counts,
+    ``module`` a Python module whose source does.
+    """
+    metadata = {key: value for key, value in locals().items() if value is not None}
+    return dataclasses.field(default=MISSING, metadata=metadata)
+
+
+def check(section: Any, prefix: str = "") -> None:
+    """Raise UserError for the first value out of its range."""
+    hints = typing.get_type_hints(type(section))
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            check(value, f"{prefix}{field.name}.")
+        elif not _fits(value, field.metadata):
+            text = allowed(field, hints[field.name])
+            raise UserError(f"{prefix}{field.name}={value}: must be {text}")
+
+
+def _fits(value: Any, rule: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, list):
+        scalar = {key: bound for key, bound in rule.items() if key not in ("length", "rising")}
+        return (
+            len(value) == rule.get("length", len(value))
+            and all(_fits(each, scalar) for each in value)
+            and (not rule.get("rising") or all(a < b for a, b in itertools.pairwise(value)))
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return (
+        ("low" not in rule or value >= rule["low"])
+        and ("high" not in rule or value <= rule["high"])
+        and ("above" not in rule or value > rule["above"])
+        and ("below" not in rule or value < rule["below"])
+        and ("choices" not in rule or value in rule["choices"])
+        and ("pattern" not in rule or re.fullmatch(rule["pattern"], value) is not None)
+    )
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
+    """What a field takes, in words."""
+    rule = field.metadata
+    if "choices" in rule:
+        return f"one of {', '.join(rule['choices'])}"
+    if "pattern" in rule:
+        return f"of the form {rule['pattern']}"
+    kinds = typing.get_args(hint) or (hint,)
+    base = next((kind for kind in kinds if kind in _WORDS), None)
+    text = "a group of options" if base is None else _WORDS[base]
+    if typing.get_origin(hint) is list:
+        order = "rising " if rule.get("rising") else ""
+        text = f"a list of {rule.get('length', 'any number of')} {order}values, each {text}"
+    bounds = [
+        f"{word} {rule[key]:,}"
+        for key, word in (
+            ("low", "at least"),
+            ("above", "above"),
+            ("high", "at most"),
+            ("below", "below"),
+        )
+        if key in rule
+    ]
+    text = " ".join([text, " and ".join(bounds)]).strip()
+    return f"{text}, or null" if type(None) in kinds else text

@@ -1,0 +1,21 @@
+"""From config to sequences: one module per source, one shape for all of them."""
+
+from rnnscope import config
+from rnnscope.data.dataset import Batch, Dataset, Split
+from rnnscope.data.digits import load_digits
+from rnnscope.data.files import load_files
+from rnnscope.data.mnist import load_mnist
+
+__all__ = ["Batch", "Dataset", "Split", "load"]
+
+
+def load(data: config.Data) -> Dataset:
+    """The data set that a config names, with its validation split."""
+    match data:
+        case config.Digits():
+            return load_digits(data)
+        case config.Mnist():
+            return load_mnist(data)
+        case config.Files():
+            return load_files(data)
+    raise TypeError(f"no loader for {type(data).__name__}")

@@ -1,0 +1,214 @@
+"""What a data set is: sequences of one length or many, split into train, validation and test."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from rnnscope.data.mapped import Rows, chosen, read, release
+from rnnscope.errors import UserError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences ready for a model."""
+
+    x: NDArray[Any]
+    """Inputs [B, T, F] or [B, T], zero beyond a sequence's length: float32 (float64 where the data
+    is), or where the data is whole numbers [B, T] those, as tokens."""
+    y: NDArray[Any] | None
+    """Classes (int32) or numeric targets (float32) of the sequences [B], or of each timestep
+    [B, T], then zero beyond a sequence's length."""
+    lengths: NDArray[np.int32] | None
+    """Valid timesteps of each sequence [B]; None where all have T."""
+    others: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Further inputs [B, ...], by the names that the model has for them."""
+    name: str | None = None
+    """The model's name for x; None where x is the one input that ``others`` leave."""
+    steps: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Annotations [B, T] by name, int32 or float32, NaN where nothing is known: what is known of
+    single timesteps. No model is given them."""
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which timesteps are no padding [B, T]."""
+        count, timesteps = self.x.shape[:2]
+        if self.lengths is None:
+            return np.ones((count, timesteps), bool)
+        return np.asarray(np.arange(timesteps) < self.lengths[:, np.newaxis])
+
+    def cut(self, part: slice) -> "Batch":
+        """Some of the sequences."""
+        return replace(
+            self,
+            x=self.x[part],
+            y=None if self.y is None else self.y[part],
+            lengths=None if self.lengths is None else self.lengths[part],
+            others={name: values[part] for name, values in self.others.items()},
+            steps={name: values[part] for name, values in self.steps.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """N sequences, kept as they came: bytes and files stay so until a batch is asked for."""
+
+    x: Rows
+    """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, scaled to [0, 1] on the way out."""
+    y: Rows | None = None
+    """Of the sequences [N], or of each timestep [N, T]: whole numbers are classes, from 0, others
+    are numeric targets. Beyond a sequence's length they mean nothing."""
+    lengths: NDArray[np.int32] | None = None
+    """Valid timesteps [N], each from 1 to T; None where all sequences have T."""
+    ids: NDArray[np.object_] | NDArray[np.int64] | None = None
+    """The data's own names for the sequences [N], where it has them."""
+    others: dict[str, Rows] = field(default_factory=dict)
+    """Further inputs [N, ...], by the names that the model has for them."""
+    name: str | None = None
+    """The model's name for x; None where x is the one input that ``others`` leave. With a name,
+    lengths are those of all inputs of T timesteps; without, those of x alone."""
+    steps: dict[str, Rows] = field(default_factory=dict)
+    """Annotations [N, T] by name: numbers known of each timestep, NaN where they are not."""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def timesteps(self) -> int:
+        """T: the length of the longest sequence."""
+        return int(self.x.shape[1])
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return int(self.x.shape[2]) if len(self.x.shape) == 3 else 1
+
+    @property
+    def numeric(self) -> bool:
+        """Whether y holds numeric targets."""
+        return self.y is not None and self.y.dtype.kind == "f"
+
+    @property
+    def per_timestep(self) -> bool:
+        """Whether y belongs to single timesteps."""
+        return self.y is not None and len(self.y.shape) == 2
+
+    @property
+    def labels(self) -> str | None:
+        """What y holds, in words: class or number, per sequence or per timestep."""
+        if self.y is None:
+            return None
+        what = "number" if self.numeric else "class"
+        return f"{what} per {'timestep' if self.per_timestep else 'sequence'}"
+
+    def take(self, index: slice | NDArray[np.integer]) -> Batch:
+        """The sequences at ``index`` [B], as a model takes them; no others are read."""
+        others = {name: _ready(values, index) for name, values in self.others.items()}
+        batch = Batch(
+            _ready(self.x, index),
+            None if self.y is None else _known(self.y, index),
+            None if self.lengths is None else self.lengths[index],
+            others,
+            self.name,
+            {name: _known(values, index) for name, values in self.steps.items()},
+        )
+        if batch.lengths is not None:
+            padding = ~batch.valid
+            of_timesteps = [batch.x, *batch.steps.values()]
+            if batch.y is not None and self.per_timestep:
+                of_timesteps.append(batch.y)
+            if self.name is not None:
+                of_timesteps += [
+                    each for each in others.values() if each.shape[1] == self.timesteps
+                ]
+            for values in of_timesteps:
+                values[padding] = 0
+        return batch
+
+    def select(self, index: NDArray[np.integer]) -> "Split":
+        """The split made of the sequences at ``index`` [N']; files stay unread."""
+        return replace(
+            self,
+            x=chosen(self.x, index),
+            y=None if self.y is None else chosen(self.y, index),
+            lengths=None if self.lengths is None else self.lengths[index],
+            ids=None if self.ids is None else self.ids[index],
+            others={name: chosen(values, index) for name, values in self.others.items()},
+            steps={name: chosen(values, index) for name, values in self.steps.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The splits of a data set; only the test split is always there."""
+
+    test: Split
+    train: Split | None = None
+    val: Split | None = None
+    classes: tuple[str, ...] = ()
+    """Names of the K classes; empty where the data has no labels, or numbers."""
+
+    @property
+    def labelled(self) -> Split | None:
+        """A split with labels or targets, which are of one kind in all; None where none has any."""
+        splits = (self.test, self.train, self.val)
+        return next((split for split in splits if split is not None and split.y is not None), None)
+
+    @property
+    def padded(self) -> bool:
+        """Whether sequences differ in length, within a split or from one to another."""
+        splits = [split for split in (self.test, self.train, self.val) if split is not None]
+        return len({split.timesteps for split in splits}) > 1 or any(
+            split.lengths is not None for split in splits
+        )
+
+
+def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Part a split in two at random, each class in proportion where that can be done.
+
+    That is where sequences have classes, and enough of each.
+
+    Args:
+        split: N sequences.
+        fraction: share of N in the second part; above 0.
+        seed: of the choice.
+    """
+    index = np.arange(len(split))
+    count = round(fraction * len(split))
+    if not 0 < count < len(split):
+        raise UserError(
+            f"a fraction of {fraction:g} of {len(split)} sequences leaves an empty split: "
+            "change data.validation_fraction or data.test_fraction"
+        )
+    stratify = None
+    if split.y is not None and not split.numeric and not split.per_timestep:
+        _, counts = np.unique(split.y, return_counts=True)
+        if counts.min() >= 2 and min(count, len(split) - count) >= len(counts):
+            stratify = split.y
+    kept, held = train_test_split(index, test_size=count, random_state=seed, stratify=stratify)
+    return split.select(np.sort(kept)), split.select(np.sort(held))
+
+
+def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """A copy of some rows, in the type in which a model takes them."""
+    values = read(rows, index)
+    bytes_, whole = values.dtype == np.uint8, values.dtype.kind in "iub"
+    if whole and values.ndim == 2:
+        ready: NDArray[Any] = np.array(values, np.uint8 if bytes_ else np.int32)
+    else:
+        ready = np.array(values, np.float64 if values.dtype == np.float64 else np.float32)
+        if bytes_:
+            ready /= np.float32(255)
+    release(rows)
+    return ready
+
+
+def _known(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """A copy of some labels, targets or annotations; in padding they may be anything."""
+    values = read(rows, index)
+    with np.errstate(over="ignore"):
+        ready: NDArray[Any] = np.array(values, np.float32 if values.dtype.kind == "f" else np.int32)
+    release(rows)
+    return ready

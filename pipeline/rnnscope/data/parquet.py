@@ -1,0 +1,190 @@
+"""Long tables in Parquet that are larger than memory: one pass in order, then batch by batch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rnnscope.config import Files
+from rnnscope.data.dataset import Split
+from rnnscope.data.rows import FLOAT, WHOLE, Streamed, Table, floats, open_table
+from rnnscope.data.table import (
+    Columns,
+    refuse_gaps,
+    refuse_several,
+    splits_from_table,
+    with_classes,
+    with_splits,
+)
+from rnnscope.errors import UserError
+
+IN_MEMORY = 2**28
+"""Bytes of inputs up to which a table is read whole: batches in random order then cost nothing."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one pass over an ordered table finds."""
+
+    sequences: pd.DataFrame
+    """One row per sequence: its keys, ``first`` row and ``length``."""
+    labels: pd.DataFrame
+    """Where each timestep has a label, all labels once, as column ``label``; else no columns."""
+    whole: frozenset[str]
+    """The annotations that are whole numbers on every row."""
+
+
+def splits_from_parquet(options: Files) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """The splits of a long table in a file or a folder of files, and the names of its classes.
+
+    A large table whose rows are in order, split by split or not, of sequence and timestep is read
+    when it is asked for; any other is read whole. Columns: see ``splits_from_table``.
+    """
+    table = open_table(options)
+    if table is not None and _bytes(table) > IN_MEMORY:
+        found = _one_pass(table)
+        if found is not None:
+            path = table.columns.path
+            frame, classes = with_classes(with_splits(found.sequences, path), path)
+            labels, of_timesteps = with_classes(found.labels, path)
+            parts = frame.groupby("split", sort=True)
+            if all(_rising(rows["sequence"].to_numpy()) for _, rows in parts):
+                names = () if labels is found.labels else of_timesteps
+                return {
+                    str(part): _split(table, rows, found.whole, names) for part, rows in parts
+                }, classes or of_timesteps
+    return splits_from_table(options)
+
+
+def _bytes(table: Table) -> int:
+    """What all inputs and what is known of each timestep take in memory."""
+    columns = table.columns
+    known = len(columns.annotations) + (columns.each and columns.label is not None)
+    return 4 * int(table.starts[-1]) * (len(columns.features) + known)
+
+
+def _one_pass(table: Table) -> Found | None:
+    """Read a table once, and check its every value; None where its rows are in no order."""
+    columns = table.columns
+    kept = [key for key in columns.keys if key != "timestep"]
+    if columns.each:
+        kept = [key for key in kept if key != columns.label]
+    whole, labels = set(columns.annotations), pa.table({})
+    pieces = []
+    before: pa.Table | None = None  # the last row so far, for the seam between two batches
+    wanted = [*columns.features, *columns.annotations, *columns.keys]
+    for first, batch in table.batches(wanted, np.arange(len(table.groups))):
+        if _suspect(batch, columns):
+            refuse_gaps(batch.to_pandas(), columns, first)
+        whole -= {name for name in whole if _fractional(batch.column(name))}
+        # A category is what it stands for; and files may differ in the width of their numbers.
+        rows = pa.table({key: batch.column(key).cast(kind) for key, kind in table.types.items()})
+        if columns.each and columns.label == "label":
+            labels = _distinct(labels, rows.select(["label"]))
+        if before is not None:
+            rows = pa.concat_tables([before, rows])
+        new = _changes(rows, "sequence") | _changes(rows, "split")
+        if not _in_order(rows, new, columns):
+            return None
+        if columns.label is not None and not columns.each:
+            other = np.flatnonzero(_changes(rows, columns.label) & ~new)
+            if len(other):
+                refuse_several(rows.column("sequence")[int(other[0])].as_py(), columns)
+        starts = np.flatnonzero(np.append(before is None, new))
+        number = pa.array(starts + first - (0 if before is None else 1))
+        pieces.append(rows.select(kept).take(starts).append_column("first", number))
+        before = rows.slice(len(rows) - 1)
+    frame: pd.DataFrame = pa.concat_tables(pieces).to_pandas()
+    frame = frame.assign(length=np.diff(np.append(frame["first"], table.starts[-1])))
+    return Found(frame, labels.to_pandas(), frozenset(whole))
+
+
+def _suspect(batch: pa.RecordBatch, columns: Columns) -> bool:
+    """Whether some rows may hold what ``refuse_gaps`` refuses; it takes its time to find out."""
+    must = [batch.column(name) for name in (*columns.features, *columns.keys)]
+    if any(column.is_null(nan_is_null=True).true_count for column in must):
+        return True
+    targets = ("target",) if columns.label == "target" else ()
+    if not np.isfinite(floats(batch, columns.features + targets)).all():
+        return True
+    known = [batch.column(name) for name in columns.annotations]
+    if any(column.type == pa.bool_() and column.null_count for column in known):
+        return True
+    return bool((np.abs(floats(batch, columns.annotations)) >= 2**31).any())
+
+
+def _fractional(column: pa.Array) -> bool:
+    """Whether an annotation cannot be kept as whole numbers: a type of floats, or a gap."""
+    return bool(pa.types.is_floating(column.type) or column.null_count)
+
+
+def _distinct(known: pa.Table, more: pa.Table) -> pa.Table:
+    """Each label of both tables once."""
+    both = pa.concat_tables([known, more]) if known.column_names else more
+    return pa.table({"label": both.column("label").unique()})
+
+
+def _in_order(rows: pa.Table, new: NDArray[np.bool_], columns: Columns) -> bool:
+    """Whether timesteps rise within each sequence; ``new`` [R - 1] tells where one begins."""
+    timestep = rows.column("timestep").to_numpy()
+    twice = np.flatnonzero((timestep[1:] == timestep[:-1]) & ~new)
+    if len(twice):
+        sequence = rows.column("sequence")[int(twice[0])].as_py()
+        raise UserError(
+            f"data.path={columns.path}: sequence {sequence} has timestep {timestep[twice[0]]} "
+            "twice in one split"
+        )
+    return bool((new | (timestep[1:] > timestep[:-1])).all())
+
+
+def _changes(rows: pa.Table, key: str) -> NDArray[np.bool_]:
+    """Where a column's value differs from the one in the row before [R - 1]."""
+    if key not in rows.column_names:
+        return np.zeros(len(rows) - 1, np.bool_)
+    codes = rows.column(key).combine_chunks().dictionary_encode().indices.to_numpy()
+    return np.asarray(codes[1:] != codes[:-1])
+
+
+def _rising(ids: NDArray[Any]) -> bool:
+    return bool((ids[1:] > ids[:-1]).all())
+
+
+def _split(
+    table: Table, rows: pd.DataFrame, whole: frozenset[str], names: tuple[str, ...]
+) -> Split:
+    """The split of some sequences, one row each.
+
+    Args:
+        table: in which they lie.
+        rows: of ``Found.sequences``.
+        whole: the annotations that are whole numbers.
+        names: of the classes, where each timestep has its label by name.
+    """
+    columns = table.columns
+    starts, lengths = rows["first"].to_numpy(np.int64), rows["length"].to_numpy(np.int32)
+
+    def streamed(
+        of: str | tuple[str, ...], dtype: np.dtype[Any] = FLOAT, names: tuple[str, ...] = ()
+    ) -> Streamed:
+        return Streamed(table, starts, lengths, of, dtype, names)
+
+    y: Any = None
+    if columns.label is not None:
+        dtype = WHOLE if columns.label == "label" else FLOAT
+        if columns.each:
+            y = streamed(columns.label, dtype, names)
+        else:
+            y = rows[columns.label].to_numpy(dtype)
+    same = bool((lengths == lengths[0]).all())
+    return Split(
+        streamed(columns.features),
+        y,
+        None if same else lengths,
+        rows["sequence"].to_numpy(),
+        steps={
+            name: streamed(name, WHOLE if name in whole else FLOAT) for name in columns.annotations
+        },
+    )

@@ -1,0 +1,193 @@
+"""Rows of long tables in Parquet, read from the row groups that they lie in."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rnnscope.config import Files
+from rnnscope.data.table import Columns, columns_of
+from rnnscope.errors import UserError
+
+BATCH = 2**15
+"""Rows that are decoded at a time."""
+BUFFER = 2**16
+"""Bytes of a column that are read from disk at a time, however large its row groups are: memory
+goes by the number of columns alone."""
+FLOAT, WHOLE = np.dtype(np.float32), np.dtype(np.int32)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Row groups of one file or of many, in their order; rows are numbered over all of them."""
+
+    files: tuple[tuple[Path, pq.FileMetaData], ...]
+    columns: Columns
+    types: dict[str, pa.DataType]
+    """Of the values of each key."""
+    groups: tuple[tuple[int, int], ...]
+    """Number of the file, and of the row group within it [G]."""
+    starts: NDArray[np.int64]
+    """First row of each group, and the count of all rows [G + 1]."""
+
+    def batches(
+        self, columns: list[str], groups: NDArray[np.integer]
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The rows of some groups as (number of the first row, rows); stop to leave a group."""
+        for group in groups:
+            number, inner = self.groups[group]
+            path, metadata = self.files[number]
+            first = int(self.starts[group])
+            with (
+                _readable(self.columns.path),
+                pq.ParquetFile(
+                    path, metadata=metadata, pre_buffer=False, buffer_size=BUFFER
+                ) as file,
+            ):
+                for batch in file.iter_batches(BATCH, row_groups=[inner], columns=columns):
+                    yield first, batch
+                    first += len(batch)
+
+    def around(
+        self, rows: NDArray[np.int64], columns: list[str]
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Some columns around ``rows`` [R], which rise, as (number of the first row, rows)."""
+        for group in np.unique(np.searchsorted(self.starts, rows, side="right") - 1):
+            inside = rows[slice(*np.searchsorted(rows, self.starts[group : group + 2]))]
+            for first, batch in self.batches(columns, np.array([group])):
+                if first > inside[-1]:
+                    break
+                if first + len(batch) > inside[0]:
+                    yield first, batch
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Values that lie in a table; [slice or index array] reads those sequences' rows."""
+
+    table: Table
+    starts: NDArray[np.int64]
+    """First row of each sequence [N]."""
+    lengths: NDArray[np.int32]
+    """Its timesteps [N]."""
+    columns: str | tuple[str, ...]
+    """Several are [N, T, F]; a single one by its name is [N, T]."""
+    dtype: np.dtype[Any] = FLOAT
+    names: tuple[str, ...] = ()
+    """Where the column has names of classes, all of them in the order of their numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, T, F] or [N, T]."""
+        features = () if isinstance(self.columns, str) else (len(self.columns),)
+        return len(self.starts), int(self.lengths.max()), *features
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+        starts, lengths = self.starts[index], self.lengths[index].astype(np.int64)
+        x = np.zeros((len(starts), *self.shape[1:]), self.dtype)
+        sequence = np.repeat(np.arange(len(starts)), lengths)
+        timestep = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        row = starts[sequence] + timestep
+        order = np.argsort(row, kind="stable")
+        sequence, timestep, row = sequence[order], timestep[order], row[order]
+        wanted = [self.columns] if isinstance(self.columns, str) else list(self.columns)
+        for first, batch in self.table.around(row, wanted):
+            here = slice(*np.searchsorted(row, (first, first + len(batch))))
+            x[sequence[here], timestep[here]] = self._values(batch)[row[here] - first]
+        return x
+
+    def _values(self, batch: pa.RecordBatch) -> NDArray[Any]:
+        """The columns of some rows as [R, F] or [R]."""
+        if not isinstance(self.columns, str):
+            return floats(batch, self.columns)
+        column = batch.column(self.columns)
+        if self.columns in self.table.types:  # a category is what it stands for
+            column = column.cast(self.table.types[self.columns])
+        if self.names:
+            encoded = column.dictionary_encode()
+            found = encoded.dictionary.to_pandas().astype(str)
+            return pd.Index(self.names).get_indexer(found)[encoded.indices.to_numpy()]
+        with np.errstate(over="ignore"):
+            return np.asarray(column.to_numpy(zero_copy_only=False)).astype(self.dtype)
+
+
+def open_table(options: Files) -> Table | None:
+    """The table as its footers describe it; None where it is not of plain numbers under names."""
+    path = Path(options.path)
+    files = [path]
+    if path.is_dir():  # without those that pandas takes for something else than data
+        files = sorted(file for file in path.glob("*.parquet") if file.name[0] not in "._")
+    described = []
+    for file in files:
+        with _readable(path), pq.ParquetFile(file) as opened:
+            described.append((file, opened.metadata, opened.schema_arrow))
+    if not described:  # a folder of folders, one per value of a column
+        return None
+    names = _columns(described[0][2])
+    for file, _, schema in described:
+        if sorted(_columns(schema)) != sorted(names):
+            raise UserError(
+                f"data.path={path}: {file.name} has the columns {_columns(schema)}, "
+                f"{files[0].name} has {names}"
+            )
+    columns = columns_of(names, options)
+    numbers = {*columns.features, *columns.annotations, *({"target"} & {*columns.keys})}
+    if len(set(names)) < len(names) or not all(
+        _numeric(schema.field(name).type) for _, _, schema in described for name in numbers
+    ):
+        return None
+    groups, counts = [], [0]
+    for number, (_, metadata, _) in enumerate(described):
+        for inner in range(metadata.num_row_groups):
+            groups.append((number, inner))
+            counts.append(metadata.row_group(inner).num_rows)
+    known = tuple((file, metadata) for file, metadata, _ in described)
+    types = {key: _values(described[0][2].field(key).type) for key in columns.keys}
+    if "target" in types:
+        types["target"] = pa.float64()
+    starts = np.cumsum(counts, dtype=np.int64)
+    return Table(known, columns, types, tuple(groups), starts)
+
+
+def floats(batch: pa.RecordBatch, columns: tuple[str, ...]) -> NDArray[np.float32]:
+    """Some columns as [R, F]."""
+    values = np.empty((len(batch), len(columns)), np.float32)
+    with np.errstate(over="ignore"):
+        for number, column in enumerate(columns):
+            values[:, number] = batch.column(column).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _values(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values, where the column is one of categories too."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _columns(schema: pa.Schema) -> list[str]:
+    """Its columns, without those that pandas takes as the index."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return any(check(kind) for check in (pa.types.is_integer, pa.types.is_floating)) or (
+        kind == pa.bool_()
+    )
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error

@@ -1,0 +1,205 @@
+"""Sequences from long tables: one row per sequence and timestep, in Parquet or CSV."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rnnscope.config import Files
+from rnnscope.data.dataset import Split
+from rnnscope.errors import UserError
+
+KEYS = ("sequence", "timestep", "split", "label", "target")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a long table are."""
+
+    path: Path
+    """Of the table."""
+    features: tuple[str, ...]
+    annotations: tuple[str, ...]
+    keys: tuple[str, ...]
+    """Those of KEYS that are there."""
+    each: bool
+    """Whether a label or target belongs to each timestep."""
+
+    @property
+    def label(self) -> str | None:
+        """The column label or target, where there is one."""
+        return next((name for name in ("label", "target") if name in self.keys), None)
+
+
+def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """The splits of a long table, and the names of its classes.
+
+    Columns: ``sequence`` (a number or a name), ``timestep`` (its order within the sequence),
+    ``split`` (train, val or test; all are test where the column is missing), ``label`` (a class: a
+    whole number from 0 or a name) or ``target`` (a number), the same on all rows of a sequence
+    but with ``labels=timestep``, if any; and annotations, by the names in the options. Every other
+    column is a feature. Sequences may differ in length and are padded with zeros on the right.
+    """
+    path = Path(options.path)
+    frame = _read(path)
+    columns = columns_of(list(frame), options)
+    if frame.empty:
+        raise UserError(f"data.path={path}: no rows in the table")
+    refuse_gaps(frame, columns)
+    frame, classes = with_classes(with_splits(frame, path), path)
+    whole = {name: is_whole(frame[name]) for name in columns.annotations}
+    frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
+    return {
+        str(part): _split(rows, columns) for part, rows in frame.groupby("split", sort=True)
+    }, classes
+
+
+def columns_of(names: list[str], options: Files) -> Columns:
+    """What the columns of these names are."""
+    at = f"data.path={options.path}: "
+    for name in ("sequence", "timestep"):
+        if name not in names:
+            raise UserError(f"{at}no column '{name}'; it has {names}")
+    annotations = tuple(options.annotations or ())
+    for name in annotations:
+        if name not in names:
+            raise UserError(
+                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; it has {names}"
+            )
+    if "label" in names and "target" in names:
+        raise UserError(
+            f"{at}columns 'label' and 'target': it is one or the other; "
+            "of single timesteps, name what is known besides in data.annotations"
+        )
+    features = tuple(name for name in names if name not in KEYS + annotations)
+    if not features:
+        raise UserError(f"{at}no feature columns beside {', '.join(KEYS + annotations)}")
+    keys = tuple(key for key in KEYS if key in names)
+    return Columns(Path(options.path), features, annotations, keys, options.labels == "timestep")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
+
+
+def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
+    """Raise where a value is missing, or a number is none that is finite in float32.
+
+    An annotation alone may be missing.
+
+    Args:
+        frame: some rows of the table.
+        columns: what its columns are.
+        first: number of its first row in the table.
+    """
+    targets = ["target"] if "target" in columns.keys else []
+    numbers = [*columns.features, *targets, *columns.annotations]
+    for name in numbers:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise UserError(
+                f"data.path={columns.path}: column '{name}' is not numeric; "
+                "features, targets and annotations must be numbers"
+            )
+    must = [*columns.features, *columns.keys]
+    _refuse(frame[must].isna(), "has no value", columns.path, first)
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(frame[numbers].astype(np.float64).astype(np.float32))
+    _refuse(infinite, "is infinite, or past float32,", columns.path, first)
+    whole = [name for name in columns.annotations if is_whole(frame[name])]
+    past = (frame[whole] < -(2**31)) | (frame[whole] >= 2**31)
+    _refuse(past, "is past int32", columns.path, first)
+
+
+def is_whole(values: "pd.Series[Any]") -> bool:
+    """Whether an annotation is kept as whole numbers: it has them, and on every row."""
+    return not pd.api.types.is_float_dtype(values) and not values.isna().any()
+
+
+def _refuse(found: pd.DataFrame, problem: str, path: Path, first: int) -> None:
+    """Raise with the place of the first True."""
+    if found.any(axis=None):
+        row = int(found.any(axis=1).to_numpy().argmax())
+        column = found.columns[found.iloc[row].to_numpy().argmax()]
+        raise UserError(f"data.path={path}: row {first + row} {problem} in column '{column}'")
+
+
+def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """With a column split; all is test where there was none."""
+    if "split" not in frame:
+        return frame.assign(split="test")
+    if strange := sorted(set(frame["split"].astype(str)) - set(SPLITS)):
+        raise UserError(f"data.path={path}: split '{strange[0]}'; must be one of {SPLITS}")
+    return frame
+
+
+def with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Labels as whole numbers from 0, and the classes' names."""
+    if "label" not in frame:
+        return frame, ()
+    labels = frame["label"]
+    if pd.api.types.is_integer_dtype(labels):
+        if labels.min() < 0:
+            raise UserError(f"data.path={path}: label {labels.min()}; classes count from 0")
+        return frame, tuple(str(label) for label in range(int(labels.max()) + 1))
+    if pd.api.types.is_float_dtype(labels):
+        raise UserError(
+            f"data.path={path}: labels must be whole numbers or names, not fractions; "
+            "numbers to be predicted go in a column 'target'"
+        )
+    codes, names = pd.factorize(labels.astype(str), sort=True)
+    return frame.assign(label=codes), tuple(names)
+
+
+def refuse_several(sequence: Any, columns: Columns) -> None:
+    """Raise because the label or target changes within a sequence."""
+    raise UserError(
+        f"data.path={columns.path}: sequence {sequence} has more than one {columns.label}; "
+        f"{columns.label}s of single timesteps need data.labels=timestep"
+    )
+
+
+def _split(rows: pd.DataFrame, columns: Columns) -> Split:
+    # A category sorts by its own order, which need not be that of the values.
+    keys = {key: rows[key].to_numpy() for key in ("sequence", "timestep")}
+    rows = rows.assign(**keys)
+    rows = rows.sort_values(["sequence", "timestep"], kind="stable")
+    twice = rows.duplicated(["sequence", "timestep"])
+    if twice.any():
+        sequence, timestep = rows.loc[twice, ["sequence", "timestep"]].iloc[0]
+        raise UserError(
+            f"data.path={columns.path}: sequence {sequence} has timestep {timestep} "
+            "twice in one split"
+        )
+    ids, starts, lengths = np.unique(
+        rows["sequence"].to_numpy(), return_index=True, return_counts=True
+    )
+    valid = np.arange(lengths.max()) < lengths[:, np.newaxis]
+
+    def padded(values: NDArray[Any]) -> NDArray[Any]:
+        """Rows [R, ...] as [N, T, ...]."""
+        dense = np.zeros((*valid.shape, *values.shape[1:]), values.dtype)
+        dense[valid] = values
+        return dense
+
+    y = None
+    if columns.label is not None:
+        y = rows[columns.label].to_numpy(np.int32 if columns.label == "label" else np.float32)
+        if not columns.each:
+            changes = (np.diff(y) != 0) & (np.diff(np.repeat(np.arange(len(ids)), lengths)) == 0)
+            if changes.any():
+                refuse_several(rows["sequence"].iloc[int(changes.argmax())], columns)
+    return Split(
+        padded(rows[list(columns.features)].to_numpy(np.float32)),
+        y if y is None else padded(y) if columns.each else y[starts],
+        None if valid.all() else lengths.astype(np.int32),
+        ids,
+        steps={name: padded(rows[name].to_numpy()) for name in columns.annotations},
+    )

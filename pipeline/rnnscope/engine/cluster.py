@@ -1,0 +1,255 @@
+"""Dask clusters for parts: one that is there, or one of Slurm jobs that ends with its context.
+
+Parts go to Dask itself and not through joblib, which computes them in this process where the
+cluster has one thread when it is asked, and waits for ever for a part that Dask has given up.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import re
+import shutil
+import subprocess
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rnnscope.config import Dask, DaskSlurm
+from rnnscope.errors import UserError
+from rnnscope.store import digests, provenance
+
+LOOPBACK = "127.0.0.1"
+LOOK = 5.0
+"""Seconds between two looks whether there are workers."""
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@contextlib.contextmanager
+def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) -> Iterator[str]:
+    """A cluster that ``over`` finds by itself; gives its description.
+
+    Args:
+        engine: which cluster.
+        logs: folder for what workers say that are started here.
+        files: what workers will read.
+
+    Raises:
+        UserError: no cluster, no worker in time, or workers that lack this code or these files.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise UserError(
+            f"engine={engine.name}: needs the extra dask; "
+            "install it with .venv/bin/python -m pip install -c requirements.lock -e '.[dask]'"
+        ) from error
+    for name in ("distributed", "dask_jobqueue"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters comes as an exception
+    logs.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        where: Any
+        if isinstance(engine, Dask):
+            where = engine.address
+        else:
+            where = stack.enter_context(_on_slurm(engine, logs))
+        try:
+            client = stack.enter_context(distributed.Client(where, timeout=engine.wait_s))
+            client.wait_for_workers(1, timeout=engine.wait_s)
+        except (OSError, ValueError) as error:  # a TimeoutError is an OSError
+            raise UserError(_unreachable(engine, logs)) from error
+        _refuse_other_code(client, engine)
+        _refuse_other_disk(client, engine, logs, files)
+        threads = sum(client.nthreads().values())
+        yield f"{len(client.nthreads())} workers, {threads} threads at {client.scheduler.address}"
+
+
+def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlurm) -> Iterator[R]:
+    """The results of ``function`` over ``parts``, in their order, from the connected cluster.
+
+    What the function raises is raised here. A part whose worker is lost goes to another one.
+
+    Raises:
+        UserError: the scheduler is gone, no worker is left, or one part has ended several workers.
+    """
+    from distributed import get_client
+    from distributed.comm import CommClosedError
+
+    client = get_client()
+    checked = functools.partial(_where_the_code_is_the_same, provenance.packages(), function)
+    waiting = deque(client.map(checked, parts, pure=False))
+    try:
+        while waiting:
+            yield _result(client, waiting[0], engine)
+            waiting.popleft()
+    except (CancelledError, CommClosedError) as error:
+        raise UserError(
+            f"engine={engine.name}: the scheduler is gone; the same command goes on from here"
+        ) from error
+    finally:
+        with contextlib.suppress(CancelledError, OSError):
+            client.cancel(list(waiting))
+
+
+def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
+    """What one part gives, waited for until there was no worker for ``wait_s``."""
+    from distributed import KilledWorker
+
+    seen = time.monotonic()
+    while True:
+        try:
+            return future.result(timeout=min(LOOK, engine.wait_s))
+        except TimeoutError:
+            failed = future.status == "error"
+            if failed and isinstance(own := future.exception(), TimeoutError):
+                raise own from None  # not this wait's, but the part's
+            if client.nthreads():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > engine.wait_s:
+                raise UserError(
+                    f"engine={engine.name}: no worker for engine.wait_s={engine.wait_s}; "
+                    "the same command goes on from here"
+                ) from None
+        except KilledWorker as error:
+            raise UserError(
+                f"engine={engine.name}: one part has ended several workers, the last of them "
+                f"{error.last_worker.address}; they may want more memory, or smaller parts "
+                "(extract.part_rows, units.memory_mb)"
+            ) from error
+
+
+@functools.cache
+def _packages() -> dict[str, str]:
+    return provenance.packages()
+
+
+def _where_the_code_is_the_same(packages: dict[str, str], function: Callable[[P], R], part: P) -> R:
+    """Call a function, on a worker that may have come later than the others."""
+    if _packages() != packages:
+        raise UserError(f"the worker on {os.uname().nodename} has other packages: {_packages()}")
+    return function(part)
+
+
+@contextlib.contextmanager
+def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
+    """Workers as Slurm jobs, replaced when lost, cancelled at the end."""
+    from dask_jobqueue import SLURMCluster
+
+    if shutil.which("sbatch") is None:
+        raise UserError("engine=dask_slurm: no sbatch here; run where jobs are submitted")
+    _refuse_no_network(engine)
+    with SLURMCluster(
+        cores=engine.cpus_per_task,
+        processes=1,
+        memory=f"{engine.mem_gb}GB",
+        queue=engine.partition,
+        account=engine.account,
+        walltime=f"{engine.timeout_min // 60:02}:{engine.timeout_min % 60:02}:00",
+        job_extra_directives=_directives(engine),
+        job_script_prologue=engine.setup,
+        job_name="rnnscope",
+        log_directory=str(logs),
+        interface=engine.interface,
+        # Slurm keeps a job to its memory; Dask would only stop giving a worker tasks, for ever,
+        # because what TensorFlow holds is never given back.
+        worker_extra_args=["--no-dashboard", "--memory-limit=0"],
+        # Its status page is for whoever is on this machine.
+        scheduler_options={"dashboard_address": f"{LOOPBACK}:0"},
+    ) as cluster:
+        _refuse_what_slurm_refuses(cluster.job_script())
+        cluster.adapt(minimum=engine.jobs, maximum=engine.jobs)
+        yield cluster
+
+
+def _refuse_no_network(engine: DaskSlurm) -> None:
+    """Raise where this machine has no network of the name given."""
+    from distributed.utils import get_ip_interface
+
+    try:
+        if engine.interface is not None:
+            get_ip_interface(engine.interface)
+    except ValueError as error:
+        raise UserError(f"engine.interface={engine.interface}: {error}") from error
+
+
+def _refuse_what_slurm_refuses(script: str) -> None:
+    """Raise where Slurm would not take the job: Dask tries it again and again, and says nothing."""
+    tried = subprocess.run(
+        ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+    )
+    if tried.returncode:
+        raise UserError(f"engine=dask_slurm: {sbatch_says(tried.stderr) or tried.stderr.strip()}")
+
+
+def sbatch_says(text: str) -> str:
+    """What sbatch says against a job, in one line; empty where it says nothing."""
+    told = re.findall(r"^sbatch: (?:error|fatal): (.+)", text, re.MULTILINE)
+    reasons = [line.removeprefix("Batch job submission failed: ").strip() for line in told]
+    return f"sbatch: {'; '.join(dict.fromkeys(reasons))}" if reasons else ""
+
+
+def _directives(engine: DaskSlurm) -> list[str]:
+    """Options of sbatch that dask-jobqueue has no word for."""
+    given = {"qos": engine.qos, "constraint": engine.constraint, **engine.additional_parameters}
+    return [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in given.items()
+        if value is not None and value is not False
+    ]
+
+
+def _unreachable(engine: Dask | DaskSlurm, logs: Path) -> str:
+    if isinstance(engine, Dask):
+        return (
+            f"engine.address={engine.address}: no Dask scheduler with a worker answered within "
+            f"engine.wait_s={engine.wait_s}; give the address that `dask scheduler` prints"
+        )
+    return (
+        f"engine=dask_slurm: no worker came within engine.wait_s={engine.wait_s}; squeue shows "
+        f"what jobs wait for, {logs} what those said that ended"
+    )
+
+
+def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
+    """Raise where a worker has other versions than this process, and so might find other bits."""
+    here = provenance.packages()
+    try:
+        there = client.run(provenance.packages)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"engine={engine.name}: the workers cannot import {error.name}; "
+            "start them in this project's environment"
+        ) from error
+    for address, found in there.items():
+        for name, version in found.items():
+            if version != here[name]:
+                raise UserError(
+                    f"engine={engine.name}: the worker at {address} has {name} {version}, "
+                    f"here it is {here[name]}; start it in this project's environment"
+                )
+
+
+def _refuse_other_disk(
+    client: Any, engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path]
+) -> None:
+    """Raise where a worker does not see the files that it is to read, or the folder of results."""
+    probe = logs / f".{uuid.uuid4().hex}"
+    probe.touch()
+    there = [file for path in files for file in (digests.checkpoint(path) or {"": path}).values()]
+    try:
+        for path in (probe, *there):
+            for address, seen in client.run(os.path.exists, str(path.resolve())).items():
+                if not seen:
+                    raise UserError(
+                        f"engine={engine.name}: the worker at {address} does not see "
+                        f"{logs if path is probe else path}; "
+                        "root, data and model must be on a disk that all share"
+                    )
+    finally:
+        probe.unlink()

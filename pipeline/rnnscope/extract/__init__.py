@@ -1,0 +1,1 @@
+"""Stage extract: a trained model and the test split become states in Parquet, with proof."""

@@ -1,0 +1,129 @@
+"""What a model made of each sequence, or of each timestep: prediction, loss and scores."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnscope.data import Batch
+
+SCORED = ("correct", "loss")
+"""The columns whose means over sequences are a model's accuracy and loss."""
+
+
+def kind_of_scores(model: Any) -> str | None:
+    """What a model's output is: "probabilities", "logits" or other "values"; None for several.
+
+    Told from the activation of the layer that gives the output. A subclassed model does not say
+    which that is: its outputs are then "unknown".
+    """
+    outputs = getattr(model, "outputs", None)
+    if not outputs or len(outputs) != 1:
+        return "unknown" if outputs is None else None
+    layer = outputs[0]._keras_history.operation
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", None) or type(layer).__name__.lower()
+    match name:
+        case "softmax":
+            return "probabilities"
+        case "linear":
+            return "logits"
+    return "values"
+
+
+def outcomes(
+    outputs: NDArray[np.floating],
+    batch: Batch,
+    lengths: NDArray[np.int32],
+    first: int,
+    kind: str | None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """What is known of B sequences and of their R valid timesteps, and the outcome, one row each.
+
+    The first table is sequence, length, and ``outcome`` of the sequences. Where y belongs to
+    timesteps it is instead the means of correct and loss over each sequence's timesteps. The
+    second, None where nothing is known of single timesteps, is sequence, timestep, where y
+    belongs to them ``outcome`` of the timesteps, and the annotations.
+
+    Args:
+        outputs: [B, ...]; timesteps are scored if they are [B, T, ...].
+        batch: the sequences.
+        lengths: recorded timesteps of each [B].
+        first: number of the first sequence.
+        kind: of the outputs, as ``kind_of_scores`` gives it.
+    """
+    y, valid = batch.y, batch.valid
+    if len(outputs) != len(valid):
+        outputs = np.empty((len(valid), 0), np.float32)
+    sequences = pd.DataFrame(
+        {"sequence": np.arange(first, first + len(valid), dtype=np.int32), "length": lengths}
+    )
+    number, timestep = np.nonzero(valid)
+    keys = {"sequence": (first + number).astype(np.int32), "timestep": timestep.astype(np.int32)}
+    annotations = {name: each[valid] for name, each in batch.steps.items()}
+    if y is None or y.ndim == 1:
+        sequences = pd.concat([sequences, outcome(outputs, y, kind)], axis=1)
+        return sequences, pd.DataFrame(keys | annotations) if annotations else None
+    fits = outputs.shape[:2] == valid.shape
+    each = outputs[valid] if fits else np.empty((len(number), 0), np.float32)
+    steps = outcome(each, y[valid], kind, scores=False)
+    for name in (name for name in SCORED if name in steps):
+        sequences[name] = steps[name].groupby(number).mean()
+        if name == "loss":
+            steps[name] = steps[name].astype(np.float32)
+    return sequences, pd.DataFrame(keys | dict(steps) | annotations)
+
+
+def outcome(
+    outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str | None, *, scores: bool = True
+) -> pd.DataFrame:
+    """One row per sequence or timestep: what is known of it, and as far as can be, the outcome.
+
+    Of classes: label, prediction, correct, loss and p_0 to p_K-1; the loss is the cross-entropy in
+    nats. Of numeric targets: target, prediction, loss; the loss is the squared error.
+
+    Args:
+        outputs: one score per class [B, K], K > 1; or one number [B, 1] or [B] where y holds
+            numeric targets. Of outputs of any other shape nothing is said.
+        y: classes [B] in whole numbers, numeric targets [B] in floats, or None.
+        kind: as ``kind_of_scores`` gives it. "unknown" outputs are probabilities if all rows are
+            non-negative and sum to 1, else logits; of "values" and None no classes are read.
+        scores: whether p_0 to p_K-1 are wanted.
+    """
+    if y is not None and y.dtype.kind == "f":
+        return _of_numbers(outputs, y, kind)
+    known: dict[str, Any] = {} if y is None else {"label": y}
+    if kind in (None, "values") or outputs.ndim != 2 or outputs.shape[1] < 2:
+        return pd.DataFrame(known, index=range(len(outputs)))
+    probabilities, logarithms = _scores(outputs.astype(np.float64), kind)
+    known["prediction"] = prediction = outputs.argmax(axis=1).astype(np.int32)
+    if y is not None:
+        known["correct"] = prediction == y
+        known["loss"] = -logarithms[np.arange(len(y)), y]
+    if scores:
+        known |= {f"p_{k}": p.astype(np.float32) for k, p in enumerate(probabilities.T)}
+    return pd.DataFrame(known)
+
+
+def _of_numbers(
+    outputs: NDArray[np.floating], targets: NDArray[np.float32], kind: str | None
+) -> pd.DataFrame:
+    """Target, prediction and squared error, one row each."""
+    known: dict[str, Any] = {"target": targets}
+    if kind is not None and outputs.shape[1:] in ((), (1,)):
+        known["prediction"] = prediction = outputs.reshape(-1).astype(np.float32)
+        known["loss"] = (prediction.astype(np.float64) - targets) ** 2
+    return pd.DataFrame(known)
+
+
+def _scores(
+    x: NDArray[np.float64], kind: str | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probabilities and their logarithms, both [B, K]."""
+    looks_so = (x >= 0).all() and np.allclose(x.sum(axis=1), 1, atol=1e-4)
+    if kind == "probabilities" or (kind == "unknown" and looks_so):
+        return x, np.log(np.maximum(x, np.finfo(np.float64).tiny))
+    x = x - x.max(axis=1, keepdims=True)
+    logarithms = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    return np.exp(logarithms), logarithms

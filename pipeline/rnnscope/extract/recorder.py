@@ -1,0 +1,240 @@
+"""One part of the test split through the model: its states on disk, its outcome, its proof."""
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from rnnscope import models, states, trace
+from rnnscope.config import Extract
+from rnnscope.data import Batch, Split
+from rnnscope.errors import UserError
+from rnnscope.extract import notes
+from rnnscope.extract.outcome import SCORED, kind_of_scores, outcomes
+from rnnscope.models.batches import batches
+from rnnscope.states import selection
+from rnnscope.trace import comparison, proof
+from rnnscope.trace.comparison import Residuals, merge
+
+EXACT_IN_FLOAT16 = 2048
+"""Up to here float16 holds every whole number."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run of consecutive sequences, start <= number < stop."""
+
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass
+class Columns:
+    """The recorded values of one layer in one part, filled batch by batch."""
+
+    signals: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
+    """Signal -> one array [U, rows] per batch."""
+    kept: list[NDArray[np.bool_]] = field(default_factory=list)
+    """Which timesteps of which sequences are rows, [B, T] per batch."""
+
+
+@dataclass
+class Found:
+    """What one part gives, batch by batch."""
+
+    columns: dict[str, Columns] = field(default_factory=dict)
+    """By layer."""
+    labels: list[NDArray[np.int32]] = field(default_factory=list)
+    """Classes of the sequences [B] or of their timesteps [B, T]; none where there are none."""
+    sequences: list[pd.DataFrame] = field(default_factory=list)
+    """One row per sequence."""
+    steps: list[pd.DataFrame] = field(default_factory=list)
+    """One row per valid timestep; none where nothing is known of single timesteps."""
+    residuals: Residuals = field(default_factory=dict)
+    unmasked: set[str] = field(default_factory=set)
+    """Layers that no mask reaches though sequences differ in length."""
+
+
+class Recorder:
+    """A model made ready to record a split into a folder."""
+
+    def __init__(
+        self, model: keras.Model, split: Split, options: Extract, folder: Path, workers: int = 1
+    ):
+        # Signals are encoded side by side, also while other parts are being computed.
+        self.writers = ThreadPoolExecutor(workers)
+        self.model, self.split, self.options, self.folder = model, split, options, folder
+        graph = functools.partial(
+            tf.function, input_signature=[models.signature(model)], autograph=False
+        )
+        self.kind = kind_of_scores(model)
+        self.paths: dict[str, str] = {}
+        self.units: dict[tuple[str, str], list[int]] = {}
+        self.recorded = graph(self._recorded)
+        self.compared = graph(functools.partial(comparison.compared, model))
+        # Traced here once, while no other thread looks: recording replaces a method for a moment.
+        self.recorded.get_concrete_function()
+        self.compared.get_concrete_function()
+
+    def part(self, part: Part) -> dict[str, Any]:
+        """Record one part, unless it is done. Returns its rows, bytes, residuals and scores.
+
+        Scores are sums over its sequences.
+        """
+        if (known := notes.read(self.folder, part.number)) is not None:
+            return known
+        found = self._run(part)
+        labels = np.concatenate(found.labels) if found.labels else None
+        rows = 0
+        writing = []
+        for layer, columns in found.columns.items():
+            keys = selection.keys_of(part.start, columns.kept, labels)
+            rows = max(rows, len(keys.sequence))
+            for signal in list(columns.signals):
+                # Its own reference let go, a signal's memory is free as soon as it is written.
+                values = columns.signals.pop(signal)
+                writing.append(self.writers.submit(self._write, part, layer, signal, values, keys))
+                del values
+        size = sum(done.result() for done in writing)
+        sequences = pd.concat(found.sequences)
+        if self.split.ids is not None:
+            sequences.insert(1, "id", self.split.ids[part.start : part.stop])
+        tables = {states.SEQUENCES: sequences}
+        if found.steps:
+            tables[states.STEPS] = pd.concat(found.steps)
+        scores = {name: float(np.sum(sequences[name])) for name in SCORED if name in sequences}
+        figures = {
+            "rows": rows,
+            "states_bytes": size,
+            "residuals": found.residuals,
+            "without_mask": sorted(found.unmasked),
+            "scores": scores,
+        }
+        notes.write(self.folder, part.number, figures, tables)
+        return figures
+
+    def _run(self, part: Part) -> Found:
+        """One part through the model."""
+        found = Found()
+        first = part.start
+        sequences, most = range(part.start, part.stop), self.options.batch_size
+        for batch, size in batches(self.model, self.split, sequences, most):
+            inputs = models.inputs(self.model, batch)
+            if not found.residuals:
+                head = comparison.head(inputs, batch, self.model)
+                merge(found.residuals, comparison.floats(self.compared(head)))
+            recorded, output, residuals = self.recorded(inputs)
+            merge(found.residuals, comparison.floats(residuals))
+            longest = np.zeros(size, np.int32)
+            for layer, (signals, mask) in recorded.items():
+                valid = self._valid(layer, signals, mask, batch, size, found)
+                longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
+                kept = selection.timesteps_of(valid, self.options.timesteps)
+                into = found.columns.setdefault(layer, Columns())
+                into.kept.append(kept)
+                for signal, values in signals.items():
+                    into.signals.setdefault(signal, []).append(
+                        selection.rows_of(_array(values)[:, :size], kept)
+                    )
+            if not longest.all():
+                empty = first + int(longest.argmin())
+                raise UserError(f"sequence {empty} of the test split: no timestep is left of it")
+            if batch.y is not None and not self.split.numeric:
+                found.labels.append(batch.y[:size])
+            given = batch.cut(slice(size))
+            sequences, steps = outcomes(_array(output)[:size], given, longest, first, self.kind)
+            found.sequences.append(sequences)
+            if steps is not None:
+                found.steps.append(steps)
+            first += size
+        return found
+
+    def _valid(
+        self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch, size: int, found: Found
+    ) -> NDArray[np.bool_]:
+        """Which timesteps of a layer are valid [B, T]: by its own mask and by the lengths."""
+        _, sequences, timesteps = next(iter(signals.values())).shape
+        if sequences != len(batch.x):
+            raise UserError(
+                f"layer '{layer}': runs on {sequences} sequences where the data has {len(batch.x)}"
+            )
+        valid = np.ones((size, timesteps), bool)
+        if mask is not None:
+            valid &= _array(mask)[:size]
+        if batch.lengths is not None:
+            if mask is None:
+                found.unmasked.add(layer)
+            if mask is None and timesteps != batch.x.shape[1]:
+                raise UserError(
+                    f"layer '{layer}': runs on {timesteps} timesteps without a mask, the data's "
+                    f"lengths are of {batch.x.shape[1]}; give the layer a mask"
+                )
+            if timesteps == batch.x.shape[1]:
+                valid &= batch.valid[:size]
+        return valid
+
+    def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """Of a batch: by layer the chosen signals [U, B, T] and the mask; outputs; residuals."""
+        with trace.recording(self.model) as traced:
+            outputs = self.model(inputs, training=False)
+        self.paths = {name: layer.path for name, layer in traced.layers.items()}
+        chosen = {}
+        for name, layer in selection.only(
+            "extract.layers", traced.layers, self.options.layers
+        ).items():
+            signals = {
+                signal: self._columns(name, signal, values)
+                for signal, values in selection.picked(layer.signals, self.options.signals).items()
+                if any(unit < values.shape[2] for unit in self.options.units or [0])
+            }
+            if signals:
+                chosen[name] = (signals, layer.reading.mask)
+        found = {name: proof.recurrence(layer) for name, layer in traced.layers.items()}
+        # Of several outputs the first counts the sequences; none of them is taken for scores.
+        return chosen, tf.cast(tf.nest.flatten(outputs)[0], tf.float32), found
+
+    def _columns(self, layer: str, signal: str, values: Any) -> Any:
+        """A signal [T, B, U] as columns of its chosen units [U', B, T], float32."""
+        units = list(range(values.shape[2]))
+        if self.options.units is not None:
+            units = [unit for unit in self.options.units if unit < len(units)]
+            values = tf.gather(values, units, axis=2)
+        self.units[layer, signal] = units
+        return tf.cast(tf.transpose(values, (2, 1, 0)), tf.float32)
+
+    def _write(
+        self,
+        part: Part,
+        layer: str,
+        signal: str,
+        values: list[NDArray[np.float32]],
+        keys: states.Rows,
+    ) -> int:
+        """Write one signal of one part, given batch by batch [U, rows]; returns its bytes."""
+        # Columns in one piece: the encoder is twice as slow over many short ones.
+        stored: NDArray[Any] = np.concatenate(values, axis=1)
+        values.clear()
+        if self.options.dtype == "float16":
+            largest = float(np.abs(stored).max(initial=0))
+            if largest > EXACT_IN_FLOAT16:
+                raise UserError(
+                    f"extract.dtype=float16: signal {signal} of layer '{layer}' reaches "
+                    f"{largest:,.0f}, past {EXACT_IN_FLOAT16:,}; must be float32"
+                )
+            stored = stored.astype(np.float16)
+        file = states.part_file(self.folder, layer, signal, part.number)
+        units = self.units[layer, signal]
+        return states.write_part(file, signal, stored, keys, self.options.compression, units)
+
+
+def _array(tensor: Any) -> NDArray[Any]:
+    """A tensor's values, not copied."""
+    return np.asarray(memoryview(tensor))

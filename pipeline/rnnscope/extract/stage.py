@@ -1,0 +1,236 @@
+"""Stage extract: a trained model and the test split become states in Parquet, with proof."""
+
+import functools
+import logging
+import math
+import shutil
+import threading
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from rnnscope import data, engine, models, states, trace
+from rnnscope.config import Config, located
+from rnnscope.data import Dataset, Split
+from rnnscope.errors import UserError
+from rnnscope.extract import notes
+from rnnscope.extract.notes import PARTS
+from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.models.batches import fixed_batch
+from rnnscope.store import atomic
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.trace.comparison import Residuals, merge, sample
+from rnnscope.trace.loops import state_variables
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be recorded, told so that any process that sees the same files can take part."""
+
+    token: str
+    """Its name; no two have the same."""
+    config: Config = field(compare=False)
+    trained: Path | None = field(compare=False)
+    folder: Path = field(compare=False)
+
+
+def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
+    """Record the chosen signals of the test split into ``folder``.
+
+    Args:
+        config: the run's config.
+        inputs: the artefact of stage train, unless the model comes from a file.
+        folder: where to write; parts that an interrupted run finished there are kept.
+
+    Raises:
+        UserError: a model that does not fit the data, or one that cannot be recorded.
+        ArithmeticError: a residual of the proof past ``extract.tolerance``.
+    """
+    config = replace(config, data=located(config.data), model=located(config.model))
+    job = Job(uuid.uuid4().hex, config, inputs.folders.get("train"), folder)
+    try:
+        return _run(job)
+    finally:
+        _ready.cache_clear()
+
+
+def _run(job: Job) -> dict[str, Any]:
+    config, folder = job.config, job.folder
+    dataset, record = _ready(job)
+    count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
+    _announce(record, dataset, count, folder)
+    test = dataset.test
+    split = _parts(count, test.timesteps, config, record.model)
+    parts = _record_all(job, record, split)
+    figures = _merged(parts)
+    _check(figures["residuals"], config.extract.tolerance)
+    notes.join(folder, len(split), states.SEQUENCES)
+    if test.per_timestep or test.steps:
+        notes.join(folder, len(split), states.STEPS)
+    shutil.rmtree(folder / PARTS)
+    atomic.clear(folder)
+    silent = sorted(
+        set(trace.recurrent_layers(record.model)) - {_layer(name) for name in record.paths}
+    )
+    for name in silent:
+        log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
+    unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
+    if unmasked:
+        log.warning(
+            f"no mask reaches {', '.join(unmasked)}: states end at each sequence's "
+            "length, but what the model makes of a sequence comes after its padding"
+        )
+    return figures | {
+        "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
+        "paths": record.paths,
+        "not_called": silent,
+        "without_mask": unmasked,
+        "classes": list(dataset.classes),
+        "labels": test.labels,
+        "annotations": list(test.steps),
+        "compared_with_stock": sum(
+            min(sample(test.timesteps), part.stop - part.start) for part in split
+        ),
+        "headline": {**_scores(parts, test, count), **_headline(figures, count)},
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _ready(job: Job) -> tuple[Dataset, Recorder]:
+    """The data and the recorder of a job, made once in each process that takes part in it."""
+    config = job.config
+    dataset = data.load(config.data)
+    model = models.of_run(config.model, job.trained, dataset)
+    _refuse_misfit(model, dataset)
+    workers = engine.workers(config.engine)
+    return dataset, Recorder(model, dataset.test, config.extract, job.folder, workers)
+
+
+_getting_ready = threading.Lock()
+
+
+def _record(job: Job, part: Part) -> dict[str, Any]:
+    """Record one part of a job, here or wherever this is called."""
+    with _getting_ready:  # a cache does not hold back the second thread that asks for the same
+        _, record = _ready(job)
+    return record.part(part)
+
+
+def _record_all(job: Job, record: Recorder, split: list[Part]) -> list[dict[str, Any]]:
+    """The figures of every part.
+
+    A stateful model goes on from batch to batch, so it takes them in order, in one thread.
+    """
+    variables = state_variables(record.model)
+    if variables:
+        shutil.rmtree(job.folder / PARTS, ignore_errors=True)
+    (job.folder / PARTS).mkdir(exist_ok=True)
+    if not variables:
+        one = functools.partial(_record, job)
+        pool = job.config.engine
+        return list(engine.run(one, split, pool, what="extract", unit="part", spread=True))
+    kept = [variable.numpy() for variable in variables]
+    try:
+        for variable in variables:
+            variable.assign(variable * 0)
+        return [record.part(part) for part in split]
+    finally:
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(value)
+
+
+def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> list[Part]:
+    """Cut ``count`` sequences into parts of about ``extract.part_rows`` timesteps."""
+    size = max(1, config.extract.part_rows // timesteps)
+    step = fixed_batch(model)
+    if step:
+        size = max(1, size // step) * step
+    starts = range(0, count, size)
+    return [Part(n, start, min(start + size, count)) for n, start in enumerate(starts)]
+
+
+def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:
+    """Say how much will be written, and refuse what the disk cannot hold."""
+    lengths = dataset.test.lengths
+    rows = count * dataset.test.timesteps if lengths is None else int(lengths[:count].sum())
+    columns = sum(len(units) for units in record.units.values())
+    if not columns:
+        raise UserError(
+            f"extract.signals={record.options.signals}, extract.units={record.options.units}: "
+            "nothing of that kind is in the model"
+        )
+    size = rows * columns * (2 if record.options.dtype == "float16" else 4)
+    log.info(f"{'':<10} {rows:,} rows of {columns:,} columns, at most {size / 1e6:,.0f} MB")
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError(
+            f"the states would take up to {size / 1e9:,.1f} GB, the disk of root has "
+            f"{free / 1e9:,.1f} GB free: choose less with extract.signals, extract.units, "
+            "extract.timesteps or extract.max_sequences, or give another root"
+        )
+
+
+def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
+    """Raise where the model does not take the data or has nothing to record."""
+    if not trace.recurrent_layers(model):
+        names = ", ".join(layer.name for layer in model.layers)
+        raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
+    models.inputs(model, dataset.test.take(slice(0, 1)))
+    outputs = getattr(model, "outputs", None) or []
+    # Scores of the classes are [B, K], of classes of timesteps [B, T, K].
+    rank = 3 if dataset.test.per_timestep else 2
+    k = 0 if dataset.test.y is None else len(dataset.classes)
+    for shape in (each.shape for each in outputs):
+        if len(shape) == rank and 1 < (shape[-1] or k) < k:
+            raise UserError(
+                f"model '{model.name}' has {shape[-1]} outputs; the data has a class {k - 1}"
+            )
+
+
+def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sums of rows and bytes, and the largest residuals, over all parts."""
+    residuals: Residuals = {}
+    for part in parts:
+        merge(residuals, part["residuals"])
+    return {
+        "rows": sum(part["rows"] for part in parts),
+        "states_bytes": sum(part["states_bytes"] for part in parts),
+        "residuals": residuals,
+    }
+
+
+def _check(residuals: Residuals, tolerance: float) -> None:
+    """Fail where the recorded signals are not what the layer computes."""
+    for layer, kinds in residuals.items():
+        for kind, value in kinds.items():
+            if not value <= tolerance:
+                raise ArithmeticError(
+                    f"layer '{layer}': residual {kind} is {value:.3g}, "
+                    f"past extract.tolerance={tolerance:g}; these states are not to be trusted"
+                )
+
+
+def _scores(parts: list[dict[str, Any]], test: Split, count: int) -> dict[str, float]:
+    """Accuracy and loss, or the squared error: means over sequences, each of which counts once."""
+    means = {
+        name: math.fsum(part["scores"][name] for part in parts) / count
+        for name in parts[0]["scores"]
+    }
+    if test.numeric:
+        return {"squared error": means["loss"]} if means else {}
+    return {"accuracy": means["correct"], "loss": means["loss"]} if means else {}
+
+
+def _headline(figures: dict[str, Any], count: int) -> dict[str, Any]:
+    worst = max(value for kinds in figures["residuals"].values() for value in kinds.values())
+    return {"sequences": count, "rows": figures["rows"], "residual": worst}
+
+
+def _layer(name: str) -> str:
+    """The layer of a trace's name, without the call or the cell."""
+    return name.partition(".call")[0].partition(".cell")[0]

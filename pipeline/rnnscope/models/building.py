@@ -1,0 +1,52 @@
+"""A new network from its config."""
+
+import keras
+
+from rnnscope import config
+from rnnscope.data import Dataset
+from rnnscope.models.feeding import MASK
+
+LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
+
+
+def build(model: config.Recurrent, data: Dataset) -> keras.Model:
+    """A stack of recurrent layers and a linear read-out from the last valid timestep.
+
+    Inputs: x [B, T, F], and where sequences differ in length a second, mask [B, T] (bool). A mask
+    of its own, rather than a padding value, cannot be mistaken for data. Output: logits [B, K],
+    or of numeric targets one number [B, 1]; where each timestep has its own label or target, every
+    timestep is read out, [B, T, K] or [B, T, 1].
+    """
+    labelled = data.labelled
+    assert labelled is not None
+    timesteps = None if data.padded else data.test.timesteps
+    x = keras.Input((timesteps, data.test.features), name="x")
+    mask = keras.Input((timesteps,), dtype="bool", name=MASK) if data.padded else None
+    y = x
+    for number in range(1, model.layers + 1):
+        every = number < model.layers or labelled.per_timestep
+        y = _layer(model, number, every=every)(y, mask=mask)
+    outputs = 1 if labelled.numeric else len(data.classes)
+    readout = keras.layers.Dense(outputs, name="readout")(y)
+    built = keras.Model(x if mask is None else {"x": x, MASK: mask}, readout, name=model.name)
+    if isinstance(model, config.Lstm):
+        _set_forget_bias(built, model.forget_bias)
+    return built
+
+
+def _layer(model: config.Recurrent, number: int, *, every: bool) -> keras.layers.Layer:
+    """Recurrent layer ``number`` of the stack, from 1; returns every timestep, or the last."""
+    name = model.name if model.layers == 1 else f"{model.name}_{number}"
+    layer = LAYERS[model.name](
+        model.units, dropout=model.dropout, return_sequences=every, name=name
+    )
+    return keras.layers.Bidirectional(layer, name=name) if model.bidirectional else layer
+
+
+def _set_forget_bias(model: keras.Model, bias: float) -> None:
+    """Set the forget gate's initial bias, the second quarter of i, f, g, o."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.LSTM):
+            values = layer.cell.bias.numpy()
+            values[layer.units : 2 * layer.units] = bias
+            layer.cell.bias.assign(values)

@@ -1,0 +1,169 @@
+"""LSTM networks of TensorFlow 1, from a checkpoint's variables alone, as stock Keras layers.
+
+BasicLSTMCell and LSTMCell keep one kernel [F + U, 4 U], the rows of the input above those of h, and
+one bias [4 U], both with columns in the order i, j, f, o; j is the candidate g. At run time they
+add ``forget_bias`` to f (tensorflow/python/ops/rnn_cell_impl.py, BasicLSTMCell.call). Keras keeps
+an input kernel [F, 4 U] and a recurrent kernel [U, 4 U], in the order i, f, g, o, and adds nothing.
+
+A checkpoint tells names and shapes, which decide how layers are put together. It does not tell
+``cell_clip``, an activation other than tanh, a ResidualWrapper, or an initial state that is not
+zero: a network that had one of these is read without it, and its states are not TensorFlow 1's.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from rnnscope.config import Tf1Checkpoint
+from rnnscope.errors import UserError
+from rnnscope.models import variables
+from rnnscope.models.feeding import MASK
+from rnnscope.models.variables import Cell, Shapes
+
+log = logging.getLogger(__name__)
+
+Float = NDArray[np.float32]
+
+
+def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
+    """The network in a checkpoint, as a Keras model with its weights set.
+
+    Inputs: x [B, T, F], and if ``padded`` a mask [B, T] (bool), as our own models have. Layers:
+    ``lstm``, or ``lstm_1``, ``lstm_2``, ...; Bidirectional where there are two directions, or
+    ``lstm_1_forward``, ``lstm_1_backward``, ... where each direction is a stack of its own.
+    Output: what the Dense layer ``readout`` makes of h after the last valid timestep [B, K].
+
+    Raises:
+        UserError: no network of LSTM cells, one that Keras' LSTM does not compute, or a read-out
+            that the names and shapes leave open.
+    """
+    where = f"model.path={model.path}"
+    reader, shapes = _open(Path(model.path), where)
+    stack = variables.stack(variables.cells(shapes, where), where)
+    flat = [cell for layer in stack for cell in layer]
+    variables.refuse_cudnn(flat, model.forget_bias, where)
+    own = {name for cell in flat for name in (cell.kernel, cell.bias)}
+    free = {name: shape for name, shape in shapes.items() if name not in own}
+    width = sum(cell.units for cell in stack[-1])
+    kernel, bias = variables.readout(free, width, model.readout, model.readout_bias, where)
+
+    x = keras.Input((None, flat[0].features), name="x")
+    mask = keras.Input((None,), dtype="bool", name=MASK) if padded else None
+    y, layers = _layers(x, mask, stack, model.readout_from == "output")
+    dense = keras.layers.Dense(free[kernel][1], use_bias=bias is not None, name="readout")
+    inputs = x if mask is None else {"x": x, MASK: mask}
+    built = keras.Model(inputs, dense(y), name=model.name)
+
+    for cell, layer in zip(flat, layers, strict=True):
+        values = reader.get_tensor(cell.kernel), reader.get_tensor(cell.bias)
+        layer.set_weights(_as_keras(*values, cell.features, model.forget_bias))
+    names = [kernel] if bias is None else [kernel, bias]
+    dense.set_weights([reader.get_tensor(name) for name in names])
+
+    left = ", ".join(sorted(name for name in free if name not in names))
+    cells = ", ".join(f"{cell.scope} [{cell.features} -> {cell.units}]" for cell in flat)
+    log.info(f"{'':<10} {cells}; read-out {' + '.join(names)}; not used: {left or 'nothing'}")
+    return built
+
+
+def _as_keras(kernel: Any, bias: Any, features: int, forget_bias: float) -> list[Float]:
+    """Keras' [F, 4 U], [U, 4 U] and [4 U] from TensorFlow 1's [F + U, 4 U] and [4 U]."""
+    i, j, f, o = np.split(np.vstack([kernel, bias]).astype(np.float32), 4, axis=1)
+    f[-1] += np.float32(forget_bias)
+    together = np.hstack([i, f, j, o])
+    return [together[:features], together[features:-1], together[-1]]
+
+
+def _layers(
+    x: Any, mask: Any, stack: list[list[Cell]], at_last_timestep: bool
+) -> tuple[Any, list[keras.layers.LSTM]]:
+    """What is read out [B, U or 2 U], and the LSTM layer of each cell in the stack's order."""
+    names = ["lstm"] if len(stack) == 1 else [f"lstm_{n}" for n in range(1, len(stack) + 1)]
+    if len(stack[0]) == 1:
+        return _direction(x, mask, [cell for (cell,) in stack], names)
+    if variables.apart(stack):
+        ends, directions = [], []
+        for way, cells in zip(("forward", "backward"), zip(*stack, strict=True), strict=True):
+            full = [f"{name}_{way}" for name in names]
+            y, layers = _direction(x, mask, list(cells), full, way == "backward", at_last_timestep)
+            ends.append(_last(y, mask) if at_last_timestep else y)
+            directions.append(layers)
+        pairs = zip(*directions, strict=True)
+        return keras.ops.concatenate(ends, axis=-1), [layer for pair in pairs for layer in pair]
+    layers = []
+    for name, (fw, bw) in zip(names, stack, strict=True):
+        whole = at_last_timestep or name != names[-1]
+        both = keras.layers.Bidirectional(
+            keras.layers.LSTM(fw.units, return_sequences=whole),
+            backward_layer=keras.layers.LSTM(bw.units, return_sequences=whole, go_backwards=True),
+            name=name,
+        )
+        x = both(x, mask=mask)
+        layers += [both.forward_layer, both.backward_layer]
+    return _last(x, mask) if at_last_timestep else x, layers
+
+
+def _direction(
+    y: Any,
+    mask: Any,
+    cells: list[Cell],
+    names: list[str],
+    backwards: bool = False,
+    whole: bool = False,
+) -> tuple[Any, list[keras.layers.LSTM]]:
+    """Layers on top of each other that read one way: the last h [B, U], or if ``whole`` all."""
+    layers = []
+    for cell, name in zip(cells, names, strict=True):
+        sequences = whole or name != names[-1]
+        layer = keras.layers.LSTM(
+            cell.units, return_sequences=sequences, go_backwards=backwards, name=name
+        )
+        y = layer(y, mask=mask)
+        if backwards and sequences:
+            y = keras.ops.flip(y, axis=1)  # to input time again, in which the next one reads it
+        layers.append(layer)
+    return y, layers
+
+
+def _last(y: Any, mask: Any) -> Any:
+    """Y [B, T, U] at the last valid timestep [B, U]."""
+    if mask is None:
+        return y[:, -1]
+    valid = keras.ops.cast(mask, y.dtype)
+    ends = valid - keras.ops.pad(valid[:, 1:], [[0, 0], [0, 1]])
+    return keras.ops.sum(y * ends[:, :, None], axis=1)
+
+
+def _open(path: Path, where: str) -> tuple[Any, Shapes]:
+    """A checkpoint's reader, and the shapes of its variables: no scalars, no optimizer's."""
+    prefix = str(path).removesuffix(".index")
+    if path.is_dir():
+        found = sorted(str(each).removesuffix(".index") for each in path.glob("*.index"))
+        latest = tf.train.latest_checkpoint(path) or (found[0] if len(found) == 1 else None)
+        if latest is None:
+            raise UserError(
+                f"{where}: no latest checkpoint in this folder; it has {variables.listed(found)}"
+            )
+        prefix = latest
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{where}: TensorFlow cannot read this checkpoint ({reason})") from error
+    if "_CHECKPOINTABLE_OBJECT_GRAPH" in shapes:
+        raise UserError(
+            f"{where}: a checkpoint of TensorFlow 2; where it was made, save the model as .keras "
+            "and give model=file"
+        )
+    own = {
+        name: shape
+        for name, shape in shapes.items()
+        if shape and not variables.is_slot(name, shapes)
+    }
+    return reader, own

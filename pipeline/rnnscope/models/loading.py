@@ -1,0 +1,139 @@
+"""A trained model from a file: .keras, or .h5 of Keras 2 and 3."""
+
+import json
+import re
+import shutil
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from rnnscope.config import Model, ModelFile, Tf1Checkpoint, custom
+from rnnscope.data import Dataset
+from rnnscope.errors import UserError
+from rnnscope.models import checkpoint
+
+MODEL = "model.keras"
+"""The file of a model that stage train leaves behind."""
+
+
+def of_run(model: Model, trained: Path | None, dataset: Dataset) -> keras.Model:
+    """The model that a run is about: the one that was trained here, or one from a file.
+
+    Args:
+        model: the run's options of it.
+        trained: the output of stage train; None where the model comes from a file.
+        dataset: the data it is for.
+    """
+    if trained is not None:
+        return load(trained / MODEL)
+    match model:
+        case Tf1Checkpoint():
+            return checkpoint.load(model, padded=dataset.padded)
+        case ModelFile():
+            return load(Path(model.path), model.custom_objects)
+    raise TypeError(f"no loader for {type(model).__name__}")
+
+
+def load(path: Path, custom_objects: str | None = None) -> keras.Model:
+    """A model saved by Keras as .keras or .h5; code inside it is not run (safe mode).
+
+    Args:
+        path: the file.
+        custom_objects: the user's own module, whose classes and functions the model may be made
+            of; what the module registers with Keras counts too.
+    """
+    _refuse_form(path)
+    own = {} if custom_objects is None else custom.members(custom_objects)
+    try:
+        if path.suffix == ".keras":
+            return keras.saving.load_model(path, own, compile=False, safe_mode=True)
+        return _load_h5(path, own)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        if missing := _MISSING.search(reason):
+            here = "" if custom_objects is None else f" nor in {custom_objects}"
+            raise UserError(
+                f"model.path={path}: '{missing[1]}' is not Keras' own{here}: give the module that "
+                "defines it, model.custom_objects=package.module"
+            ) from error
+        raise UserError(f"model.path={path}: Keras cannot load it ({reason[:300]})") from error
+
+
+_MISSING = re.compile(
+    r"(?:Could not locate (?:class|function)|Unknown (?:layer|object|\w* ?function):?) '([^']+)'"
+)
+"""How Keras says that it does not know a class or function: .keras, then .h5."""
+
+
+def _refuse_form(path: Path) -> None:
+    """Raise for the forms of a saved model that hold no layers Keras 3 can bring back."""
+    again = "where it was made: model.save('x.keras'), or with Keras 2 model.save('x.h5')"
+    if (path / "saved_model.pb").is_file():
+        raise UserError(
+            f"model.path={path}: a SavedModel, which Keras 3 cannot load as layers; save it again "
+            f"{again}; its LSTM cells of TensorFlow 1 load from {path / 'variables' / 'variables'} "
+            "with model=tf1_checkpoint"
+        )
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise UserError(f"model.path={path}: must be a .keras or .h5 file; save it {again}")
+    if path.suffix == ".keras" and _of_keras_2(path):
+        raise UserError(
+            f"model.path={path}: a .keras file of Keras 2, which Keras 3 cannot load; save it "
+            "again where it was made: model.save('x.h5')"
+        )
+
+
+def _of_keras_2(path: Path) -> bool:
+    """Whether a .keras file was written by Keras 2, which laid it out otherwise."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            version: str = json.loads(file.read("metadata.json"))["keras_version"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return False  # loading it will say more
+    return version.startswith("2.")
+
+
+def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
+    """A model in the older .h5 form, of Keras 3 or of Keras 2 and tf_keras.
+
+    Keras 2 wrote an option that Keras 3 does not know, and by hard_sigmoid meant another function.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
+        copy = Path(shutil.copy(path, Path(folder) / "model.h5"))
+        copy.chmod(0o600)
+        with h5py.File(copy, "r+") as file:
+            version = file.attrs.get("keras_version", b"2")
+            old = not (version if isinstance(version, bytes) else version.encode()).startswith(b"3")
+            if old and "model_config" in file.attrs:
+                layers = json.loads(file.attrs["model_config"])
+                file.attrs["model_config"] = json.dumps(_without_time_major(layers))
+        model = keras.saving.load_model(copy, own, compile=False, safe_mode=True)
+    if old:
+        for layer in model._flatten_layers():
+            for name in ("activation", "recurrent_activation"):
+                if vars(layer).get(name) is keras.activations.hard_sigmoid:
+                    setattr(layer, name, hard_sigmoid_of_keras_2)
+    return model
+
+
+def hard_sigmoid_of_keras_2(x: Any) -> Any:
+    """Clip 0.2 x + 0.5 to [0, 1]; Keras 3 has a slope of 1/6. Early LSTMs had it by default."""
+    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+def _without_time_major(config: Any) -> Any:
+    """A model's config without time_major=False: batch-major is all that Keras 3 has."""
+    match config:
+        case dict():
+            kept = {k: v for k, v in config.items() if k != "time_major" or v}
+            return {key: _without_time_major(value) for key, value in kept.items()}
+        case list():
+            return [_without_time_major(value) for value in config]
+        case _:
+            return config

@@ -1,0 +1,1 @@
+"""Stage report: a run's results on one self-contained page."""

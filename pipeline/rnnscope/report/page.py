@@ -1,0 +1,156 @@
+"""The page: what is read from the finished stages, and the template it is put into."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from rnnscope import store
+from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
+
+HERE = Path(__file__).parent
+GATES = {"i": "input", "f": "forget", "o": "output", "z": "update", "r": "reset"}
+"""Signals between 0 and 1, and what they are called."""
+STATES = {"c": "cell state", "h": "hidden state"}
+"""Signals shown unit by unit; of each layer the first that it has."""
+
+
+def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """Everything the template shows, by name. It depends on nothing but the inputs."""
+    manifests = {stage: store.read_manifest(folder) for stage, folder in inputs.items()}
+    extract = manifests["extract"]
+    recorded = inputs["extract"]
+    classes = [str(name) for name in extract.get("classes", [])]
+    found = outcome.read(recorded)
+    units = pd.read_parquet(inputs["units"] / "units.parquet")
+    units = analyses.with_ablation(units, inputs["ablation"])
+    return {
+        "slug": provenance.slug(extract, recorded),
+        "model": extract["slice"]["model"]["name"],
+        "data": extract["slice"]["data"]["name"],
+        "headline": extract["headline"],
+        "states_bytes": extract["states_bytes"],
+        "signals": len(units[["layer", "signal"]].drop_duplicates()),
+        "units": len(units[["layer", "unit"]].drop_duplicates()),
+        "layers": list(extract["layers"]),
+        "lengths": (int(found.lengths.index.min()), int(found.lengths.index.max())),
+        "proof": provenance.proof(extract),
+        "training": _training(inputs, manifests),
+        "accuracy": None if found.pairs is None else outcome.accuracy(found.pairs, classes),
+        "over_time": _over_time(recorded, extract["layers"], found),
+        "population": analyses.population(inputs["population"], classes),
+        "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
+        "ablation": analyses.ablation(inputs["ablation"]),
+        "table": table.contents(units, classes),
+        "options": provenance.options(manifests),
+        "made": provenance.made(manifests, inputs),
+        "packages": provenance.packages(manifests),
+    }
+
+
+def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> dict[str, Any]:
+    """The curves, or why there are none."""
+    if "train" not in inputs:
+        return {"curves": [], "why": "The model came from a file; this run did not train it."}
+    history = pd.read_parquet(inputs["train"] / "history.parquet")
+    numeric = "squared error" in manifests["extract"]["headline"]
+    labels = {
+        "loss": "mean squared error" if numeric else "cross-entropy loss, nats",
+        "accuracy": "accuracy, share of sequences",
+    }
+    curves = [
+        Markup(figures.training(history, quantity, label, f"training-{quantity}"))
+        for quantity, label in labels.items()
+        if quantity in history and len(history)
+    ]
+    why = "" if curves else "No steps were taken: these are the states of an untrained network."
+    batch = manifests["train"]["slice"]["train"]["batch_size"]
+    return {"curves": curves, "why": why, "validated": "val_loss" in history, "batch": batch}
+
+
+def _over_time(
+    recorded: Path, layers: Mapping[str, list[str]], found: outcome.Outcome
+) -> dict[str, Any]:
+    """For each layer the heat map of its state and the curves of its gates."""
+    timesteps = int(found.lengths.index.max())
+    shown = {
+        layer: signal
+        for layer, signals in layers.items()
+        if (signal := next((name for name in STATES if name in signals), None))
+    }
+    sums = {
+        layer: over_time.of_signal(recorded, layer, signal, timesteps)
+        for layer, signal in shown.items()
+    }
+    limit = figures.limit([each.mean for each in sums.values()]) if sums else 1.0
+    entries = []
+    for number, (layer, signal) in enumerate(shown.items()):
+        order = over_time.by_peak(sums[layer].mean)
+        gates = {
+            gate: over_time.of_signal(recorded, layer, gate, timesteps)
+            for gate in GATES
+            if gate in layers[layer]
+        }
+        entries.append(
+            {
+                "layer": layer,
+                "signal": signal,
+                "word": STATES[signal],
+                "order": order.tolist(),
+                "heat_map": Markup(
+                    figures.heat_map(sums[layer], order, limit, signal, f"states-{number}")
+                ),
+                "gates": Markup(figures.gates(gates, GATES, f"gates-{number}")) if gates else None,
+                "clipped": bool(np.nanmax(np.abs(sums[layer].mean)) > limit),
+            }
+        )
+    return {
+        "layers": entries,
+        "run": -(-timesteps // figures.COLUMNS),
+        "reaching": Markup(figures.reaching(found.lengths)) if len(found.lengths) > 1 else None,
+    }
+
+
+def template() -> jinja2.Template:
+    """The page's template; whatever is put into it is escaped, but for what this package made."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(bytes=_bytes, count=_count, percent=_percent, duration=_duration)
+    for name in ("page.css", "page.js"):
+        environment.globals[name.replace(".", "_")] = Markup((HERE / name).read_text("utf-8"))
+    return environment.get_template("page.html.j2")
+
+
+def _bytes(size: int) -> str:
+    """A size with its unit: 3.8 MB, in powers of ten."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _duration(seconds: float) -> str:
+    """A time with its unit: 0.761 s, 6.1 s, 12 min 05 s, 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,26 @@
+"""Stage report: what a run found, as one page that opens from disk and fetches nothing."""
+
+from pathlib import Path
+
+from rnnscope.config import Config
+from rnnscope.report import page
+from rnnscope.store.stage import Figures, Inputs
+
+PAGE = "report.html"
+
+
+def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
+    """Write the page into ``folder``; returns the stage's figures.
+
+    Args:
+        config: the run's config.
+        inputs: the artefacts of all stages before, without train where the model comes from a file.
+        folder: where to write.
+    """
+    context = page.gather(inputs.folders)
+    text = page.template().render(context)
+    (folder / PAGE).write_text(text, encoding="utf-8")
+    return {
+        "page": PAGE,
+        "headline": {"figures": text.count("<svg"), "table rows": context["table"]["rows"]},
+    }

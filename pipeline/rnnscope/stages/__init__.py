@@ -1,0 +1,7 @@
+"""The stages: their table, the chain that a config leads to, and the loop that runs it."""
+
+from rnnscope.stages.chain import chain
+from rnnscope.stages.running import run
+from rnnscope.stages.table import OVER_RUNS, STAGES
+
+__all__ = ["OVER_RUNS", "STAGES", "chain", "run"]

@@ -1,0 +1,208 @@
+"""Stage collect: the tables of all runs below each other, with the config beside each row.
+
+Runs are read one at a time, so that memory does not grow with their number.
+"""
+
+import contextlib
+import typing
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rnnscope.config import KINDS, Config
+from rnnscope.stages.table import COLLECTED
+from rnnscope.store.runs import Run
+from rnnscope.store.stage import Figures, Inputs, table_file
+
+ROWS = 100_000
+"""In a row group at least, unless the table ends: many small ones are slow to read."""
+
+DTYPES = {
+    bool: ("bool", "boolean"),
+    int: ("int64", "Int64"),
+    float: ("float64", "float64"),
+    str: ("str", "str"),
+}
+"""Of a column of each type, without nulls and with some."""
+
+
+def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
+    """Write ``runs.parquet`` and the collected tables into ``folder``; returns the figures.
+
+    ``runs.parquet`` has one row per run: every option in a column of its dotted name, lists as
+    text and a file's digest beside its path; accuracy and loss (squared error of numbers) on the
+    test sequences; seconds and peak memory, of each stage and of all, also where runs share a
+    stage; and each stage's key. Seconds are those of the attempt that finished the stage, memory
+    is that of the process that led it: what went on before, or on Dask workers, is not in them.
+    Every other table is that of its stage, of all runs that have it, with the run and the options
+    that differ between the runs before each row.
+    """
+    assert inputs.survey is not None
+    found = inputs.survey
+    runs = table(found.runs)
+    runs.to_parquet(table_file(folder, "runs"), index=False)
+    differ = differing(found.runs)
+    beside = _beside(runs, differ)
+    rows = {
+        f"{stage}.parquet": _write(table_file(folder, stage), _tables(found.runs, beside, stage))
+        for stage in COLLECTED
+        if any(stage in each.stages for each in found.runs)
+    }
+    return {
+        "rows": len(runs),
+        "tables": rows,
+        "runs": list(runs["run"]),
+        "differing": differ,
+        "left_out": [str(each) for each in found.left_out],
+        "headline": {
+            "runs": len(runs),
+            "left out": len(found.left_out),
+            "rows of units": rows.get("units.parquet", 0),
+        },
+    }
+
+
+def table(runs: list[Run]) -> pd.DataFrame:
+    """One row per run: its name, its options, and what came of it."""
+    types = _types()
+    options = [each.config for each in runs]
+    outcomes = [_outcome(each) for each in runs]
+    columns = {"run": _column([each.name for each in runs], str)}
+    for name in _names(options):
+        columns[name] = _column([each.get(name) for each in options], types.get(name, str))
+    for name in _names(outcomes):
+        values = [each.get(name) for each in outcomes]
+        kind = next((type(value) for value in values if value is not None), float)
+        columns[name] = _column(values, kind)
+    return pd.DataFrame(columns)
+
+
+def differing(runs: list[Run]) -> list[str]:
+    """The options that differ between those runs that have them."""
+    options = [each.config for each in runs]
+    return [
+        name
+        for name in _names(options)
+        if len({str(each[name]) for each in options if name in each}) > 1
+    ]
+
+
+def _outcome(run: Run) -> dict[str, Any]:
+    """A run's scores, costs and keys."""
+    manifests = {name: each.manifest for name, each in run.stages.items()}
+    scores = manifests["extract"]["headline"]
+    seconds = {name: float(each["seconds"]) for name, each in manifests.items()}
+    memory = {name: int(each["peak_memory_bytes"]) for name, each in manifests.items()}
+    return {
+        "accuracy": scores.get("accuracy"),
+        "loss": scores.get("loss", scores.get("squared error")),
+        "seconds": sum(seconds.values()),
+        "peak_memory_bytes": max(memory.values()),
+        **{f"{name}.seconds": value for name, value in seconds.items()},
+        **{f"{name}.peak_memory_bytes": value for name, value in memory.items()},
+        **{f"{name}_key": each["key"] for name, each in manifests.items()},
+    }
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    """Every name of some row, in the order of the rows and of each row."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _types() -> dict[str, type]:
+    """The type of each option that is no text, by its dotted name."""
+    found: dict[str, type] = {}
+    for group, section in typing.get_type_hints(Config).items():
+        if not is_dataclass(section):
+            found[group] = _type(section)
+            continue
+        for kind in KINDS.get(group, {"": section}).values():
+            hints = typing.get_type_hints(kind).items()
+            found |= {f"{group}.{name}": _type(hint) for name, hint in hints}
+    return found
+
+
+def _type(hint: Any) -> type:
+    """The plain type of an option's values; a list is a text."""
+    kinds = typing.get_args(hint) or (hint,)
+    plain = (kind for kind in (bool, int, float) if kind in kinds)
+    return str if typing.get_origin(hint) is list else next(plain, str)
+
+
+def _column(values: list[Any], kind: type) -> "pd.Series[Any]":
+    """Values of one type as a column; whole numbers stay so beside nulls."""
+    plain, nullable = DTYPES[kind]
+    if kind is str:
+        values = [None if value is None else _text(value) for value in values]
+    return pd.Series(values, dtype=nullable if None in values else plain)
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it."""
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+def _beside(runs: pd.DataFrame, differ: list[str]) -> pd.DataFrame:
+    """What stands before each row of a run's tables, one row per run; text as categories."""
+    beside = runs[["run", *differ]].copy()
+    for name in beside:
+        if beside[name].dtype == "str":
+            order = list(beside[name].dropna().unique())
+            beside[name] = pd.Categorical(beside[name], categories=order)
+    return beside
+
+
+def _tables(runs: list[Run], beside: pd.DataFrame, stage: str) -> Iterator[pa.Table]:
+    """One stage's table of each run that has it, with what stands beside it."""
+    for number, each in enumerate(runs):
+        if stage in each.stages:
+            rows = pd.read_parquet(table_file(each.stages[stage].artefact.folder, stage))
+            same = beside.iloc[np.full(len(rows), number)].reset_index(drop=True)
+            if len(rows):  # without any, its columns may have no type either
+                yield pa.Table.from_pandas(pd.concat([same, rows], axis=1), preserve_index=False)
+
+
+def _write(path: Path, tables: Iterable[pa.Table]) -> int:
+    """Write tables below each other, one at a time; returns the rows. No table, no file."""
+    count = 0
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for joined in _joined(tables):
+            if writer is None:
+                writer = stack.enter_context(pq.ParquetWriter(path, joined.schema))
+            writer.write_table(joined)
+            count += len(joined)
+    return count
+
+
+def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables of the first one's schema joined to row groups; memory holds one of them.
+
+    Later tables may have more categories than the first has numbers for: these get wider.
+    """
+    held: list[pa.Table] = []
+    schema = None
+    for table in tables:
+        if schema is None:
+            schema = pa.schema(map(_wide, table.schema), table.schema.metadata)
+        held.append(table.cast(schema))
+        if sum(map(len, held)) >= ROWS:
+            yield pa.concat_tables(held).unify_dictionaries()
+            held = []
+    if held:
+        yield pa.concat_tables(held).unify_dictionaries()
+
+
+def _wide(field: pa.Field) -> pa.Field:
+    """A column of categories with numbers for any count of them; any other column as it is."""
+    if not pa.types.is_dictionary(field.type):
+        return field
+    return field.with_type(
+        pa.dictionary(pa.int32(), field.type.value_type, ordered=field.type.ordered)
+    )

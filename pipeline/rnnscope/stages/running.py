@@ -1,0 +1,119 @@
+"""The stages in their order, and the one loop that runs, skips or plans them."""
+
+import dataclasses
+import itertools
+import logging
+import socket
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from rnnscope import config as schema
+from rnnscope import engine, store
+from rnnscope.config import Config
+from rnnscope.stages import planning
+from rnnscope.stages.chain import Step, chain
+from rnnscope.store import provenance
+from rnnscope.store.stage import Figures, Inputs, Run, Stage
+from rnnscope.terminal import shown, without_greeting
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, *, single: bool = True) -> list[Step]:
+    """Bring ``config.stage`` up to date, or with mode=plan say what that would take.
+
+    Args:
+        config: the run's config.
+        single: whether this is one run by itself, which ``latest`` then leads to.
+    """
+    steps = chain(config)
+    for each in steps[-1].survey.left_out if steps[-1].survey else []:
+        log.info(f"{'left out':<10} {each}")
+    if config.mode == "plan":
+        for line in planning.plan(steps, Path(config.root)):
+            log.info(line)
+        return steps
+    for spreads, group in itertools.groupby(steps, lambda step: step.stage.spreads and step.waits):
+        with _engine_of(config) if spreads else nullcontext():
+            for step in group:
+                if step.waits:
+                    _run_step(step, config)
+                else:
+                    log.info(f"{step.stage.name:<10} up to date     {shown(step.artefact.folder)}")
+    if single:
+        store.point_latest(Path(config.root), [step.artefact for step in steps])
+    return steps
+
+
+def _engine_of(config: Config) -> AbstractContextManager[None]:
+    """The engine, with all that parts need to see."""
+    files = [*schema.files(config.data).values(), *schema.files(config.model).values()]
+    return engine.opened(config.engine, Path(config.root), files)
+
+
+def _run_step(step: Step, config: Config) -> None:
+    """Run one stage into its artefact, unless another job finishes it meanwhile."""
+    with store.claim(step.artefact) as holder:
+        if not step.waits:
+            log.info(f"{step.stage.name:<10} done meanwhile {shown(step.artefact.folder)}")
+            return
+        log.info(f"{step.stage.name:<10} runs")
+        folder = store.open_partial(step.artefact, resume=step.stage.resumes and not step.forced)
+        folders = {name: artefact.folder for name, artefact in step.upstream.items()}
+        started = time.perf_counter()
+        provenance.reset_peak_memory()
+        function, used = _imported(step.stage)
+        figures = used | function(config, Inputs(folders, step.survey), folder)
+        seconds = time.perf_counter() - started
+        manifest = _manifest(step, config, figures, seconds, folder)
+        store.commit(step.artefact, manifest, holder, replace=step.forced)
+    summary = ", ".join(f"{name} {_number(value)}" for name, value in figures["headline"].items())
+    log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {shown(step.artefact.folder)}")
+
+
+def _imported(stage: Stage) -> tuple[Run, Figures]:
+    """A stage's function, and what TensorFlow will compute on, if it does."""
+    if not stage.tensorflow:
+        return stage.run, {}
+    with without_greeting():
+        from rnnscope.models import device
+
+        return stage.run, {"device": device()}
+
+
+def _manifest(
+    step: Step, config: Config, figures: Figures, seconds: float, folder: Path
+) -> dict[str, Any]:
+    return {
+        "stage": step.stage.name,
+        "run": step.run,
+        "version": step.stage.version,
+        "key": step.artefact.key,
+        "upstream": {name: artefact.key for name, artefact in step.upstream.items()},
+        "slice": step.slice,
+        "files": {
+            f"{field}.{name}": str(path.resolve())
+            for field in step.stage.reads
+            if dataclasses.is_dataclass(section := getattr(config, field))
+            for name, path in schema.files(section).items()
+        },
+        "seconds": round(seconds, 3),
+        "peak_memory_bytes": provenance.peak_memory(),
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        **figures,
+        "host": socket.gethostname(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **provenance.of_this_code(),
+    }
+
+
+def _number(value: Any) -> str:
+    match value:
+        case float():
+            return f"{value:.4g}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)

@@ -1,0 +1,94 @@
+"""Every stage, in order of execution: what it needs, reads and writes."""
+
+from rnnscope.store.stage import Stage
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "train",
+            version=1,
+            module="rnnscope.train",
+            reads=("data", "model", "train", "seed"),
+            tables=("history",),
+            tensorflow=True,
+        ),
+        Stage(
+            "extract",
+            version=1,
+            module="rnnscope.extract.stage",
+            needs=("train",),
+            reads=("data", "model", "extract"),
+            tables=("sequences", "steps"),
+            tensorflow=True,
+            resumes=True,
+            spreads=True,
+        ),
+        Stage(
+            "units",
+            version=3,
+            module="rnnscope.analysis.units.stage",
+            needs=("extract",),
+            reads=("units",),
+            tables=("units", "tuning", "timesteps"),
+            spreads=True,
+        ),
+        Stage(
+            "population",
+            version=1,
+            module="rnnscope.analysis.population.stage",
+            needs=("extract",),
+            reads=("population",),
+            tables=("population", "components", "trajectories", "correlation"),
+        ),
+        Stage(
+            "decoding",
+            version=1,
+            module="rnnscope.analysis.decoding.stage",
+            needs=("extract",),
+            reads=("decoding",),
+            tables=("decoding", "decoding_units"),
+        ),
+        Stage(
+            "ablation",
+            version=1,
+            module="rnnscope.analysis.ablation.stage",
+            needs=("train", "units"),
+            reads=("data", "model", "ablation"),
+            tables=("ablation", "importance"),
+            tensorflow=True,
+        ),
+        Stage(
+            "report",
+            version=3,
+            module="rnnscope.report.stage",
+            needs=("train", "extract", "units", "population", "decoding", "ablation"),
+        ),
+    )
+}
+OVER_RUNS = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "collect",
+            version=1,
+            module="rnnscope.stages.collect",
+            needs=tuple(STAGES),
+            reads=("collect",),
+            tables=("runs",),
+            runs=1,
+        ),
+        Stage(
+            "compare",
+            version=1,
+            module="rnnscope.analysis.compare.stage",
+            needs=("extract",),
+            reads=("compare",),
+            tables=("compare", "matching"),
+            runs=2,
+        ),
+    )
+}
+"""The stages over all finished runs below the root; they read what each run has."""
+COLLECTED = tuple(name for name, stage in STAGES.items() if name in stage.tables)
+"""The stages whose table of the same name is collected over runs."""

@@ -1,0 +1,160 @@
+"""Recorded states in pandas: only what is asked for is read from disk."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, layers, unit_of
+from rnnscope.states.parts import timesteps as timesteps_of
+
+Slice = slice | Sequence[int] | int | None
+
+
+def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
+    """One row per test sequence: its length, and what the model made of it."""
+    return pd.read_parquet(Path(folder) / SEQUENCES, columns=columns)
+
+
+def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
+    """One row per sequence and timestep: labels, targets or annotations of single timesteps.
+
+    Raises:
+        FileNotFoundError: the data has nothing of that kind.
+    """
+    return pd.read_parquet(Path(folder) / STEPS, columns=columns)
+
+
+def read_states(
+    folder: Path | str,
+    signals: str | Iterable[str] = "c",
+    *,
+    layer: str | None = None,
+    units: Slice = None,
+    timesteps: Slice = None,
+    sequences: Slice = None,
+    as_array: bool = False,
+) -> Any:
+    """Read recorded states; only what is asked for is read from disk.
+
+    Args:
+        folder: an extract stage's output, such as ``outputs/latest/extract``.
+        signals: one signal's name or several, of h, c, i, f, o, g.
+        layer: its name; may be left out where only one was recorded.
+        units: which of the U units; a number, a list or a slice. All by default.
+        timesteps: which timesteps, from 0, likewise; a negative number counts from the end of each
+            sequence: -1 is its last.
+        sequences: which test sequences, from 0, likewise. Rows come in rising order of both.
+        as_array: whether to return arrays instead of a table.
+
+    Returns:
+        A DataFrame with columns sequence, timestep, [label], and one per signal and unit, such as
+        c_017; or an array [N, T, U] with NaN beyond each sequence's length, in a dict by signal
+        where several were asked for.
+
+    Raises:
+        ValueError: a layer, signal, unit or sequence that is not there.
+    """
+    folder = Path(folder)
+    wanted = [signals] if isinstance(signals, str) else list(signals)
+    layer = _layer(folder, layer, wanted)
+    count = len(read_sequences(folder, ["length"]))
+    chosen_sequences = _chosen("sequences", sequences, count)
+    among = None if sequences is None else _among("sequence", chosen_sequences)
+    longest = timesteps_of(folder, layer, wanted[0])
+    steps = nth = None
+    if isinstance(timesteps, int) and -longest <= timesteps < 0:
+        nth = timesteps
+    else:
+        steps = _chosen("timesteps", timesteps, longest)
+        if timesteps is not None:
+            within = _among("timestep", steps)
+            among = within if among is None else among & within
+    frames = [_read_signal(folder / layer / signal, units, among, nth) for signal in wanted]
+    if as_array:
+        arrays = [_dense(frame, chosen_sequences, steps) for frame in frames]
+        return arrays[0] if isinstance(signals, str) else dict(zip(wanted, arrays, strict=True))
+    keys = [key for key in KEYS if key in frames[0]]
+    return pd.concat([frames[0], *(frame.drop(columns=keys) for frame in frames[1:])], axis=1)
+
+
+def _layer(folder: Path, layer: str | None, signals: list[str]) -> str:
+    """The layer meant, after a check that it and its signals are there."""
+    there = layers(folder)
+    if layer is None:
+        if len(there) != 1:
+            raise ValueError(f"{folder}: say which layer=; it has {', '.join(there) or 'none'}")
+        (layer,) = there
+    if layer not in there:
+        raise ValueError(f"{folder}: no layer '{layer}'; it has {', '.join(there) or 'none'}")
+    for signal in signals:
+        if signal not in there[layer]:
+            raise ValueError(f"{layer}: no signal '{signal}'; it has {', '.join(there[layer])}")
+    return layer
+
+
+def _chosen(what: str, which: Slice, size: int) -> NDArray[np.intp]:
+    """The numbers that ``which`` picks of 0 … size - 1, in rising order."""
+    try:
+        return np.unique(np.arange(size)[slice(None) if which is None else which])
+    except IndexError as error:
+        raise ValueError(f"{what}={which}: there are {size}, from 0 to {size - 1}") from error
+
+
+def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
+    """Rows whose key is among ``numbers``; the bounds let whole files be passed over."""
+    field = ds.field(column)
+    if not len(numbers):
+        return field < 0
+    bounds = (field >= int(numbers[0])) & (field <= int(numbers[-1]))
+    if len(numbers) == numbers[-1] - numbers[0] + 1:
+        return bounds
+    return bounds & field.isin(pa.array(numbers, pa.int32()))
+
+
+def _read_signal(
+    folder: Path, units: Slice, among: ds.Expression | None, nth: int | None
+) -> pd.DataFrame:
+    """The chosen units and rows of one signal; of each sequence only row ``nth`` if given."""
+    data = ds.dataset(folder, format="parquet")
+    keys = [name for name in data.schema.names if name in KEYS]
+    columns = [*keys, *_picked(data.schema.names, units)]
+    if nth is None:
+        return data.to_table(columns, filter=among).to_pandas()
+    rows = (
+        part.to_table(columns=columns, filter=among).to_pandas().groupby("sequence").nth(nth)
+        for part in data.get_fragments(filter=among)  # whole sequences, a part at a time
+    )
+    return pd.concat(list(rows), ignore_index=True)
+
+
+def _picked(columns: list[str], units: Slice) -> list[str]:
+    """The columns of the chosen units."""
+    names = {unit_of(name): name for name in columns if name not in KEYS}
+    try:
+        wanted = np.arange(max(names) + 1)[slice(None) if units is None else units]
+        # A slice passes over units that were not recorded; a number asks for one.
+        skip = units is None or isinstance(units, slice)
+        return [names[unit] for unit in np.atleast_1d(wanted).tolist() if unit in names or not skip]
+    except (IndexError, KeyError) as error:
+        raise ValueError(f"units={units}: there are {len(names)}, up to {max(names)}") from error
+
+
+def _dense(
+    frame: pd.DataFrame, sequences: NDArray[np.intp], timesteps: NDArray[np.intp] | None
+) -> NDArray[np.float32]:
+    """Rows as an array [N, T, U] over the chosen sequences and timesteps; NaN where no row is.
+
+    Without timesteps each sequence has one row, and T is 1.
+    """
+    values = frame[[name for name in frame if name not in KEYS]].to_numpy(np.float32)
+    step = 0 if timesteps is None else np.searchsorted(timesteps, frame["timestep"])
+    count = 1 if timesteps is None else len(timesteps)
+    dense = np.full((len(sequences), count, values.shape[1]), np.nan, np.float32)
+    dense[np.searchsorted(sequences, frame["sequence"]), step] = values
+    return dense

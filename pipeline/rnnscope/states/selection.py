@@ -1,0 +1,100 @@
+"""Which values are meant: layers, signals and timesteps, to be written or to be analysed."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnscope.config import Analysis
+from rnnscope.errors import UserError
+from rnnscope.states.parts import Rows, layers, parts
+
+
+def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
+    """The entries asked for by an option, in their own order; all by default."""
+    if wanted is None:
+        return there
+    for name in wanted:
+        if name not in there:
+            raise UserError(f"{option}: no '{name}'; there is {', '.join(there)}")
+    return {name: there[name] for name in there if name in wanted}
+
+
+def picked(signals: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
+    """The signals asked for of those that this layer has."""
+    return {name: value for name, value in signals.items() if wanted is None or name in wanted}
+
+
+def recorded(folder: Path, options: Analysis, stage: str) -> list[tuple[str, str]]:
+    """The recorded (layer, signal) pairs that an analysis asks for, in their own order.
+
+    Args:
+        folder: an extract stage's output.
+        options: of the analysis.
+        stage: its name, for errors.
+
+    Raises:
+        UserError: a layer or a signal that was not recorded, or nothing at all.
+    """
+    asked = only(f"{stage}.layers", layers(folder), options.layers)
+    there = dict.fromkeys(signal for signals in asked.values() for signal in signals)
+    wanted = only(f"{stage}.signals", there, options.signals)
+    pairs = [
+        (layer, name)
+        for layer, signals in asked.items()
+        for name in signals
+        if name in wanted and parts(folder, layer, name)
+    ]
+    if not pairs:
+        raise UserError(
+            f"{stage}.layers={options.layers}, {stage}.signals={options.signals}: "
+            "no rows of that kind were recorded"
+        )
+    return pairs
+
+
+def steps_of(timesteps: str, count: int) -> NDArray[np.intp]:
+    """The numbers, of 0 ... count - 1, that a choice of timesteps names: all, or a slice."""
+    return np.arange(count)[_slice(timesteps)]
+
+
+def timesteps_of(valid: NDArray[np.bool_], timesteps: str) -> NDArray[np.bool_]:
+    """Which valid timesteps [B, T] are written: all, the last, or a slice such as 0:10:2."""
+    if timesteps == "all":
+        return valid
+    chosen = np.zeros_like(valid)
+    if timesteps == "last":
+        last = valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
+        chosen[np.arange(len(valid)), last] = True
+    else:
+        chosen[:, _slice(timesteps)] = True
+    return chosen & valid
+
+
+def rows_of(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Columns [U, B, T] as [U, rows]."""
+    return values.reshape(len(values), -1) if kept.all() else values[:, kept]
+
+
+def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32] | None) -> Rows:
+    """The keys of all rows of a part, whose first sequence is number ``first``.
+
+    Args:
+        first: number of the first sequence.
+        kept: which timesteps of the layer are rows [B, T'], by batch.
+        labels: classes of all sequences [N], or of their timesteps [N, T], or None. A layer of
+            other timesteps than the data has no classes of timesteps.
+    """
+    rows = np.concatenate(kept)
+    sequence, timestep = np.nonzero(rows)
+    if labels is None or (labels.ndim == 2 and labels.shape != rows.shape):
+        label = None
+    else:
+        label = labels[sequence] if labels.ndim == 1 else labels[rows]
+    return Rows((sequence + first).astype(np.int32), timestep.astype(np.int32), label)
+
+
+def _slice(timesteps: str) -> slice:
+    """A slice from its text, such as 0:10:2."""
+    return slice(*(int(n) if n else None for n in timesteps.removeprefix("all").split(":")))

@@ -1,0 +1,50 @@
+"""What is known of single timesteps, beside the states: labels, targets and annotations."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rnnscope.states.parts import KEYS, STEPS, Rows
+
+OUTCOME = ("prediction", "correct", "loss")
+"""Columns of what the model made of a timestep: not known of it, but of the model."""
+
+
+def annotations(folder: Path) -> list[str]:
+    """The names of what is known of each timestep in numbers, a target among them; maybe none."""
+    path = folder / STEPS
+    fields = pq.read_schema(path) if path.is_file() else []
+    return [
+        field.name
+        for field in fields
+        if field.name not in KEYS + OUTCOME and _is_number(field.type)
+    ]
+
+
+def read_annotations(folder: Path, rows: Rows, names: list[str]) -> NDArray[np.float64]:
+    """Annotations [A, R] of the keys of R rows, which rise; NaN where a row has none."""
+    found = np.full((len(names), len(rows.sequence)), np.nan)
+    if not names or not len(rows.sequence):
+        return found
+    sequence = ds.field("sequence")
+    among = (sequence >= int(rows.sequence[0])) & (sequence <= int(rows.sequence[-1]))
+    columns = ["sequence", "timestep", *names]
+    table = ds.dataset(folder / STEPS, format="parquet").to_table(columns, filter=among)
+    width = 1 + max(int(rows.timestep.max()), int(table["timestep"].to_numpy().max(initial=0)))
+    there = table["sequence"].to_numpy().astype(np.int64) * width + table["timestep"].to_numpy()
+    wanted = rows.sequence.astype(np.int64) * width + rows.timestep
+    place = np.searchsorted(there, wanted).clip(max=len(there) - 1)
+    known = there[place] == wanted if len(there) else np.zeros(len(wanted), bool)
+    for line, name in zip(found, names, strict=True):
+        line[known] = table[name].to_numpy()[place[known]]
+    return found
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    )

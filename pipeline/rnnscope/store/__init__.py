@@ -1,0 +1,29 @@
+"""Artefacts: where every stage's output lies, what it was made from, and who may write it."""
+
+from rnnscope.store.artefacts import (
+    MANIFEST,
+    Artefact,
+    being_made,
+    claim,
+    commit,
+    latest,
+    locate,
+    logs,
+    open_partial,
+    point_latest,
+    read_manifest,
+)
+
+__all__ = [
+    "MANIFEST",
+    "Artefact",
+    "being_made",
+    "claim",
+    "commit",
+    "latest",
+    "locate",
+    "logs",
+    "open_partial",
+    "point_latest",
+    "read_manifest",
+]

@@ -1,0 +1,183 @@
+"""Artefacts: what a stage leaves behind, under a key that says exactly what it was made from.
+
+This is the only module that decides paths. A finished artefact is a folder
+
+    <root>/<stage>/<slug>-<key8>/        with a _manifest.json
+
+that was written beside its place as ``.<slug>-<key8>.partial`` and then renamed, so that no
+reader ever meets a half-written one. A lock beside it keeps two jobs from doing the same work.
+
+Many machines may share the root; ``locks`` says what is asked of its file system.
+"""
+
+import contextlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnscope.store import atomic, locks
+
+MANIFEST = "_manifest.json"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """The place of one stage's output. It need not exist yet."""
+
+    stage: str
+    key: str
+    """SHA-256 over everything that can change the result."""
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the output is there, whole."""
+        return (self.folder / MANIFEST).is_file()
+
+    @property
+    def partial(self) -> Path:
+        """Where the output is being written."""
+        return self.folder.with_name(f".{self.folder.name}.partial")
+
+    @property
+    def lock(self) -> Path:
+        """The file whose holder writes ``partial``."""
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    def manifest(self) -> dict[str, Any]:
+        """What is known of the finished output."""
+        return read_manifest(self.folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished artefact's folder."""
+    content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return content
+
+
+def locate(root: Path, stage: str, slug: str, key: str) -> Artefact:
+    """The artefact of a stage under a key."""
+    return Artefact(stage, key, root / stage / f"{slug}-{key[:8]}")
+
+
+def logs(root: Path) -> Path:
+    """Where everything says what it did."""
+    return root / "logs"
+
+
+def latest(root: Path, stage: str) -> Path:
+    """The link to a stage's newest artefact of a single run."""
+    return root / "latest" / stage
+
+
+def point_latest(root: Path, run: list[Artefact]) -> None:
+    """Make ``latest/<stage>`` lead to a run's artefacts, so that together they are one run.
+
+    Links of other stages stay only if what they lead to was made from these artefacts.
+    """
+    (root / "latest").mkdir(parents=True, exist_ok=True)
+    for artefact in run:
+        _link(root, artefact)
+    keys: dict[str, str | None] = {artefact.stage: artefact.key for artefact in run}
+    while stale := [link for link in _links(root) if _made_from_others(link, keys)]:
+        for link in stale:
+            keys[link.name] = None  # whatever was made from it goes with it
+            link.unlink(missing_ok=True)
+
+
+def _links(root: Path) -> list[Path]:
+    """The links of ``latest``, without those that other jobs are just making."""
+    return [link for link in (root / "latest").iterdir() if not link.name.startswith(".")]
+
+
+def _made_from_others(link: Path, keys: dict[str, str | None]) -> bool:
+    """Whether an artefact of another stage was made from other artefacts than those of ``keys``."""
+    if link.name in keys:
+        return False
+    try:
+        upstream = dict(read_manifest(link)["upstream"])
+    except FileNotFoundError:
+        return False  # gone meanwhile
+    except (ValueError, KeyError, TypeError):
+        return True  # damaged: nothing says what it was made from
+    return any(keys.get(stage, key) != key for stage, key in upstream.items())
+
+
+def _link(root: Path, artefact: Artefact) -> None:
+    """Lead one link to an artefact, in one step."""
+    link = latest(root, artefact.stage)
+    target = Path("..") / artefact.folder.relative_to(root)
+    with contextlib.suppress(OSError):
+        if link.readlink() == target:
+            return
+    fresh = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+@contextlib.contextmanager
+def claim(artefact: Artefact) -> Iterator[str]:
+    """Hold the artefact's lock, waiting while another living job holds it; yields the holder."""
+    artefact.lock.parent.mkdir(parents=True, exist_ok=True)
+    with locks.held(artefact.lock, artefact.stage) as holder:
+        yield holder
+
+
+def being_made(artefact: Artefact) -> bool:
+    """Whether a living job holds the artefact's lock."""
+    return locks.alive(artefact.lock)
+
+
+def open_partial(artefact: Artefact, *, resume: bool) -> Path:
+    """The folder to write into: what an interrupted job left if ``resume``, else empty."""
+    if not resume:
+        shutil.rmtree(artefact.partial, ignore_errors=True)
+    artefact.partial.mkdir(parents=True, exist_ok=True)
+    return artefact.partial
+
+
+def commit(
+    artefact: Artefact,
+    manifest: dict[str, Any],
+    holder: str | None = None,
+    *,
+    replace: bool = False,
+) -> None:
+    """Turn the partial folder into the finished artefact, its manifest written last.
+
+    If another job finished it first, theirs stays, unless ``replace``.
+
+    Args:
+        artefact: what is finished.
+        manifest: what is known of it.
+        holder: who must hold the lock, as ``claim`` gave it; None where nobody may.
+        replace: whether this takes the place of what is finished already.
+
+    Raises:
+        RuntimeError: another job took the lock over, because this one showed no sign of life, and
+            wrote into the same partial folder. So it is with a job that was suspended.
+    """
+    now = locks.holder(artefact.lock)
+    if now != holder:
+        if artefact.finished and not replace:
+            return
+        raise RuntimeError(
+            f"{artefact.folder.name}: {now or 'another job'} took it over "
+            "while this job was suspended; run again"
+        )
+    with atomic.written(artefact.partial / MANIFEST) as unfinished:
+        unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
+    old = artefact.folder.with_name(f".{artefact.folder.name}.{uuid.uuid4().hex}.old")
+    if artefact.folder.exists() and (replace or not artefact.finished):
+        artefact.folder.rename(old)
+    try:
+        artefact.partial.rename(artefact.folder)
+    except OSError:
+        if not artefact.finished:
+            raise
+        shutil.rmtree(artefact.partial, ignore_errors=True)  # NFS keeps files that are still open
+    shutil.rmtree(old, ignore_errors=True)

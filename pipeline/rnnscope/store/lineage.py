@@ -1,0 +1,154 @@
+"""What is finished below a root, what was made from what, and what of it is stale.
+
+Told from the manifests, and from whether the tables are there: no data is read, nothing is hashed.
+"""
+
+import collections
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from natsort import natsorted
+
+from rnnscope.config import KINDS, Trained
+from rnnscope.store import artefacts
+from rnnscope.store.artefacts import Artefact
+from rnnscope.store.stage import Stage, table_file
+
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "key": str,
+    "version": int,
+    "upstream": dict,
+    "slice": dict,
+    "files": dict,
+    "headline": dict,
+    "seconds": (int, float),
+    "peak_memory_bytes": int,
+}
+"""What is read of a manifest, and of which type it is."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An artefact that is there, whole, with what its manifest says."""
+
+    artefact: Artefact
+    manifest: dict[str, Any]
+
+    @property
+    def upstream(self) -> dict[str, str]:
+        """Stage -> key of what it was made from."""
+        return self.manifest["upstream"]
+
+    @property
+    def slug(self) -> str:
+        """Its folder's name without the key."""
+        return self.artefact.folder.name.removesuffix(f"-{self.artefact.key[:8]}")
+
+    @property
+    def age(self) -> tuple[datetime, str]:
+        """What sorts artefacts of the same stage, the oldest first."""
+        return datetime.fromisoformat(self.manifest["finished"]), self.artefact.folder.name
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All finished artefacts by their keys, in the stages' order."""
+
+    made: dict[str, Finished]
+    users: dict[str, list[Finished]]
+    """Key -> what was made from it."""
+    faults: dict[str, str | None]
+    """Key -> why it is stale, by itself or by what it was made from; None where it is not."""
+    damaged: list[Path]
+    """Folders whose manifest cannot be read."""
+
+    def behind(self, each: Finished) -> dict[str, Finished]:
+        """An artefact that is not stale, and all that it was made from, by stage."""
+        found = {each.artefact.stage: each}
+        for key in each.upstream.values():
+            found |= self.behind(self.made[key])
+        return found
+
+    def sound_users(self, key: str, stage: str) -> list[Finished]:
+        """What a stage made from an artefact and is not stale."""
+        return [
+            user
+            for user in self.users.get(key, [])
+            if user.artefact.stage == stage and not self.faults[user.artefact.key]
+        ]
+
+
+def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
+    """What is finished below ``root``.
+
+    Args:
+        root: folder of all artefacts.
+        stages: in their order; what another version of one made is stale.
+    """
+    made: dict[str, Finished] = {}
+    damaged = []
+    for stage in stages:
+        for folder in natsorted((root / stage).glob("[!.]*")):
+            try:
+                each = _finished(stage, folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # without a manifest it is not finished, or no artefact at all
+            except (OSError, ValueError, KeyError, TypeError):
+                damaged.append(folder)
+                continue
+            made[each.artefact.key] = each
+    users = collections.defaultdict(list)
+    for each in made.values():
+        for key in each.upstream.values():
+            users[key].append(each)
+    faults = {key: _fault(made, key, stages) for key in made}
+    return Lineage(made, dict(users), faults, damaged)
+
+
+def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
+    """What a stage has begun and not finished: where it will be, and how it stands."""
+    for partial in natsorted((root / stage).glob(".*.partial")):
+        folder = partial.with_name(partial.name[1:].removesuffix(".partial"))
+        artefact = Artefact(stage, "", folder)
+        if not artefact.finished:
+            yield folder, "being made" if artefacts.being_made(artefact) else "interrupted"
+
+
+def _finished(stage: str, folder: Path) -> Finished:
+    """What a folder's manifest says; raises where that is not what ours say."""
+    manifest = artefacts.read_manifest(folder)
+    for name, kind in FIELDS.items():
+        if not isinstance(manifest[name], kind):
+            raise TypeError(name)
+    if datetime.fromisoformat(manifest["finished"]).tzinfo is None:
+        raise ValueError(manifest["finished"])
+    return Finished(Artefact(stage, manifest["key"], folder), manifest)
+
+
+def _fault(made: Mapping[str, Finished], key: str, stages: Mapping[str, Stage]) -> str | None:
+    """Why an artefact is stale, if it is: the first reason on the way to it."""
+    each = made[key]
+    stage, version = each.artefact.stage, each.manifest["version"]
+    if stage == "extract" and "train" not in each.upstream and not _trained_elsewhere(each):
+        return "stale, nothing says which train it was made from"
+    if stage == "units" and "extract" not in each.upstream:
+        return "stale, nothing says which extract it was made from"
+    for need, behind in each.upstream.items():
+        if behind not in made:
+            return f"stale, {need} {behind[:8]} that it was made from is gone"
+        if fault := _fault(made, behind, stages):
+            return fault
+    if version != stages[stage].version:
+        return f"stale, {stage} is of version {version}, now {stages[stage].version}"
+    for name in stages[stage].tables[:1]:
+        if not (file := table_file(each.artefact.folder, name)).is_file():
+            return f"{file.name} is missing"
+    return None
+
+
+def _trained_elsewhere(extract: Finished) -> bool:
+    kind = KINDS["model"].get(extract.manifest["slice"].get("model", {}).get("name"))
+    return kind is not None and issubclass(kind, Trained)

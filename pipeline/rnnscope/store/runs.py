@@ -1,0 +1,185 @@
+"""The finished runs below a root.
+
+A run is the chain of artefacts that one config leads to: train, extract, units, and whichever of
+the later stages were made from them. What is stale or unfinished is named and never mixed in.
+"""
+
+import collections
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from natsort import natsorted
+
+from rnnscope.store import lineage
+from rnnscope.store.lineage import Finished, Lineage
+from rnnscope.store.stage import Stage
+
+DIGITS = 4
+"""Of a run's key in its name, at least, where its slug alone is not enough."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that counts."""
+
+    name: str
+    """Readable and unique: the slug, with digits of the key of units where slugs repeat."""
+    stages: dict[str, Finished]
+    """Stage -> its artefact, in the stages' order. Train is missing where the model was trained
+    elsewhere, of the stages after units whichever is not finished."""
+
+    @property
+    def slug(self) -> str:
+        """Its readable name, which other runs may share."""
+        return self.stages["units"].slug
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every option that a stage read, by its dotted name; a file's digest as path.sha256."""
+        found: dict[str, Any] = {}
+        for each in self.stages.values():
+            files = each.manifest["files"]
+            for name, value in _flat(each.manifest["slice"]):
+                option = name.removesuffix(".sha256")
+                if option in files:
+                    found[option] = files[option]
+                found[name] = value
+        return found
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An artefact that is in no run, and why."""
+
+    folder: Path
+    why: str
+
+    @property
+    def slug(self) -> str:
+        """Its folder's name without the key."""
+        return self.folder.name[: -len("-01234567")]
+
+    def __str__(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The runs below a root, and what belongs to none of them."""
+
+    runs: list[Run]
+    left_out: list[LeftOut]
+
+
+def find(root: Path, stages: Mapping[str, Stage], wanted: str | list[str] | None = None) -> Survey:
+    """The runs below ``root`` whose train, extract and units are finished and up to date.
+
+    Artefacts of later stages belong to the run that they were made from, the newest of each stage.
+    Left out are, with the reason: what an older version of a stage made, or what was made from
+    that, or from something that is gone; what is damaged or unfinished; what a newer one
+    supersedes. Of artefacts that were made one from another, only the last is named.
+
+    Args:
+        root: folder of all artefacts.
+        stages: of a run, in their order.
+        wanted: only runs whose name or slug matches this pattern, such as ``digits-lstm*``, or one
+            of these.
+    """
+    known = lineage.read(root, stages)
+    chains = [
+        _chain(known, each, stages)
+        for key, each in known.made.items()
+        if each.artefact.stage == "units" and not known.faults[key]
+    ]
+    counted = {each.artefact.key for chain in chains for each in chain.values()}
+    left_out = [
+        LeftOut(each.artefact.folder, known.faults[key] or _why(known, each))
+        for key, each in known.made.items()
+        if key not in counted and key not in known.users
+    ]
+    left_out += [LeftOut(folder, "its manifest cannot be read") for folder in known.damaged]
+    left_out += [
+        LeftOut(folder, f"unfinished, {state}")
+        for stage in stages
+        for folder, state in lineage.unfinished(root, stage)
+    ]
+    runs = natsorted(_named(chains), key=lambda run: run.name)
+    return Survey(
+        [run for run in runs if _matches(wanted, run.name, run.slug)],
+        [each for each in left_out if _matches(wanted, each.folder.name, each.slug)],
+    )
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """How many runs came, went or changed, from keys by ``<run>/<stage>``, in words."""
+    before, after = (_by_run(keys) for keys in (old, new))
+    both = before.keys() & after.keys()
+    counts = {
+        "more": len(after.keys() - before.keys()),
+        "gone": len(before.keys() - after.keys()),
+        "changed": sum(before[name] != after[name] for name in both),
+    }
+    return [f"runs {word}: {count}" for word, count in counts.items() if count]
+
+
+def _chain(known: Lineage, units: Finished, order: Iterable[str]) -> dict[str, Finished]:
+    """A run by its stages, in their order, from its units artefact."""
+    chain = known.behind(units)
+    for stage in order:
+        keys = {name: each.artefact.key for name, each in chain.items()}
+        users = [user for key in keys.values() for user in known.sound_users(key, stage)]
+        fit = [user for user in users if user.upstream.items() <= keys.items()]
+        if stage not in chain and fit:
+            chain[stage] = max(fit, key=lambda each: each.age)
+    return {stage: chain[stage] for stage in order if stage in chain}
+
+
+def _why(known: Lineage, each: Finished) -> str:
+    """Why an artefact that is not stale is in no run."""
+    extract = known.behind(each).get("extract")
+    if extract is None:
+        return "unfinished, no extract was made from it"
+    if not known.sound_users(extract.artefact.key, "units"):
+        return "unfinished, no units of the current version were made from its extract"
+    return "superseded, its run has newer ones"
+
+
+def _named(chains: list[dict[str, Finished]]) -> Iterator[Run]:
+    """Runs by names with as many digits of their keys as tell those of one slug apart."""
+    keys = collections.defaultdict(list)
+    for chain in chains:
+        keys[chain["units"].slug].append(chain["units"].artefact.key)
+    for chain in chains:
+        slug, key = chain["units"].slug, chain["units"].artefact.key
+        same = keys[slug]
+        apart = (n for n in range(DIGITS, 65) if len({each[:n] for each in same}) == len(same))
+        yield Run(slug if len(same) == 1 else f"{slug}-{key[: next(apart)]}", chain)
+
+
+def _matches(wanted: str | list[str] | None, *names: str) -> bool:
+    """Whether one of the names matches one of the patterns, of which None is any."""
+    if wanted is None:
+        return True
+    patterns = wanted if isinstance(wanted, list) else [wanted]
+    # As typed on the command line, a pattern may be a number.
+    return any(fnmatch.fnmatchcase(name, str(each)) for each in patterns for name in names)
+
+
+def _by_run(keys: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = collections.defaultdict(dict)
+    for name, key in keys.items():
+        run, _, stage = name.rpartition("/")
+        found[run][stage] = key
+    return found
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """A nested section's values by their dotted names."""
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

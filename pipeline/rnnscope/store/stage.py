@@ -1,0 +1,65 @@
+"""What a stage is, and what it is given when it runs."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnscope.config import Config
+    from rnnscope.store.runs import Survey
+
+Figures = dict[str, Any]
+"""What a stage reports: JSON values for its manifest, of which ``headline`` is also printed."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The finished artefacts that a stage reads."""
+
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Stage -> its folder, for every stage needed; no ``train`` for a model trained elsewhere."""
+    survey: "Survey | None" = None
+    """The runs below the root, for a stage over several."""
+
+
+Run = Callable[["Config", Inputs, Path], Figures]
+"""Runs a stage: takes the config, the inputs and the folder to fill."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named step, declared once in ``stages/table.py``."""
+
+    name: str
+    version: int
+    """Raised by hand whenever the same config gives another result."""
+    module: str
+    """Where its function ``run`` is; imported only when the stage runs, because TensorFlow,
+    scikit-learn and Matplotlib take seconds to import."""
+    needs: tuple[str, ...] = ()
+    """Stages whose artefacts it reads."""
+    reads: tuple[str, ...] = ()
+    """Sections of the config it depends on."""
+    tables: tuple[str, ...] = ()
+    """Its Parquet tables. The first is the main one: without it the artefact is damaged."""
+    tensorflow: bool = False
+    """Whether it runs a model."""
+    resumes: bool = False
+    """Whether it continues from what an interrupted run left behind."""
+    spreads: bool = False
+    """Whether its parts can run on other machines."""
+    runs: int = 0
+    """For a stage over several runs: how many it needs at least."""
+
+    @property
+    def run(self) -> Run:
+        """The function that runs it."""
+        function: Run = importlib.import_module(self.module).run
+        return function
+
+
+def table_file(folder: Path, name: str) -> Path:
+    """Where a stage writes one of its tables."""
+    return folder / f"{name}.parquet"

@@ -1,0 +1,1 @@
+"""Sweeps: the jobs of a multirun, their launching, and their record."""

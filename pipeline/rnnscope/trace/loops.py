@@ -1,0 +1,178 @@
+"""The loop inside each recurrent layer of a model, and another in its place for one pass.
+
+All of Keras' recurrent layers end in one method, ``inner_loop(sequences, initial_state, mask,
+training)``. For the length of a pass that method can be replaced on each of them; the model itself
+is neither rebuilt nor copied, and is as it was afterwards.
+"""
+
+import contextlib
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnscope.errors import UserError
+from rnnscope.trace import cells
+from rnnscope.trace.reading import Reading, reading
+
+Tensor = Any
+"""A TensorFlow tensor, eager or symbolic."""
+Loop = Callable[..., tuple[Tensor, Tensor, Any]]
+"""An ``inner_loop``: returns the last output [B, U], all outputs [B, T, U] in the order of its
+steps, and the final states."""
+
+BUILT_IN_CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
+
+
+def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
+    """The model's recurrent layers by name, in the order in which the model holds them.
+
+    A layer inside another is named after both: ``bidirectional.forward``, ``encoder.lstm``.
+    """
+    return dict(_recurrent(model, ""))
+
+
+def state_variables(model: keras.Model) -> list[Any]:
+    """The variables in which a stateful model keeps its states from one batch to the next."""
+    return [
+        variable
+        for layer in recurrent_layers(model).values()
+        if layer.stateful
+        for variable in tf.nest.flatten(layer.states)
+    ]
+
+
+def cells_of(layer: keras.layers.RNN) -> list[Any]:
+    """The cells of a layer, the lowest first."""
+    return list(layer.cell.cells) if stacked(layer) else [layer.cell]
+
+
+def stacked(layer: keras.layers.RNN) -> bool:
+    """Whether a layer has a list of cells, one above the other."""
+    return isinstance(layer.cell, keras.layers.StackedRNNCells)
+
+
+@contextlib.contextmanager
+def replaced(
+    layers: dict[str, keras.layers.RNN], make: Callable[[str, keras.layers.RNN], Loop]
+) -> Iterator[None]:
+    """While open, ``make(name, layer)`` is in the place of each layer's inner loop."""
+    try:
+        for name, layer in layers.items():
+            # Past Keras' attribute tracking, so that nothing of it remains.
+            object.__setattr__(layer, "inner_loop", make(name, layer))
+        yield
+    finally:
+        for layer in layers.values():
+            with contextlib.suppress(AttributeError):
+                object.__delattr__(layer, "inner_loop")
+
+
+def stand_in(
+    name: str,
+    layer: keras.layers.RNN,
+    compute: Callable[[Tensor, Any, Reading, bool], tuple[Tensor, Tensor, Any]],
+) -> Loop:
+    """An ``inner_loop`` that leaves the work to ``compute``, after a look at what it is given.
+
+    Args:
+        name: the layer's, for errors.
+        layer: whose loop it is.
+        compute: from sequences [B, T, F], initial states, how they are read and whether in
+            training to what an inner loop returns.
+    """
+    # A layer called in a graph of its own, inside a loop say, has signals nobody else can read.
+    home = tf.compat.v1.get_default_graph() if not tf.executing_eagerly() else None
+
+    def inner_loop(
+        sequences: Tensor, initial_state: Any, mask: Tensor = None, training: bool = False
+    ) -> tuple[Tensor, Tensor, Any]:
+        if home is not None and tf.compat.v1.get_default_graph() is not home:
+            raise UserError(f"layer '{name}': called inside a loop of the model's own")
+        if training and any(cells.drops(cell) for cell in cells_of(layer)):
+            raise UserError(f"layer '{name}': called with training=True, it drops inputs at random")
+        mask = tf.nest.flatten(mask)[0] if mask is not None else None
+        # A stateful layer hands in its variables, which move on at the end of the pass.
+        initial_state = tf.nest.map_structure(tf.identity, initial_state)
+        return compute(sequences, initial_state, reading(mask, layer.go_backwards), training)
+
+    return inner_loop
+
+
+def stock_loop(
+    layer: keras.layers.RNN,
+    step: Callable[[Tensor, Any], tuple[Any, Any]],
+    sequences: Tensor,
+    initial_state: Any,
+    mask: Tensor | None,
+    training: bool,
+) -> tuple[Any, Any, Any]:
+    """Keras' own loop over a step of ours; returns last outputs, all outputs, and final states.
+
+    Args:
+        layer: whose loop it is.
+        step: from inputs [B, F] and states to outputs, of any structure, and the states after.
+        sequences: [B, T, F].
+        initial_state: as the layer has it.
+        mask: which timesteps are read [B, T], or None.
+        training: whether in training.
+    """
+    # Run for an object that has all it asks of a layer.
+    asked = types.SimpleNamespace(
+        cell=step,
+        stateful=False,
+        unroll=False,
+        return_sequences=True,
+        go_backwards=layer.go_backwards,
+        zero_output_for_mask=layer.zero_output_for_mask,
+    )
+    return keras.layers.RNN.inner_loop(
+        asked, sequences, initial_state, mask=mask, training=training
+    )
+
+
+def called(
+    cell: Any, x: Tensor, states: Any, training: bool
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """One timestep of one cell: its output, its states before and its states after."""
+    takes_training = isinstance(cell, keras.Layer) and cell._call_has_training_arg
+    given = list(states) if tf.nest.is_nested(states) else [states]
+    output, after = cell(x, given, **({"training": training} if takes_training else {}))
+    return output, given, tf.nest.flatten(after)
+
+
+def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
+    """Raise for layers whose loop cannot be replaced truly; better than a number that is not true.
+
+    Raises:
+        UserError: with the layer's name and the reason.
+    """
+    held = {id(cell) for layer in layers.values() for cell in cells_of(layer)}
+    for layer in model._flatten_layers():
+        if isinstance(layer, BUILT_IN_CELLS) and id(layer) not in held:
+            raise UserError(f"cell '{layer.name}': called outside keras.layers.RNN; wrap it in one")
+        if isinstance(layer, keras.layers.TimeDistributed) and recurrent_layers(layer):
+            inner = ", ".join(recurrent_layers(layer))
+            raise UserError(
+                f"layer '{inner}': inside TimeDistributed it has two kinds of timesteps"
+            )
+    for name, layer in layers.items():
+        kind = type(layer).__name__
+        if type(layer).inner_loop not in {known.inner_loop for known in LAYERS}:
+            raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
+
+
+def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, keras.layers.RNN]]:
+    for child in layer._flatten_layers(include_self=False, recursive=False):
+        # The name becomes a folder's: hidden ones would be passed over by readers.
+        name = f"{prefix}{child.name.lstrip('._').replace('/', '-') or 'layer'}"
+        if isinstance(child, keras.layers.Bidirectional):
+            yield f"{name}.forward", child.forward_layer
+            yield f"{name}.backward", child.backward_layer
+        elif isinstance(child, keras.layers.RNN):
+            yield name, child
+        else:
+            yield from _recurrent(child, f"{name}.")

@@ -1,0 +1,209 @@
+"""The heart: any pass of a Keras model, and every signal of its recurrent layers with it.
+
+While ``recording`` is open, the loop inside each recurrent layer is replaced by one that computes
+all signals, keeps them, and returns to Keras what the stock loop would have returned. The model
+itself is neither rebuilt nor copied, and is as it was afterwards.
+
+    with recording(model) as trace:
+        outputs = model(inputs, training=False)
+    trace.layers["lstm"].signals["c"]        # [T, B, U]
+
+Two paths lead there. An LSTM with the standard activations is one fused op. Any other cell runs
+in the loop that Keras itself runs, with a step that also hands out its states; the gates of the
+known cells then come from one product over all timesteps.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnscope.trace import cells, loops
+from rnnscope.trace.loops import Loop, recurrent_layers
+from rnnscope.trace.reading import Reading
+
+__all__ = ["LayerTrace", "Trace", "recording", "recurrent_layers", "returning_everything"]
+
+Tensor = Any
+"""A TensorFlow tensor, eager or symbolic."""
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """The signals of one recurrent cell in one forward pass."""
+
+    cell: Any
+    """The Keras cell that was recorded."""
+    signals: dict[str, Tensor]
+    """Signal -> [T, B, U], time first as the ops return them, aligned to input time. Rows that the
+    mask excludes mean nothing. On the fused path gradients flow through h and c; those of the
+    gates are None."""
+    initial: dict[str, Tensor]
+    """The states before the first timestep [B, U]."""
+    reading: Reading
+    """Which timesteps the layer read, in which order."""
+    path: str
+    """How it was had: "fused" or "loop"."""
+
+    def before(self) -> dict[str, Tensor]:
+        """The states before each timestep, [T, B, U] each."""
+        return {
+            name: self.reading.previous(self.signals[name], initial)
+            for name, initial in self.initial.items()
+        }
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward pass left behind."""
+
+    layers: dict[str, LayerTrace] = field(default_factory=dict)
+    """By name; the cells of a stack as ``name.cell0``, ``name.cell1``; a layer's second call as
+    ``name.call1``."""
+    handed: dict[str, list[Tensor]] = field(default_factory=dict)
+    """By layer: what Keras was given, outputs [B, T, U] in the order of its steps and the final
+    states [B, U]."""
+
+
+@contextlib.contextmanager
+def recording(model: keras.Model) -> Iterator[Trace]:
+    """While open, a forward pass of ``model`` fills the trace.
+
+    It may be opened inside a ``tf.function``. Whatever happens inside, the layers are as before
+    afterwards.
+
+    Raises:
+        UserError: a recurrent layer that cannot be recorded, with its name and the reason.
+    """
+    layers = recurrent_layers(model)
+    loops.refuse(model, layers)
+    trace = Trace()
+    with loops.replaced(layers, lambda name, layer: _recorder(name, layer, trace)):
+        yield trace
+
+
+@contextlib.contextmanager
+def returning_everything(model: keras.Model) -> Iterator[dict[str, list[Tensor]]]:
+    """While open, a pass of ``model`` runs the stock loops and keeps what they return.
+
+    Layer name -> outputs [B, T, U] in the order of its steps, then the final states [B, U]: the
+    other side of the proof, to hold against ``Trace.handed``.
+    """
+    kept: dict[str, list[Tensor]] = {}
+    with loops.replaced(recurrent_layers(model), lambda name, layer: _stock(name, layer, kept)):
+        yield kept
+
+
+def _recorder(name: str, layer: keras.layers.RNN, trace: Trace) -> Loop:
+    """A stand-in for ``layer.inner_loop`` that keeps every signal."""
+
+    def compute(
+        sequences: Tensor, initial_state: Any, read: Reading, training: bool
+    ) -> tuple[Tensor, Tensor, Any]:
+        here = _called(name, trace.handed)
+        if cells.can_fuse(layer.cell, layer.compute_dtype):
+            output, states = _fused(here, layer, sequences, initial_state, read, trace)
+        else:
+            output, states = _loop(here, layer, sequences, initial_state, read, trace, training)
+        trace.handed[here] = [output, *tf.nest.flatten(states)]
+        return output[:, -1], output, states
+
+    return loops.stand_in(name, layer, compute)
+
+
+def _fused(
+    name: str,
+    layer: keras.layers.RNN,
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    read: Reading,
+    trace: Trace,
+) -> tuple[Tensor, list[Tensor]]:
+    """Record by the fused op. Returns outputs and final states as Keras wants them."""
+    h, c = initial_state
+    x = read.pack(tf.transpose(sequences, (1, 0, 2)))
+    packed = cells.fused(layer.cell, x, h, c)
+    signals = {signal: read.unpack(values) for signal, values in packed.items()}
+    trace.layers[name] = LayerTrace(layer.cell, signals, {"h": h, "c": c}, read, "fused")
+    output = read.as_keras(packed["h"], layer.zero_output_for_mask)
+    return output, [read.final(packed["h"], h), read.final(packed["c"], c)]
+
+
+def _loop(
+    name: str,
+    layer: keras.layers.RNN,
+    sequences: Tensor,
+    initial_state: Any,
+    read: Reading,
+    trace: Trace,
+    training: bool,
+) -> tuple[Tensor, Any]:
+    """Record by Keras' own loop. Returns outputs and final states as it gave them."""
+    stacked = loops.stacked(layer)
+    stack = loops.cells_of(layer)
+
+    def step(x: Tensor, states: Any) -> tuple[Any, Any]:
+        """One timestep of the cells, one above the other; all they give is the step's output."""
+        outputs, after = [], []
+        for cell, state in zip(stack, states if stacked else [states], strict=True):
+            x, _, new = loops.called(cell, x, state, training)
+            outputs.append(x)
+            after.append(new)
+        return (outputs, after), tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
+
+    _, (outputs, states), final = loops.stock_loop(
+        layer, step, sequences, initial_state, read.mask, training
+    )
+    x = _in_time(sequences)
+    for number, cell in enumerate(stack):
+        given = tf.nest.flatten(initial_state[number] if stacked else initial_state)
+        names = cells.states_of(cell, len(given))
+        signals = {
+            signal: _flat(_in_time(values, read.backwards), 2)
+            for signal, values in zip(names, states[number], strict=True)
+        }
+        initial = {signal: _flat(value, 1) for signal, value in zip(names, given, strict=True)}
+        whole = LayerTrace(cell, signals, initial, read, "loop")
+        signals |= cells.gates(cell, x, whole.before())
+        trace.layers[f"{name}.cell{number}" if stacked else name] = whole
+        x = _in_time(outputs[number], read.backwards)
+    return outputs[-1], final
+
+
+def _stock(name: str, layer: keras.layers.RNN, kept: dict[str, list[Tensor]]) -> Loop:
+    """A stand-in for ``layer.inner_loop`` that runs the stock one and keeps all that it returns."""
+    stock = layer.inner_loop
+
+    def inner_loop(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Any]:
+        returns_sequences = layer.return_sequences
+        layer.return_sequences = True
+        try:
+            last, outputs, states = stock(*args, **kwargs)
+        finally:
+            layer.return_sequences = returns_sequences
+        kept[_called(name, kept)] = [outputs, *tf.nest.flatten(states)]
+        return last, outputs, states
+
+    return inner_loop
+
+
+def _called(name: str, before: dict[str, Any]) -> str:
+    """The name of a layer's next call: its own, then ``name.call1``, ``name.call2``, ..."""
+    calls = sum(key == name or key.startswith(f"{name}.call") for key in before)
+    return f"{name}.call{calls}" if calls else name
+
+
+def _in_time(x: Tensor, backwards: bool = False) -> Tensor:
+    """x [B, T, ...] in the order of Keras' steps as [T, B, ...] in input time."""
+    x = tf.transpose(x, (1, 0, *range(2, len(x.shape))))
+    return tf.reverse(x, [0]) if backwards else x
+
+
+def _flat(x: Tensor, lead: int) -> Tensor:
+    """x with all after its ``lead`` first dimensions in one, as floats."""
+    if len(x.shape) > lead + 1:
+        x = tf.reshape(x, tf.concat([tf.shape(x)[:lead], [-1]], axis=0))
+    return x if x.dtype.is_floating else tf.cast(x, tf.float32)

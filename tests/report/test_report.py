@@ -1,0 +1,530 @@
+"""The report: right means, right counts, one page that holds everything and trusts no text."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from numpy.typing import NDArray
+
+from rnnscope import states, store
+from rnnscope.analysis.ablation.importance import importance
+from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
+from rnnscope.report.stage import run as run_stage
+from rnnscope.stages import STAGES
+from rnnscope.stages.summary import summary
+from rnnscope.store.stage import Inputs
+from tests.compose import composed
+
+PROJECT = Path(__file__).resolve().parents[2]
+LENGTHS = np.array([3, 5, 1, 5, 2, 4])
+LABELS = np.array([0, 1, 2, 0, 1, 2], np.int32)
+PREDICTIONS = np.array([0, 1, 2, 1, 1, 0], np.int32)
+CLASSES = ["<b>", "b & c", "third"]
+SLUG = "<i>odd-lstm3-s0"
+Values = NDArray[np.float32]
+
+
+def signals(units: int, seed: int = 0) -> dict[str, Values]:
+    """Made-up signals of all rows, [U, R] each."""
+    rng = np.random.default_rng(seed)
+    shape = (units, int(LENGTHS.sum()))
+    gates = {gate: rng.uniform(0, 1, shape).astype(np.float32) for gate in "ifo"}
+    return {name: rng.normal(size=shape).astype(np.float32) for name in "hcg"} | gates
+
+
+def made(stage: str, slice_: dict[str, Any], **figures: Any) -> dict[str, Any]:
+    """A manifest as ``stages`` writes it."""
+    return {
+        "stage": stage,
+        "version": 1,
+        "key": stage.encode().hex().ljust(64, "0"),
+        "upstream": {},
+        "slice": slice_,
+        "files": {},
+        "seconds": 1.5,
+        "peak_memory_bytes": 2_000_000,
+        "bytes": 3_000,
+        "host": "host",
+        "finished": "2020-01-01T00:00:00+0000",
+        "packages": {"keras": "3.0", "numpy": "2.0"},
+        "git_commit": "0123456789abcdef",
+        "git_dirty": True,
+        **figures,
+    }
+
+
+def finish(folder: Path, manifest: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / store.MANIFEST).write_text(json.dumps(manifest))
+    return folder
+
+
+def extracted(
+    root: Path, *, labelled: bool = True, layers: tuple[str, ...] = ("lstm",), parts: int = 2
+) -> Path:
+    """An extract stage's output, cut into parts of consecutive sequences."""
+    key = b"extract".hex()
+    folder = root / "extract" / f"{SLUG}-{key[:8]}"
+    labels = LABELS if labelled else None
+    columns = {layer: signals(3, seed) for seed, layer in enumerate(layers)}
+    for part, chosen in enumerate(np.array_split(np.arange(len(LENGTHS)), parts)):
+        lengths = LENGTHS[chosen]
+        rows = states.rows_of(int(chosen[0]), lengths, None if labels is None else labels[chosen])
+        start = int(LENGTHS[: chosen[0]].sum())
+        for layer, by_name in columns.items():
+            for signal, values in by_name.items():
+                cut = np.ascontiguousarray(values[:, start : start + len(rows.sequence)])
+                file = states.part_file(folder, layer, signal, part)
+                states.write_part(file, signal, cut, rows, "lz4")
+    known = {"label": LABELS} if labelled else {}
+    frame = pd.DataFrame(
+        {"sequence": np.arange(6), "length": LENGTHS, **known, "prediction": PREDICTIONS}
+        | {f"p_{k}": np.full(6, 1 / 3, np.float32) for k in range(3)}
+    )
+    frame.to_parquet(folder / states.SEQUENCES, index=False)
+    scores = {"accuracy": 4 / 6, "loss": 0.5} if labelled else {}
+    manifest = made(
+        "extract",
+        {
+            "data": {"name": "files", "path": {"sha256": "ab" * 32}},
+            "model": {"name": "lstm", "units": 3},
+            "extract": {"tolerance": 1e-5},
+        },
+        files={"data.path": "/home/<someone>/data.npz"},
+        rows=int(LENGTHS.sum()),
+        states_bytes=4_321_000,
+        residuals={layer: {"stock_h": 2.5e-7, "recurrence_c": 0.0} for layer in layers},
+        layers={layer: list("hcifog") for layer in layers},
+        classes=CLASSES if labelled else [],
+        compared_with_stock=4,
+        headline={**scores, "sequences": 6, "rows": int(LENGTHS.sum())},
+    )
+    return finish(folder, manifest)
+
+
+def analysed(root: Path, recorded: Path) -> dict[str, Path]:
+    """The analysis stages' own output for those states; ablation's, of a model, by hand."""
+    few = "decoding.folds=2", "decoding.max_timesteps=2", "decoding.together=false"
+    config = composed(Path("unused"), *few, "engine.workers=1")
+    folders = {}
+    for stage in ("units", "population", "decoding"):
+        folders[stage] = root / stage / "made-up"
+        folders[stage].mkdir(parents=True)
+        found = STAGES[stage].run(config, Inputs({"extract": recorded}), folders[stage])
+        finish(folders[stage], made(stage, {stage: {"gate_cuts": [0.1, 0.9]}}, **found))
+    return folders | {"ablation": ablated(root, folders["units"])}
+
+
+def ablated(root: Path, units: Path) -> Path:
+    """What stage ablation might have found: unit 0 costs most."""
+    folder = root / "ablation" / "made-up"
+    folder.mkdir(parents=True)
+    measured = pd.read_parquet(units / "units.parquet")
+    cells = measured[["layer", "unit"]].drop_duplicates()
+    rows = cells.merge(pd.DataFrame({"method": ["h_zero", "c_mean"]}), how="cross")
+    change = 1 / (1 + rows["unit"])
+    changes = {"loss_change": change, "accuracy_change": -change / 10, "output_change": change}
+    table = rows.assign(sequences=6, loss=1 + change, accuracy=0.5, **changes)
+    table.assign(loss_change_low=change - 0.1).to_parquet(folder / "ablation.parquet", index=False)
+    importance(table, measured, "loss_change").to_parquet(
+        folder / "importance.parquet", index=False
+    )
+    return finish(folder, made("ablation", {"ablation": {"max_sequences": 6}}))
+
+
+def trained(root: Path, history: pd.DataFrame) -> Path:
+    folder = finish(
+        root / "train" / "made-up",
+        made("train", {"train": {"steps": 20, "batch_size": 64, "patience": None}, "seed": 0}),
+    )
+    history.to_parquet(folder / "history.parquet", index=False)
+    return folder
+
+
+HISTORY = pd.DataFrame(
+    {"step": [10, 20], "loss": [2.0, 1.0], "accuracy": [0.3, 0.6]}
+    | {"val_loss": [1.8, 1.1], "val_accuracy": [0.4, 0.5]}
+)
+
+
+def inputs_in(
+    root: Path, history: pd.DataFrame | None = HISTORY, **options: Any
+) -> dict[str, Path]:
+    recorded = extracted(root, **options)
+    inputs = {"extract": recorded, **analysed(root, recorded)}
+    return inputs if history is None else {"train": trained(root, history), **inputs}
+
+
+def page_of(root: Path, inputs: dict[str, Path]) -> str:
+    folder = root / "report"
+    folder.mkdir(exist_ok=True)
+    assert run_stage(composed(root), Inputs(inputs), folder)["page"] == "report.html"
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def table_in(page: str) -> dict[str, Any]:
+    """The unit table that a page carries."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    contents: dict[str, Any] = json.loads(found[1])
+    return contents
+
+
+# Means over time
+
+
+@pytest.mark.parametrize("parts", [1, 2, 6])
+def test_means_over_time_are_those_of_the_sequences_that_reach_each_timestep(
+    tmp_path: Path, parts: int
+) -> None:
+    recorded = extracted(tmp_path, parts=parts)
+    found = over_time.of_signal(recorded, "lstm", "c", int(LENGTHS.max()))
+    dense = states.read_states(recorded, "c", as_array=True)  # [N, T, U], NaN past the end
+    np.testing.assert_array_equal(found.count, [6, 5, 4, 3, 2])
+    np.testing.assert_allclose(found.mean, np.nanmean(dense, axis=0).T, rtol=1e-6)
+
+
+def test_means_over_time_by_hand() -> None:
+    blocks = [
+        (np.array([0, 1, 2, 0]), np.array([[1.0, 2, 3, 5], [0, 0, 0, 4]])),
+        (np.array([1, 0]), np.array([[4.0, 0], [2, 2]])),
+    ]
+    found = over_time.sum_over_time(blocks, 4)
+    np.testing.assert_array_equal(found.count, [3, 2, 1, 0])
+    np.testing.assert_array_equal(found.mean, [[2, 3, 3, np.nan], [2, 1, 0, np.nan]])
+
+
+def test_coarse_means_weigh_every_row_alike() -> None:
+    sums = over_time.OverTime(np.array([[6.0, 1.0, 4.0]]), np.array([3, 1, 2]))
+    coarse, width = over_time.coarsen(sums, 2)
+    assert width == 2
+    np.testing.assert_array_equal(coarse.mean, [[7 / 4, 2]])
+    same, one = over_time.coarsen(sums, 3)
+    assert one == 1
+    np.testing.assert_array_equal(same.mean, sums.mean)
+
+
+def test_units_are_ordered_by_the_time_of_their_peak_then_by_its_value() -> None:
+    mean = np.array([[0, 0, 1.0], [0, -3, 1], [0, 0, -2], [0, 2, 1]])
+    assert over_time.by_peak(mean).tolist() == [1, 3, 2, 0]
+
+
+def test_colours_end_where_one_loud_unit_does_not_hide_the_rest() -> None:
+    mean = np.ones((100, 10))
+    mean[0, 0] = -1000
+    assert figures.limit([mean]) == 1
+    assert figures.limit([np.zeros((2, 2))]) == 1
+
+
+# What the model made of the sequences
+
+
+def test_counts_do_not_depend_on_how_many_rows_are_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = extracted(tmp_path)
+    whole = outcome.read(recorded)
+    monkeypatch.setattr(outcome, "BATCH", 2)
+    pieces = outcome.read(recorded)
+    assert whole.lengths.to_dict() == pieces.lengths.to_dict() == {1: 1, 2: 1, 3: 1, 4: 1, 5: 2}
+    assert whole.pairs is not None
+    assert pieces.pairs is not None
+    assert whole.pairs.to_dict() == pieces.pairs.to_dict()
+    expected = [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    np.testing.assert_array_equal(outcome.confusion(pieces.pairs, 3), expected)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [["label"], ["prediction"], ["label", "prediction", "p_0", "p_1", "p_2"]],
+    ids=["unlabelled", "unscored", "of timesteps"],
+)
+def test_sequences_without_a_class_or_a_prediction_are_counted_by_length_alone(
+    missing: list[str], tmp_path: Path
+) -> None:
+    recorded = extracted(tmp_path)
+    path = recorded / states.SEQUENCES
+    pd.read_parquet(path).drop(columns=missing).to_parquet(path, index=False)
+    found = outcome.read(recorded)
+    assert found.pairs is None
+    assert found.lengths.sum() == 6
+
+
+def test_classes_are_counted_with_their_worst_mix_up(tmp_path: Path) -> None:
+    pairs = outcome.read(extracted(tmp_path)).pairs
+    assert pairs is not None
+    found = outcome.accuracy(pairs, CLASSES)
+    assert (found["n"], found["correct"], found["left_out"]) == (6, 4, 0)
+    assert [row["accuracy"] for row in found["classes"]] == [0.5, 1, 0.5]
+    assert [row["taken_for"] for row in found["classes"]] == ["b & c", None, "<b>"]
+
+
+def test_the_worst_mix_up_is_the_most_frequent_one() -> None:
+    frame = pd.DataFrame({"label": [0] * 6, "prediction": [0, 1, 2, 2, 3, 3]})
+    found = outcome.by_class(frame.groupby(["label", "prediction"]).size())
+    assert found[["taken_for", "taken"]].to_numpy().tolist() == [[2, 2]]
+
+
+def test_of_many_classes_the_least_accurate_are_listed() -> None:
+    numbers = np.repeat(np.arange(50), 2)
+    guesses = numbers.copy()
+    guesses[[60, 80]] = 0
+    frame = pd.DataFrame({"label": numbers, "prediction": guesses})
+    found = outcome.accuracy(frame.groupby(["label", "prediction"]).size(), [])
+    assert found["matrix"] is None
+    assert [row["name"] for row in found["classes"][:3]] == ["30", "40", "0"]
+    assert found["left_out"] == 50 - outcome.MATRIX_CLASSES
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 5), (4, 6), (336, 359), (10, 10)])
+def test_the_interval_is_wilsons(correct: int, n: int) -> None:
+    expected = scipy.stats.binomtest(correct, n).proportion_ci(0.95, "wilson")
+    assert outcome.interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+# The unit table
+
+
+def test_every_column_of_the_units_stage_has_its_meaning(tmp_path: Path) -> None:
+    folders = analysed(tmp_path, extracted(tmp_path))
+    units = pd.read_parquet(folders["units"] / "units.parquet")
+    assert set(analyses.with_ablation(units, folders["ablation"])) == set(table.DEFINITIONS)
+    assert set(table.MAIN) <= set(table.DEFINITIONS)
+
+
+def test_selectivity_stands_beside_eta2_and_p_beside_q(tmp_path: Path) -> None:
+    recorded = extracted(tmp_path)
+    units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
+    names = [column["name"] for column in table.contents(units, CLASSES)["columns"]]
+    assert names.index("selectivity") == names.index("eta2") + 1
+    assert names.index("q_value") == names.index("p_value") + 1
+    lone = table.contents(units.drop(columns=["eta2", "q_value"]), CLASSES)
+    assert not {"selectivity", "p_value"} & {column["name"] for column in lone["columns"]}
+
+
+def test_the_table_holds_every_row_and_says_when_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = extracted(tmp_path)
+    units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
+    whole = table.contents(units, CLASSES)
+    assert (whole["rows"], whole["left_out"]) == (18, 0)
+    values = {column["name"]: column["values"] for column in whole["columns"]}
+    assert values["eta2"] == sorted(values["eta2"], reverse=True)
+    assert values["forget_timescale"].count(None) == 15
+    at = next(row for row in range(18) if (values["signal"][row], values["unit"][row]) == ("c", 2))
+    expected = units.set_index(["signal", "unit"]).loc[("c", 2), "mean"]
+    assert values["mean"][at] == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(table, "ROWS", 5)
+    assert table.contents(units, CLASSES)["left_out"] == 13
+
+
+# The page
+
+
+def test_the_page_asks_the_network_nothing(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path))
+    links = re.findall(r"""(?:src|href|srcset|action)\s*=\s*["']?([^"'\s>]*)""", page)
+    assert links
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "@import" not in page
+    assert all(link.startswith("#") for link in re.findall(r"url\(([^)]*)\)", page))
+    assert "default-src 'none'" in page
+
+
+def test_text_of_users_is_escaped(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path))
+    assert "<title>&lt;i&gt;odd-lstm3-s0 ·" in page
+    assert "&lt;b&gt;" in page
+    assert "&lt;someone&gt;" in page
+    for raw in ("<b>", "<i>", "<someone>"):
+        assert raw not in page
+    assert table_in(page)["classes"] == CLASSES
+
+
+def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
+    page = re.sub(r"\s+", " ", page_of(tmp_path, inputs_in(tmp_path)))
+    for text in (
+        "66.7 <small>%</small>",
+        "0.500 <small>nats</small>",
+        "20 <small>timesteps</small>",
+        "1 to 5 timesteps each",
+        "4.32 <small>MB</small>",
+        "4 of 6 sequences were also run",
+        "Every residual is within the tolerance",
+        "2.5e-07",
+        "0123456789, with changes",
+        "SHA-256 abababababab",
+        "train.patience",
+        "keras",
+    ):
+        assert text in page, text
+
+
+def test_the_page_shows_what_each_analysis_found(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path)
+    page = page_of(tmp_path, inputs)
+    for section in ("population", "decoding", "ablation"):
+        assert f'<section id="{section}">' in page
+    for text in ("dimension (participation ratio)", "accuracy of a linear read-out", "h at 0"):
+        assert text in page
+    columns = {column["name"]: column["values"] for column in table_in(page)["columns"]}
+    rows = zip(columns["signal"], columns["unit"], columns["loss_change"], strict=True)
+    for signal, unit, change in rows:
+        # Only h was clamped to 0: what it costs stands in the rows of h.
+        assert change == (pytest.approx(1 / (1 + unit), rel=1e-5) if signal == "h" else None)
+
+
+def test_the_statistics_that_go_with_importance_come_first(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path)
+    table = pd.read_parquet(inputs["ablation"] / "importance.parquet")
+    (layer,) = analyses.ablation(inputs["ablation"])["layers"]
+    shown = [abs(row["spearman"]) for row in layer["statistics"]]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] == table["spearman"].abs().max()
+    names = [(row["signal"], row["statistic"]) for row in layer["statistics"]]
+    assert len(set(names)) == len(names)
+
+
+def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
+    assert "Not read out: lstm: no labels and no targets" in page
+
+
+def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path)
+    manifest = store.read_manifest(inputs["extract"])
+    manifest["residuals"]["lstm"]["stock_h"] = math.nan
+    finish(inputs["extract"], manifest)
+    page = page_of(tmp_path, inputs)
+    assert "Every residual is within" not in page
+    assert "not to be trusted" in page
+
+
+@pytest.mark.parametrize(
+    ("others", "formula"), [({"recurrence_c": 0.0}, "o·tanh c"), ({}, "(z·h′ + (1 − z)·g)")]
+)
+def test_the_hidden_state_has_the_formula_of_its_cell(
+    others: dict[str, float], formula: str
+) -> None:
+    manifest = {
+        "residuals": {"rnn": {"recurrence_h": 0.0, **others}},
+        "slice": {"extract": {"tolerance": 1e-5}},
+    }
+    rows = {row["kind"]: row["formula"] for row in provenance.proof(manifest)["rows"]}
+    assert rows["recurrence_h"] == f"h − {formula}"
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path, layers=("first", "second"))
+    assert page_of(tmp_path, inputs) == page_of(tmp_path, inputs)
+
+
+def test_every_layer_has_its_figures(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path, layers=("first", "second")))
+    assert page.count("Heat map of the mean c of 3 units over 5 steps") == 2
+    assert page.count("mean gate (0 closed, 1 open) over timestep") == 2
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_model_from_a_file_has_no_training(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path, history=None))
+    assert "The model came from a file" in page
+    assert "over training steps" not in page
+
+
+@pytest.mark.parametrize(
+    "history", [pd.DataFrame({"step": pd.Series(dtype="int64")}), HISTORY.head(0)]
+)
+def test_an_untrained_network_has_no_curves(tmp_path: Path, history: pd.DataFrame) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path, history=history))
+    assert "No steps were taken" in page
+    assert "over training steps" not in page
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_training_without_validation_is_drawn(tmp_path: Path, rows: int) -> None:
+    history = HISTORY[["step", "loss", "accuracy"]].head(rows)
+    page = page_of(tmp_path, inputs_in(tmp_path, history=history))
+    assert page.count("over training steps") == 2
+    assert ">validation<" not in page
+    assert "validation values are" not in page
+
+
+def test_without_labels_nothing_is_said_of_classes(tmp_path: Path) -> None:
+    page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
+    assert 'id="accuracy"' not in page
+    assert "Test accuracy" not in page
+    contents = table_in(page)
+    names = {column["name"] for column in contents["columns"]}
+    assert not {"eta2", "selectivity", "preferred_class", "p_value", "q_value"} & names
+    assert contents["sorted"] == "std"
+
+
+def test_options_are_grouped_by_the_stages_that_read_them() -> None:
+    shared = {"data": {"name": "digits", "cuts": [0.1, 0.9]}, "model": {"units": 3}}
+    manifests = {
+        "train": made("train", {**shared, "train": {"patience": None, "restore_best": False}}),
+        "extract": made("extract", shared),
+    }
+    assert provenance.options(manifests) == [
+        {
+            "stages": ("train", "extract"),
+            "options": [("data.name", "digits"), ("data.cuts", "[0.1, 0.9]"), ("model.units", "3")],
+        },
+        {
+            "stages": ("train",),
+            "options": [("train.patience", "null"), ("train.restore_best", "false")],
+        },
+    ]
+
+
+# The end of a run on the terminal
+
+
+def executed(text: str, folder: Path) -> str:
+    """What the snippet at the end of a summary prints, run from another folder."""
+    code = text.strip().rpartition("\n\n")[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_summary_says_where_all_is_and_its_code_runs(tmp_path: Path, labelled: bool) -> None:
+    inputs = inputs_in(tmp_path / 'a "quoted" folder', labelled=labelled)
+    text = summary({**inputs, "report": tmp_path / "report"})
+    assert str(inputs["extract"]) in text
+    assert str(inputs["units"] / "units.parquet") in text
+    assert str(tmp_path / "report" / "report.html") in text
+    printed = executed(text, tmp_path)
+    assert ("eta2" if labelled else "std") in printed
+    assert len(printed.strip().splitlines()) == 6
+
+
+def test_the_summary_of_states_or_training_alone(tmp_path: Path) -> None:
+    recorded = extracted(tmp_path, layers=("first", "second"))
+    folder = trained(tmp_path, HISTORY)
+    states_only = summary({"train": folder, "extract": recorded})
+    assert 'layer="first"' in states_only
+    assert "units.parquet" not in states_only
+    assert "c_000" in executed(states_only, tmp_path)
+    assert "val_loss" in executed(summary({"train": folder}), tmp_path)
+
+
+def test_the_summary_costs_no_heavy_import() -> None:
+    code = "import sys, rnnscope.stages.summary; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"pandas", "matplotlib", "jinja2", "tensorflow", "pyarrow"}
+    assert not heavy & set(done.stdout.split())

@@ -1,0 +1,496 @@
+"""Artefacts: keys, locks between real processes, and commits that are all or nothing."""
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier, Event, Lock
+from typing import Any
+
+import pytest
+
+from rnnscope import store
+from rnnscope.store import locks
+from rnnscope.store.artefacts import Artefact
+
+WORKER = """
+import signal, sys, time
+from pathlib import Path
+from rnnscope import store
+signal.alarm(30)
+folder = Path(sys.argv[1])
+artefact = store.locate(folder, "train", "run", "0" * 64)
+(folder / f"started-{sys.argv[2]}").touch()
+with store.claim(artefact):
+    inside = folder / "inside"
+    inside.touch(exist_ok=False)
+    time.sleep(float(sys.argv[3]))
+    inside.unlink()
+    (folder / f"done-{sys.argv[2]}").touch()
+"""
+
+
+LINKER = """
+import os, signal, sys
+from pathlib import Path
+from rnnscope import store
+signal.alarm(30)
+root, key = Path(sys.argv[1]), sys.argv[2] * 64
+run = [store.locate(root, stage, "run", key) for stage in sys.argv[3:]]
+(root / f"started-{os.getpid()}").touch()
+while len(list(root.glob("started-*"))) < 4:
+    pass
+for _ in range(2000):
+    store.point_latest(root, run)
+"""
+
+
+DYING_TAKER = """
+import os, sys
+from pathlib import Path
+from rnnscope import store
+Path.replace = lambda *_: os._exit(9)
+with store.claim(store.locate(Path(sys.argv[1]), "train", "run", "0" * 64)):
+    pass
+"""
+
+
+def artefact_in(folder: Path) -> Artefact:
+    return store.locate(folder, "train", "run", "0" * 64)
+
+
+def worker(folder: Path, name: str, seconds: float = 0.02) -> subprocess.Popen[str]:
+    """Another process that claims ``artefact_in(folder)`` and fails if it is not alone there."""
+    command = [sys.executable, "-c", WORKER, str(folder), name, str(seconds)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*processes: subprocess.Popen[str]) -> None:
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    for process, error in zip(processes, errors, strict=True):
+        assert process.returncode == 0, error
+
+
+def assert_waits(process: subprocess.Popen[str], artefact: Artefact) -> None:
+    """See that a worker tries for the lock, and that its holder stays."""
+    holder = artefact.lock.read_text()
+    wait_for(artefact.folder.parents[1] / "started-second")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.7)  # a few tries
+    assert artefact.lock.read_text() == holder
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(3000):
+        if path.exists():
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{path.name} never came")
+
+
+def lock(artefact: Artefact, holder: str, age: float = 0) -> None:
+    """Leave a lock of ``holder`` whose last sign of life is ``age`` seconds old."""
+    artefact.lock.parent.mkdir(parents=True, exist_ok=True)
+    artefact.lock.write_text(holder)
+    then = time.time() - age
+    os.utime(artefact.lock, (then, then))
+
+
+def write(
+    artefact: Artefact, content: str, holder: str | None = None, *, replace: bool = False
+) -> None:
+    folder = store.open_partial(artefact, resume=False)
+    (folder / "content").write_text(content)
+    store.commit(artefact, {"content": content}, holder, replace=replace)
+
+
+def left_by_the_dead(artefact: Artefact) -> None:
+    """Leave a lock whose holder's process is gone."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lock(artefact, f"{socket.gethostname()}:{gone.pid}:abc")
+
+
+def test_a_folder_without_manifest_is_unfinished(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    (artefact.folder / "model").mkdir(parents=True)
+    assert not artefact.finished
+
+
+def test_nothing_stands_under_the_final_name_until_the_commit(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    folder = store.open_partial(artefact, resume=False)
+    (folder / "content").write_text("half")
+    assert folder != artefact.folder
+    assert not artefact.folder.exists()
+    store.commit(artefact, {"rows": 1})
+    assert artefact.finished
+    assert artefact.manifest() == {"rows": 1}
+    assert (artefact.folder / "content").read_text() == "half"
+
+
+def test_a_commit_leaves_nothing_beside_its_artefact(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact) as holder:
+        write(artefact, "first", holder)
+    with store.claim(artefact) as holder:
+        write(artefact, "second", holder, replace=True)
+    assert [path.name for path in artefact.folder.parent.iterdir()] == [artefact.folder.name]
+    assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
+
+
+def test_a_manifest_that_cannot_be_written_finishes_nothing(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    store.open_partial(artefact, resume=False)
+    with pytest.raises(TypeError):
+        store.commit(artefact, {"rows": object()})
+    assert not artefact.folder.exists()
+
+
+def test_a_failed_commit_leaves_what_was_there(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "first")
+    store.open_partial(artefact, resume=False)
+    with pytest.raises(TypeError):
+        store.commit(artefact, {"rows": object()}, replace=True)
+    assert artefact.manifest() == {"content": "first"}
+
+
+def test_the_winners_artefact_stays(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "winner")
+    write(artefact, "late")
+    assert artefact.manifest() == {"content": "winner"}
+    assert (artefact.folder / "content").read_text() == "winner"
+    assert not artefact.partial.exists()
+
+
+def test_a_forced_commit_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "old")
+    (artefact.folder / "only the old one has it").touch()
+    write(artefact, "new", replace=True)
+    assert artefact.manifest() == {"content": "new"}
+    assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
+
+
+def test_an_unfinished_folder_under_the_final_name_gives_way(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    artefact.folder.mkdir(parents=True)
+    (artefact.folder / "debris").touch()
+    write(artefact, "whole")
+    assert artefact.manifest() == {"content": "whole"}
+    assert not (artefact.folder / "debris").exists()
+
+
+def test_resuming_keeps_what_was_left_and_starting_anew_does_not(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    (store.open_partial(artefact, resume=False) / "part").touch()
+    assert (store.open_partial(artefact, resume=True) / "part").exists()
+    assert not (store.open_partial(artefact, resume=False) / "part").exists()
+
+
+def test_latest_is_relative_and_follows_the_newest(tmp_path: Path) -> None:
+    root = tmp_path / "outputs"
+    first, second = (store.locate(root, "train", "run", digit * 64) for digit in "01")
+    for artefact in (first, second):
+        write(artefact, artefact.key)
+        store.point_latest(root, [artefact])
+        link = store.latest(root, "train")
+        assert not link.readlink().is_absolute()
+        assert link.resolve() == artefact.folder
+    assert [path.name for path in (root / "latest").iterdir()] == ["train"]
+    moved = root.rename(tmp_path / "elsewhere")
+    assert store.read_manifest(store.latest(moved, "train")) == {"content": second.key}
+
+
+def test_runs_that_end_together_do_not_stumble_over_each_others_links(tmp_path: Path) -> None:
+    for key in "01":
+        for stage, upstream in (("train", {}), ("extract", {"train": key * 64})):
+            artefact = store.locate(tmp_path, stage, "run", key * 64)
+            store.open_partial(artefact, resume=False)
+            store.commit(artefact, {"upstream": upstream})
+    runs = [["0", "train", "extract"], ["1", "train"]] * 2
+    commands = [[sys.executable, "-c", LINKER, str(tmp_path), *run] for run in runs]
+    finish(*[subprocess.Popen(each, stderr=subprocess.PIPE, text=True) for each in commands])
+    assert {path.name for path in (tmp_path / "latest").iterdir()} <= {"train", "extract"}
+
+
+@pytest.mark.parametrize("manifest", ['{"upstream": {"tr', "{}", "[]", '{"upstream": 1}'])
+def test_latest_leads_to_nothing_damaged(manifest: str, tmp_path: Path) -> None:
+    units = store.locate(tmp_path, "units", "run", "0" * 64)
+    write(units, "")
+    store.point_latest(tmp_path, [units])
+    (units.folder / store.MANIFEST).write_text(manifest)
+    collect = store.locate(tmp_path, "collect", "1-runs", "1" * 64)
+    write(collect, "")
+    store.point_latest(tmp_path, [collect])
+    assert [path.name for path in (tmp_path / "latest").iterdir()] == ["collect"]
+
+
+def test_stages_and_keys_have_folders_of_their_own(tmp_path: Path) -> None:
+    folders = {
+        store.locate(tmp_path, stage, "run", key * 64).folder
+        for stage in ("train", "units")
+        for key in "ab"
+    }
+    assert len(folders) == 4
+    assert {folder.parent for folder in folders} == {tmp_path / "train", tmp_path / "units"}
+
+
+def test_a_claim_is_given_back_when_the_work_fails(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with pytest.raises(ZeroDivisionError), store.claim(artefact):
+        raise ZeroDivisionError
+    assert not artefact.lock.exists()
+    finish(worker(tmp_path, "next"))
+
+
+def test_a_claim_keeps_a_second_process_out(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        second = worker(tmp_path, "second")
+        assert_waits(second, artefact)
+        assert not (tmp_path / "done-second").exists()
+    finish(second)
+    assert (tmp_path / "done-second").exists()
+
+
+def test_only_one_of_many_processes_works_at_a_time(tmp_path: Path) -> None:
+    finish(*[worker(tmp_path, str(number)) for number in range(6)])
+    assert len(list(tmp_path.glob("done-*"))) == 6
+    assert not artefact_in(tmp_path).lock.exists()
+
+
+def test_the_lock_of_a_dead_process_is_taken_over_by_one_of_many(tmp_path: Path) -> None:
+    victim = worker(tmp_path, "victim", 600)
+    wait_for(tmp_path / "inside")
+    victim.kill()
+    victim.communicate()
+    (tmp_path / "inside").unlink()
+    assert artefact_in(tmp_path).lock.exists()
+    finish(*[worker(tmp_path, str(number)) for number in range(3)])
+    assert len(list(tmp_path.glob("done-*"))) == 3
+
+
+def test_two_that_find_the_same_lock_abandoned_do_not_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = artefact_in(tmp_path)
+    left_by_the_dead(artefact)
+    abandoned, both_looked, alone = locks._abandoned, Barrier(2, timeout=30), Lock()
+
+    def look(path: Path, name: str) -> bool:
+        found = abandoned(path, name)
+        if found:
+            both_looked.wait()
+        return found
+
+    def work() -> None:
+        with store.claim(artefact):
+            assert alone.acquire(blocking=False)
+            time.sleep(0.3)
+            alone.release()
+
+    monkeypatch.setattr(locks, "_abandoned", look)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work) for _ in range(2)]:
+            done.result()
+    assert not artefact.lock.exists()
+
+
+def test_one_that_found_a_lock_abandoned_long_ago_does_not_oust_who_took_it_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = artefact_in(tmp_path)
+    left_by_the_dead(artefact)
+    abandoned, looked, taken = locks._abandoned, Event(), Event()
+
+    def look_and_sleep(path: Path, name: str) -> bool:
+        found = abandoned(path, name)
+        looked.set()
+        assert taken.wait(30)
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(locks, "_abandoned", look_and_sleep)
+            slow = pool.submit(locks._take, artefact.lock, "slow")
+            assert looked.wait(30)
+        assert locks._take(artefact.lock, "quick")
+        taken.set()
+        assert not slow.result()
+    assert artefact.lock.read_text() == "quick"
+    assert list(artefact.lock.parent.iterdir()) == [artefact.lock]
+
+
+def test_one_that_dies_while_it_takes_a_lock_over_does_not_hold_it_for_ever(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    left_by_the_dead(artefact)
+    dying = subprocess.run([sys.executable, "-c", DYING_TAKER, str(tmp_path)], check=False)
+    assert dying.returncode == 9
+    finish(worker(tmp_path, "next"))
+    assert not artefact.lock.exists()
+
+
+def test_the_lock_of_another_host_is_respected_until_its_heart_stops(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    lock(artefact, "another-host:1:abc", age=locks.STALE / 2)
+    second = worker(tmp_path, "second")
+    assert_waits(second, artefact)
+    lock(artefact, "another-host:1:abc", age=locks.STALE * 2)
+    finish(second)
+    assert not artefact.lock.exists()
+
+
+def test_the_lock_of_a_living_process_here_is_respected_while_its_heart_beats(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=locks.STALE / 2)
+    second = worker(tmp_path, "second")
+    assert_waits(second, artefact)
+    artefact.lock.unlink()
+    finish(second)
+
+
+def test_a_process_number_that_is_anothers_by_now_does_not_hold_a_lock_for_ever(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=locks.STALE * 2)
+    finish(worker(tmp_path, "second"))
+
+
+def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "HEARTBEAT", 0.01)
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        os.utime(artefact.lock, (1, 1))
+        for _ in range(3000):
+            if artefact.lock.stat().st_mtime > 1:
+                break
+            time.sleep(0.01)
+        assert artefact.lock.stat().st_mtime > 1
+
+
+def failing(function: Any, times: int) -> Any:
+    """A function of the file system that fails that often before it works."""
+    left = [OSError(errno.ESTALE, "Stale file handle")] * times
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if left:
+            raise left.pop()
+        return function(*args, **kwargs)
+
+    return call
+
+
+def test_a_heart_goes_on_beating_after_a_failure_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(os, "utime", failing(os.utime, 3))
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        before = artefact.lock.stat().st_mtime_ns
+        for _ in range(3000):
+            if artefact.lock.stat().st_mtime_ns > before:
+                break
+            time.sleep(0.01)
+        assert artefact.lock.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("function", ["read_text", "stat"])
+def test_a_lock_is_looked_at_again_after_a_failure_of_the_file_system(
+    function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = artefact_in(tmp_path)
+    for age in (0, locks.STALE * 2):
+        lock(artefact, "another-host:1:abc", age)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, function, failing(getattr(Path, function), 1))
+            assert store.being_made(artefact) == (age == 0)
+
+
+def test_work_that_is_done_does_not_fail_for_a_lock_that_cannot_be_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    artefact = artefact_in(tmp_path)
+    with monkeypatch.context() as patched, store.claim(artefact) as holder:
+        write(artefact, "mine", holder)
+        patched.setattr(Path, "read_text", failing(Path.read_text, 10))
+    assert artefact.manifest() == {"content": "mine"}
+
+
+def overtaken(artefact: Artefact, *, finished: bool) -> None:
+    """What stands there when another job took an artefact over, worked and gave its lock back."""
+    artefact.lock.unlink()
+    folder = store.open_partial(artefact, resume=False)
+    (folder / "content").write_text("theirs")
+    if finished:
+        store.commit(artefact, {"content": "theirs"}, replace=True)
+
+
+@pytest.mark.parametrize("again", [None, "another-host:1:abc"])
+def test_who_was_overtaken_by_one_that_finished_keeps_what_that_one_made(
+    again: str | None, tmp_path: Path
+) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        overtaken(artefact, finished=True)
+        if again:
+            lock(artefact, again)
+        store.commit(artefact, {"content": "mine"}, holder)
+    assert artefact.manifest() == {"content": "theirs"}
+
+
+def test_who_was_overtaken_by_one_that_failed_does_not_commit_what_that_one_left(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        overtaken(artefact, finished=False)
+        with pytest.raises(RuntimeError, match="another job took it over while"):
+            store.commit(artefact, {"content": "mine"}, holder)
+    assert not artefact.finished
+    assert (artefact.partial / "content").read_text() == "theirs"
+
+
+def test_who_was_overtaken_by_another_thread_of_this_process_commits_nothing(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    other = f"{socket.gethostname()}:{os.getpid()}:other"
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        lock(artefact, other)
+        with pytest.raises(RuntimeError, match=f"{other} took it over"):
+            store.commit(artefact, {}, holder)
+
+
+def test_a_forced_job_that_was_overtaken_does_not_pass_the_old_result_off_as_new(
+    tmp_path: Path,
+) -> None:
+    artefact = artefact_in(tmp_path)
+    write(artefact, "old")
+    with store.claim(artefact) as holder:
+        store.open_partial(artefact, resume=False)
+        artefact.lock.unlink()  # another took it over, saw that it is finished, and went
+        with pytest.raises(RuntimeError, match="took it over"):
+            store.commit(artefact, {"content": "new"}, holder, replace=True)
+    assert artefact.manifest() == {"content": "old"}
+
+
+def test_a_lock_that_another_took_over_is_not_removed(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        lock(artefact, "another-host:1:abc")
+    assert artefact.lock.read_text() == "another-host:1:abc"
