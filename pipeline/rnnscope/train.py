@@ -15,7 +15,8 @@ from rnnscope import data, models
 from rnnscope.config import Config, Recurrent, Train
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 from rnnscope.terminal import bar
 
 

@@ -15,7 +15,8 @@ from rnnscope.analysis.ablation import stage as rerunning
 from rnnscope.config import Engine, Extract
 from rnnscope.extract import notes
 from rnnscope.extract.recorder import Part, Recorder
-from rnnscope.store.stage import Inputs, table_file
+from rnnscope.store.stage import Inputs
+from rnnscope.store.tables import table_file
 from tests.benchmarks.problem import (
     BATCH,
     CLASSES,

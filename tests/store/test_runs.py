@@ -15,7 +15,7 @@ from rnnscope.stages import STAGES
 from rnnscope.store import digests, lineage, locks, runs
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.runs import Survey
-from rnnscope.store.stage import table_file
+from rnnscope.store.tables import table_file
 
 VERSIONS = {name: stage.version for name, stage in STAGES.items()}
 SLICES: dict[str, dict[str, Any]] = {

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from rnnscope.config import KINDS, Config
 from rnnscope.stages.table import COLLECTED
 from rnnscope.store.runs import Run
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 
 ROWS = 100_000
 """In a row group at least, unless the table ends: many small ones are slow to read."""

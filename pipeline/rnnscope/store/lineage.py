@@ -15,7 +15,8 @@ from natsort import natsorted
 from rnnscope.config import KINDS, Trained
 from rnnscope.store import artefacts
 from rnnscope.store.artefacts import Artefact
-from rnnscope.store.stage import Stage, table_file
+from rnnscope.store.stage import Stage
+from rnnscope.store.tables import table_file
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "key": str,

@@ -58,8 +58,3 @@ class Stage:
         """The function that runs it."""
         function: Run = importlib.import_module(self.module).run
         return function
-
-
-def table_file(folder: Path, name: str) -> Path:
-    """Where a stage writes one of its tables."""
-    return folder / f"{name}.parquet"

@@ -19,7 +19,7 @@ from rnnscope.analysis.population import stage as population
 from rnnscope.config import Population
 from rnnscope.errors import UserError
 from rnnscope.stages import STAGES
-from rnnscope.store.stage import table_file
+from rnnscope.store.tables import table_file
 from tests.compose import analysed
 from tests.recordings import Recording, drawn, write
 

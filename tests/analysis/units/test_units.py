@@ -19,7 +19,7 @@ from rnnscope.analysis.units import stage as units
 from rnnscope.analysis.units.columns import CLASS_COLUMNS, LEVELS
 from rnnscope.config import Engine, Units
 from rnnscope.errors import UserError
-from rnnscope.store.stage import table_file
+from rnnscope.store.tables import table_file
 from tests.compose import analysed, composed
 from tests.recordings import Recording, drawn, write
 

@@ -28,7 +28,8 @@ from rnnscope.config import Ablation, Config, Engine
 from rnnscope.data import Split
 from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 
 METHODS = ("h_zero", "h_mean", "c_zero", "c_mean")
 CONFIDENCE = 0.95

@@ -28,7 +28,8 @@ from rnnscope.config import Compare, Config
 from rnnscope.errors import UserError
 from rnnscope.states import selection
 from rnnscope.store.runs import Run
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 
 STATES = re.compile(r"h|c|s\d+")
 """Signals that a cell carries from timestep to timestep."""

@@ -23,7 +23,8 @@ from rnnscope.analysis.decoding import gathering, readout
 from rnnscope.analysis.decoding.readout import Problem
 from rnnscope.config import Config, Decoding, Engine
 from rnnscope.states import selection
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 
 log = logging.getLogger(__name__)
 

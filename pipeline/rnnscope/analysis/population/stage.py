@@ -24,7 +24,8 @@ from rnnscope.analysis.statistics.covariance import Covariances
 from rnnscope.config import Config, Population
 from rnnscope.errors import UserError
 from rnnscope.states import selection
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 
 MEMORY = 512_000_000
 """Bytes of one block's covariances; as many blocks at a time as there are workers."""

@@ -26,7 +26,8 @@ from rnnscope.analysis.units.sums import Part, Sums, ends_of, lag_sums, merge, s
 from rnnscope.analysis.units.timescale import LagSums
 from rnnscope.config import Config, Units
 from rnnscope.states import selection
-from rnnscope.store.stage import Figures, Inputs, table_file
+from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import table_file
 
 RANKING = 64
 """Bytes per sequence, at most, while the values of one unit are ranked."""
