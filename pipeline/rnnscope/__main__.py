@@ -29,11 +29,21 @@ def main() -> None:
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if show_traceback:
             raise
-        sys.stderr.write(f"rnnscope: {one_line(error)}\n")
-        sys.exit(2)
+        _stop(one_line(error))
+    except SystemExit as end:
+        if not isinstance(end.code, str):
+            raise
+        if show_traceback and end.__cause__:
+            raise end.__cause__ from None
+        _stop(end.code)
     except KeyboardInterrupt:
         sys.stderr.write("rnnscope: stopped; the same command continues where it stopped\n")
         sys.exit(130)
+
+
+def _stop(message: str) -> None:
+    sys.stderr.write(f"rnnscope: {' '.join(message.split())}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

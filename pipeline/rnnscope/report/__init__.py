@@ -1,1 +1,3 @@
 """Stage report: a run's results on one self-contained page."""
+
+PAGE = "report.html"

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from rnnscope.config import Config
-from rnnscope.report import page
+from rnnscope.report import PAGE, page
 from rnnscope.store.stage import Figures, Inputs
-
-PAGE = "report.html"
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:

@@ -1,4 +1,4 @@
-"""From a config to the steps that bring its stage up to date: of one run, or over all so far."""
+"""From a config to the steps that bring its stage up to date."""
 
 import dataclasses
 import re
@@ -25,11 +25,11 @@ class Step:
     stage: Stage
     artefact: Artefact
     slice: dict[str, Any]
-    """What it reads of the config, with each file's digest in place of its path."""
+    """The sections of the config that it reads, each file's digest in place of its path."""
     upstream: dict[str, Artefact]
     forced: bool
     run: str
-    """A readable name of what it is about."""
+    """A readable name of the run."""
     survey: Survey | None = None
     """The runs below the root, for a stage over several."""
 
@@ -58,7 +58,7 @@ def _step(
     upstream: dict[str, Artefact],
     survey: Survey | None = None,
 ) -> Step:
-    """A stage with the artefact that its slice of the config and what is before it lead to."""
+    """A step, its artefact located by the config it reads and the artefacts upstream."""
     part = {field: _identity(field, getattr(config, field)) for field in stage.reads}
     identity = {
         "stage": [stage.name, stage.version],
@@ -71,7 +71,7 @@ def _step(
 
 
 def _over_runs(stage: Stage, config: Config) -> Step:
-    """A stage over the runs below the root, each of whose artefacts is upstream of it."""
+    """The step of a stage over all finished runs below the root."""
     wanted = getattr(config, stage.name).runs
     patterns = " or ".join(wanted) if isinstance(wanted, list) else wanted
     survey = runs.find(Path(config.root), STAGES, wanted)
@@ -110,7 +110,7 @@ def slug(config: Config) -> str:
 
 
 def _safe(text: str) -> str:
-    """A text as part of a folder's name: small letters, digits, and a letter or digit first."""
+    """A text made safe for a folder's name: lower case, and a letter or digit first."""
     return re.sub(r"[^a-z0-9.-]+", "_", text.lower()).strip("._-") or "unnamed"
 
 
@@ -147,7 +147,7 @@ def _identity(name: str, section: Any) -> Any:
 
 
 def _digest(option: str, path: Path) -> str:
-    """The digest of what an option names, which may not be there."""
+    """The digest of the file or folder that an option names."""
     try:
         return digests.digest(path)
     except FileNotFoundError as error:

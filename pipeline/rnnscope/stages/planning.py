@@ -1,4 +1,4 @@
-"""What a run would do, and why, before it does anything."""
+"""Plans: which steps of a run would run, and why."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from rnnscope.terminal import shown
 
 
 def plan(steps: list[Step], root: Path) -> list[str]:
-    """One line per step: what would happen to it, and why."""
+    """One line per step: up to date, or would run and why."""
     lines = []
     waiting: set[str] = set()
     for step in steps:
@@ -44,7 +44,7 @@ def _reason(step: Step, root: Path, waiting: set[str]) -> str:
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """What changed between two slices of config, as ``key: old -> new``."""
+    """The options that differ between two sections of config, as ``key: old -> new``."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return [] if old == new else [f"{prefix}: {_brief(old)} -> {_brief(new)}"]
     return [

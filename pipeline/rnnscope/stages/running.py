@@ -1,4 +1,4 @@
-"""The stages in their order, and the one loop that runs, skips or plans them."""
+"""The loop that runs, skips or plans the steps of a run."""
 
 import dataclasses
 import itertools
@@ -26,7 +26,7 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
 
     Args:
         config: the run's config.
-        single: whether this is one run by itself, which ``latest`` then leads to.
+        single: whether this is a single run, to which the links in ``latest`` then point.
     """
     steps = chain(config)
     for each in steps[-1].survey.left_out if steps[-1].survey else []:
@@ -48,7 +48,7 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
 
 
 def _engine_of(config: Config) -> AbstractContextManager[None]:
-    """The engine, with all that parts need to see."""
+    """The engine, which checks that workers elsewhere see the root, the data and the model."""
     files = [*schema.files(config.data).values(), *schema.files(config.model).values()]
     return engine.opened(config.engine, Path(config.root), files)
 
@@ -74,7 +74,7 @@ def _run_step(step: Step, config: Config) -> None:
 
 
 def _imported(stage: Stage) -> tuple[Run, Figures]:
-    """A stage's function, and what TensorFlow will compute on, if it does."""
+    """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use."""
     if not stage.tensorflow:
         return stage.run, {}
     with without_greeting():

@@ -1,12 +1,12 @@
-"""The last lines of a run on the terminal: where its results are, and how to read them."""
+"""The end of a run on the terminal: where its results are, and how to read them."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from rnnscope import store
+from rnnscope.report import PAGE
 
-PAGE = "report.html"
 SHOWN = {
     "extract": ("states", ""),
     "units": ("units", "units.parquet"),
@@ -16,7 +16,7 @@ SHOWN = {
 
 
 def summary(folders: Mapping[str, Path]) -> str:
-    """Where states, unit table and page are, then three lines of Python that read them.
+    """The paths of states, unit table and page, then a few lines of Python that read them.
 
     Args:
         folders: stage name -> folder of its finished artefact, for the stages of this run.
@@ -30,9 +30,9 @@ def summary(folders: Mapping[str, Path]) -> str:
 
 
 def _snippet(folders: Mapping[str, Path]) -> list[str]:
-    """Code that prints what the run's last table has to say."""
+    """Code that prints the head of the run's last table."""
     if "units" in folders:
-        # Without labels nothing is known of the class: the liveliest units come first instead.
+        # Without labels there is no effect size: the units that vary most come first instead.
         labelled = "extract" not in folders or _labelled(folders["extract"])
         first, rest = ("eta2", ["q_value", "selectivity"]) if labelled else ("std", ["mean"])
         return [
@@ -65,5 +65,5 @@ def _labelled(recorded: Path) -> bool:
 
 
 def _quoted(text: Path | str) -> str:
-    """A Python literal; of a path, the absolute one."""
+    """A Python literal of a text or of the absolute path."""
     return json.dumps(str(text.absolute() if isinstance(text, Path) else text), ensure_ascii=False)

@@ -23,7 +23,8 @@ def task(raw: DictConfig) -> None:
     """Run the stages that a config asks for.
 
     Raises:
-        UserError: a mistake in the config of a run by itself. A job of a sweep records it instead.
+        SystemExit: with the message of a mistake in the config of a single run. A job of a sweep
+            records the mistake instead.
     """
     if HydraConfig.get().mode == RunMode.RUN:
         _run(raw)
@@ -46,9 +47,11 @@ def _run(raw: DictConfig) -> None:
             last = summary({step.stage.name: step.artefact.folder for step in steps})
             if last.strip():  # stages over several runs have nothing to add
                 log.info(last)
-    except UserError:
+    except UserError as error:
         log.debug("", exc_info=True)
-        raise
+        raise SystemExit(
+            str(error)
+        ) from error  # before an Exception, Hydra prints a line of its own
     except Exception:
         logging.getLogger("traceback").exception("the run failed")
         raise
@@ -57,9 +60,9 @@ def _run(raw: DictConfig) -> None:
 def _job(raw: DictConfig) -> None:
     about = HydraConfig.get()
     if about.sweeper["_target_"] != SWEEPER:
-        raise UserError(
-            f"hydra/sweeper={about.runtime.choices['hydra/sweeper']}: sweeps are planned and "
-            "watched by hydra/sweeper=rnnscope, the default; leave it out"
+        raise SystemExit(
+            f"hydra/sweeper={about.runtime.choices['hydra/sweeper']}: must be rnnscope, the "
+            "default, which plans a sweep and reports how each of its jobs ended"
         )
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:

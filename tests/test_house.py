@@ -1,0 +1,114 @@
+"""The house: imports run one way, rooms are named in the architecture, stages are declared once."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from rnnscope.stages import OVER_RUNS, STAGES
+from tests.compose import PROJECT
+
+SOURCE = PROJECT / "pipeline"
+ARCHITECTURE = (SOURCE / "README.md").read_text()
+EVERY_STAGE = STAGES | OVER_RUNS
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the source root by its dotted name."""
+    found = {}
+    for file in SOURCE.rglob("*.py"):
+        name = ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = file
+    return found
+
+
+def imported(file: Path, known: set[str]) -> Iterator[str]:
+    """The modules of this package that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if (name := inner if inner in known else node.module) in known:
+                    yield name
+
+
+def graph() -> dict[str, set[str]]:
+    """Module -> the modules that it imports; a package stands for what it re-exports."""
+    files = modules()
+    return {name: {*imported(file, set(files))} - {name} for name, file in files.items()}
+
+
+def room(module: str) -> str:
+    """The room of a module: a folder, of analysis the folder within it, or a module by itself."""
+    parts = module.split(".")[1:]
+    depth = 2 if parts[:1] == ["analysis"] else 1
+    return "/".join(parts[:depth])
+
+
+def rooms_in_order() -> list[str]:
+    """The rooms as the architecture lists them, from the first to the last."""
+    rows = re.findall(r"^\| (`.*?`) \|", ARCHITECTURE, re.MULTILINE)
+    names = [name.strip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)]
+    units = names.index("analysis/units")
+    nested = {"population", "decoding", "ablation", "compare"}
+    return [f"analysis/{n}" if n in nested and i > units else n for i, n in enumerate(names)]
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert list(TopologicalSorter(graph()).static_order())
+
+
+def test_rooms_import_only_rooms_before_them() -> None:
+    order = [name for name in rooms_in_order() if name != "__main__"]
+    backwards = {
+        f"{module} imports {other}"
+        for module, others in graph().items()
+        for other in others
+        if module.startswith("rnnscope.") and room(module) in order
+        if room(other) != room(module)
+        if order.index(room(other)) > order.index(room(module))
+    }
+    assert not backwards
+
+
+def test_the_architecture_names_every_room_and_no_other() -> None:
+    there = {room(name) for name in modules() if name.startswith("rnnscope.")}
+    assert set(rooms_in_order()) == there - {"analysis"}
+
+
+def test_a_package_re_exports_and_holds_no_logic() -> None:
+    for name, file in modules().items():
+        if file.name == "__init__.py" and name not in ("rnnscope", "rnnscope.data"):
+            kinds = {type(node) for node in ast.parse(file.read_text()).body}
+            assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.Assign}, name
+
+
+def test_nothing_private_of_hydra_is_used() -> None:
+    for name, file in modules().items():
+        assert "hydra._internal" not in file.read_text(), name
+
+
+def test_our_own_classes_are_instantiated_by_hydra_only_as_its_plugin() -> None:
+    for file in (PROJECT / "conf").rglob("*.yaml"):
+        assert "_target_" not in file.read_text(), file
+
+
+@pytest.mark.parametrize("name", EVERY_STAGE)
+def test_every_stage_has_one_function_of_one_signature(name: str) -> None:
+    function = EVERY_STAGE[name].run
+    assert list(inspect.signature(function).parameters) == ["config", "inputs", "folder"]
+    tables = import_module(EVERY_STAGE[name].module).TABLES if EVERY_STAGE[name].tables else ()
+    assert tuple(table.name for table in tables) == EVERY_STAGE[name].tables
+
+
+def test_modules_are_short_enough_to_hold_one_idea() -> None:
+    lines = {name: len(file.read_text().splitlines()) for name, file in modules().items()}
+    assert {name for name, count in lines.items() if count > 300} == set()
+    assert lines["rnnscope.__main__"] <= 60
