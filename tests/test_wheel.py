@@ -69,7 +69,7 @@ def test_the_command_runs_in_any_folder_and_writes_below_it(
     command: list[str], installed: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "pipeline.py").write_text('raise SystemExit("the user\'s own pipeline.py ran")')
-    run = [installed / command[0], *command[1:]]
+    run: list[str | Path] = [installed / command[0], *command[1:]]
     version = importlib.metadata.version("rnnscope")
     assert said(*run, "--version", cwd=tmp_path) == f"rnnscope {version}\n"
     assert "units      would run" in said(*run, *SMALL, "mode=plan", cwd=tmp_path)

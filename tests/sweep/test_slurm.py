@@ -16,8 +16,8 @@ import pytest
 
 from rnnscope import stages
 from rnnscope.store.artefacts import MANIFEST, Artefact
-from rnnscope.sweep.launching import _last_line
 from rnnscope.sweep.record import read_record
+from rnnscope.sweep.slurm import _last_line
 from tests.compose import PROJECT, composed
 from tests.slurm import Slurm, cluster, missing, wait_until
 

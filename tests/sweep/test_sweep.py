@@ -19,11 +19,14 @@ from hypothesis import strategies as st
 
 from rnnscope import store
 from rnnscope.errors import UserError
-from rnnscope.sweep import jobs as sweep
-from rnnscope.sweep import launching
+from rnnscope.sweep import jobs as sweep_jobs
+from rnnscope.sweep import listing as sweep
+from rnnscope.sweep import slurm
 from rnnscope.sweep.jobs import Job
-from rnnscope.sweep.launching import errors_to, here
-from rnnscope.sweep.record import Marked, read_record, recorded, share
+from rnnscope.sweep.local import errors_to
+from rnnscope.sweep.local import run as here
+from rnnscope.sweep.process import Marked, share
+from rnnscope.sweep.record import read_record, recorded
 from tests.compose import PROJECT, composed
 from tests.slurm import wait_until
 
@@ -68,14 +71,14 @@ def job_in(folder: Path, number: int) -> Job:
 
 def test_jobs_are_named_by_what_not_all_of_them_have() -> None:
     jobs = [["root=/x", f"model={model}", f"seed={seed}"] for model in "ab" for seed in "01"]
-    assert sweep.differing(jobs) == [
+    assert sweep_jobs.differing(jobs) == [
         *("model=a seed=0", "model=a seed=1"),
         *("model=b seed=0", "model=b seed=1"),
     ]
 
 
 def test_a_sweep_of_one_job_is_named_by_all_that_was_said() -> None:
-    assert sweep.differing([["model.units=4", "seed=0"]]) == ["model.units=4 seed=0"]
+    assert sweep_jobs.differing([["model.units=4", "seed=0"]]) == ["model.units=4 seed=0"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_a_job_on_slurm_has_what_it_was_given_and_one_by_itself_has_all(
 
 def test_tensorflow_keeps_to_the_cores_of_its_job() -> None:
     code = (
-        "from pathlib import Path; from rnnscope.sweep.record import keep_to; keep_to(1)\n"
+        "from pathlib import Path; from rnnscope.sweep.process import keep_to; keep_to(1)\n"
         "import tensorflow as tf; tf.linalg.matmul(tf.ones((9, 9)), tf.ones((9, 9)))\n"
         "names = [task.read_text().strip() for task in Path('/proc/self/task').glob('*/comm')]\n"
         "print(names.count('tf_Compute'))"
@@ -268,10 +271,10 @@ def test_ctrl_c_speaks_of_submitted_jobs_only_if_there_are_any(
     def interrupt(*_: object) -> list[object]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launching, "_submit", (lambda *_: []) if submitted else interrupt)
-    monkeypatch.setattr(launching, "_wait", interrupt)
+    monkeypatch.setattr(slurm, "_submit", (lambda *_: []) if submitted else interrupt)
+    monkeypatch.setattr(slurm, "_wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        launching.on_slurm(object(), [job_in(tmp_path, 0)])
+        slurm.run(object(), [job_in(tmp_path, 0)])
     assert capsys.readouterr().out.count("submitted jobs continue") == submitted
 
 

@@ -1,25 +1,22 @@
-"""Sweeps: their jobs, what each would do, and what became of each."""
+"""The jobs of a sweep: one for every combination of the values that its overrides list."""
 
-import shutil
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, open_dict
 
 from rnnscope import stages
 from rnnscope.config import Config
-from rnnscope.sweep.record import ENDED, read_record
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-TABLE = "jobs.parquet"
-GAP = "  "
-"""Between columns on the terminal."""
-
-Fates = Mapping[int, tuple[str, str, Path]]
-"""Of jobs that could not say it themselves, by number: state, error in one line, and log."""
+from rnnscope.errors import UserError
+from rnnscope.sweep.record import read_record
+from rnnscope.sweep.task import checked
 
 
 @dataclass(frozen=True)
@@ -28,123 +25,83 @@ class Job:
 
     number: int
     overrides: tuple[str, ...]
-    """The words of the command line that lead to its config."""
+    """All overrides that make up its config."""
     differs: str
-    """Those in which it differs from other jobs."""
+    """Those that other jobs do not share."""
     folder: Path
-    """Of its logs."""
+    """Its logs and its record."""
     config: Config | None
+    """None if it has a mistake."""
     mistake: str | None
-    """What is wrong with its config; it then has none."""
+    """What is wrong with its config, in one line."""
 
     @property
     def log(self) -> Path:
-        """Where it says what it does."""
+        """Its log file."""
         return self.folder / "rnnscope.log"
 
     def record(self) -> dict[str, Any]:
-        """What it has said of itself so far; nothing before it begins."""
+        """Its record so far; empty before it begins."""
         return read_record(self.folder)
 
 
+def jobs_of(composed: DictConfig, words: Sequence[str], loader: ConfigLoader) -> list[Job]:
+    """The jobs of a sweep, each with its config checked.
+
+    Args:
+        composed: the config that all jobs share.
+        words: all overrides, those that differ between jobs as lists: ``seed=0,1,2``.
+        loader: Hydra's, which composes each job's config.
+
+    Raises:
+        UserError: a stage over several runs, or a sweep over what has no list of values.
+    """
+    parser = OverridesParser.create(config_loader=loader)
+    product = combinations(parser.parse_overrides(list(words)))
+    jobs = []
+    for number, differs in enumerate(differing(product)):
+        raw = loader.load_sweep_config(composed, product[number])
+        if raw.stage in stages.OVER_RUNS:
+            raise UserError(
+                f"stage={raw.stage}: covers all runs, so it cannot be a job of a sweep; run it "
+                f"without -m and without the experiment: rnnscope stage={raw.stage}"
+            )
+        with open_dict(raw):
+            raw.hydra.job.num = number
+            folder = Path(raw.hydra.sweep.dir).resolve() / str(raw.hydra.sweep.subdir)
+            del raw["hydra"]
+        config, mistake = None, None
+        try:
+            config = checked(raw)
+            stages.chain(config)
+        except UserError as error:
+            config, mistake = None, str(error)
+        jobs.append(Job(number, tuple(product[number]), differs, folder, config, mistake))
+    return jobs
+
+
+def combinations(overrides: Sequence[Override]) -> list[list[str]]:
+    """Each job's overrides: one for every combination of the values that differ.
+
+    Raises:
+        UserError: a sweep over what cannot be listed.
+    """
+    by_key: dict[str, list[str]] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            by_key[key] = [str(override.input_line)]
+        elif override.is_discrete_sweep():
+            by_key[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise UserError(
+                f"{override.input_line}: has no list of values; write {key}=1,2,3 or range(1,4)"
+            )
+    return [list(job) for job in itertools.product(*by_key.values())]
+
+
 def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """Of each job's overrides, those that not all jobs have; all of them where all are alike."""
+    """For each job, the overrides that not all jobs share; all of them if the jobs are equal."""
     counts = Counter(word for job in jobs for word in set(job))
     varied = [[word for word in job if counts[word] < len(jobs)] for job in jobs]
     return [" ".join(words) for words in (varied if any(varied) else jobs)]
-
-
-def plan(jobs: Sequence[Job]) -> list[str]:
-    """A line per job: what each stage would do, and with which job it shares the result."""
-    makers: dict[Path, int] = {}
-    counts: dict[str, Counter[str]] = {}
-    cells: list[dict[str, str]] = []
-    for job in jobs:
-        words = {}
-        for step in stages.chain(job.config) if job.config else []:
-            maker = makers.setdefault(step.artefact.folder, job.number)
-            shared = step.waits and maker != job.number
-            word = "shared" if shared else "would run" if step.waits else "up to date"
-            counts.setdefault(step.stage.name, Counter())[word] += 1
-            words[step.stage.name] = f"as job {maker}" if shared else word
-        cells.append(words)
-    names = tuple(counts)
-    rows = []
-    for job, words in zip(jobs, cells, strict=True):
-        would = [job.mistake] if job.mistake else [words.get(name, "") for name in names]
-        rows.append((str(job.number), job.differs, *would))
-    sums = [
-        f"{name:<12}" + ", ".join(f"{count} {word}" for word, count in counts[name].items())
-        for name in names
-    ]
-    return [*_aligned(("job", "config", *names), rows), "", *sums]
-
-
-def table(jobs: Iterable[Job], fates: Fates) -> "pd.DataFrame":
-    """One row per job: job, config, state, seconds, error, log, attempts, host, key.
-
-    State is done, failed, or one of ``fates``; seconds are those of the last attempt, key is that
-    of the last stage's artefact.
-
-    Args:
-        jobs: all jobs of the sweep.
-        fates: of those that did not end by themselves.
-    """
-    import pandas as pd
-
-    rows = []
-    for job in jobs:
-        record = job.record()
-        row = {"job": job.number, "config": job.differs, "log": str(job.log), **record}
-        if record.get("state") not in ENDED:
-            state, error, log = fates[job.number]
-            row |= {"state": state, "error": error}
-            row |= {} if record else {"log": str(log)}
-        rows.append(row)
-    text = dict.fromkeys(("config", "state", "error", "log", "host", "key"), "string")
-    kinds = text | {"job": "Int32", "attempts": "Int32", "seconds": "Float64"}
-    order = ["job", "config", "state", "seconds", "error", "log", "attempts", "host", "key"]
-    return pd.DataFrame(rows, columns=order).astype(kinds)
-
-
-def lines(jobs: "pd.DataFrame", width: int | None = None) -> list[str]:
-    """The table for a terminal, each error once, then the logs of what failed.
-
-    Where it is too narrow, configs are cut, so that state and seconds are in sight; errors run on.
-    """
-    width = width or shutil.get_terminal_size((200, 24)).columns
-    told: dict[str, int] = {}
-    rows: list[tuple[str, ...]] = []
-    logs = []
-    for row in jobs.astype(object).where(jobs.notna(), None).to_dict("records"):
-        number, error = row["job"], row["error"] or ""
-        first = told.setdefault(error, number)
-        if error and first != number:
-            error = f"as job {first}"
-        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
-        rows.append((str(number), row["config"], row["state"], seconds, error))
-        if row["state"] != "done":
-            logs.append(f"{number:<3}  {row['log']}")
-    header = ("job", "config", "state", "seconds", "")
-    others = sum(max(len(row[column]) for row in (header, *rows)) for column in (0, 2, 3))
-    room = max(len("config"), width - others - 3 * len(GAP))
-    aligned = _aligned(header, [(number, _cut(text, room), *rest) for number, text, *rest in rows])
-    end = ", ".join(f"{count} {state}" for state, count in Counter(jobs["state"]).items())
-    if logs:
-        logs = ["", *logs]
-        end += "; the same command goes on with what is missing"
-    return ["", *aligned, *logs, "", end]
-
-
-def _cut(text: str, size: int) -> str:
-    return text if len(text) <= size else f"{text[: size - 3]}..."
-
-
-def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns of equal width, two spaces between; a short row's last cell may be wider."""
-    whole = [row for row in rows if len(row) == len(header)]
-    widths = [max(map(len, column)) for column in zip(header, *whole, strict=True)]
-    return [
-        GAP.join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=False)).rstrip()
-        for row in (header, *rows)
-    ]

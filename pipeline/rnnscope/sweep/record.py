@@ -1,8 +1,7 @@
-"""One job of a sweep: its record, its share of the machine, and its mark on the terminal.
+"""The record of a job: job.json in its folder of logs, with its state, attempts, seconds and error.
 
-Every job keeps a record in its folder of logs, job.json: running, then done or failed. One that was
-killed says nothing more, so its record goes on saying running. The launchers know less: the first
-failure is all that they report.
+Its state is running, then done or failed. A job whose process is killed cannot change it any more,
+so its record stays at running. Hydra's launchers report no more than the first failure.
 """
 
 import contextlib
@@ -10,7 +9,6 @@ import json
 import logging
 import os
 import socket
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,10 +25,10 @@ ENDED = ("done", "failed")
 
 @contextlib.contextmanager
 def recorded(folder: Path) -> Iterator[dict[str, Any]]:
-    """Keep the record of the job that runs inside; what is added to it is kept too.
+    """Keep the record of the job that runs inside; entries that it adds are kept too.
 
-    A failure ends in the record and in the log, and goes no further, so that no launcher takes it
-    for the end of all. What kills a job, or sends it back into a queue, passes and changes nothing.
+    An exception is recorded and logged, and not raised, so that no launcher stops the other jobs.
+    SystemExit and KeyboardInterrupt, by which a job is killed or requeued, pass unrecorded.
     """
     record = {
         "state": "running",
@@ -52,7 +50,7 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """A job's record; empty before the job begins, and where it cannot be read."""
+    """A job's record; empty before the job begins, or if the file cannot be read."""
     with contextlib.suppress(OSError, ValueError):
         record: dict[str, Any] = json.loads(locks.patiently((folder / RECORD).read_text))
         return record
@@ -65,40 +63,6 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line: a user's mistake as it is, anything else with its kind."""
+    """An error in one line: a user's mistake as it is, any other error with its type."""
     text = next(iter(str(error).strip().splitlines()), "")
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
-
-
-def share(n_jobs: int | None) -> int | None:
-    """How many cores a job may use: its part of the machine, or what Slurm gave it; None is all.
-
-    Args:
-        n_jobs: jobs at a time on this machine, in joblib's terms: -1 is as many as cores.
-    """
-    if n_jobs is not None:
-        import joblib
-
-        cores: int = joblib.cpu_count()
-        return max(1, cores // max(1, n_jobs if n_jobs > 0 else cores + 1 + n_jobs))
-    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return int(given) if given.isdigit() else None
-
-
-def keep_to(cores: int) -> None:
-    """Let TensorFlow, which is not yet imported, use so many cores, and memory as it needs it."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(name, str(cores))
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-
-
-class Marked(logging.Formatter):
-    """Messages with the job's number before each line: several jobs write to one terminal."""
-
-    def __init__(self, number: int):
-        super().__init__("%(message)s")
-        self.mark = f"#{number:<4}"
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Put the mark before each line."""
-        return textwrap.indent(super().format(record), self.mark)

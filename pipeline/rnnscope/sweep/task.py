@@ -12,7 +12,8 @@ from rnnscope import stages
 from rnnscope.config import Config, load
 from rnnscope.errors import UserError
 from rnnscope.stages.summary import summary
-from rnnscope.sweep.record import Marked, keep_to, recorded, share
+from rnnscope.sweep.process import Marked, keep_to, share
+from rnnscope.sweep.record import recorded
 
 SWEEPER = "hydra_plugins.rnnscope_sweeper.RnnscopeSweeper"
 
