@@ -1,0 +1,29 @@
+"""What ``import rnnscope`` offers, and that it costs nothing until it is used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import rnnscope
+from rnnscope import states, trace
+
+
+def test_the_names_are_those_of_their_rooms() -> None:
+    assert rnnscope.read_states is states.read_states
+    assert rnnscope.read_sequences is states.read_sequences
+    assert rnnscope.recording is trace.recording
+    assert {"read_states", "read_sequences", "recording"} == set(rnnscope.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        getattr(rnnscope, "no_such_name")  # noqa: B009
+
+
+def test_the_import_alone_loads_nothing() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import rnnscope; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["rnnscope"]
