@@ -509,7 +509,7 @@ def test_a_model_from_a_file_has_no_training(tmp_path: Path) -> None:
 )
 def test_an_untrained_network_has_no_curves(tmp_path: Path, history: pd.DataFrame) -> None:
     page = page_of(tmp_path, inputs_in(tmp_path, history=history))
-    assert "No steps were taken" in page
+    assert "no optimizer steps were taken" in page
     assert "over training steps" not in page
 
 

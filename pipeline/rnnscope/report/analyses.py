@@ -20,9 +20,9 @@ STATISTICS = 8
 """How many statistics are listed, those that correlate most with importance."""
 METHODS = {
     "h_zero": "h at 0",
-    "h_mean": "h at its mean",
+    "h_mean": "h at mean",
     "c_zero": "c at 0",
-    "c_mean": "c at its mean",
+    "c_mean": "c at mean",
 }
 
 
@@ -129,6 +129,7 @@ def ablation(folder: Path) -> dict[str, Any]:
     table = pd.read_parquet(folder / "ablation.parquet")
     importance = pd.read_parquet(folder / "importance.parquet")
     change = "loss_change" if table["loss_change"].notna().any() else "output_change"
+    title = _title(table)
     entries = []
     for number, (layer, rows) in enumerate(_by_layer(table)):
         curves = []
@@ -137,7 +138,6 @@ def ablation(folder: Path) -> dict[str, Any]:
             place = pd.Series(np.arange(1, len(ranked) + 1))
             label = METHODS.get(str(method), str(method))
             curves.append(Curve(label, place, ranked[change]))
-        title = "rise of the loss, nats" if change == "loss_change" else "change of the output"
         here = importance["layer"].astype(str).map(place_of) == layer
         statistics = importance[here].dropna(subset="spearman")
         order = statistics["spearman"].abs().sort_values(ascending=False).index
@@ -159,6 +159,14 @@ def ablation(folder: Path) -> dict[str, Any]:
             }
         )
     return {"layers": entries, "by_loss": change == "loss_change"}
+
+
+def _title(table: pd.DataFrame) -> str:
+    """The name of the change that the page shows, with its unit."""
+    if table["loss_change"].isna().all():
+        return "change of the output"
+    classes = table["accuracy_change"].notna().any()
+    return "rise of the loss, nats" if classes else "rise of the squared error"
 
 
 def with_ablation(units: pd.DataFrame, folder: Path) -> pd.DataFrame:

@@ -24,7 +24,7 @@ RESIDUALS = {
         "At every timestep the hidden state is the one that Keras' own loop returns.",
     ),
     "stock_states": (
-        "last states − those of Keras",
+        "final states − those of Keras",
         "sample",
         "The final states are those that Keras returns with return_state=True.",
     ),

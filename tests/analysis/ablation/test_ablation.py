@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 from rnnscope import data, models
 from rnnscope.analysis.ablation import rerun
 from rnnscope.analysis.ablation import stage as ablation
-from rnnscope.analysis.ablation.columns import ABLATION, IMPORTANCE, METHODS
+from rnnscope.analysis.ablation.columns import (
+    ABLATION,
+    IMPORTANCE,
+    METHODS,
+    SUMMED,
+    Clamped,
+    Reruns,
+)
 from rnnscope.analysis.ablation.importance import KEYS, correlations
 from rnnscope.analysis.ablation.places import places
 from rnnscope.analysis.ablation.rerun import Given, Rerun, given_batches
+from rnnscope.analysis.statistics.moments import moments
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Config
 from rnnscope.data import Batch, Split
@@ -134,14 +142,17 @@ def test_the_tables_are_those_declared_with_their_columns_in_order(measured: Any
         assert all(column.meaning for column in declared.columns)
 
 
-def test_a_single_sequence_has_no_interval(measured: Any, tmp_path: Path) -> None:
-    _, model, _ = measured
-    one = {name: values[:1] for name, values in arrays(padded=True).items()}
-    table, _, figures = run(tmp_path, model, one)
+def test_a_single_sequence_has_no_interval() -> None:
+    clamped = [Clamped("lstm", unit, "h_zero", 0.0) for unit in range(3)]
+    random = np.random.default_rng(0)
+    sums = [moments(random.normal(size=(len(SUMMED), 1))) for _ in clamped]
+    reruns = Reruns(clamped, sums, labelled=True)
+    table = ABLATION.frame(reruns)
     null = [f"{name}_change_{end}" for name in ("loss", "accuracy") for end in ("low", "high")]
     assert table[null].isna().all(axis=None)
     assert table.drop(columns=null).notna().all(axis=None)
-    assert figures["null"]["ablation"] == {name: {"a single sequence": 24} for name in null}
+    counts = {(name, "a single sequence"): 3 for name in null}
+    assert dict(ABLATION.nulls(reruns, table)) == counts
 
 
 def test_the_declarations_cost_no_tensorflow() -> None:
