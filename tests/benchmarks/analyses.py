@@ -10,13 +10,12 @@ import pandas as pd
 
 from rnnscope import engine, states
 from rnnscope.analysis.statistics import moments as ours
-from rnnscope.analysis.units import columns as unit_columns
 from rnnscope.analysis.units import quantiles, stage
 from rnnscope.config import Engine
 from rnnscope.store.stage import Inputs
 from tests.compose import composed
 
-LEVELS = list(unit_columns.LEVELS.values())
+LEVELS = list(quantiles.LEVELS.values())
 LOCAL = Engine("local", None)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from rnnscope import data, engine, models, states, trace
 from rnnscope.analysis.ablation import stage as rerunning
+from rnnscope.analysis.ablation.columns import METHODS
 from rnnscope.config import Engine, Extract
 from rnnscope.extract import notes
 from rnnscope.extract.recorder import Part, Recorder
@@ -125,5 +126,5 @@ def ablation(model: keras.Model, x: Array, out: Path) -> None:
     given = f"data.path={data}", f"model.path={file}", "ablation.max_sequences=null"
     config = composed(out, "stage=ablation", "data=files", "model=file", *given)
     made = rerunning.run(config, Inputs({"units": out}), out)
-    if (made["rows"], made["sequences"]) != (len(rerunning.METHODS) * UNITS, len(x)):
+    if (made["rows"], made["sequences"]) != (len(METHODS) * UNITS, len(x)):
         raise ArithmeticError(f"{made['rows']} rows of {made['sequences']} sequences")

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
 from numpy.typing import NDArray
 
 from rnnscope import states, store
-from rnnscope.analysis.ablation.importance import importance
+from rnnscope.analysis.ablation.columns import IMPORTANCE
+from rnnscope.analysis.ablation.importance import KEYS, correlations
+from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
 from rnnscope.report.stage import run as run_stage
 from rnnscope.stages import STAGES
 from rnnscope.stages.summary import summary
+from rnnscope.states.signals import Signal, open_signal
 from rnnscope.store.stage import Inputs
 from tests.compose import composed
 
@@ -134,9 +136,8 @@ def ablated(root: Path, units: Path) -> Path:
     changes = {"loss_change": change, "accuracy_change": -change / 10, "output_change": change}
     table = rows.assign(sequences=6, loss=1 + change, accuracy=0.5, **changes)
     table.assign(loss_change_low=change - 0.1).to_parquet(folder / "ablation.parquet", index=False)
-    importance(table, measured, "loss_change").to_parquet(
-        folder / "importance.parquet", index=False
-    )
+    rows = list(correlations(table, measured, "loss_change"))
+    IMPORTANCE.write(with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS), folder)
     return finish(folder, made("ablation", {"ablation": {"max_sequences": 6}}))
 
 
@@ -186,24 +187,67 @@ def test_means_over_time_are_those_of_the_sequences_that_reach_each_timestep(
     tmp_path: Path, parts: int
 ) -> None:
     recorded = extracted(tmp_path, parts=parts)
-    found = over_time.of_signal(recorded, "lstm", "c", int(LENGTHS.max()))
+    found = over_time.from_states(open_signal(recorded, "lstm", "c"), int(LENGTHS.max()))
     dense = states.read_states(recorded, "c", as_array=True)  # [N, T, U], NaN past the end
     np.testing.assert_array_equal(found.count, [6, 5, 4, 3, 2])
     np.testing.assert_allclose(found.mean, np.nanmean(dense, axis=0).T, rtol=1e-6)
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_means_over_time_from_tuning_are_those_of_the_states(
+    tmp_path: Path, labelled: bool
+) -> None:
+    recorded = extracted(tmp_path, labelled=labelled, layers=("first", "second"))
+    units = analysed(tmp_path, recorded)["units"]
+    for layer in ("first", "second"):
+        for signal in "hcifog":
+            expected = over_time.from_states(open_signal(recorded, layer, signal), 7)
+            found = over_time.from_tuning(units, layer, signal, 7)
+            assert found.units == expected.units == (0, 1, 2)
+            np.testing.assert_array_equal(found.count, expected.count)
+            np.testing.assert_allclose(found.mean, expected.mean, 1e-6, 1e-6)
+
+
+def test_the_page_reads_the_states_of_those_signals_alone_that_were_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = inputs_in(tmp_path)
+    whole = page_of(tmp_path, inputs)
+    read = []
+
+    def noted(signal: Signal, timesteps: int) -> over_time.OverTime:
+        read.append(signal.name)
+        return sums(signal, timesteps)
+
+    sums = over_time.from_states
+    monkeypatch.setattr(over_time, "from_states", noted)
+    page_of(tmp_path, inputs)
+    assert read == []
+    path = inputs["units"] / "units.parquet"
+    table = pd.read_parquet(path)
+    table[~table["signal"].isin(["c", "f"])].to_parquet(path, index=False)
+    page = page_of(tmp_path, inputs)
+    assert read == ["c", "f"]
+    one, other = (
+        re.findall('<section id="over-time">.*?</section>', text, re.DOTALL)
+        for text in (whole, page)
+    )
+    assert one == other
+    assert len(one) == 1
+
+
 def test_means_over_time_by_hand() -> None:
-    blocks = [
+    parts = [
         (np.array([0, 1, 2, 0]), np.array([[1.0, 2, 3, 5], [0, 0, 0, 4]])),
         (np.array([1, 0]), np.array([[4.0, 0], [2, 2]])),
     ]
-    found = over_time.sum_over_time(blocks, 4)
+    found = over_time.sum_over_time(parts, (0, 1), 4)
     np.testing.assert_array_equal(found.count, [3, 2, 1, 0])
     np.testing.assert_array_equal(found.mean, [[2, 3, 3, np.nan], [2, 1, 0, np.nan]])
 
 
 def test_coarse_means_weigh_every_row_alike() -> None:
-    sums = over_time.OverTime(np.array([[6.0, 1.0, 4.0]]), np.array([3, 1, 2]))
+    sums = over_time.OverTime((0,), np.array([[6.0, 1.0, 4.0]]), np.array([3, 1, 2]))
     coarse, width = over_time.coarsen(sums, 2)
     assert width == 2
     np.testing.assert_array_equal(coarse.mean, [[7 / 4, 2]])
@@ -286,8 +330,13 @@ def test_of_many_classes_the_least_accurate_are_listed() -> None:
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 5), (4, 6), (336, 359), (10, 10)])
 def test_the_interval_is_wilsons(correct: int, n: int) -> None:
-    expected = scipy.stats.binomtest(correct, n).proportion_ci(0.95, "wilson")
-    assert outcome.interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    pairs = pd.Series({(1, 1): correct, (1, 0): n - correct})
+    pairs = pairs[pairs > 0].rename_axis(["label", "prediction"])
+    low, high = outcome.accuracy(pairs, [])["interval"]
+    # Its ends are the shares p that lie z standard errors of p from the one observed.
+    z = 1.959963984540054
+    for end, side in ((low, 1), (high, -1)):
+        assert correct / n - end == pytest.approx(side * z * math.sqrt(end * (1 - end) / n))
 
 
 # The unit table
@@ -296,8 +345,19 @@ def test_the_interval_is_wilsons(correct: int, n: int) -> None:
 def test_every_column_of_the_units_stage_has_its_meaning(tmp_path: Path) -> None:
     folders = analysed(tmp_path, extracted(tmp_path))
     units = pd.read_parquet(folders["units"] / "units.parquet")
-    assert set(analyses.with_ablation(units, folders["ablation"])) == set(table.DEFINITIONS)
-    assert set(table.MAIN) <= set(table.DEFINITIONS)
+    units = analyses.with_ablation(units, folders["ablation"])
+    assert set(units) == set(table.COLUMNS)
+    columns = {column["name"]: column for column in table.contents(units, CLASSES)["columns"]}
+    assert list(columns) == [name for name in table.ORDER if name in columns]
+    for name, column in columns.items():
+        declared = table.COLUMNS[name]
+        assert column["help"].startswith(declared.meaning.replace("`", ""))
+        assert declared.source in column["help"]
+        assert column["main"] == (declared.main and name != "layer")
+    kinds = {name: column["kind"] for name, column in columns.items()}
+    expected = {"signal": "text", "preferred_class": "class", "mi_q": "p", "dead": "truth"}
+    expected |= {"timescale": "large", "f_statistic": "large", "count": "count", "eta2": "number"}
+    assert {name: kinds[name] for name in expected} == expected
 
 
 def test_selectivity_stands_beside_eta2_and_p_beside_q(tmp_path: Path) -> None:
@@ -376,7 +436,7 @@ def test_the_page_shows_what_each_analysis_found(tmp_path: Path) -> None:
     page = page_of(tmp_path, inputs)
     for section in ("population", "decoding", "ablation"):
         assert f'<section id="{section}">' in page
-    for text in ("dimension (participation ratio)", "accuracy of a linear read-out", "h at 0"):
+    for text in ("dimension (participation ratio)", "accuracy of a linear decoder", "h at 0"):
         assert text in page
     columns = {column["name"]: column["values"] for column in table_in(page)["columns"]}
     rows = zip(columns["signal"], columns["unit"], columns["loss_change"], strict=True)
@@ -398,7 +458,7 @@ def test_the_statistics_that_go_with_importance_come_first(tmp_path: Path) -> No
 
 def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) -> None:
     page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
-    assert "Not read out: lstm: no labels and no targets" in page
+    assert "Not decoded: lstm: no labels and no targets" in page
 
 
 def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> None:
@@ -408,7 +468,7 @@ def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> 
     finish(inputs["extract"], manifest)
     page = page_of(tmp_path, inputs)
     assert "Every residual is within" not in page
-    assert "not to be trusted" in page
+    assert "do not trust these states" in page
 
 
 @pytest.mark.parametrize(
@@ -449,7 +509,7 @@ def test_a_model_from_a_file_has_no_training(tmp_path: Path) -> None:
 )
 def test_an_untrained_network_has_no_curves(tmp_path: Path, history: pd.DataFrame) -> None:
     page = page_of(tmp_path, inputs_in(tmp_path, history=history))
-    assert "No steps were taken" in page
+    assert "no optimizer steps were taken" in page
     assert "over training steps" not in page
 
 

@@ -1,7 +1,6 @@
-"""What stages population, decoding and ablation found, as the page shows it."""
+"""The results of stages population, decoding and ablation, as the page shows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +10,29 @@ from markupsafe import Markup
 
 from rnnscope.report import figures
 from rnnscope.report.figures import Curve
+from rnnscope.report.table import CHANGES
 from rnnscope.states import place_of
 
 STATES = ("h", "c")
 PATHS = 20
-"""Up to this many classes have a path of their own in the plane of two components."""
+"""Most classes whose paths are drawn in the plane of two components."""
 STATISTICS = 8
-"""Statistics listed by how well they go along with importance."""
+"""How many statistics are listed, those that correlate most with importance."""
 METHODS = {
     "h_zero": "h at 0",
-    "h_mean": "h at its mean",
+    "h_mean": "h at mean",
     "c_zero": "c at 0",
-    "c_mean": "c at its mean",
+    "c_mean": "c at mean",
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """A stage's table, of one layer after the other."""
-
-    frame: pd.DataFrame
-
-    def layers(self) -> list[tuple[str, pd.DataFrame]]:
-        """Each layer with its rows, in the table's order."""
-        return [
-            (str(name), rows)
-            for name, rows in self.frame.groupby("layer", observed=True, sort=False)
-        ]
-
-
 def population(folder: Path, classes: list[str]) -> list[dict[str, Any]]:
-    """For each layer: its dimension over time, and its classes' paths in two components."""
+    """For each layer, its dimension over time and its classes' paths in two components."""
     table = pd.read_parquet(folder / "population.parquet")
     paths = pd.read_parquet(folder / "trajectories.parquet")
     components = pd.read_parquet(folder / "components.parquet")
-    shown = []
-    for number, (layer, rows) in enumerate(Table(table).layers()):
+    entries = []
+    for number, (layer, rows) in enumerate(_by_layer(table)):
         signals = _states_of(rows)
         if not signals:
             continue
@@ -57,7 +43,7 @@ def population(folder: Path, classes: list[str]) -> list[dict[str, Any]]:
         signal = signals[-1]
         here = paths[(paths["layer"] == layer) & (paths["signal"] == signal)]
         share = components[(components["layer"] == layer) & (components["signal"] == signal)]
-        shown.append(
+        entries.append(
             {
                 "layer": layer,
                 "signal": signal,
@@ -73,15 +59,15 @@ def population(folder: Path, classes: list[str]) -> list[dict[str, Any]]:
                 "share": share.drop_duplicates("component")["variance_share"].head(2).sum(),
             }
         )
-    return shown
+    return entries
 
 
 def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """For each layer: how well the states tell the class over time; or why they do not."""
+    """For each layer, the scores of linear decoders over time; or why there are none."""
     table = _of_class(pd.read_parquet(folder / "decoding.parquet"))
     by_units = _of_class(pd.read_parquet(folder / "decoding_units.parquet"))
-    shown = []
-    for number, (layer, rows) in enumerate(Table(table).layers()):
+    entries = []
+    for number, (layer, rows) in enumerate(_by_layer(table)):
         same = rows[rows["train_timestep"] == rows["test_timestep"]]
         signals = list(same["signal"].unique())
         task = str(rows["task"].iloc[0])
@@ -110,14 +96,14 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
             .sort_values("units")
             .drop_duplicates("signal", keep="last")
         )
-        shown.append(
+        entries.append(
             {
                 "layer": layer,
                 "signal": signal,
                 "word": word,
                 "sequences": int(rows["sequences"].max()),
                 "scores": Markup(
-                    figures.curves(curves, f"{word} of a linear read-out", f"decoding-{number}")
+                    figures.curves(curves, f"{word} of a linear decoder", f"decoding-{number}")
                 ),
                 "across": Markup(
                     figures.grid(grid, f"{word} from {signal}", f"generalisation-{number}")
@@ -130,39 +116,39 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
             }
         )
     why = "; ".join(f"{layer}: {reason}" for layer, reason in manifest.get("why", {}).items())
-    return {"layers": shown, "why": why}
+    return {"layers": entries, "why": why}
 
 
 def _of_class(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of what the model is trained for: not those of annotations."""
+    """The rows of the label or target, without those of annotations."""
     return table[table["target"].isin(["label", "target"])]
 
 
 def ablation(folder: Path) -> dict[str, Any]:
-    """For each layer: what is lost with each unit clamped, and which statistics go along."""
+    """For each layer, the change with each unit clamped, and the statistics that correlate."""
     table = pd.read_parquet(folder / "ablation.parquet")
     importance = pd.read_parquet(folder / "importance.parquet")
     change = "loss_change" if table["loss_change"].notna().any() else "output_change"
-    shown = []
-    for number, (layer, rows) in enumerate(Table(table).layers()):
+    title = _title(table)
+    entries = []
+    for number, (layer, rows) in enumerate(_by_layer(table)):
         curves = []
         for method, of in rows.groupby("method", observed=True, sort=False):
             ranked = of.sort_values(change, ascending=False)
             place = pd.Series(np.arange(1, len(ranked) + 1))
             label = METHODS.get(str(method), str(method))
             curves.append(Curve(label, place, ranked[change]))
-        title = "rise of the loss, nats" if change == "loss_change" else "change of the output"
         here = importance["layer"].astype(str).map(place_of) == layer
         statistics = importance[here].dropna(subset="spearman")
         order = statistics["spearman"].abs().sort_values(ascending=False).index
         listed = statistics.loc[order].drop_duplicates(["layer", "signal", "statistic"])
         listed = listed.head(STATISTICS)
-        shown.append(
+        entries.append(
             {
                 "layer": layer,
                 "ranked": Markup(
                     figures.curves(
-                        curves, title, f"ablation-{number}", x="unit, the costliest first"
+                        curves, title, f"ablation-{number}", x="unit, largest change first"
                     )
                 ),
                 "statistics": [
@@ -172,25 +158,40 @@ def ablation(folder: Path) -> dict[str, Any]:
                 "sequences": int(rows["sequences"].max()),
             }
         )
-    return {"layers": shown, "by_loss": change == "loss_change"}
+    return {"layers": entries, "by_loss": change == "loss_change"}
+
+
+def _title(table: pd.DataFrame) -> str:
+    """The name of the change that the page shows, with its unit."""
+    if table["loss_change"].isna().all():
+        return "change of the output"
+    classes = table["accuracy_change"].notna().any()
+    return "rise of the loss, nats" if classes else "rise of the squared error"
 
 
 def with_ablation(units: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The unit table with what clamping h or c of the unit to 0 does to loss and accuracy."""
+    """The unit table with the change of loss and accuracy when its h or c is clamped at 0."""
     table = pd.read_parquet(folder / "ablation.parquet")
     zero = table[table["method"].astype(str).str.endswith("_zero")]
-    keys = {name: zero[name].astype(str) for name in ("layer",)}
-    keys["signal"] = zero["method"].astype(str).str.removesuffix("_zero")
-    found = zero[["unit", "loss_change", "accuracy_change"]].assign(**keys)
+    found = zero[["unit", *CHANGES]].assign(
+        layer=zero["layer"].astype(str),
+        signal=zero["method"].astype(str).str.removesuffix("_zero"),
+    )
     left = units.assign(layer=units["layer"].astype(str), signal=units["signal"].astype(str))
     joined = left.merge(found, how="left", on=["layer", "signal", "unit"])
     return joined.assign(layer=units["layer"], signal=units["signal"])
 
 
 def _states_of(rows: pd.DataFrame) -> list[str]:
-    """Which of h and c a layer's rows are of; of other cells, the first signal."""
+    """The states among the signals of a layer's rows, h and c; of other cells, the first signal."""
     there = list(rows["signal"].unique())
     return [name for name in STATES if name in there] or there[:1]
+
+
+def _by_layer(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Each layer with its rows, in the table's order."""
+    groups = table.groupby("layer", observed=True, sort=False)
+    return [(str(name), rows) for name, rows in groups]
 
 
 def _by_signal(rows: pd.DataFrame, signals: list[str]) -> list[tuple[str, pd.DataFrame]]:
@@ -198,7 +199,7 @@ def _by_signal(rows: pd.DataFrame, signals: list[str]) -> list[tuple[str, pd.Dat
 
 
 def _paths(rows: pd.DataFrame, classes: list[str], name: str) -> Markup | None:
-    """The classes' mean paths in the first two components, where there are some and not many."""
+    """The classes' mean paths in the first two components; None without or with many classes."""
     labels = rows["label"].dropna().unique()
     if not 1 <= len(labels) <= PATHS or "component_2" not in rows:
         return None

@@ -1,7 +1,7 @@
-"""How the page's figures look: inline SVG in the page's own colours, which dark mode turns.
+"""The style of the page's figures: inline SVG in the page's own colours, light and dark.
 
-A figure is drawn ``WIDTH`` points wide, which is a column on a desktop and most of a phone.
-Heat maps are pictures inside it, two pixels to a point.
+A figure is drawn ``WIDTH`` points wide, one column on a desktop and the width of a phone. Heat maps
+are pictures inside it, at two pixels per point.
 """
 
 import io
@@ -20,7 +20,7 @@ PAGE_COLOURS = {
     RULE: "var(--rule)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
 }
-"""Colours that stand for the page's, and what takes their place in the SVG."""
+"""Placeholder colour -> the page's colour that replaces it in the SVG."""
 DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-",
     (0, (5, 2)),
@@ -52,7 +52,7 @@ STYLE = {
 
 
 def panel(height: int) -> tuple[Figure, Axes]:
-    """A figure with one set of axes, whole numbers along x, and lines across."""
+    """A figure with one set of axes, whole numbers along x, and horizontal grid lines."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
     axes = figure.subplots()
     axes.grid(visible=True, axis="y", linewidth=0.8)
@@ -64,16 +64,16 @@ def panel(height: int) -> tuple[Figure, Axes]:
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Number x by some of its whole numbers."""
+    """Label x at whole numbers only."""
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def svg(figure: Figure, description: str) -> str:
-    """A figure as an ``<svg>`` element, the same bytes every time, in the page's font and colours.
+    """A figure as an ``<svg>`` element in the page's font and colours, byte for byte reproducible.
 
-    What the page does not need goes: XML prologue, namespaces, names nothing refers to, and a
-    style rule that would hold for the whole page.
+    Removed is what the page does not need: XML prologue, namespaces, unused ids, and a style rule
+    that would apply to the whole page.
     """
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

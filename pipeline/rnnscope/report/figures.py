@@ -17,17 +17,17 @@ from rnnscope.report.over_time import OverTime, coarsen
 Float = NDArray[np.float64]
 
 COLUMNS = 400
-"""Most columns of a heat map and points of a curve; more timesteps are averaged in runs."""
+"""Most columns of a heat map and points of a curve; of more timesteps, runs are averaged."""
 
 
 def training(history: pd.DataFrame, quantity: str, label: str, name: str) -> str:
-    """The SVG of one quantity over training, and of its validation where there was one.
+    """The SVG of one quantity over training, with its validation where there was one.
 
     Args:
-        history: one row per validation, with columns step, ``quantity`` and maybe val_…
+        history: one row per validation, with columns step, ``quantity`` and possibly val_…
         quantity: loss or accuracy.
         label: the title, with the unit.
-        name: one of its own among the page's figures.
+        name: unique among the page's figures.
     """
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure, axes = panel(250)
@@ -51,14 +51,14 @@ def training(history: pd.DataFrame, quantity: str, label: str, name: str) -> str
 
 
 def heat_map(sums: OverTime, order: NDArray[np.intp], limit: float, signal: str, name: str) -> str:
-    """The SVG of every unit's mean over time: units by timesteps, colours centred at 0.
+    """The SVG of every unit's mean over time, units by timesteps, with colours centred at 0.
 
     Args:
         sums: of the signal [U, T].
-        order: which unit comes first at the top, second, … [U].
+        order: places of the units from top to bottom [U].
         limit: the colours end at -limit and limit.
         signal: its letter.
-        name: one of its own among the page's figures.
+        name: unique among the page's figures.
     """
     coarse, width = coarsen(sums, COLUMNS)
     units, timesteps = sums.total.shape
@@ -97,7 +97,7 @@ class Curve:
     low: "pd.Series[Any] | None" = None
     high: "pd.Series[Any] | None" = None
     soft: bool = False
-    """Whether it is there to be compared with: drawn in the colour of secondary text."""
+    """Whether it is a baseline, drawn in the colour of secondary text."""
 
 
 def curves(
@@ -111,11 +111,11 @@ def curves(
     """The SVG of some curves over timesteps, or over ``x``.
 
     Args:
-        lines: at most four of full colour.
-        title: what y is, with its unit.
-        name: one of its own among the page's figures.
-        x: what x is.
-        limits: where y begins and ends; by default where the curves do.
+        lines: at most four that are not ``soft``.
+        title: the name of y, with its unit.
+        name: unique among the page's figures.
+        x: the name of x.
+        limits: lower and upper end of y; by default those of the curves.
     """
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure, axes = panel(300)
@@ -141,12 +141,12 @@ def curves(
 
 
 def gates(means: Mapping[str, OverTime], words: Mapping[str, str], name: str) -> str:
-    """The SVG of gates over time: mean over units, and a band that holds 80 % of the units.
+    """The SVG of gates over time: mean over units, and a band of the middle 80 % of the units.
 
     Args:
         means: gate -> its sums [U, T].
-        words: gate -> what to call it.
-        name: one of its own among the page's figures.
+        words: gate -> its name.
+        name: unique among the page's figures.
     """
     lines = []
     for gate, sums in means.items():
@@ -159,12 +159,12 @@ def gates(means: Mapping[str, OverTime], words: Mapping[str, str], name: str) ->
 
 
 def grid(scores: pd.DataFrame, title: str, name: str) -> str:
-    """The SVG of scores by the timestep of training (rows) and of test (columns).
+    """The SVG of decoding scores by the timestep of training (rows) and of test (columns).
 
     Args:
         scores: [train timestep, test timestep].
-        title: what the scores are.
-        name: one of its own among the page's figures.
+        title: the name of the scores.
+        name: unique among the page's figures.
     """
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH / 72, 400 / 72), layout="constrained")
@@ -176,7 +176,7 @@ def grid(scores: pd.DataFrame, title: str, name: str) -> str:
         for axis, labels in ((axes.xaxis, scores.columns), (axes.yaxis, scores.index)):
             places = np.arange(0, len(labels), -(-len(labels) // 8))
             axis.set_ticks(places, [f"{labels[place]:,}" for place in places])
-        axes.set(xlabel="timestep of the test", ylabel="timestep of the training")
+        axes.set(xlabel="timestep of test", ylabel="timestep of training")
         bar.imshow(np.linspace(low, high, 256)[np.newaxis], extent=(low, high, 0, 1), **shades)
         bar.set(yticks=[], xticks=(low, high))
         for text, side in zip(bar.get_xticklabels(), ("left", "right"), strict=True):
@@ -194,7 +194,7 @@ def paths(of_classes: Mapping[str, pd.DataFrame], name: str) -> str:
 
     Args:
         of_classes: class -> rows in the order of time, with component_1 and component_2.
-        name: one of its own among the page's figures.
+        name: unique among the page's figures.
     """
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH / 72, 360 / 72), layout="constrained")
@@ -220,7 +220,7 @@ def paths(of_classes: Mapping[str, pd.DataFrame], name: str) -> str:
 
 
 def reaching(lengths: "pd.Series[int]") -> str:
-    """The SVG of how many sequences reach each timestep, where they differ in length.
+    """The SVG of the number of sequences that reach each timestep.
 
     Args:
         lengths: length in timesteps -> number of sequences.
@@ -240,6 +240,6 @@ def reaching(lengths: "pd.Series[int]") -> str:
 
 
 def limit(means: Sequence[Float]) -> float:
-    """The largest |mean| that colours tell apart: past 99 % of all, so that one unit hides none."""
+    """The end of the colour scale, the 99 % quantile of |mean|: outliers do not hide the rest."""
     cells = np.concatenate([np.abs(mean[np.isfinite(mean)]) for mean in means])
     return float(np.percentile(cells, 99)) or 1.0

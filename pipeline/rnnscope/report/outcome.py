@@ -1,6 +1,5 @@
-"""What the model made of the test sequences: their lengths, and the class it took each for."""
+"""The test sequences: their lengths, and the classes that the model predicted for them."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import scipy.stats
 from numpy.typing import NDArray
 
 from rnnscope import states
@@ -16,22 +16,20 @@ MATRIX_CLASSES = 20
 """Up to this many classes the page has a confusion matrix, and lists every class."""
 BATCH = 100_000
 """Sequences read at a time."""
-Z95 = 1.959963984540054
-"""97.5 % quantile of the normal distribution."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Counts over all test sequences, of which only those that occur are kept."""
+    """Counts over all test sequences; what does not occur has no entry."""
 
     lengths: "pd.Series[int]"
     """Length in timesteps -> number of sequences."""
     pairs: "pd.Series[int] | None"
-    """(label, prediction) -> number of sequences; None where sequences have none of their own."""
+    """(label, prediction) -> number of sequences; None where sequences do not have both."""
 
 
 def read(recorded: Path) -> Outcome:
-    """The counts over ``sequences.parquet``, read some rows at a time."""
+    """The counts over ``sequences.parquet``, read in batches of rows."""
     file = pq.ParquetFile(recorded / states.SEQUENCES)
     labelled = {"label", "prediction"} <= set(file.schema_arrow.names)
     columns = ["length", *(["label", "prediction"] if labelled else [])]
@@ -59,10 +57,10 @@ def confusion(pairs: "pd.Series[int]", k: int) -> NDArray[np.int64]:
 
 
 def by_class(pairs: "pd.Series[int]") -> pd.DataFrame:
-    """One row per class that occurs, in their order: how many are right, and the worst mix-up.
+    """One row per class that occurs, in their order: accuracy, and the most frequent error.
 
-    Columns: label, sequences, correct, accuracy, taken_for (the class predicted most often
-    instead) and taken (how often); both null where no sequence is wrong.
+    Columns: label, sequences, correct, accuracy, taken_for (the wrong class predicted most often)
+    and taken (how often); both null where no sequence is wrong.
     """
     frame = pairs.rename("n").reset_index()
     right = frame["label"] == frame["prediction"]
@@ -81,21 +79,12 @@ def by_class(pairs: "pd.Series[int]") -> pd.DataFrame:
     ).reset_index()
 
 
-def interval(correct: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927), as two shares in [0, 1]."""
-    share = correct / n
-    centre = share + Z95**2 / (2 * n)
-    spread = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    scale = 1 + Z95**2 / n
-    return (centre - spread) / scale, (centre + spread) / scale
-
-
 def accuracy(pairs: "pd.Series[int]", classes: list[str]) -> dict[str, Any]:
-    """What the page says of the predictions: totals, interval, confusion matrix, classes.
+    """The page's section on the predictions: totals, interval, confusion matrix, classes.
 
     Args:
         pairs: (label, prediction) -> number of sequences.
-        classes: names by number; a class beyond them is called by its number.
+        classes: names by number; a class without a name is called by its number.
     """
     table = by_class(pairs)
     n, correct = int(table["sequences"].sum()), int(table["correct"].sum())
@@ -107,7 +96,7 @@ def accuracy(pairs: "pd.Series[int]", classes: list[str]) -> dict[str, Any]:
     return {
         "n": n,
         "correct": correct,
-        "interval": interval(correct, n),
+        "interval": scipy.stats.binomtest(correct, n).proportion_ci(method="wilson"),
         "names": names,
         "matrix": _cells(confusion(pairs, k)) if small else None,
         "classes": [
@@ -123,7 +112,7 @@ def accuracy(pairs: "pd.Series[int]", classes: list[str]) -> dict[str, Any]:
 
 
 def _cells(counts: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
-    """Counts with their shade: the square root of the share of the row, so that one error shows."""
+    """Counts with their shade, the square root of the share of the row: single errors show."""
     shade = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
     return [
         [{"n": int(n), "shade": round(float(s), 3)} for n, s in zip(*row, strict=True)]

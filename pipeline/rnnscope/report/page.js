@@ -1,5 +1,5 @@
-// The unit table: sorted, filtered, and drawn a screen at a time, so that any number of rows is
-// at hand at once.
+// The unit table: sorted, filtered, and drawn in chunks on scrolling, so that it opens at once
+// with any number of rows.
 "use strict";
 (() => {
   const CHUNK = 100; // rows drawn at a time
@@ -11,7 +11,7 @@
   const scroll = document.getElementById("rows");
   const status = document.getElementById("status");
   const filters = ["layer", "signal"].map((name) => [name, document.getElementById(`by-${name}`)]);
-  const descends = new Set(["p", "text", "unit"]); // what a first click puts in rising order
+  const descends = new Set(["p", "text", "unit"]); // sorted in ascending order on the first click
   let by = columns.findIndex((column) => column.name === sorted);
   let rising = false;
   let order = [];
@@ -39,7 +39,7 @@
       chosen.every(([name, select]) => values[name][row] === select.value));
     order.sort((a, b) => {
       const [x, y] = [column[a], column[b]];
-      if (x === null || y === null) return (x === null) - (y === null); // the unknown come last
+      if (x === null || y === null) return (x === null) - (y === null); // nulls come last
       return (x < y ? -1 : x > y ? 1 : 0) * (rising ? 1 : -1);
     });
     heads.forEach((head, place) => {
@@ -67,7 +67,7 @@
     body.append(some);
     drawn = Math.min(drawn + CHUNK, order.length);
     const count = (n) => n.toLocaleString("en");
-    const rest = drawn < order.length ? `; ${count(drawn)} drawn, more on scrolling` : "";
+    const rest = drawn < order.length ? `; ${count(drawn)} drawn, scroll for more` : "";
     status.textContent = `${count(order.length)} of ${count(rows)} rows${rest}`;
   }
 

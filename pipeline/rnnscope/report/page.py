@@ -1,4 +1,4 @@
-"""The page: what is read from the finished stages, and the template it is put into."""
+"""The page: what is read from the finished stages, and the template that shows it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +11,18 @@ from markupsafe import Markup
 
 from rnnscope import store
 from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
+from rnnscope.report.over_time import OverTime
+from rnnscope.states.signals import open_signal
 
 HERE = Path(__file__).parent
 GATES = {"i": "input", "f": "forget", "o": "output", "z": "update", "r": "reset"}
-"""Signals between 0 and 1, and what they are called."""
+"""Signals between 0 and 1, with their names."""
 STATES = {"c": "cell state", "h": "hidden state"}
-"""Signals shown unit by unit; of each layer the first that it has."""
+"""Signals shown unit by unit, with their names; of each layer the first that it has."""
 
 
 def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """Everything the template shows, by name. It depends on nothing but the inputs."""
+    """Everything the template shows, by name; it depends on the inputs alone."""
     manifests = {stage: store.read_manifest(folder) for stage, folder in inputs.items()}
     extract = manifests["extract"]
     recorded = inputs["extract"]
@@ -41,7 +43,7 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
         "proof": provenance.proof(extract),
         "training": _training(inputs, manifests),
         "accuracy": None if found.pairs is None else outcome.accuracy(found.pairs, classes),
-        "over_time": _over_time(recorded, extract["layers"], found),
+        "over_time": _over_time(inputs, extract["layers"], units, found),
         "population": analyses.population(inputs["population"], classes),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
         "ablation": analyses.ablation(inputs["ablation"]),
@@ -53,7 +55,7 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> dict[str, Any]:
-    """The curves, or why there are none."""
+    """The training curves, or why there are none."""
     if "train" not in inputs:
         return {"curves": [], "why": "The model came from a file; this run did not train it."}
     history = pd.read_parquet(inputs["train"] / "history.parquet")
@@ -67,40 +69,46 @@ def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> di
         for quantity, label in labels.items()
         if quantity in history and len(history)
     ]
-    why = "" if curves else "No steps were taken: these are the states of an untrained network."
+    why = "" if curves else "The network is untrained: no optimizer steps were taken."
     batch = manifests["train"]["slice"]["train"]["batch_size"]
     return {"curves": curves, "why": why, "validated": "val_loss" in history, "batch": batch}
 
 
 def _over_time(
-    recorded: Path, layers: Mapping[str, list[str]], found: outcome.Outcome
+    inputs: Mapping[str, Path],
+    layers: Mapping[str, list[str]],
+    units: pd.DataFrame,
+    found: outcome.Outcome,
 ) -> dict[str, Any]:
-    """For each layer the heat map of its state and the curves of its gates."""
+    """For each layer the heat map of its state and the curves of its gates.
+
+    Means come from stage units where it measured the signal, and else from the states.
+    """
     timesteps = int(found.lengths.index.max())
-    shown = {
+    measured = set(zip(units["layer"], units["signal"], strict=True))
+
+    def means(layer: str, signal: str) -> OverTime:
+        if (layer, signal) in measured:
+            return over_time.from_tuning(inputs["units"], layer, signal, timesteps)
+        return over_time.from_states(open_signal(inputs["extract"], layer, signal), timesteps)
+
+    states = {
         layer: signal
         for layer, signals in layers.items()
         if (signal := next((name for name in STATES if name in signals), None))
     }
-    sums = {
-        layer: over_time.of_signal(recorded, layer, signal, timesteps)
-        for layer, signal in shown.items()
-    }
+    sums = {layer: means(layer, signal) for layer, signal in states.items()}
     limit = figures.limit([each.mean for each in sums.values()]) if sums else 1.0
     entries = []
-    for number, (layer, signal) in enumerate(shown.items()):
+    for number, (layer, signal) in enumerate(states.items()):
         order = over_time.by_peak(sums[layer].mean)
-        gates = {
-            gate: over_time.of_signal(recorded, layer, gate, timesteps)
-            for gate in GATES
-            if gate in layers[layer]
-        }
+        gates = {gate: means(layer, gate) for gate in GATES if gate in layers[layer]}
         entries.append(
             {
                 "layer": layer,
                 "signal": signal,
                 "word": STATES[signal],
-                "order": order.tolist(),
+                "order": [sums[layer].units[place] for place in order],
                 "heat_map": Markup(
                     figures.heat_map(sums[layer], order, limit, signal, f"states-{number}")
                 ),
@@ -116,7 +124,7 @@ def _over_time(
 
 
 def template() -> jinja2.Template:
-    """The page's template; whatever is put into it is escaped, but for what this package made."""
+    """The page's template; it escapes all values but the markup made here."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Where the numbers came from: the options read, the proof, and how each stage was made."""
+"""Provenance: the options that were read, the proof, and how each stage was made."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,27 +24,27 @@ RESIDUALS = {
         "At every timestep the hidden state is the one that Keras' own loop returns.",
     ),
     "stock_states": (
-        "last states − those of Keras",
+        "final states − those of Keras",
         "sample",
         "The final states are those that Keras returns with return_state=True.",
     ),
     "stock_outputs": (
         "outputs − those of Keras",
         "sample",
-        "The rest of the model was given what Keras' own loop would have given it.",
+        "The outputs of the model are those that it has with Keras' own loop.",
     ),
 }
-"""Kind of residual -> its formula, what it was taken over, and what it means that it is small."""
+"""Kind of residual -> its formula, what it was taken over, and what follows if it is small."""
 GRU = (
     "h − (z·h′ + (1 − z)·g)",
     "every timestep",
     "The hidden state follows from the one before it (h′) and the recorded gates.",
 )
-"""The same of recurrence_h where there is no cell state."""
+"""The entry for recurrence_h where there is no cell state."""
 
 
 def slug(manifest: Mapping[str, Any], folder: Path) -> str:
-    """The run's readable name: its artefact's folder without the key."""
+    """The run's readable name: the name of its artefact's folder without the key."""
     return folder.resolve().name.removesuffix(f"-{manifest['key'][:8]}")
 
 
@@ -77,12 +77,12 @@ def proof(extract: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options(manifests: Manifests) -> list[dict[str, Any]]:
-    """Every option that a stage read, as the command line has it: groups by who read them."""
+    """Every option that a stage read, spelled as on the command line, grouped by those stages."""
     readers: dict[tuple[str, str], list[str]] = {}
     for stage, manifest in manifests.items():
         for name, value in _flat(manifest["slice"]):
             file = manifest.get("files", {}).get(name)
-            text = f"{file} (SHA-256 {str(value)[:12]}…)" if file else shown(value)
+            text = f"{file} (SHA-256 {str(value)[:12]}…)" if file else spelled(value)
             readers.setdefault((name, text), []).append(stage)
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for option in sorted(readers, key=lambda option: _place(option[0])):
@@ -91,7 +91,7 @@ def options(manifests: Manifests) -> list[dict[str, Any]]:
 
 
 def made(manifests: Manifests, folders: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """How each stage was made: one entry per stage, for the table's columns."""
+    """How each stage was made, one entry per stage."""
     return [
         {
             "stage": stage,
@@ -111,7 +111,7 @@ def made(manifests: Manifests, folders: Mapping[str, Path]) -> list[dict[str, An
 
 
 def packages(manifests: Manifests) -> list[tuple[str, str]]:
-    """Name and version of each package; with the stages, where they had different versions."""
+    """Name and version of each package; by stage where versions differ."""
     versions: dict[str, dict[str, list[str]]] = {}
     for stage, manifest in manifests.items():
         for name, version in manifest["packages"].items():
@@ -127,7 +127,7 @@ def packages(manifests: Manifests) -> list[tuple[str, str]]:
     ]
 
 
-def shown(value: Any) -> str:
+def spelled(value: Any) -> str:
     """An option's value as it is written on the command line."""
     match value:
         case None:
@@ -135,7 +135,7 @@ def shown(value: Any) -> str:
         case bool():
             return str(value).lower()
         case list():
-            return f"[{', '.join(shown(each) for each in value)}]"
+            return f"[{', '.join(spelled(each) for each in value)}]"
         case _:
             return str(value)
 

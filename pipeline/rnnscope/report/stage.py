@@ -1,4 +1,4 @@
-"""Stage report: what a run found, as one page that opens from disk and fetches nothing."""
+"""Stage report: a run's results on one page that opens from disk and loads nothing else."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
     Args:
         config: the run's config.
-        inputs: the artefacts of all stages before, without train where the model comes from a file.
+        inputs: the artefacts of all earlier stages, without train where the model is from a file.
         folder: where to write.
     """
     context = page.gather(inputs.folders)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnnscope.config import Analysis
 from rnnscope.errors import UserError
 from rnnscope.states.parts import Rows, layers, parts
+from rnnscope.states.signals import Signal, open_signal
 
 
 def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
@@ -98,3 +99,32 @@ def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32]
 def _slice(timesteps: str) -> slice:
     """A slice from its text, such as 0:10:2."""
     return slice(*(int(n) if n else None for n in timesteps.removeprefix("all").split(":")))
+
+
+def signals(folder: Path, options: Analysis, stage: str) -> list[Signal]:
+    """The recorded signals that an analysis asks for, in their own order.
+
+    Args:
+        folder: an extract stage's output.
+        options: of the analysis.
+        stage: its name, for errors.
+
+    Raises:
+        UserError: a layer or a signal that was not recorded, or nothing at all.
+    """
+    asked = only(f"{stage}.layers", layers(folder), options.layers)
+    there = dict.fromkeys(name for names in asked.values() for name in names)
+    wanted = only(f"{stage}.signals", there, options.signals)
+    opened = [
+        open_signal(folder, layer, name)
+        for layer, names in asked.items()
+        for name in names
+        if name in wanted
+    ]
+    found = [signal for signal in opened if signal.rows]
+    if not found:
+        raise UserError(
+            f"{stage}.layers={options.layers}, {stage}.signals={options.signals}: "
+            "no rows of that kind were recorded"
+        )
+    return found

@@ -96,7 +96,7 @@ class Table:
                     break
                 here = left & null.where(source)
                 found[column.name, null.why] += int(here.sum())
-                left &= ~here
+                left = left & ~here
         return +found
 
     def write(self, frame: "pd.DataFrame", folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Stage ablation, from a model and a test set to what each unit is worth."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,23 @@ from numpy.typing import NDArray
 from rnnscope import data, models
 from rnnscope.analysis.ablation import rerun
 from rnnscope.analysis.ablation import stage as ablation
-from rnnscope.analysis.ablation.importance import importance
+from rnnscope.analysis.ablation.columns import (
+    ABLATION,
+    IMPORTANCE,
+    METHODS,
+    SUMMED,
+    Clamped,
+    Reruns,
+)
+from rnnscope.analysis.ablation.importance import KEYS, correlations
 from rnnscope.analysis.ablation.places import places
 from rnnscope.analysis.ablation.rerun import Given, Rerun, given_batches
+from rnnscope.analysis.statistics.moments import moments
+from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Config
 from rnnscope.data import Batch, Split
 from rnnscope.errors import UserError
+from rnnscope.stages.table import STAGES
 from rnnscope.store.stage import Inputs
 from tests import reference
 from tests.analysis.ablation.test_clamping import drawn, expected, translator
@@ -109,7 +122,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, keras.Mode
 def test_there_is_one_row_per_layer_unit_and_method_with_its_types(measured: Any) -> None:
     _, _, (table, _, figures) = measured
     keys = table[["layer", "unit", "method"]].astype(str).agg("/".join, axis=1).tolist()
-    assert keys == [f"lstm/{unit}/{method}" for unit in range(6) for method in ablation.METHODS]
+    assert keys == [f"lstm/{unit}/{method}" for unit in range(6) for method in METHODS]
     types = table.dtypes.astype(str).to_dict()
     assert (types.pop("layer"), types.pop("method")) == ("category", "category")
     assert (types.pop("unit"), types.pop("sequences")) == ("int32", "int64")
@@ -118,6 +131,34 @@ def test_there_is_one_row_per_layer_unit_and_method_with_its_types(measured: Any
     assert figures["passes"] == 18  # c at zero is h at zero
     assert (table["sequences"] == COUNT).all()
     assert table.notna().all(axis=None)
+
+
+def test_the_tables_are_those_declared_with_their_columns_in_order(measured: Any) -> None:
+    _, _, (table, joined, _) = measured
+    assert ablation.TABLES == (ABLATION, IMPORTANCE)
+    assert STAGES["ablation"].tables == tuple(each.name for each in ablation.TABLES)
+    for declared, found in ((ABLATION, table), (IMPORTANCE, joined)):
+        assert list(found) == [column.name for column in declared.columns]
+        assert all(column.meaning for column in declared.columns)
+
+
+def test_a_single_sequence_has_no_interval() -> None:
+    clamped = [Clamped("lstm", unit, "h_zero", 0.0) for unit in range(3)]
+    random = np.random.default_rng(0)
+    sums = [moments(random.normal(size=(len(SUMMED), 1))) for _ in clamped]
+    reruns = Reruns(clamped, sums, labelled=True)
+    table = ABLATION.frame(reruns)
+    null = [f"{name}_change_{end}" for name in ("loss", "accuracy") for end in ("low", "high")]
+    assert table[null].isna().all(axis=None)
+    assert table.drop(columns=null).notna().all(axis=None)
+    counts = {(name, "a single sequence"): 3 for name in null}
+    assert dict(ABLATION.nulls(reruns, table)) == counts
+
+
+def test_the_declarations_cost_no_tensorflow() -> None:
+    code = "import sys, rnnscope.analysis.ablation.columns; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_every_number_agrees_with_the_held_equations_in_float64(measured: Any) -> None:
@@ -264,7 +305,8 @@ def test_without_labels_the_change_of_the_output_is_left(tmp_path: Path) -> None
     assert figures["baseline"] == {}
     assert "loss_rises" not in figures
     assert figures["headline"] == {"units": 6}
-    assert figures["nulls"] == {"loss, accuracy": "the data has no labels"}
+    reason = {"the data has no labels": 24}
+    assert figures["null"] == {"ablation": dict.fromkeys(null, reason), "importance": {}}
     assert set(joined["change"]) == {"output_change"}
     assert joined["spearman"].notna().all()
 
@@ -279,7 +321,9 @@ def test_outputs_that_are_no_scores_have_no_loss(tmp_path: Path) -> None:
     h = model.predict(arrays()["x_test"], verbose=0)[:, 3]
     assert row["output_change"] > np.abs(h).mean()
     assert figures["importance_of"] == "output_change"
-    assert "no score of a class per sequence" in figures["nulls"]["loss, accuracy"]
+    reason = {"the model's output is no score of the labels": 24}
+    null = [name for name in table if name.startswith(("loss", "accuracy"))]
+    assert figures["null"]["ablation"] == dict.fromkeys(null, reason)
 
 
 def test_of_numeric_targets_the_loss_is_the_squared_error(tmp_path: Path) -> None:
@@ -295,7 +339,8 @@ def test_of_numeric_targets_the_loss_is_the_squared_error(tmp_path: Path) -> Non
     assert table[null].isna().all(axis=None)
     assert table.drop(columns=null).notna().all(axis=None)
     assert set(joined["change"]) == {"loss_change"}
-    assert figures["nulls"] == {"accuracy": "the labels are numbers, not classes"}
+    reason = {"the labels are numbers, not classes": 24}
+    assert figures["null"]["ablation"] == dict.fromkeys(null, reason)
 
 
 def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
@@ -526,7 +571,8 @@ def test_importance_is_the_rank_correlation_over_units() -> None:
             "p_value": random.random(count),
         }
     )
-    table = importance(made, units, "loss_change")
+    rows = list(correlations(made, units, "loss_change"))
+    table = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS)
     assert table.dtypes.astype(str).to_dict() == {
         **dict.fromkeys(["layer", "method", "signal", "statistic", "change"], "category"),
         "units": "int32",
@@ -547,7 +593,13 @@ def test_importance_is_the_rank_correlation_over_units() -> None:
     known = first.loc[["mean", "std", "some", "dead"]]
     q = scipy.stats.false_discovery_control(known["p_value"])
     np.testing.assert_allclose(known["q_value"], q)
-    assert first.loc[["constant", "few"], ["spearman", "p_value", "q_value"]].isna().all(axis=None)
+    null = ["spearman", "p_value", "q_value"]
+    assert first.loc[["constant", "few"], null].isna().all(axis=None)
+    reasons = IMPORTANCE.nulls(rows, table)
+    for name in null:
+        assert reasons.pop((name, "fewer than 3 units")) == 2
+        assert reasons.pop((name, "the statistic or the change is the same for all units")) == 2
+    assert not reasons
 
 
 def test_each_call_of_a_layer_has_its_statistics_set_against_the_units_importance(

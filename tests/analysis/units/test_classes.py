@@ -20,7 +20,6 @@ from rnnscope.analysis.units.classes import (
     dprime,
     merge,
     preferred_class,
-    q_values,
     selectivity,
 )
 
@@ -137,45 +136,6 @@ def test_scale_and_offset_do_not_change_what_a_unit_tells() -> None:
     one, other = (anova(class_sums(each, labels, 4)) for each in (values, 5 - 1000 * values))
     np.testing.assert_allclose(one.f_statistic, other.f_statistic, rtol=1e-8)
     np.testing.assert_allclose(one.omega2, other.omega2, rtol=1e-8)
-
-
-# q-values
-
-PROBABILITIES = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=30).map(
-    np.array
-)
-
-
-@QUICK
-@given(PROBABILITIES)
-def test_q_values_are_those_of_benjamini_and_hochberg(p: Float) -> None:
-    q = q_values(p)
-    by_hand = [min(1, min(x * len(p) / (p <= x).sum() for x in p[p >= each])) for each in p]
-    np.testing.assert_allclose(q, by_hand, rtol=1e-12)
-    np.testing.assert_allclose(q, scipy.stats.false_discovery_control(p), rtol=1e-12)
-
-
-@QUICK
-@given(PROBABILITIES)
-def test_q_values_rise_with_p_and_never_lie_below_it(p: Float) -> None:
-    q = q_values(p)
-    assert (np.diff(q[np.argsort(p)]) >= 0).all()
-    assert (q >= p * (1 - 1e-12)).all()
-    assert (q <= 1).all()
-
-
-@QUICK
-@given(PROBABILITIES, st.integers(1, 5))
-def test_unknown_p_values_stay_unknown_and_do_not_count(p: Float, unknown: int) -> None:
-    places = np.random.default_rng(unknown).integers(0, len(p) + 1, unknown)
-    with_gaps = np.insert(p, places, np.nan)
-    q = q_values(with_gaps)
-    np.testing.assert_array_equal(np.isnan(q), np.isnan(with_gaps))
-    np.testing.assert_array_equal(q[~np.isnan(q)], q_values(p))
-
-
-def test_nothing_known_gives_nothing() -> None:
-    assert np.isnan(q_values(np.full(3, np.nan))).all()
 
 
 # selectivity and the preferred class

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnscope.analysis.units.classes import ClassSums, merge
-from rnnscope.analysis.units.tuning import by_timestep, mean_over_time, tuning, tuning_sums
+from rnnscope.analysis.units.columns import TIMESTEPS, TUNING
+from rnnscope.analysis.units.tuning import Responses, mean_over_time, tuning_sums
 from rnnscope.states import Rows
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True)
@@ -44,6 +45,14 @@ def summed(values: Float, rows: Rows, t: int, parts: int = 1) -> ClassSums:
     return functools.reduce(merge, sums)
 
 
+def tuning(sums: ClassSums, t: int, *, labelled: bool = True) -> pd.DataFrame:
+    return TUNING.frame(Responses(sums, np.array(UNITS, np.int32), t, labelled))
+
+
+def by_timestep(sums: ClassSums, t: int) -> pd.DataFrame:
+    return TIMESTEPS.frame(Responses(sums, np.array(UNITS, np.int32), t, labelled=True))
+
+
 def long(values: Float, rows: Rows) -> pd.DataFrame:
     """One row per unit and row."""
     frame = pd.DataFrame({"timestep": rows.timestep, "label": rows.label})
@@ -61,7 +70,7 @@ def test_means_and_their_errors_are_those_of_pandas(
     n: int, t: int, seed: int, parts: int, changing: bool
 ) -> None:
     values, rows = drawn(n, t, seed, changing=changing)
-    got = tuning(summed(values, rows, t, parts), UNITS, t, labelled=True)
+    got = tuning(summed(values, rows, t, parts), t)
     groups = long(values, rows).groupby(["place", "label", "timestep"])["x"]
     expected = groups.agg(["count", "mean", "sem"]).reset_index()
     assert got["unit"].tolist() == np.array(UNITS)[expected["place"]].tolist()
@@ -86,7 +95,7 @@ def test_the_explained_share_at_each_timestep_is_that_of_scipy(
     n: int, t: int, seed: int, parts: int, changing: bool
 ) -> None:
     values, rows = drawn(n, t, seed, changing=changing)
-    got = by_timestep(summed(values, rows, t, parts), UNITS, t)
+    got = by_timestep(summed(values, rows, t, parts), t)
     assert rows.label is not None
     expected = []
     for line in values:
@@ -124,13 +133,13 @@ def test_without_labels_all_rows_of_a_timestep_are_one_group() -> None:
     values, rows = drawn(20, 4, 0, changing=False)
     bare = Rows(rows.sequence, rows.timestep, None)
     sums = tuning_sums(values, bare, 1, 4)
-    got = tuning(sums, UNITS, 4, labelled=False)
+    got = tuning(sums, 4, labelled=False)
     assert got["label"].isna().all()
     assert str(got["label"].dtype) == "Int32"
     groups = long(values, bare).groupby(["place", "timestep"])["x"]
     np.testing.assert_allclose(got["mean"], groups.mean(), rtol=1e-10)
     np.testing.assert_allclose(got["standard_error"], groups.sem(), rtol=1e-10)
-    assert by_timestep(sums, UNITS, 4)["eta2"].isna().all()
+    assert by_timestep(sums, 4)["eta2"].isna().all()
 
 
 def test_timesteps_that_were_not_recorded_have_no_row() -> None:
@@ -139,5 +148,5 @@ def test_timesteps_that_were_not_recorded_have_no_row() -> None:
     assert rows.label is not None
     some = Rows(rows.sequence[here], rows.timestep[here], rows.label[here])
     sums = tuning_sums(values[:, here], some, K, 6)
-    assert set(tuning(sums, UNITS, 6, labelled=True)["timestep"]) == {1, 4}
-    assert by_timestep(sums, UNITS, 6)["timestep"].tolist() == [1, 4] * 3
+    assert set(tuning(sums, 6)["timestep"]) == {1, 4}
+    assert by_timestep(sums, 6)["timestep"].tolist() == [1, 4] * 3

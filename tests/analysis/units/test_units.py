@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from rnnscope import states
-from rnnscope.analysis.units import stage as units
-from rnnscope.analysis.units.columns import CLASS_COLUMNS, LEVELS
+from rnnscope.analysis.units import blocks as unit_blocks
+from rnnscope.analysis.units import class_columns
+from rnnscope.analysis.units.blocks import cut, open_recording
+from rnnscope.analysis.units.quantiles import LEVELS
+from rnnscope.analysis.units.stage import TABLES as DECLARED
 from rnnscope.config import Engine, Units
 from rnnscope.errors import UserError
-from rnnscope.store.tables import table_file
+from rnnscope.stages.table import STAGES
+from rnnscope.states.signals import open_signal
+from rnnscope.store.tables import UNKNOWN, table_file
 from tests.compose import analysed, composed
 from tests.recordings import Recording, drawn, write
 
@@ -29,11 +34,12 @@ ONE = Engine("local", 1)
 TESTED = ("eta2", "omega2", "f_statistic", "p_value", "q_value")
 MUCH = 10**9
 """Bytes to rank a sequence, past any memory: sequences are counted then."""
-TABLES = ("units", "tuning", "timesteps")
+TABLES = tuple(table.name for table in DECLARED)
+CLASS_COLUMNS = [column.name for column in class_columns.CLASS_COLUMNS]
 
 Float = NDArray[np.float64]
 Tables = dict[str, pd.DataFrame]
-Absent = dict[str, dict[str, int]]
+Counts = dict[str, dict[str, int]]
 
 
 def measured(
@@ -69,11 +75,14 @@ def assert_same(got: Tables, expected: Tables, but: tuple[str, ...] = ()) -> Non
         pd.testing.assert_frame_equal(one, other, rtol=1e-10, atol=1e-10)
 
 
-def assert_counted(table: pd.DataFrame, figures: dict[str, Any]) -> None:
-    """All that is null in the table is counted among the figures, with its reason."""
-    counted = {name: sum(reasons.values()) for name, reasons in figures["absent"].items()}
-    assert counted == {str(name): n for name, n in table.isna().sum().items() if n}
-    assert "not defined for its values" not in set().union(*figures["absent"].values())
+def assert_counted(tables: Tables, figures: dict[str, Any]) -> None:
+    """All that is null in the tables is counted among the figures, with its reason."""
+    assert list(figures["null"]) == list(tables)
+    for name, table in tables.items():
+        reasons = figures["null"][name]
+        counted = {column: sum(counts.values()) for column, counts in reasons.items()}
+        assert counted == {str(column): n for column, n in table.isna().sum().items() if n}, name
+        assert UNKNOWN not in set().union(*reasons.values())
 
 
 def noted(recording: Recording, seed: int = 0) -> Recording:
@@ -118,6 +127,17 @@ def test_there_is_one_row_per_layer_signal_and_unit(tmp_path: Path) -> None:
     assert keys.agg("/".join, axis=1).tolist() == [
         f"{row}/{k}/{t}" for row in expected for k in range(3) for t in range(6)
     ]
+
+
+def test_the_tables_are_those_declared_with_their_columns_in_order(tmp_path: Path) -> None:
+    tables, _ = all_tables(tmp_path, drawn())
+    assert STAGES["units"].tables == TABLES
+    for table in DECLARED:
+        assert list(tables[table.name]) == [column.name for column in table.columns]
+        for column in table.columns:
+            assert column.meaning
+            assert not column.meaning.endswith(".")
+            assert {column.beside, column.adjusts} <= {"", *tables[table.name]}
 
 
 @pytest.mark.parametrize("known", ["all", "nothing"])
@@ -343,9 +363,9 @@ def test_units_keep_the_numbers_that_they_were_recorded_under(tmp_path: Path) ->
 
 def test_units_are_taken_in_even_blocks_that_fit_the_memory(tmp_path: Path) -> None:
     recorded = write(tmp_path / "states", drawn(n=400, t=20, u=64, signals="c"))
-    recording = units.Recording(recorded, 3, [])
+    recording, signal = open_recording(recorded), open_signal(recorded, "lstm", "c")
     for memory in (0, 1, 100):
-        blocks = list(units.cut(recording, "lstm", "c", memory))
+        blocks = list(cut(recording, signal, memory))
         sizes = [len(block.lines) for block in blocks]
         assert [line for block in blocks for line in block.lines] == list(range(64))
         assert max(sizes) - min(sizes) <= 1
@@ -354,13 +374,11 @@ def test_units_are_taken_in_even_blocks_that_fit_the_memory(tmp_path: Path) -> N
         assert all(block.ranked for block in blocks)  # as cheap as to count them
 
 
-def test_of_very_many_sequences_nothing_is_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_very_many_sequences_nothing_is_held(tmp_path: Path) -> None:
     recorded = write(tmp_path / "states", drawn(n=400, t=20, u=64, signals="c"))
-    monkeypatch.setattr(states, "sequence_count", lambda folder: 100_000_000)
-    monkeypatch.setattr(states, "row_count", lambda *signal: 2_000_000_000)
-    blocks = list(units.cut(units.Recording(recorded, 3, []), "lstm", "c", 80))
+    recording = replace(open_recording(recorded), sequences=100_000_000)
+    signal = replace(open_signal(recorded, "lstm", "c"), rows=2_000_000_000)
+    blocks = list(cut(recording, signal, 80))
     assert [len(block.lines) for block in blocks] == [8] * 8
     assert not any(block.exact or block.ranked for block in blocks)
 
@@ -373,7 +391,7 @@ def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(
     blocks, said_blocks = all_tables(
         tmp_path / "blocks", recording, replace(OPTIONS, memory_mb=1), parts=3
     )
-    monkeypatch.setattr(units, "RANKING", MUCH)
+    monkeypatch.setattr(unit_blocks, "RANKING", MUCH)
     binned, said_binned = all_tables(
         tmp_path / "binned", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
     )
@@ -416,12 +434,12 @@ def test_whatever_is_known_what_is_counted_is_as_what_is_held(
 ) -> None:
     recording = of(drawn(n=200, u=4, signals="c"))
     held, said = all_tables(tmp_path / "held", recording)
-    monkeypatch.setattr(units, "RANKING", MUCH)
+    monkeypatch.setattr(unit_blocks, "RANKING", MUCH)
     counted, said_counted = all_tables(
         tmp_path / "counted", recording, replace(OPTIONS, memory_mb=0), parts=3, seed=1
     )
     assert said_counted["ranks"] == {"lstm/c": "sample"}
-    assert said_counted["absent"] == said["absent"]
+    assert said_counted["null"] == said["null"]
     assert_same(counted, held, but=tuple(LEVELS))
 
 
@@ -431,8 +449,8 @@ def test_past_its_memory_several_units_share_a_block_of_histograms(tmp_path: Pat
     exact, said = measured(tmp_path / "exact", recording)
     small = replace(OPTIONS, memory_mb=1)
     binned, said_binned = measured(tmp_path / "binned", recording, small, parts=4)
-    shared = units.Recording(tmp_path / "exact" / "states0", 3, [])
-    blocks = list(units.cut(shared, "lstm", "c", 1))
+    recorded = tmp_path / "exact" / "states0"
+    blocks = list(cut(open_recording(recorded), open_signal(recorded, "lstm", "c"), 1))
     assert [(block.lines, block.exact) for block in blocks] == [(range(3), False)]
     assert (said["quantiles"], said_binned["quantiles"]) == (
         {"lstm/c": "exact"},
@@ -577,9 +595,11 @@ def test_without_labels_what_needs_them_is_null_and_keeps_its_type(
     assert (rows.size() == 1).all()
     assert figures["headline"] == {"rows": 21, "dead": 0}
     assert figures["class_dependent"] is figures["smallest_lone_mi_q"] is None
-    assert {name: figures["absent"][name] for name in CLASS_COLUMNS} == {
-        name: {"its timesteps have no classes": 21} for name in CLASS_COLUMNS
+    null = figures["null"]["units"]
+    assert {name: null[name] for name in CLASS_COLUMNS} == {
+        name: {"no class labels": 21} for name in CLASS_COLUMNS
     }
+    assert_counted(bare, figures)
 
 
 def test_scores_without_labels_are_no_classes(tmp_path: Path) -> None:
@@ -592,31 +612,31 @@ def test_scores_without_labels_are_no_classes(tmp_path: Path) -> None:
 
 
 def test_what_is_null_is_counted_by_column_and_reason(tmp_path: Path) -> None:
-    def absent(name: str, recording: Recording, options: Units = OPTIONS) -> Absent:
-        table, figures = measured(tmp_path / name, recording, options)
-        assert_counted(table, figures)
-        found: Absent = figures["absent"]
+    def nulls(name: str, recording: Recording, options: Units = OPTIONS) -> Counts:
+        tables, figures = all_tables(tmp_path / name, recording, options)
+        assert_counted(tables, figures)
+        found: Counts = figures["null"]["units"]
         return {each: found[each] for each in found if each not in ("timescale", "timescale_r2")}
 
-    unbounded = {"no gate, h or g": 7}
+    unbounded = {"not a gate, h or g": 7}
     usual = {
         "left_saturated": unbounded,  # of c
         "right_saturated": unbounded,
-        "forget_timescale": {"no forget gate": 14},  # of h and c
+        "forget_timescale": {"not a forget gate": 14},  # of h and c
     }
-    assert absent("all", noted(drawn())) == usual
+    assert nulls("all", noted(drawn())) == usual
     unnoted = {"no annotations of timesteps": 21}
     without = dict.fromkeys(("best_covariate", "best_correlation"), unnoted)
-    assert absent("none", drawn()) == usual | without
+    assert nulls("none", drawn()) == usual | without
     shuffles = {name: {"units.permutations=0": 21} for name in ("mi_null", "mi_p", "mi_q")}
-    found = absent("shuffles", noted(drawn()), replace(OPTIONS, permutations=0))
+    found = nulls("shuffles", noted(drawn()), replace(OPTIONS, permutations=0))
     assert found == usual | shuffles
     only_f = noted(drawn(signals="cf"))
     del only_f.signals["lstm"]["c"]
-    assert absent("f", only_f) == {}
-    short = absent("short", noted(drawn(t=1)))
+    assert nulls("f", only_f) == {}
+    short = nulls("short", noted(drawn(t=1)))
     assert short == usual | {"lag1": {"no two consecutive timesteps that vary": 21}}
-    alone = absent("alone", noted(drawn(n=3, t=1, k=9)))
+    alone = nulls("alone", noted(drawn(n=3, t=1, k=9)))
     few = {name: {"as many classes as sequences": 21} for name in TESTED}
     dprime = {"a single sequence of its preferred class, or of the others": 21}
     assert {name: alone[name] for name in (*TESTED, "dprime")} == few | {"dprime": dprime}
@@ -628,9 +648,9 @@ def test_single_units_that_are_null_are_counted_apart(tmp_path: Path) -> None:
     made["c"][..., 1] = 0.1
     made["h"][..., :2] = 0
     made["h"][np.arange(120), last, 4] = 0.5
-    table, figures = measured(tmp_path, recording, parts=3)
-    assert_counted(table, figures)
-    found = figures["absent"]
+    tables, figures = all_tables(tmp_path, recording, parts=3)
+    assert_counted(tables, figures)
+    found = figures["null"]["units"]
     for name in TESTED:
         assert found[name] == {"constant at the last timestep": 4}
     assert found["dprime"] == {"constant at the last timestep": 4}
@@ -640,6 +660,24 @@ def test_single_units_that_are_null_are_counted_apart(tmp_path: Path) -> None:
     assert found["lag1"] == {"the unit does not fluctuate": 3}
     assert found["best_covariate"] == {"the unit or the annotations are constant": 3}
     assert found["timescale"]["the unit does not fluctuate"] == 3
+    explained = figures["null"]["timesteps"]["eta2"]
+    assert explained == {"constant at that timestep": 3 * 6 + 1}  # the longest end at 0.5 too
+
+
+def test_timesteps_with_too_few_classes_or_sequences_are_counted_apart(tmp_path: Path) -> None:
+    recording = drawn(n=5, t=4, signals="c", k=3)
+    recording = replace(
+        recording, lengths=np.array([1, 2, 3, 4, 4]), labels=np.array([0, 0, 2, 1, 1], np.int32)
+    )
+    tables, figures = all_tables(tmp_path, recording)
+    assert_counted(tables, figures)
+    # Of the sequences that reach timestep 3 all have class 1.
+    assert figures["null"]["timesteps"] == {"eta2": {"a single class occurs": 7}}
+    few = replace(recording, labels=np.array([0, 0, 2, 1, 0], np.int32))
+    figures = all_tables(tmp_path / "few", few)[1]
+    assert figures["null"]["timesteps"] == {"eta2": {"as many classes as sequences": 2 * 7}}
+    alone = {"a single sequence": 7 * (2 + 2 + 3 + 2)}
+    assert figures["null"]["tuning"] == {"standard_error": alone}
 
 
 def test_a_layer_without_classes_is_counted_beside_one_with_them(tmp_path: Path) -> None:
@@ -650,10 +688,11 @@ def test_a_layer_without_classes_is_counted_beside_one_with_them(tmp_path: Path)
     rows, values = states.read_part(path)
     states.write_part(path, "h", values, replace(rows, label=None), "lz4")
     figures = analysed("units", OPTIONS, recorded, tmp_path)
-    table = read(tmp_path, "units")
-    assert_counted(table, figures)
+    assert_counted({name: read(tmp_path, name) for name in TABLES}, figures)
     for name in CLASS_COLUMNS:
-        assert figures["absent"][name] == {"its timesteps have no classes": 2}
+        assert figures["null"]["units"][name] == {"no class labels": 2}
+    assert figures["null"]["timesteps"]["eta2"]["no class labels"] == 2 * 6
+    assert figures["null"]["tuning"]["label"] == {"no class labels": 2 * 6}
     assert set(figures["class_dependent"]) == {"c"}
     assert set(figures["smallest_lone_mi_q"]) == {"lstm/c"}
     assert figures["headline"]["with q < 0.05"] == figures["class_dependent"]["c"]
@@ -665,7 +704,8 @@ def test_of_a_single_class_there_is_nothing_to_tell(tmp_path: Path) -> None:
     table = tables["units"]
     assert table[[*CLASS_COLUMNS]].isna().all(axis=None)
     for name in CLASS_COLUMNS:
-        assert figures["absent"][name] == {"a single class occurs": 21}
+        assert figures["null"]["units"][name] == {"a single class occurs": 21}
+    assert figures["null"]["timesteps"] == {"eta2": {"a single class occurs": 21 * 6}}
     assert figures["headline"] == {"rows": 21, "dead": 0}
     assert figures["class_dependent"] is None
     assert tables["tuning"]["label"].unique().tolist() == [1]
@@ -679,12 +719,12 @@ def test_units_without_a_timescale_are_counted_by_reason(tmp_path: Path) -> None
     made["h"][..., :2] = np.arange(30)[:, np.newaxis]
     made["h"][..., 2] = np.random.default_rng(0).normal(size=(50, 1))
     table, figures = measured(tmp_path, recording)
-    reasons = figures["absent"]["timescale"]
+    reasons = figures["null"]["units"]["timescale"]
     assert reasons["the unit does not fluctuate"] == 3
     assert reasons["the autocorrelation does not drop"] == 1
     assert sum(reasons.values()) == table["timescale"].isna().sum()
     assert (table["timescale"].isna() == table["timescale_r2"].isna()).all()
-    assert figures["absent"]["timescale_r2"] == {"no timescale": sum(reasons.values())}
+    assert figures["null"]["units"]["timescale_r2"] == {"no timescale": sum(reasons.values())}
 
 
 def test_the_best_covariate_is_the_one_with_the_largest_correlation(tmp_path: Path) -> None:
@@ -800,14 +840,16 @@ def test_layers_and_signals_that_were_not_recorded_are_refused(
 
 
 def test_one_sequence_of_one_timestep_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
-    table, figures = measured(tmp_path, drawn(n=1, t=1))
-    assert_counted(table, figures)
+    tables, figures = all_tables(tmp_path, drawn(n=1, t=1))
+    table = tables["units"]
+    assert_counted(tables, figures)
     assert (table["count"] == 1).all()
     pd.testing.assert_series_equal(table["mean"], table["median"], check_names=False)
     null = ["std", "skewness", "kurtosis", "hoyer", "lifetime_sparseness", "lag1", "timescale"]
     assert table[[*null, *CLASS_COLUMNS, "dead"]].isna().all(axis=None)
     for name in ("std", "dead", "hoyer"):
-        assert figures["absent"][name] == {"a single timestep": 21}
+        assert figures["null"]["units"][name] == {"a single timestep": 21}
+    assert figures["null"]["tuning"] == {"standard_error": {"a single sequence": 21}}
     assert int(table["dead"].sum()) == figures["headline"]["dead"] == 0
 
 

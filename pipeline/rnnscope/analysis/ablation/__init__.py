@@ -1,1 +1,1 @@
-"""Stage ablation: what the model loses with one unit clamped."""
+"""Stage ablation: how the model's loss changes with one unit clamped."""

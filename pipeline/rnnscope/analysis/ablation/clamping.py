@@ -1,20 +1,20 @@
-"""Any pass of a Keras model with the h or c of one unit held at a value.
+"""Forward passes of a Keras model with the h or c of one unit clamped at a value.
 
-The unit is held after every timestep, and on every path out of it: what it tells the other units
-and itself one timestep later, what the layer hands on, and the final states, from which another
-layer may start. What its own layer starts from stays as it is, for that is not the unit's doing:
-so a unit that never changes can be held at its value, and nothing changes.
+The unit is clamped after every timestep and on every path out of it: its input to all units at the
+next timestep, the output of the layer, and the final states, from which another layer may start.
+The initial state of its own layer is not changed, because the unit did not compute it: a constant
+unit clamped at its value leaves the model unchanged.
 
     with clamping(model, places(model)["lstm"], "c", unit=17, value=0.0):
         outputs = model(inputs, training=False)
 
-One state is held. With h held, c goes on by itself, and is heard of only where the layer hands its
-final c on; with c held at m, h = o tanh m still moves with the output gate. Where the mask leaves
-a timestep out, Keras repeats the output before it, here the held one, or gives zeros, here too.
+One state is clamped. With h clamped, c evolves on its own and matters only where the layer returns
+its final c; with c clamped at m, h = o tanh m still varies with the output gate. At masked
+timesteps Keras repeats the output before, here the clamped one, or returns zeros, here too.
 
-As in a recording there are two paths. An LSTM with the standard activations is the fused op, over
-copies of its weights that are changed so that it computes just that. Any other cell runs in the
-loop that Keras itself runs, and is held after each timestep.
+As in a recording there are two implementations. An LSTM with the standard activations runs as the
+fused op, over copies of its weights that are changed to have that effect. Any other cell runs in
+Keras' own loop and is clamped after each timestep.
 """
 
 import contextlib
@@ -37,21 +37,21 @@ SURE = 100.0
 
 @dataclass(frozen=True)
 class Clamp:
-    """A state of one unit, held at a value."""
+    """A state of one unit, clamped at a value."""
 
     state: str
     """h or c."""
     unit: Tensor
     """Its number, a scalar."""
     value: Tensor
-    """A scalar, in the state's own unit."""
+    """A scalar."""
 
     def at(self, units: int) -> Tensor:
-        """Which of the units it is [U], bool."""
+        """True at the unit [U]."""
         return tf.range(units) == self.unit
 
     def hold(self, values: Tensor) -> Tensor:
-        """A state [..., U] with the unit at the value."""
+        """A state [..., U] with the unit set to the value."""
         value = tf.cast(self.value, values.dtype)
         return tf.where(self.at(values.shape[-1]), value, values)
 
@@ -60,17 +60,17 @@ class Clamp:
 def clamping(
     model: keras.Model, place: Place, state: str, unit: Tensor, value: Tensor
 ) -> Iterator[None]:
-    """While open, a forward pass of ``model`` runs with one unit held, in every call of its layer.
+    """Clamp one unit in every call of its layer, in forward passes of ``model`` inside the context.
 
-    It may be opened inside a ``tf.function``, with unit and value among its arguments. Whatever
-    happens inside, the layers are as before afterwards, and no weight is written to.
+    It may be opened inside a ``tf.function``, with unit and value among its arguments. The layers
+    are restored on exit, also after an error, and no weight is changed.
 
     Args:
         model: any that ``trace.recording`` takes.
         place: of the unit's cell.
-        state: h or c, among the place's states.
+        state: h or c, one of the place's states.
         unit: its number in the cell, a scalar.
-        value: what it is held at, a scalar.
+        value: what it is clamped at, a scalar.
 
     Raises:
         UserError: a recurrent layer whose loop cannot be replaced, with its name and the reason.
@@ -83,7 +83,7 @@ def clamping(
 
 
 def _clamped(name: str, layer: keras.layers.RNN, number: int, clamp: Clamp) -> loops.Loop:
-    """A stand-in for ``layer.inner_loop`` that holds a unit of its cell ``number``."""
+    """A replacement for ``layer.inner_loop`` that clamps a unit of cell ``number``."""
 
     def compute(
         sequences: Tensor, initial_state: Any, read: Reading, training: bool
@@ -102,25 +102,25 @@ def _fused(
     initial_state: list[Tensor],
     read: Reading,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """By the fused op over changed copies of the weights."""
+    """Output at the last timestep, outputs and final states, by the fused op on changed weights."""
     h, c = initial_state
     x = read.pack(tf.transpose(sequences, (1, 0, 2)))
     if clamp.state == "h":
-        packed, hold = cells.fused(*_deaf_to_h(layer.cell, clamp, x, h), h, c), clamp.hold
+        packed, hold = cells.fused(*_ignoring_h(layer.cell, clamp, x, h), h, c), clamp.hold
     else:
         packed, hold = cells.fused(_constant_c(layer.cell, clamp), x, h, clamp.hold(c)), tf.identity
     held = hold(packed["h"])
     output = read.as_keras(held, layer.zero_output_for_mask)
     last_c = read.final(packed["c"], c)
     if read.mask is None:
-        last = hold(packed["h"][-1])  # where no more is asked for, no more is held
+        last = hold(packed["h"][-1])  # spares clamping all where only the last is used
         return last, output, [last, last_c]
     return output[:, -1], output, [read.final(held, h), last_c]
 
 
 @dataclass(frozen=True)
 class _Weights:
-    """What the fused op asks of an LSTM cell."""
+    """The attributes of an LSTM cell that the fused op uses."""
 
     units: int
     kernel: Tensor
@@ -131,13 +131,13 @@ class _Weights:
     """[4 U]"""
 
 
-def _deaf_to_h(
+def _ignoring_h(
     cell: keras.layers.LSTMCell, clamp: Clamp, x: Tensor, h: Tensor
 ) -> tuple[_Weights, Tensor]:
-    """A cell that takes the unit's h for the value, whatever it is, and its inputs [T, B, F + 1].
+    """A cell whose gates read the value in place of the unit's h, and its inputs [T, B, F + 1].
 
-    What the unit tells the gates is then a constant: it leaves the recurrent kernel for the bias.
-    At the first timestep alone it is h [B, U] that is told: the rest comes as one more input.
+    The unit's input to the gates is then constant and moves from the recurrent kernel to the bias.
+    At the first timestep the gates read the initial h [B, U]: the difference is one more input.
     """
     kernel, recurrent, bias = _weights(cell)
     value = tf.cast(clamp.value, bias.dtype)
@@ -152,19 +152,19 @@ def _deaf_to_h(
 
 
 def _constant_c(cell: keras.layers.LSTMCell, clamp: Clamp) -> _Weights:
-    """A cell whose unit keeps the c that it starts with.
+    """A cell whose unit keeps its initial c.
 
-    The unit's i, f and g hear nothing and are 0, 1 and 0, so that c = f c' + i g = c'.
+    The unit's i, f and g are constant, 0, 1 and 0, so that c = f c' + i g = c'.
     """
     kernel, recurrent, bias = _weights(cell)
     there = clamp.at(cell.units)
-    deaf = tf.concat([there, there, there, tf.zeros_like(there)], axis=0)  # of i, f, g and o
-    sure = tf.repeat(tf.constant([-SURE, SURE, 0.0, 0.0], bias.dtype), cell.units)
+    constant = tf.concat([there, there, there, tf.zeros_like(there)], axis=0)  # of i, f, g and o
+    fixed = tf.repeat(tf.constant([-SURE, SURE, 0.0, 0.0], bias.dtype), cell.units)
     return _Weights(
         cell.units,
-        tf.where(deaf, tf.zeros_like(kernel), kernel),
-        tf.where(deaf, tf.zeros_like(recurrent), recurrent),
-        tf.where(deaf, sure, bias),
+        tf.where(constant, tf.zeros_like(kernel), kernel),
+        tf.where(constant, tf.zeros_like(recurrent), recurrent),
+        tf.where(constant, fixed, bias),
     )
 
 
@@ -184,7 +184,7 @@ def _loop(
     read: Reading,
     training: bool,
 ) -> tuple[Tensor, Tensor, Any]:
-    """By Keras' own loop, with the states of cell ``number`` held after each timestep."""
+    """The same by Keras' own loop, with the states of cell ``number`` clamped at each timestep."""
     stacked = loops.stacked(layer)
     stack = loops.cells_of(layer)
 
@@ -196,7 +196,7 @@ def _loop(
             output, before, new = loops.called(cell, x, state, training)
             if place == number:
                 new = _held(cell, clamp, x, before, new)
-                output = new[0]  # h, in every cell that is known
+                output = new[0]  # h, in every known cell
             x = output
             after.append(new)
         return x, tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
@@ -207,7 +207,7 @@ def _loop(
 def _held(
     cell: Any, clamp: Clamp, x: Tensor, before: list[Tensor], after: list[Tensor]
 ) -> list[Tensor]:
-    """The states of a known cell after a timestep, the unit held."""
+    """The states of a known cell after a timestep, with the unit clamped."""
     if clamp.state == "h":
         return [clamp.hold(after[0]), *after[1:]]
     h, c = after

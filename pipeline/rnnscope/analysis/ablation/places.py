@@ -1,4 +1,4 @@
-"""Where the recurrent cells of a model are, and which of their states are known by name."""
+"""The recurrent cells of a model, and which of their states can be clamped."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 from rnnscope.trace import cells, loops
 
 KNOWN = ("h", "c")
-"""The states whose place in a cell's equations is known."""
+"""The states whose role in a cell's equations is known."""
 
 
 @dataclass(frozen=True)
@@ -17,24 +17,24 @@ class Place:
     """A cell in a model."""
 
     name: str
-    """Its layer's."""
+    """The layer's name."""
     layer: keras.layers.RNN
     number: int
-    """The cell's among those of the layer."""
+    """The cell's place among those of the layer."""
     cell: Any
     """The Keras cell."""
     states: tuple[str, ...]
-    """Which of its states can be held, of h and c; none for a cell of an unknown kind."""
+    """Which of h and c can be clamped; none for a cell of unknown kind."""
 
     @property
     def c_is_private(self) -> bool:
-        """Whether c is heard of through h alone, and not at zero: then c at zero is h at zero."""
+        """Whether c acts only through h, which is 0 where c is: then c at 0 is h at 0."""
         silent = self.cell.activation in (keras.activations.tanh, keras.activations.relu)
         return silent and not self.layer.return_state
 
 
 def places(model: keras.Model) -> dict[str, Place]:
-    """The model's recurrent cells by name, those of a list of cells as ``name.cell0``, ..."""
+    """The model's recurrent cells by name, those of stacked cells as ``name.cell0``, ..."""
     found = {}
     for name, layer in loops.recurrent_layers(model).items():
         for number, cell in enumerate(loops.cells_of(layer)):

@@ -1,4 +1,4 @@
-"""A model made ready to run over the same sequences again and again, whole or with a unit held."""
+"""A model prepared for many passes over the same sequences, intact or with a unit clamped."""
 
 import dataclasses
 import functools
@@ -28,28 +28,28 @@ Means = dict[str, dict[str, Float]]
 
 @dataclass(frozen=True)
 class Given:
-    """B sequences, ready for any number of passes."""
+    """B sequences, ready to be passed to the model any number of times."""
 
     inputs: Any
-    """As the model takes them; of a fixed batch size, filled up with the last sequence."""
+    """As the model takes them; padded with the last sequence to a fixed batch size, if any."""
     batch: Batch
     """The sequences themselves."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What the model made of B sequences."""
+    """The model's outputs and scores for B sequences."""
 
     outputs: list[NDArray[np.float32]]
     """Each [B, ...]."""
     loss: Float
-    """Cross-entropy in nats, or of numeric targets the squared error [B]; where timesteps have
-    their own, the mean over them. NaN where there are no labels, or no scores."""
+    """Cross-entropy in nats, or squared error of numeric targets [B]; where timesteps have labels,
+    the mean over them. NaN where there are no labels or no scores."""
     accuracy: Float
-    """1 where the predicted class is right, else 0 [B]; likewise."""
+    """1 where the predicted class is correct, else 0 [B]; where timesteps have labels, the mean."""
 
     def distance(self, other: "Made", valid: NDArray[np.bool_]) -> Float:
-        """Euclidean distance of each sequence's output values [B], those of padding apart."""
+        """Euclidean distance between the outputs of each sequence [B], without padding."""
         squares = np.zeros(len(valid))
         for a, b in zip(self.outputs, other.outputs, strict=True):
             difference = a.astype(np.float64) - b
@@ -60,14 +60,14 @@ class Made:
 
 
 class Rerun:
-    """The passes of one model. As a context: a stateful model has its states back afterwards."""
+    """Passes of one model. As a context manager it restores the states of a stateful model."""
 
     def __init__(self, model: keras.Model, held: Mapping[tuple[str, str], Place]):
-        """Trace every graph once, while no other thread looks.
+        """Trace every graph once, before several threads run them.
 
         Args:
             model: any that ``trace.recording`` takes.
-            held: where units are going to be held, by the name of the place and the state.
+            held: the cells whose units will be clamped, by the name of the place and the state.
         """
         self.model, self.held = model, held
         self.kind = kind_of_scores(model)
@@ -82,8 +82,8 @@ class Rerun:
             self.clamped[name, state] = graph(held_there, input_signature=signature)
             self.clamped[name, state].get_concrete_function()
         self.variables = state_variables(model)
-        """In which a stateful model keeps its states from one batch to the next: then its passes
-        are to be made one at a time."""
+        """The variables in which a stateful model keeps its states between batches; where there are
+        any, passes must run one at a time."""
         self.before = [variable.numpy() for variable in self.variables]
         self.reached: dict[Any, list[NDArray[Any]]] = {}
 
@@ -94,9 +94,9 @@ class Rerun:
         self._set(self.before)
 
     def means(self, batches: Iterable[Given]) -> Means:
-        """The means of the states that may be held, over the valid rows of all sequences.
+        """The means of the states that may be clamped, over the valid rows of all sequences.
 
-        The calls of a layer are taken together. A place that no pass comes to has none.
+        All calls of a layer are averaged together. Cells that are never called are left out.
         """
         totals: dict[tuple[str, str], Any] = defaultdict(float)
         counts: dict[tuple[str, str], int] = defaultdict(int)
@@ -116,18 +116,18 @@ class Rerun:
         return means
 
     def made(self, given: Given) -> Made:
-        """What the whole model makes of some sequences."""
+        """The results of the intact model for some sequences."""
         outputs, _ = self._run("whole", self.whole, given)
         return self._made(outputs, given)
 
     def made_without(self, given: Given, place: str, state: str, unit: int, value: float) -> Made:
-        """What the model makes of them with h or c of one unit held at a value."""
+        """The results of the model with h or c of one unit clamped at a value."""
         key = place, state, unit, value
         scalars = np.int32(unit), np.float64(value)
         return self._made(self._run(key, self.clamped[place, state], given, *scalars), given)
 
     def _run(self, key: Any, graph: Any, given: Given, *scalars: Any) -> Any:
-        """One pass; a stateful model goes on where its last one of the same key stopped."""
+        """One pass; a stateful model continues from its last pass with the same key."""
         self._set(self.reached.get(key) or [np.zeros_like(value) for value in self.before])
         found = graph(given.inputs, *map(tf.constant, scalars))
         if self.variables:
@@ -139,7 +139,7 @@ class Rerun:
             variable.assign(value)
 
     def _whole(self, inputs: Any) -> tuple[list[Any], dict[str, Any]]:
-        """Outputs; and by recorded name the states that may be held [T, B, U], and the mask."""
+        """Outputs; and by recorded name the states that may be clamped [T, B, U], and the mask."""
         with trace.recording(self.model) as traced:
             outputs = self.model(inputs, training=False)
         states = {}
@@ -168,14 +168,14 @@ class Rerun:
 
 
 def given_batches(model: keras.Model, split: Split, count: int, batch_size: int) -> Iterator[Given]:
-    """The first ``count`` sequences in batches; a model of a fixed batch size has its own."""
+    """The first ``count`` sequences in batches, of the model's own size where that is fixed."""
     for batch, size in batches(model, split, range(count), batch_size):
         inputs = tf.nest.map_structure(tf.constant, models.inputs(model, batch))
         yield Given(inputs, dataclasses.replace(batch.cut(slice(size)), steps={}))
 
 
 def _rows(valid: NDArray[np.bool_], mask: Any, timesteps: int) -> NDArray[np.bool_]:
-    """Which timesteps of a layer are rows [B, T]: by its own mask and by the lengths."""
+    """Which timesteps of a layer are rows [B, T], by its mask and the lengths of the sequences."""
     rows = np.ones((len(valid), timesteps), bool)
     if mask is not None:
         rows &= np.asarray(mask)[: len(valid)]

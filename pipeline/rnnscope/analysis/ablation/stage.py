@@ -1,65 +1,51 @@
-"""Stage ablation: what the model loses with one unit's h or c clamped, by rerunning it.
+"""Stage ablation: how the model's loss changes with one unit's h or c clamped, by rerunning it.
 
-Each pass is one unit held at one value, at every timestep and on every path out of it, as
-``clamping`` does it. What a sequence loses is the difference to what the whole model makes of the
-same sequence. Sums are taken batch by batch and merged, so that memory does not grow with the
-number of sequences.
+In each pass one unit is clamped at one value, at every timestep and on every path out of it, as
+``clamping`` does it. Changes are taken sequence by sequence, against the intact model on the same
+sequence. Sums are taken batch by batch and merged, so that memory does not grow with the number of
+sequences.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-import scipy.stats
 
 from rnnscope import data, engine, models
-from rnnscope.analysis.ablation.importance import importance
+from rnnscope.analysis.ablation.columns import (
+    ABLATION,
+    IMPORTANCE,
+    METHODS,
+    SUMMED,
+    Clamped,
+    Reruns,
+)
+from rnnscope.analysis.ablation.importance import KEYS, correlations
 from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
 from rnnscope.analysis.statistics import moments
 from rnnscope.analysis.statistics.moments import Moments
+from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Ablation, Config, Engine
-from rnnscope.data import Split
 from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
 from rnnscope.store.stage import Figures, Inputs
-from rnnscope.store.tables import table_file
+from rnnscope.store.tables import by_column, table_file
 
-METHODS = ("h_zero", "h_mean", "c_zero", "c_mean")
-CONFIDENCE = 0.95
-SUMMED = ("loss", "accuracy", "loss_change", "accuracy_change", "output_change")
-"""What is summed over sequences, in this order."""
-WITH_INTERVAL = ("loss_change", "accuracy_change")
+TABLES = (ABLATION, IMPORTANCE)
 UNKNOWN = "states whose place in the equations is not known"
-
-
-@dataclass(frozen=True)
-class Clamped:
-    """One unit held at one value: one row of the table."""
-
-    layer: str
-    unit: int
-    method: str
-    """Of METHODS: the state, and at what."""
-    value: float
-
-    @property
-    def state(self) -> str:
-        """h or c."""
-        return self.method[0]
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """Write ``ablation.parquet`` and ``importance.parquet``; returns the stage's figures.
 
-    A unit counts as needed where the interval of its change in loss lies above zero. Without a
-    loss nothing is said of that.
+    A unit counts as needed where the interval of its change in loss lies above zero; where there
+    is no loss, needed units are not counted.
 
     Args:
         config: the run's config.
@@ -67,7 +53,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         folder: where to write.
 
     Raises:
-        UserError: a layer or unit that cannot be had, none at all, or a model that cannot be rerun.
+        UserError: a layer or unit that does not exist, nothing to clamp, or a model that cannot be
+            rerun.
     """
     options = config.ablation
     dataset = data.load(config.data)
@@ -84,8 +71,11 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             clamp: _same_as(clamp, cells[clamp.layer], methods[clamp.layer]) for clamp in clamps
         }
         whole, sums = summed(rerun, batches, list(dict.fromkeys(runs.values())), config.engine)
-    table = tabulate({clamp: sums[run] for clamp, run in runs.items()})
-    table.to_parquet(table_file(folder, "ablation"), index=False)
+    reruns = Reruns(
+        list(runs), [sums[run] for run in runs.values()], labelled=dataset.test.y is not None
+    )
+    table = ABLATION.frame(reruns)
+    ABLATION.write(table, folder)
     baseline = {
         name: float(mean)
         for name, mean in zip(SUMMED[:2], whole.mean, strict=False)
@@ -93,10 +83,10 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     }
     scored = "loss" in baseline
     change = "loss_change" if scored else "output_change"
-    joined = importance(
-        table, pd.read_parquet(table_file(inputs.folders["units"], "units")), change
-    )
-    joined.to_parquet(table_file(folder, "importance"), index=False)
+    units = pd.read_parquet(table_file(inputs.folders["units"], "units"))
+    rows = list(correlations(table, units, change))
+    importance = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS)
+    IMPORTANCE.write(importance, folder)
     loss_rises, needed = _needed(table) if scored else ({}, {})
     return {
         "rows": len(table),
@@ -105,9 +95,12 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         "baseline": baseline,
         **loss_rises,
         "importance_of": change,
-        "statistics_of": _calls(joined),
+        "statistics_of": _calls(importance),
         "left_out": _left_out(cells, methods, means, options),
-        "nulls": _nulls(baseline, dataset.test),
+        "null": {
+            "ablation": by_column(ABLATION.nulls(reruns, table)),
+            "importance": by_column(IMPORTANCE.nulls(rows, importance)),
+        },
         "headline": {
             **baseline,
             "units": len(table[["layer", "unit"]].drop_duplicates()),
@@ -119,7 +112,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 def summed(
     rerun: Rerun, batches: Callable[[], Iterable[Given]], clamps: list[Clamped], pool: Engine
 ) -> tuple[Moments, dict[Clamped, Moments]]:
-    """The moments of SUMMED over all sequences: of the whole model, and of each clamped unit."""
+    """The moments of SUMMED over all sequences, of the intact model and with each unit clamped."""
     if rerun.variables:
         pool = dataclasses.replace(pool, workers=1)
     whole: list[Moments] = []
@@ -131,37 +124,6 @@ def summed(
         found = engine.run(measure, clamps, pool, what=f"ablation, batch {number}", unit="pass")
         sums = _merged(sums, found)
     return whole[0], dict(zip(clamps, sums, strict=True))
-
-
-def tabulate(sums: Mapping[Clamped, Moments]) -> pd.DataFrame:
-    """One row per clamped unit: means over sequences, and the intervals of paired differences.
-
-    The interval is Student's (1908), mean ± t s/√n, with s the standard deviation of the n
-    sequences' differences and t the 97.5 % quantile at n - 1 degrees of freedom; null for a single
-    sequence. It is each unit's own, not corrected for how many there are.
-
-    Args:
-        sums: for each, the moments of SUMMED over sequences.
-    """
-    table = pd.DataFrame(
-        [dataclasses.asdict(clamp) for clamp in sums],
-        columns=[field.name for field in dataclasses.fields(Clamped)],
-    )
-    count = np.array([found.count for found in sums.values()], np.int64)
-    mean, std = (
-        np.array([getattr(found, what) for found in sums.values()]).reshape(-1, len(SUMMED)).T
-        for what in ("mean", "std")
-    )
-    t = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(count - 1, 1))
-    half = t * std / np.sqrt(count)
-    table["sequences"] = count
-    for number, name in enumerate(SUMMED):
-        table[name] = mean[number]
-        if name in WITH_INTERVAL:
-            table[f"{name}_low"] = mean[number] - half[number]
-            table[f"{name}_high"] = mean[number] + half[number]
-    types = {"unit": np.int32, "value": np.float64, "method": pd.CategoricalDtype(METHODS)}
-    return table.astype({**types, "layer": pd.CategoricalDtype(table["layer"].unique())})
 
 
 def _measured(rerun: Rerun, given: Given, whole: Made, clamp: Clamped) -> Moments:
@@ -177,12 +139,12 @@ def _moments(made: Made, whole: Made, given: Given) -> Moments:
 
 
 def _merged(known: list[Moments], found: Iterable[Moments]) -> list[Moments]:
-    """Moments of all batches before, with those of one more."""
+    """The moments of all batches so far merged with those of one more."""
     return list(map(moments.merge, known, found)) if known else list(found)
 
 
 def _needed(table: pd.DataFrame) -> tuple[dict[str, Any], dict[str, int]]:
-    """For how many units the loss rises, by method; and for how many by every method."""
+    """How many units the loss rises for, by method and by all methods, as two figures."""
     rises = table["loss_change_low"] > 0
     by_method = rises.groupby(table["method"], observed=True).sum()
     by_unit = rises.groupby([table["layer"], table["unit"]], observed=True).all()
@@ -190,25 +152,16 @@ def _needed(table: pd.DataFrame) -> tuple[dict[str, Any], dict[str, int]]:
     return {"loss_rises": by_name}, {"needed by every method": int(by_unit.sum())}
 
 
-def _calls(joined: pd.DataFrame) -> dict[str, list[str]]:
-    """Of a layer that is called again: whose statistics are set against what it is clamped in."""
+def _calls(importance: pd.DataFrame) -> dict[str, list[str]]:
+    """For layers that are called more than once, the calls whose statistics are correlated."""
     calls: dict[str, list[str]] = {}
-    for recorded in joined["layer"].cat.categories:
+    for recorded in importance["layer"].cat.categories:
         calls.setdefault(place_of(recorded), []).append(recorded)
     return {name: recorded for name, recorded in calls.items() if recorded != [name]}
 
 
-def _nulls(baseline: Mapping[str, float], split: Split) -> dict[str, str]:
-    """Which columns are null, and why."""
-    if split.y is None:
-        return {"loss, accuracy": "the data has no labels"}
-    if "loss" not in baseline:
-        return {"loss, accuracy": f"the model's output is no score of a {split.labels}"}
-    return {} if "accuracy" in baseline else {"accuracy": "the labels are numbers, not classes"}
-
-
 def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
-    """The cells asked for.
+    """The cells that the options ask for.
 
     Raises:
         UserError: no layer or method is asked for, or a layer or unit that cannot be clamped.
@@ -227,12 +180,12 @@ def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
 
 
 def _methods(place: Place, options: Ablation) -> list[str]:
-    """The methods asked for, as far as the cell has the state."""
+    """The methods asked for whose state the cell has."""
     return [name for name in METHODS if name in options.methods and name[0] in place.states]
 
 
 def _clamps(methods: Mapping[str, list[str]], means: Means, options: Ablation) -> list[Clamped]:
-    """What is clamped: the chosen units of every cell that a pass comes to, by every method."""
+    """The chosen units of every cell that a forward pass calls, by every method."""
     return [
         Clamped(name, unit, method, 0.0 if method.endswith("zero") else float(of[method[0]][unit]))
         for name, of in means.items()
@@ -243,7 +196,7 @@ def _clamps(methods: Mapping[str, list[str]], means: Means, options: Ablation) -
 
 
 def _same_as(clamp: Clamped, place: Place, methods: list[str]) -> Clamped:
-    """The clamp to run for this one: where c at zero is h at zero, one pass does for both."""
+    """The clamp to run in place of this one: where c at 0 is h at 0, one pass serves both."""
     same = clamp.method == "c_zero" and "h_zero" in methods and place.c_is_private
     return dataclasses.replace(clamp, method="h_zero") if same else clamp
 
@@ -251,7 +204,7 @@ def _same_as(clamp: Clamped, place: Place, methods: list[str]) -> Clamped:
 def _left_out(
     cells: Mapping[str, Place], methods: Mapping[str, list[str]], means: Means, options: Ablation
 ) -> dict[str, str]:
-    """By cell, what the table lacks of it, and why."""
+    """Which methods the table lacks, and why, by cell."""
     found = {}
     for name, place in cells.items():
         lacking = sorted(set(options.methods) - set(methods[name]))

@@ -1,4 +1,4 @@
-"""How much a unit tells of the class: sums by class that merge, and what follows from them."""
+"""What a unit's values carry about the class: sums by class that merge, and statistics of them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassSums:
-    """Per class and unit: how many rows, and the sums that an analysis of variance needs."""
+    """Counts by class, and means and sums of squares by class and unit."""
 
     count: NDArray[np.int64]
     """Rows of each class [K]."""
@@ -66,7 +66,7 @@ def anova(sums: ClassSums) -> Anova:
     """Fixed-effects one-way analysis of variance (Fisher 1925), with its effect sizes.
 
     With SS_b and SS_w the sums of squares between and within the K classes that occur, over N
-    sequences: F = (SS_b / (K - 1)) / (SS_w / (N - K)), eta^2 = SS_b / (SS_b + SS_w) and
+    rows: F = (SS_b / (K - 1)) / (SS_w / (N - K)), eta^2 = SS_b / (SS_b + SS_w) and
     omega^2 = (SS_b - (K - 1) MS_w) / (SS_b + SS_w + MS_w) (Hays 1963).
     """
     present = sums.count > 0
@@ -86,21 +86,12 @@ def anova(sums: ClassSums) -> Anova:
     return Anova(f_statistic, scipy.stats.f.sf(f_statistic, df_between, df_within), eta2, omega2)
 
 
-def q_values(p: Float) -> Float:
-    """Benjamini & Hochberg's (1995) adjusted p-values [U]; NaN stays, and is not counted."""
-    q = np.full_like(p, np.nan)
-    known = ~np.isnan(p)
-    if known.any():
-        q[known] = scipy.stats.false_discovery_control(p[known])
-    return q
-
-
 def selectivity(sums: ClassSums) -> Float:
     """Class selectivity of |x| [U]: (mu_max - mu_rest) / (mu_max + mu_rest) (Morcos et al. 2018).
 
     mu_max is the largest class mean of |x|, mu_rest the mean of the other classes' means. It can
-    be high without the unit mattering, and ignores all classes but one (Gale et al. 2019): read it
-    beside eta^2. NaN where fewer than two classes occur or the unit is silent.
+    be high where the network does not depend on the unit, and ignores all classes but one (Gale et
+    al. 2019): read it beside eta^2. NaN where fewer than two classes occur or the unit is silent.
     """
     means = sums.magnitude[sums.count > 0]
     if len(means) < 2:
@@ -118,7 +109,7 @@ def preferred_class(sums: ClassSums) -> NDArray[np.int64]:
 
 
 def dprime(sums: ClassSums, preferred: NDArray[np.int64]) -> Float:
-    """How far the preferred class is from the rest, in standard deviations [U].
+    """Distance of the preferred class from all others, in standard deviations [U].
 
     (mu_p - mu_r) / sqrt((s_p^2 + s_r^2) / 2), ddof = 1 (Green & Swets 1966, for unequal
     variances). NaN where either side has fewer than two rows, or the unit is constant; infinite
@@ -160,7 +151,7 @@ def auc(
 
 
 def auc_of_counts(counts: NDArray[np.int64], preferred: int) -> float:
-    """``auc`` of a unit of whose rows only the counts [B, K] in B rising bins are known, by class.
+    """``auc`` of one unit, from the counts [B, K] of its rows in B rising bins, by class.
 
     Rows of one bin count as equal. NaN where a side is empty.
     """

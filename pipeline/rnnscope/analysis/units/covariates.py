@@ -1,4 +1,4 @@
-"""How a unit goes along with what is known of single timesteps: depth, count, a token's class."""
+"""How units correlate with annotations of single timesteps: depth, count, a token's class."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 ROUNDING = 1e-14
-"""Of a mean in float64, relative: a spread below it is none."""
+"""A spread below this, relative to the mean, is rounding error of float64."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CoMoments:
 
     @property
     def correlation(self) -> Float:
-        """Pearson's r [U, A]; NaN where either does not vary beyond rounding."""
+        """Pearson's r [U, A]; NaN where either varies by no more than rounding."""
         varies = (self.unit_m2 > self.count * (ROUNDING * self.unit_mean) ** 2) & (
             self.m2 > self.count * (ROUNDING * self.mean) ** 2
         )
@@ -40,7 +40,7 @@ class CoMoments:
 
 
 def comoments(values: NDArray[np.floating], covariates: Float) -> CoMoments:
-    """The sums over values [U, R] and covariates [A, R]; a NaN covariate leaves its row out."""
+    """The sums over values [U, R] and covariates [A, R], without rows whose covariate is NaN."""
     units, kinds = len(values), len(covariates)
     count, (mean, m2) = np.zeros(kinds, np.int64), np.zeros((2, kinds))
     unit_mean, unit_m2, product = np.zeros((3, units, kinds))
@@ -52,7 +52,7 @@ def comoments(values: NDArray[np.floating], covariates: Float) -> CoMoments:
         count[kind], mean[kind] = len(a), a.mean()
         a -= mean[kind]
         m2[kind] = (a * a).sum()
-        for unit, of_unit in enumerate(values):  # a line at a time, as moments are
+        for unit, of_unit in enumerate(values):  # a line at a time stays in the cache
             x = of_unit[known].astype(np.float64)
             unit_mean[unit, kind] = x.mean()
             x -= unit_mean[unit, kind]
@@ -78,7 +78,7 @@ def merge(a: CoMoments, b: CoMoments) -> CoMoments:
 
 
 def best(correlation: Float) -> tuple[NDArray[np.intp], Float]:
-    """Of r [U, A], the covariate with the largest |r| and that r [U]; -1 and NaN where all are."""
+    """The covariate with the largest |r| of r [U, A], and that r [U]; -1 and NaN if all are NaN."""
     size = np.where(np.isnan(correlation), -1, np.abs(correlation))
     place = size.argmax(axis=1)
     r = np.take_along_axis(correlation, place[:, np.newaxis], axis=1)[:, 0]

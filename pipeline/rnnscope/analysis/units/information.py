@@ -1,4 +1,4 @@
-"""Mutual information between the class and a unit's value, with its null."""
+"""Mutual information between the class and a unit's value, and its null distribution."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,20 +11,21 @@ Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 CELLS = 2**18
-"""Cells of the shuffled tables held at a time: with many classes all of them would not fit."""
+"""Cells of shuffled tables held at a time; with many classes the tables of all shuffles would not
+fit in memory."""
 
 
 @dataclass(frozen=True)
 class Information:
-    """What U units tell of the class."""
+    """Information of U units about the class."""
 
     bits: Float
     """Mutual information, from 0 to H(class) [U]."""
     null: Float
-    """Its mean over shuffled labels, likewise [U]."""
+    """Its mean over shuffled labels, in the same range [U]."""
     p_value: Float
-    """Share of shuffles that give as much, the data themselves counted as one [U]: with P shuffles
-    never below 1 / (P + 1), however much a unit tells."""
+    """Share of shuffles with as much information, the data counted as one of them [U]: with P
+    shuffles never below 1 / (P + 1)."""
 
 
 def information(tables: Iterable[Counts], permutations: int, seed: int) -> Information:
@@ -83,21 +84,22 @@ def _quantile_ranks(n: int, bins: int) -> NDArray[np.int64]:
 
 
 def of_shuffled(counts: Counts, permutations: int, seed: int) -> Float:
-    """The information [P] in tables as shuffled labels would give them instead of counts [B, K].
+    """The information [P] in the tables that P shuffles of the labels of counts [B, K] give.
 
-    Shuffling the labels keeps how many values are in each bin and in each class, and nothing else:
-    so the tables are drawn as such. No more than ``CELLS`` are held at a time, or one table.
+    Shuffling labels preserves the number of values in each bin and in each class and nothing else,
+    so tables are drawn with these margins. At most ``CELLS`` cells or one table are held at a time.
     """
-    if 1 in counts.shape:  # SciPy's draws are not filled there; no shuffle tells anything
+    if 1 in counts.shape:  # SciPy leaves its draws unfilled there; the information is 0
         return np.zeros(permutations)
     return np.concatenate([corrected(each) for each in _tables(counts, permutations, seed)])
 
 
 def _tables(counts: Counts, permutations: int, seed: int) -> Iterator[Counts]:
-    """Tables [<= P, B, K] with the margins of counts [B, K], P in all; whatever CELLS, the same.
+    """P random tables with the margins of counts [B, K], in chunks [<= P, B, K].
 
-    In few cells they are filled one by one, at a cost that does not depend on N (Patefield 1981);
-    in many the N labels are shuffled instead (Boyett 1979). SciPy chooses alike.
+    They do not depend on ``CELLS``. Tables of few cells are filled cell by cell, at a cost
+    independent of N (Patefield 1981); for many cells the N labels are shuffled (Boyett 1979). SciPy
+    decides by the same rule.
     """
     bins, classes = counts.sum(axis=1), counts.sum(axis=0)
     n, size = int(bins.sum()), max(1, CELLS // counts.size)
@@ -106,7 +108,7 @@ def _tables(counts: Counts, permutations: int, seed: int) -> Iterator[Counts]:
         table = scipy.stats.random_table(bins, classes, seed=seed)
         yield from (table.rvs(number, method="patefield") for number in chunks)
         return
-    # SciPy's own shuffles begin anew with each call, and so would depend on where it is cut.
+    # SciPy's own shuffles restart with each call and would depend on the chunks.
     random = np.random.RandomState(seed)
     labels = np.repeat(np.arange(len(classes)), classes)
     place = np.repeat(np.arange(len(bins)) * len(classes), bins)

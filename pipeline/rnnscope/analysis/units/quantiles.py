@@ -6,11 +6,21 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 BINS = 4096
+LEVELS = {
+    "q01": 0.01,
+    "q05": 0.05,
+    "q25": 0.25,
+    "median": 0.5,
+    "q75": 0.75,
+    "q95": 0.95,
+    "q99": 0.99,
+}
+"""Column -> the quantile's level."""
 
 
 def exact(parts: list[NDArray[np.float32]], levels: list[float]) -> Float:
     """Quantiles [U, Q] of parts [U, R] taken together, interpolated linearly."""
-    # A unit at a time: what is copied is one line.
+    # A unit at a time: only one line is copied.
     lines = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
     return np.array([np.quantile(line, levels, overwrite_input=True) for line in lines], np.float64)
 

@@ -1,4 +1,4 @@
-"""What is summed over the rows of some units, part by part, and merged in any order."""
+"""Sums over the rows of a part, for some units; the sums of parts merge in any order."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from rnnscope import states
 from rnnscope.analysis.statistics import moments
 from rnnscope.analysis.statistics.moments import Moments
-from rnnscope.analysis.units import classes, covariates, ends, timescale, tuning
+from rnnscope.analysis.units import classes, covariates, final_step, timescale, tuning
 from rnnscope.analysis.units.classes import ClassSums
 from rnnscope.analysis.units.covariates import CoMoments
-from rnnscope.analysis.units.ends import EndSums, Labels, Values
+from rnnscope.analysis.units.final_step import FinalSums, Labels, Values
 from rnnscope.analysis.units.timescale import LagSums
 
 Part = tuple[states.Rows, Values]
@@ -19,38 +19,38 @@ Part = tuple[states.Rows, Values]
 
 
 FEW = 8
-"""Units whose fluctuations are taken at a time: they stay near the processor."""
+"""Units whose fluctuations are computed at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What is summed over rows of one block."""
+    """Sums over all rows of U units."""
 
     moments: Moments
     magnitude: NDArray[np.float64]
     """sum |x| [U]"""
     left: NDArray[np.int64]
-    """Rows below the lower cut [U]."""
+    """Rows below the lower saturation cut [U]."""
     right: NDArray[np.int64]
-    """Rows above the upper cut [U]."""
+    """Rows above the upper saturation cut [U]."""
     tuning: ClassSums
     """By class and timestep."""
-    ends: EndSums
-    """Of the last timestep of each sequence, by class."""
+    final_step: FinalSums
     covariates: CoMoments
+    """Of units and annotations."""
 
 
 def summarise(
-    part: Part, known: NDArray[np.float64], cuts: list[float], k: int, timesteps: int
+    part: Part, annotations: NDArray[np.float64], cuts: list[float], k: int, timesteps: int
 ) -> Sums:
     """The sums over one part.
 
     Args:
         part: whole sequences.
-        known: annotations of its rows [A, R].
-        cuts: below the first is left-saturated, above the second right-saturated.
+        annotations: of its rows [A, R].
+        cuts: values below the first are left-saturated, above the second right-saturated.
         k: number of classes; 1 without labels.
-        timesteps: past every timestep that occurs.
+        timesteps: T, past every timestep that occurs.
     """
     rows, values = part
     return Sums(
@@ -59,8 +59,8 @@ def summarise(
         (values < cuts[0]).sum(axis=1),
         (values > cuts[1]).sum(axis=1),
         tuning.tuning_sums(values, rows, k, timesteps),
-        ends.end_sums(*ends_of(part), k),
-        covariates.comoments(values, known),
+        final_step.final_sums(*final_rows(part), k),
+        covariates.comoments(values, annotations),
     )
 
 
@@ -72,20 +72,20 @@ def merge(a: Sums, b: Sums) -> Sums:
         a.left + b.left,
         a.right + b.right,
         classes.merge(a.tuning, b.tuning),
-        ends.merge(a.ends, b.ends),
+        final_step.merge(a.final_step, b.final_step),
         covariates.merge(a.covariates, b.covariates),
     )
 
 
-def ends_of(part: Part) -> tuple[Values, Labels]:
-    """The last row of each sequence [U, N], and its label [N]; without labels, 0 for each."""
+def final_rows(part: Part) -> tuple[Values, Labels]:
+    """The last row of each sequence [U, N] and its label [N], 0 where there are no labels."""
     rows, values = part
     last = values[:, rows.last]
     return last, np.zeros(last.shape[1], np.int32) if rows.label is None else rows.label[rows.last]
 
 
 def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:
-    """The sums up to ``lags`` of what a part leaves about the mean over sequences [U, T]."""
+    """Lag sums, up to ``lags``, of a part's fluctuations about the mean over sequences [U, T]."""
     rows, values = part
     units, timesteps = mean.shape
     sequence = np.cumsum(np.append(0, rows.sequence[1:] != rows.sequence[:-1]))

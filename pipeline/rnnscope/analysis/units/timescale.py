@@ -1,6 +1,6 @@
 """How long a unit's fluctuations last: their autocorrelation, and the decay fitted to it.
 
-Fluctuations are what is left of x after the mean over sequences at each timestep is subtracted.
+Fluctuations are x minus its mean over sequences at each timestep.
 With d the fluctuation, and sums over all pairs of timesteps k apart of the same sequence,
 
     R(k) = sum d_t d_t+k / sqrt(sum d_t^2 · sum d_t+k^2)
@@ -10,6 +10,7 @@ the tau of R(k) = A (e^(-k/tau) + B) (Murray et al. 2014). On short sequences it
 (Zeraati et al. 2022).
 """
 
+import enum
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,16 +24,27 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 SHORTEST = 0.1
-"""Timescale, in units of the distance between the first two lags, below which a decay cannot be
-told from a step down: 1e-4 is left from one to the other."""
+"""Shortest timescale fitted, in units of the distance between the first two lags: a faster decay
+falls below 1e-4 of its height between them and cannot be told from a step."""
 LONGEST = 10
-"""Timescale, in units of the largest lag, above which it cannot be told from a straight line."""
+"""Longest timescale fitted, in units of the largest lag: a slower decay cannot be told from a
+straight line."""
 FEWEST = 4
-"""Lags that a fit of three parameters needs at least."""
+"""Fewest lags that a fit of three parameters needs."""
 ROUNDING = 1e-9
-"""Differences of R below this are rounding, and no drop."""
-STILL = "the unit does not fluctuate"
-"""Why R(k) is NaN for all k."""
+"""Differences of R below this are rounding error, not a drop."""
+
+
+class Failure(enum.StrEnum):
+    """Why a unit has no timescale."""
+
+    STILL = "the unit does not fluctuate"
+    FEW_LAGS = f"fewer than {FEWEST} lags"
+    NO_DROP = "the autocorrelation does not drop"
+    LATE_DROP = f"fewer than {FEWEST} lags from the first drop on"
+    FAST = "the decay is faster than the lags can tell"
+    SLOW = "the decay is slower than the lags can tell"
+    RISE = "the autocorrelation rises"
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,8 @@ class Decay:
     """tau, in timesteps; NaN where the fit failed."""
     r2: float
     """Share of the variance of R(k), over the lags fitted, that the decay explains."""
-    failure: str | None
-    """Why there is no timescale."""
+    failure: Failure | None
+    """Why there is no timescale, if there is none."""
 
 
 def decay(autocorrelation: Float) -> Decay:
@@ -107,32 +119,32 @@ def decay(autocorrelation: Float) -> Decay:
     lags = 1 + np.flatnonzero(np.isfinite(autocorrelation[1:]))
     drops = np.flatnonzero(np.diff(autocorrelation[lags]) < -ROUNDING)
     if np.isnan(autocorrelation[0]):
-        return _failed(STILL)
+        return _failed(Failure.STILL)
     if len(lags) < FEWEST:
-        return _failed(f"fewer than {FEWEST} lags")
+        return _failed(Failure.FEW_LAGS)
     if not len(drops):
-        return _failed("the autocorrelation does not drop")
+        return _failed(Failure.NO_DROP)
     lags = lags[drops[0] :]
     if len(lags) < FEWEST:
-        return _failed(f"fewer than {FEWEST} lags from the first drop on")
+        return _failed(Failure.LATE_DROP)
     r = autocorrelation[lags]
     fitted = functools.partial(_fitted, lags=lags, r=r)
     shortest = SHORTEST * (lags[1] - lags[0])
     grid = np.linspace(np.log(shortest), np.log(LONGEST * lags[-1]), 64)
     best = int(fitted(grid).misfit.argmin())
     if best == 0:
-        return _failed("the decay is faster than the lags can tell")
+        return _failed(Failure.FAST)
     if best == len(grid) - 1:
-        return _failed("the decay is slower than the lags can tell")
+        return _failed(Failure.SLOW)
     log_tau = _least(fitted, *grid[best - 1 : best + 2])
     found = fitted(log_tau)
     if found.slope <= 0:
-        return _failed("the autocorrelation rises")
+        return _failed(Failure.RISE)
     r2 = 1 - found.misfit / ((r - r.mean()) ** 2).sum()
     return Decay(float(np.exp(log_tau)), float(r2), None)
 
 
-def _failed(why: str) -> Decay:
+def _failed(why: Failure) -> Decay:
     return Decay(np.nan, np.nan, why)
 
 
@@ -149,16 +161,16 @@ class _Fit:
 
 
 def _least(fitted: Callable[[Any], _Fit], low: float, best: float, high: float) -> float:
-    """The log tau of least misfit between low and high, of which ``best`` fits best so far."""
+    """The log tau of least misfit between low and high; ``best`` is the best one known."""
 
     def gradient(log_tau: float) -> float:
         return float(fitted(log_tau).gradient)
 
-    # A minimum itself is flat, and found to half the digits only; the gradient's zero to all.
+    # A minimum is flat and found to half the digits only; a zero of the gradient to all of them.
     start, stop = (low, best) if gradient(best) > 0 else (best, high)
     if gradient(start) <= 0 <= gradient(stop):
         return float(scipy.optimize.brentq(gradient, start, stop))
-    # The minimum is too slight for that: about it the gradient is rounding, or turns twice.
+    # Where the minimum is too shallow for that, the gradient is rounding error or has two zeros.
     found = scipy.optimize.minimize_scalar(
         lambda log_tau: float(fitted(log_tau).misfit), bounds=(low, high), method="bounded"
     )
@@ -167,7 +179,7 @@ def _least(fitted: Callable[[Any], _Fit], low: float, best: float, high: float) 
 
 def _fitted(log_tau: Float | float, lags: NDArray[np.intp], r: Float) -> _Fit:
     """The regression of r on e^(-k/tau) for each tau, k counted from the first lag on."""
-    # From the first lag on, or a fast decay after a late drop would vanish before it begins.
+    # Counted from the first lag: a fast decay after a late drop would otherwise underflow.
     rate = (lags - lags[0]) / np.exp(log_tau)[..., np.newaxis]
     x = np.exp(-rate)
     centred = x - x.mean(axis=-1, keepdims=True)

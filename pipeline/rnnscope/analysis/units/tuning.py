@@ -1,7 +1,10 @@
-"""How units respond over time: means by class and timestep, and what the class explains of each."""
+"""How units respond over time: means by class and timestep, and the effect of class at each."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import states
@@ -31,41 +34,70 @@ def mean_over_time(sums: ClassSums, timesteps: int) -> Float:
     return mean
 
 
-def tuning(sums: ClassSums, units: list[int], timesteps: int, *, labelled: bool) -> pd.DataFrame:
-    """One row per unit, class and timestep that occurs: count, mean and its standard error."""
-    there = np.flatnonzero(sums.count)
-    label, timestep = np.divmod(there, timesteps)
-    count = sums.count[there]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.sqrt(sums.m2[there] / ((count - 1) * count)[:, np.newaxis])
-    classes = pd.array(label if labelled else [pd.NA] * len(there), dtype="Int32")
-    return pd.DataFrame(
-        {
-            "unit": np.repeat(np.array(units, np.int32), len(there)),
-            "label": pd.concat([pd.Series(classes)] * len(units), ignore_index=True),
-            "timestep": np.tile(timestep.astype(np.int32), len(units)),
-            "count": np.tile(count, len(units)),
-            "mean": sums.mean[there].T.ravel(),
-            "standard_error": error.T.ravel(),
-        }
-    )
+@dataclass(frozen=True)
+class Responses:
+    """The responses of U units, in G pairs of class and timestep and at S timesteps that occur."""
 
+    sums: ClassSums
+    """As ``tuning_sums`` returns them."""
+    units: NDArray[np.int32]
+    """The units' numbers [U]."""
+    timesteps: int
+    """T, past every timestep that occurs."""
+    labelled: bool
+    """Whether there are classes; else all rows count as class 0."""
 
-def by_timestep(sums: ClassSums, units: list[int], timesteps: int) -> pd.DataFrame:
-    """One row per unit and timestep that occurs: count, and eta^2 of class; NaN without classes."""
-    count = sums.count.reshape(-1, timesteps)
-    mean, m2, magnitude = (
-        each.reshape(*count.shape, -1) for each in (sums.mean, sums.m2, sums.magnitude)
-    )
-    there = np.flatnonzero(count.sum(axis=0))
-    eta2 = [
-        anova(ClassSums(count[:, t], mean[:, t], m2[:, t], magnitude[:, t])).eta2 for t in there
-    ]
-    return pd.DataFrame(
-        {
-            "unit": np.repeat(np.array(units, np.int32), len(there)),
-            "timestep": np.tile(there.astype(np.int32), len(units)),
-            "count": np.tile(count.sum(axis=0)[there], len(units)),
-            "eta2": np.transpose(eta2).ravel(),
-        }
-    )
+    @cached_property
+    def pairs(self) -> NDArray[np.intp]:
+        """Which classes and timesteps occur, as class times T plus timestep [G]."""
+        return np.flatnonzero(self.sums.count)
+
+    @cached_property
+    def steps(self) -> NDArray[np.intp]:
+        """Which timesteps occur [S]."""
+        return np.flatnonzero(self.count.sum(axis=0))
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """Sequences of each class at each timestep [K, T]."""
+        return self.sums.count.reshape(-1, self.timesteps)
+
+    @property
+    def mean(self) -> Float:
+        """Mean by pair [U, G]."""
+        return self.sums.mean[self.pairs].T
+
+    @property
+    def standard_error(self) -> Float:
+        """Standard error of the mean by pair, ddof = 1 [U, G]; NaN for a single sequence."""
+        count = self.sums.count[self.pairs]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error: Float = np.sqrt(self.sums.m2[self.pairs] / ((count - 1) * count)[:, np.newaxis])
+        return error.T
+
+    @property
+    def eta2(self) -> Float:
+        """Share of the variance across sequences that lies between classes, by timestep [U, S]."""
+        shape = (*self.count.shape, -1)
+        mean, m2, magnitude = (
+            each.reshape(shape) for each in (self.sums.mean, self.sums.m2, self.sums.magnitude)
+        )
+        found = [
+            anova(ClassSums(self.count[:, t], mean[:, t], m2[:, t], magnitude[:, t])).eta2
+            for t in self.steps
+        ]
+        return np.transpose(found)
+
+    @property
+    def sequences(self) -> NDArray[np.int64]:
+        """How many sequences reach each timestep [S]."""
+        return self.count.sum(axis=0)[self.steps]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """How many classes occur at each timestep [S]."""
+        return (self.count > 0).sum(axis=0)[self.steps]
+
+    def each_unit(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of pairs [G] or timesteps [S], once for each unit, as they stand in the rows."""
+        return np.tile(values, len(self.units))

@@ -1,7 +1,7 @@
-"""The last timestep of each sequence: sums that merge, and what goes by the order of the values.
+"""The final step of each sequence: sums that merge, and what depends on the ranks of the values.
 
-Values are held as they are where those of all sequences fit in memory, and else counted between
-those of a sample.
+The final step is the last recorded timestep. Values are held where those of all sequences fit in
+memory; else they are counted in bins, whose edges are the values of a random sample.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.analysis.units import classes
-from rnnscope.analysis.units.classes import ClassSums
+from rnnscope.analysis.units.classes import ClassSums, class_sums
 from rnnscope.analysis.units.information import Counts, coarser, joint_counts
 
 Float = NDArray[np.float64]
@@ -20,12 +20,12 @@ Values = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
 SAMPLE = 4095
-"""Sequences between whose values the others are counted: one bin more."""
+"""Sequences whose values are the edges of the bins; there is one bin more."""
 
 
 @dataclass(frozen=True)
-class EndSums:
-    """Over the last timesteps of U units, by class."""
+class FinalSums:
+    """Sums over the final steps of U units, by class."""
 
     by_class: ClassSums
     min: Float
@@ -34,20 +34,20 @@ class EndSums:
     """Largest value [U]."""
 
     @property
-    def occur(self) -> int:
+    def classes(self) -> int:
         """How many classes occur."""
         return int((self.by_class.count > 0).sum())
 
 
-def end_sums(values: Values, labels: Labels, k: int) -> EndSums:
+def final_sums(values: Values, labels: Labels, k: int) -> FinalSums:
     """The sums of values [U, N] by the labels [N] of their sequences, in 0 … k - 1."""
     low, high = values.min(axis=1).astype(np.float64), values.max(axis=1).astype(np.float64)
-    return EndSums(classes.class_sums(values, labels, k), low, high)
+    return FinalSums(class_sums(values, labels, k), low, high)
 
 
-def merge(a: EndSums, b: EndSums) -> EndSums:
+def merge(a: FinalSums, b: FinalSums) -> FinalSums:
     """The sums over both sets of sequences."""
-    return EndSums(
+    return FinalSums(
         classes.merge(a.by_class, b.by_class),
         np.minimum(a.min, b.min),
         np.maximum(a.max, b.max),
@@ -62,18 +62,18 @@ class Held:
     labels: Labels
 
     def auc(self, preferred: NDArray[np.int64]) -> Float:
-        """Each unit's preferred class [U] against the rest."""
+        """Area under the ROC curve of each unit's preferred class [U] against the rest [U]."""
         return classes.auc(self.values, self.labels, preferred)
 
     def tables(self, bins: int) -> Iterator[Counts]:
-        """Of each unit how often each quantile bin occurs with each class [<= bins, K]."""
+        """For each unit, how often each quantile bin occurs with each class [<= bins, K]."""
         occurring = np.unique(self.labels, return_inverse=True)[1]
         return (joint_counts(line, occurring, bins) for line in self.values)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """At most ``SAMPLE`` sequences, the same ones in whatever order they come."""
+    """At most ``SAMPLE`` sequences, the same ones in whatever order they are read."""
 
     lines: Values
     """Their values, one unit per line [U, S]."""
@@ -82,7 +82,7 @@ class Sample:
 
     @classmethod
     def of(cls, values: Values, sequences: NDArray[np.integer]) -> "Sample":
-        """The sample of sequences by their numbers [N], with values [U, N]."""
+        """The sample of the sequences numbered [N], with values [U, N]."""
         return cls(values, pd.util.hash_array(sequences.astype(np.uint64)))._thinned()
 
     def merge(self, other: "Sample") -> "Sample":
@@ -100,9 +100,9 @@ class Sample:
 
 
 class Binned:
-    """How often values lie between each two neighbours of a sample, by class: counts add up.
+    """How many values are in each bin between neighbours in a sample, by class; counts add up.
 
-    Bins are narrow where values are many, so that ranks are right to about one in ``SAMPLE``.
+    Bins are narrow where values are dense, so that ranks are right to about one in ``SAMPLE``.
     """
 
     def __init__(self, sample: Sample, k: int):
@@ -115,10 +115,10 @@ class Binned:
             np.add.at(counts, (np.searchsorted(edges, line), labels), 1)
 
     def auc(self, preferred: NDArray[np.int64]) -> Float:
-        """As of held values, those of one bin being equal."""
+        """As ``Held.auc``, with values of one bin counted as equal."""
         pairs = zip(self.counts, preferred, strict=True)
         return np.array([classes.auc_of_counts(counts, label) for counts, label in pairs])
 
     def tables(self, bins: int) -> Iterator[Counts]:
-        """As of held values, each quantile moved to the end of its bin."""
+        """As ``Held.tables``, with each quantile moved to the end of its bin."""
         return (coarser(counts, bins) for counts in self.counts)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnscope.analysis.units import ends
-from rnnscope.analysis.units.ends import Binned, Held, Sample
+from rnnscope.analysis.units import final_step
+from rnnscope.analysis.units.final_step import Binned, Held, Sample
 from rnnscope.analysis.units.information import information
 
 N, K = 20_000, 10
@@ -65,8 +65,8 @@ def test_the_order_and_number_of_parts_change_nothing() -> None:
 def test_a_sample_is_of_its_size_and_takes_no_sides() -> None:
     sample = Sample.of(np.arange(100_000, dtype=np.float32)[np.newaxis], np.arange(100_000))
     chosen = sample.lines[0].astype(int)
-    assert len(set(chosen)) == ends.SAMPLE
-    share = np.bincount(chosen % 10) / ends.SAMPLE
+    assert len(set(chosen)) == final_step.SAMPLE
+    share = np.bincount(chosen % 10) / final_step.SAMPLE
     np.testing.assert_allclose(share, 0.1, atol=0.02)
     assert np.mean(chosen) == pytest.approx(50_000, rel=0.03)
 

@@ -1,0 +1,77 @@
+"""The units of a recording cut into blocks: the unit of work and of memory."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnscope import states
+from rnnscope.analysis.units import quantiles
+from rnnscope.states.signals import Signal
+
+RANKING = 64
+"""Bytes per sequence, at most, while the values of one unit are ranked."""
+MOST = 8
+"""Units per block where there are very many sequences, so that many workers have one each."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What all blocks of a recording share."""
+
+    folder: Path
+    """An extract stage's output."""
+    sequences: int
+    """N."""
+    k: int
+    """Number of classes; 1 where the data has none, so that sums by class are sums over all."""
+    annotations: list[str]
+    """Names of the annotations of single timesteps."""
+
+
+@dataclass(frozen=True)
+class UnitBlock:
+    """Some units of one signal."""
+
+    signal: Signal
+    lines: range
+    """Their places among the recorded units."""
+    exact: bool
+    """Whether all their values fit in memory; else they are read again for the quantiles."""
+    ranked: bool
+    """Whether their values at the final step fit in memory; else they are counted in bins."""
+
+
+def open_recording(folder: Path) -> Recording:
+    """What the blocks of an extract stage's output share."""
+    return Recording(
+        folder,
+        states.sequence_count(folder),
+        max(1, states.class_count(folder)),
+        states.annotations(folder),
+    )
+
+
+def cut(recording: Recording, signal: Signal, memory_mb: int) -> Iterator[UnitBlock]:
+    """The units of a signal in blocks of even size whose values, or else sums, fit the memory."""
+    units, values = len(signal.units), 4 * (recording.sequences + signal.rows)
+    budget = memory_mb * 1_000_000
+    # Of a unit: four sums by class and timestep, and its values or else its bins.
+    sums = 32 * recording.k * signal.timesteps
+    bins = 8 * quantiles.BINS
+    by_class = bins * recording.k
+    ranking = RANKING * recording.sequences
+    ranked = ranking <= max(budget / 2, by_class)
+    exact = ranked and ranking + sums + values <= budget
+    if exact:
+        each = sums + values
+    elif ranked:
+        each = sums + 4 * recording.sequences + bins
+    else:
+        each = sums + bins + by_class
+    most = units if ranked else MOST
+    size = max(1, min(most, (budget - ranking * ranked) // each))
+    count = -(-units // size)
+    edges = [units * number // count for number in range(count + 1)]
+    for start, stop in itertools.pairwise(edges):
+        yield UnitBlock(signal, range(start, stop), exact, ranked)
