@@ -30,7 +30,7 @@ KEYS = ("sequence", "timestep", "label")
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowKeys:
     """The keys of R rows of states."""
 
     sequence: NDArray[np.int32]
@@ -46,7 +46,7 @@ class Rows:
         return np.append(self.sequence[1:] != self.sequence[:-1], True)
 
 
-def rows_of(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None) -> Rows:
+def row_keys(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None) -> RowKeys:
     """The keys of consecutive sequences, of which the first is number ``first``.
 
     Args:
@@ -58,7 +58,7 @@ def rows_of(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] 
     ends = np.cumsum(lengths)
     timestep = np.arange(len(sequence)) - np.repeat(ends - lengths, lengths)
     label = None if labels is None else np.repeat(labels, lengths)
-    return Rows(sequence, timestep.astype(np.int32), label)
+    return RowKeys(sequence, timestep.astype(np.int32), label)
 
 
 def columns(signal: str, units: int) -> list[str]:
@@ -86,7 +86,7 @@ def write_part(
     path: Path,
     signal: str,
     values: NDArray[np.floating],
-    rows: Rows,
+    rows: RowKeys,
     compression: str,
     units: Sequence[int] | None = None,
 ) -> int:
@@ -124,7 +124,9 @@ def write_part(
     return path.stat().st_size
 
 
-def read_part(path: Path, units: Sequence[int] | None = None) -> tuple[Rows, NDArray[np.float32]]:
+def read_part(
+    path: Path, units: Sequence[int] | None = None
+) -> tuple[RowKeys, NDArray[np.float32]]:
     """The keys of one part's R rows, and its values with one unit per line [U, R]."""
     file = pq.ParquetFile(path)
     there = file.schema_arrow.names
@@ -135,7 +137,7 @@ def read_part(path: Path, units: Sequence[int] | None = None) -> tuple[Rows, NDA
     for line, name in zip(values, names, strict=True):
         line[:] = table[name].to_numpy()
     label = table["label"].to_numpy() if "label" in there else None
-    return Rows(table["sequence"].to_numpy(), table["timestep"].to_numpy(), label), values
+    return RowKeys(table["sequence"].to_numpy(), table["timestep"].to_numpy(), label), values
 
 
 def layers(folder: Path | str) -> dict[str, list[str]]:
@@ -168,7 +170,7 @@ def parts(folder: Path, layer: str, signal: str) -> list[Path]:
 
 
 def row_count(folder: Path, layer: str, signal: str) -> int:
-    """R, the rows of one signal over all parts."""
+    """R, the number of rows of one signal over all parts."""
     return sum(pq.read_metadata(path).num_rows for path in parts(folder, layer, signal))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, Rows, read_part, unit_of
+from rnnscope.states.parts import KEYS, RowKeys, read_part, unit_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Signal:
 
     def read(
         self, units: Sequence[int] | None = None
-    ) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+    ) -> Iterator[tuple[RowKeys, NDArray[np.float32]]]:
         """Part by part, the keys of its rows [r] and the values [U, r] of some units, or of all.
 
         Args:

@@ -8,7 +8,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, STEPS, Rows
+from rnnscope.states.parts import KEYS, STEPS, RowKeys
 
 OUTCOME = ("prediction", "correct", "loss")
 """Columns of what the model made of a timestep: not known of it, but of the model."""
@@ -25,7 +25,7 @@ def annotations(folder: Path) -> list[str]:
     ]
 
 
-def read_annotations(folder: Path, rows: Rows, names: list[str]) -> NDArray[np.float64]:
+def read_annotations(folder: Path, rows: RowKeys, names: list[str]) -> NDArray[np.float64]:
     """Annotations [A, R] of the keys of R rows, which rise; NaN where a row has none."""
     found = np.full((len(names), len(rows.sequence)), np.nan)
     if not names or not len(rows.sequence):

@@ -99,7 +99,7 @@ def test_the_table_has_one_row_per_component_and_unit() -> None:
 
 
 def lay(
-    folder: Path, values: Float, rows: states.Rows, cuts: list[int], order: list[int]
+    folder: Path, values: Float, rows: states.RowKeys, cuts: list[int], order: list[int]
 ) -> list[Path]:
     """Values [U, R] in parts, between whole sequences; in an order of their own."""
     folder.mkdir(parents=True)
@@ -108,7 +108,7 @@ def lay(
     for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         part = slice(start, stop)
         label = None if rows.label is None else rows.label[part]
-        keys = states.Rows(rows.sequence[part], rows.timestep[part], label)
+        keys = states.RowKeys(rows.sequence[part], rows.timestep[part], label)
         files.append(folder / f"part-{number:05d}.parquet")
         lines = np.ascontiguousarray(values[:, part], np.float32)
         states.write_part(files[-1], "c", lines, keys, "lz4")
@@ -116,7 +116,7 @@ def lay(
 
 
 def by_hand(
-    axes: Axes, values: Float, rows: states.Rows, timesteps: NDArray[np.int32]
+    axes: Axes, values: Float, rows: states.RowKeys, timesteps: NDArray[np.int32]
 ) -> pd.DataFrame:
     """The trajectories by pandas, from all rows at once."""
     coordinates = axes.loading @ (values.astype(np.float64) - axes.centre[:, np.newaxis])
@@ -139,10 +139,10 @@ def test_trajectories_are_means_of_projected_rows(
     lengths = random.integers(1, 7, 40)
     lengths[0] = 6
     labels = random.choice([0, 2, 3], 40).astype(np.int32)
-    rows = states.rows_of(0, lengths, None if of == "nothing" else labels)
+    rows = states.row_keys(0, lengths, None if of == "nothing" else labels)
     if of == "timesteps":
         changing = random.choice([0, 2, 3], len(rows.sequence)).astype(np.int32)
-        rows = states.Rows(rows.sequence, rows.timestep, changing)
+        rows = states.RowKeys(rows.sequence, rows.timestep, changing)
     values = drawn(1, 5, len(rows.sequence)).astype(np.float32)
     axes = components.axes(summed(values), 3)
     steps = np.array(timesteps, np.int32)

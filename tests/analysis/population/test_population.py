@@ -282,7 +282,7 @@ def keep(folder: Path, timesteps: list[int], units: list[int]) -> None:
                 rows, values = states.read_part(path, units)
                 kept = np.isin(rows.timestep, timesteps)
                 assert rows.label is not None
-                keys = states.Rows(rows.sequence[kept], rows.timestep[kept], rows.label[kept])
+                keys = states.RowKeys(rows.sequence[kept], rows.timestep[kept], rows.label[kept])
                 lines = np.ascontiguousarray(values[:, kept])
                 states.write_part(path, signal, lines, keys, "lz4", units)
 
