@@ -43,20 +43,16 @@ class Pooled:
     cluster: NDArray[np.int32]
     """The cluster of each unit [U]; ALONE where it is in none."""
 
-    @property
-    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Places of the first and the second unit of every pair [U (U - 1) / 2]."""
-        one, other = np.triu_indices(len(self.units), 1)
-        return one, other
 
-    def by_unit(self, of_components: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Values of the k components [k], repeated for each unit [k U]."""
-        return np.repeat(of_components, len(self.units))
+def _pairs(of: Pooled) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of the first and of the second unit of every pair [U (U - 1) / 2]."""
+    one, other = np.triu_indices(len(of.units), 1)
+    return one, other
 
 
-def _shared_cluster(pooled: Pooled) -> "pd.Series[int]":
+def _shared_cluster(of: Pooled) -> "pd.Series[int]":
     """The cluster of each pair of units, null where they are not in the same."""
-    one, other = (pooled.cluster[units] for units in pooled.pairs)
+    one, other = (of.cluster[units] for units in _pairs(of))
     return pd.Series(one, dtype="Int32").where((one == other) & (one != ALONE))
 
 
@@ -121,7 +117,9 @@ COMPONENTS = Table(
             "component",
             "number of the principal component over all rows of the chosen timesteps, from 1, by "
             "falling variance",
-            lambda of: of.by_unit(np.arange(1, len(of.axes.loading) + 1, dtype=np.int32)),
+            lambda of: np.repeat(
+                np.arange(1, len(of.axes.loading) + 1, dtype=np.int32), len(of.units)
+            ),
         ),
         Column("unit", "unit, from 0", lambda of: np.tile(of.units, len(of.axes.loading))),
         Column(
@@ -135,13 +133,13 @@ COMPONENTS = Table(
         Column(
             "variance",
             "variance along the component, in the signal's unit squared, ddof = 1",
-            lambda of: of.by_unit(of.axes.variance),
+            lambda of: np.repeat(of.axes.variance, len(of.units)),
             nulls=(_NOTHING_VARIES,),
         ),
         Column(
             "variance_share",
             "share of the variance of all units that lies along the component",
-            lambda of: of.by_unit(of.axes.share),
+            lambda of: np.repeat(of.axes.share, len(of.units)),
             nulls=(_NOTHING_VARIES,),
         ),
     ),
@@ -182,12 +180,12 @@ CORRELATION = Table(
     (
         LAYER,
         SIGNAL,
-        Column("unit", "first unit of the pair, from 0", lambda of: of.units[of.pairs[0]]),
-        Column("other", "second unit of the pair", lambda of: of.units[of.pairs[1]]),
+        Column("unit", "first unit of the pair, from 0", lambda of: of.units[_pairs(of)[0]]),
+        Column("other", "second unit of the pair", lambda of: of.units[_pairs(of)[1]]),
         Column(
             "correlation",
             "Pearson's r between the two units over all rows of the chosen timesteps",
-            lambda of: of.correlation[of.pairs],
+            lambda of: of.correlation[_pairs(of)],
             nulls=(Null("one of the units is constant"),),
         ),
         Column(
