@@ -89,7 +89,7 @@ def _of_kept_weights(history: pd.DataFrame, train: Train) -> dict[str, Any]:
 
 
 def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.DataFrame:
-    """Fit in place. Returns the history, one row per validation, without rows for 0 steps.
+    """Fit in place; returns the history, one row per validation, none for 0 steps.
 
     The loss is the cross-entropy in nats, of numeric targets the mean squared error; where each
     timestep has its own label or target, a batch's loss is the mean over its valid timesteps.

@@ -1,4 +1,4 @@
-"""The recorded states: how they lie on disk, and how they are read."""
+"""The recorded states: their layout on disk, and how they are written and read."""
 
 from rnnscope.states.frames import read_sequences, read_states, read_steps
 from rnnscope.states.parts import (

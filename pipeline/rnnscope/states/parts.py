@@ -73,12 +73,12 @@ def unit_of(column: str) -> int:
 
 
 def place_of(layer: str) -> str:
-    """The name of the cell that a recorded layer's signals are of, without the call."""
+    """The name of a recorded layer without the number of its call: lstm for lstm.call1."""
     return re.sub(r"\.call\d+(?=$|\.cell\d+$)", "", layer)
 
 
 def part_file(folder: Path, layer: str, signal: str, part: int) -> Path:
-    """Where one part of one signal lies."""
+    """The file of one part of one signal."""
     return folder / layer / signal / f"part-{part:05d}.parquet"
 
 
@@ -108,8 +108,8 @@ def write_part(
     names = [every[number] for number in numbers]
     table = pa.table({**keys, **dict(zip(names, values, strict=True))})
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Neighbouring values of a state share their high bytes: split into byte streams they shrink
-    # by a third and stay fast. Dictionaries and statistics of floats only cost.
+    # Neighbouring values of a state share their high bytes: split into byte streams they take a
+    # third less, as fast as before. Dictionaries and statistics of floats have no use.
     with atomic.written(path) as unfinished:
         pq.write_table(
             table,
@@ -127,7 +127,7 @@ def write_part(
 def read_part(
     path: Path, units: Sequence[int] | None = None
 ) -> tuple[RowKeys, NDArray[np.float32]]:
-    """The keys of one part's R rows, and its values with one unit per line [U, R]."""
+    """The keys of one part's R rows, and the values [U, R] of some units, by place, or of all."""
     file = pq.ParquetFile(path)
     there = file.schema_arrow.names
     names = [name for name in there if name not in KEYS]
@@ -163,7 +163,7 @@ def labelled(path: Path) -> bool:
 def parts(folder: Path, layer: str, signal: str) -> list[Path]:
     """The files of one signal that have rows, in the order of their sequences.
 
-    Where some timesteps only were recorded, all sequences of a part may end before them.
+    Where only some timesteps were recorded, all sequences of a part may end before them.
     """
     found = sorted((folder / layer / signal).glob("part-*.parquet"))
     return [file for file in found if pq.read_metadata(file).num_rows]
@@ -193,7 +193,7 @@ def timesteps(folder: Path, layer: str, signal: str) -> int:
 
 
 def class_count(folder: Path | str) -> int:
-    """K, the number of classes: as many as the model tells apart, or more if the labels have more.
+    """K, the number of classes: of the model's scores, or of the labels if these have more.
 
     0 where the data has no labels and the model no scores.
     """
@@ -211,5 +211,5 @@ def class_count(folder: Path | str) -> int:
 
 
 def _usual(signal: str) -> tuple[int, str]:
-    """Sort key: state first, then gates, then whatever else."""
+    """Sort key: states first, then gates, then any other signal."""
     return ("hcifozrg".find(signal) % 99, signal)
