@@ -86,13 +86,13 @@ def write(folder: Path, recording: Recording, parts: int = 1, seed: int | None =
     return folder
 
 
-def _keys(recording: Recording, piece: NDArray[np.intp]) -> states.Rows:
+def _keys(recording: Recording, piece: NDArray[np.intp]) -> states.RowKeys:
     """The keys of the rows of some sequences."""
     place, timestep = np.nonzero(recording.valid[piece])
     sequence, labels = piece[place], recording.labels
     if labels is not None:
         labels = labels[sequence, timestep] if labels.ndim == 2 else labels[sequence]
-    return states.Rows(sequence.astype(np.int32), timestep.astype(np.int32), labels)
+    return states.RowKeys(sequence.astype(np.int32), timestep.astype(np.int32), labels)
 
 
 def _steps(recording: Recording) -> pd.DataFrame | None:

@@ -1,6 +1,8 @@
 """Stage train: a new network, fitted by Keras' own ``fit``, seeded and repeatable."""
 
+import contextlib
 import itertools
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +17,31 @@ from rnnscope import data, models
 from rnnscope.config import Config, Recurrent, Train
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
+from rnnscope.history import HISTORY
 from rnnscope.store.stage import Figures, Inputs
-from rnnscope.store.tables import table_file
+from rnnscope.store.tables import by_column
 from rnnscope.terminal import bar
+
+TABLES = (HISTORY,)
+
+REDUCTION = "mean_with_sample_weight"
+"""Of losses: the mean over what has a weight other than 0."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Train a model into ``folder``: the model, its history, and TensorBoard's logs."""
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(config.seed)
+    """Train a model into ``folder``: the model, its history, and TensorBoard's logs.
+
+    The same config gives the same weights, bit for bit on a CPU, and no global state stays changed.
+
+    Args:
+        config: the run's config.
+        inputs: none.
+        folder: where to write.
+
+    Raises:
+        UserError: data without labelled training sequences, or without those for validation that
+            ``train.patience`` and ``train.restore_best`` need.
+    """
     dataset = data.load(config.data)
     if dataset.train is None or dataset.train.y is None:
         raise UserError(
@@ -31,13 +49,15 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             "or split=train): train elsewhere and give model=file, or add them"
         )
     assert isinstance(config.model, Recurrent)
-    model = models.build(config.model, dataset)
-    history = fit(model, dataset, config, folder / "tensorboard")
+    with seeded(config.seed):
+        model = models.build(config.model, dataset)
+        history = fit(model, dataset, config, folder / "tensorboard")
     model.save(folder / models.MODEL)
-    history.to_parquet(table_file(folder, "history"), index=False)
+    HISTORY.write(history, folder)
     kept: dict[str, Any] = _of_kept_weights(history, config.train)
     return {
         "rows": len(history),
+        "null": {HISTORY.name: by_column(HISTORY.nulls(history, history))},
         "headline": {
             "steps": int(history["step"].max()) if len(history) else 0,
             "parameters": model.count_params(),
@@ -46,8 +66,22 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     }
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw the seeds of Keras' initialisers and of dropout from ``seed``.
+
+    Keras takes both from Python's generator, whose state is then as before.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
 def _of_kept_weights(history: pd.DataFrame, train: Train) -> dict[str, Any]:
-    """The row of the history at which the weights were those that are kept."""
+    """The row of the history at which the model had the weights that are kept."""
     if history.empty:
         return {}
     row = history["val_loss"].idxmin() if train.restore_best else history.index[-1]
@@ -55,26 +89,56 @@ def _of_kept_weights(history: pd.DataFrame, train: Train) -> dict[str, Any]:
 
 
 def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.DataFrame:
-    """Fit in place. Returns the history, one row per validation.
+    """Fit in place; returns the history, one row per validation, none for 0 steps.
 
-    Columns: step (batches so far), seconds (since the start), loss and for classes accuracy (means
-    over the batches since the row before), val_loss and val_accuracy where there is a validation
-    split. The loss is the cross-entropy in nats, of numeric targets the mean squared error; where
-    each timestep has its own label or target, a batch's loss is the mean over its valid timesteps.
+    The loss is the cross-entropy in nats, of numeric targets the mean squared error; where each
+    timestep has its own label or target, a batch's loss is the mean over its valid timesteps.
     """
-    train = config.train
     assert dataset.train is not None
-    reduction = "mean_with_sample_weight"
-    accuracy = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
-    if dataset.train.numeric:
-        loss, accuracy = keras.losses.MeanSquaredError(reduction=reduction), []
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
-    model.compile(keras.optimizers.Adam(train.learning_rate), loss, weighted_metrics=accuracy)
-    if train.steps == 0:
-        return pd.DataFrame({"step": pd.Series(dtype="int64")})
-    batches = Batches(model, dataset.train, train.batch_size, config.seed)
-    recorder = Recorder(train.steps)
+    numeric = dataset.train.numeric
+    stock = (
+        keras.losses.MeanSquaredError(reduction=REDUCTION)
+        if numeric
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=REDUCTION)
+    )
+    optimizer = keras.optimizers.Adam(config.train.learning_rate)
+    history = pd.DataFrame({"step": pd.Series(dtype="int64")})
+    _compile(model, optimizer, stock if numeric else CrossEntropy(reduction=REDUCTION), numeric)
+    if config.train.steps > 0:
+        history = _fit(model, dataset, dataset.train, config, logs)
+    _compile(model, optimizer, stock, numeric)  # saved with a loss that Keras can load
+    return history
+
+
+def _compile(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.Loss, numeric: bool
+) -> None:
+    accuracy = [] if numeric else [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    model.compile(optimizer, loss, weighted_metrics=accuracy)
+
+
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy of classes [B] or [B, T] and logits [B, K] or [B, T, K], in nats.
+
+    TensorFlow's own op sums its gradient in an order that may differ between runs on a GPU. Its
+    deterministic form, which is this one, is chosen by a switch that holds for the whole process
+    and that has no public way back.
+    """
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """The cross-entropy of each sequence [B] or timestep [B, T]."""
+        shape = tf.shape(y_pred)[:-1]
+        classes = tf.reshape(tf.cast(y_true, tf.int64), shape)
+        return -tf.gather(tf.nn.log_softmax(y_pred), classes, batch_dims=y_pred.shape.rank - 1)
+
+
+def _fit(
+    model: keras.Model, dataset: Dataset, split: Split, config: Config, logs: Path
+) -> pd.DataFrame:
+    """Fit a compiled model for at least one step; returns the history."""
+    train = config.train
+    batches = Batches(model, split, train.batch_size, config.seed)
+    recorder = HistoryRecorder(train.steps)
     callbacks = [recorder, keras.callbacks.TensorBoard(str(logs), write_graph=False)]
     if dataset.val is not None:
         callbacks.append(
@@ -103,7 +167,7 @@ def fit(model: keras.Model, dataset: Dataset, config: Config, logs: Path) -> pd.
 
 
 class Batches:
-    """Endless batches; each pass over the data has an order of its own, drawn from the seed."""
+    """Endless batches; the order of each pass over the data is drawn from the seed."""
 
     def __init__(self, model: keras.Model, split: Split, size: int, seed: int):
         self.model, self.split, self.size, self.seed = model, split, min(size, len(split)), seed
@@ -111,7 +175,7 @@ class Batches:
         self.order = (-1, np.arange(0))
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
-        """Batch ``number`` from the start of training, as ``examples`` gives it."""
+        """Batch number ``number`` of the training, from 0, as ``examples`` gives it."""
         turn, place = divmod(number, self.per_pass)
         if turn != self.order[0]:
             self.order = turn, np.random.default_rng((self.seed, turn)).permutation(len(self.split))
@@ -120,10 +184,10 @@ class Batches:
 
 
 def examples(model: keras.Model, batch: Batch) -> tuple[Any, ...]:
-    """A batch as ``fit`` takes it: inputs, what is to be learnt, and weights where some is padding.
+    """A batch as ``fit`` takes it: inputs, labels or targets, and weights where there is padding.
 
-    That is classes [B] or [B, T], or numbers [B, 1] or [B, T, 1], as the model gives them. Weights
-    [B, T] are 0 for padding.
+    Labels are classes [B] or [B, T], targets numbers [B, 1] or [B, T, 1], as the model's outputs.
+    Weights [B, T] are 0 for padding.
     """
     assert batch.y is not None
     y = batch.y[..., np.newaxis] if batch.y.dtype.kind == "f" else batch.y
@@ -132,8 +196,8 @@ def examples(model: keras.Model, batch: Batch) -> tuple[Any, ...]:
     return models.inputs(model, batch), y, *weights
 
 
-class Recorder(keras.callbacks.Callback):
-    """Keep the history, show progress, and stop after exactly ``steps`` batches."""
+class HistoryRecorder(keras.callbacks.Callback):
+    """Keeps the history, shows progress, and stops after exactly ``steps`` batches."""
 
     def __init__(self, steps: int):
         super().__init__()
@@ -143,14 +207,14 @@ class Recorder(keras.callbacks.Callback):
         self.bar = bar(total=steps, unit="step", desc="train")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Count, and end the last round early."""
+        """Count the batch, and stop if it was the last."""
         self.done += 1
         self.bar.update()
         if self.done == self.steps:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add a row."""
+        """Add a row to the history."""
         seconds = round(time.perf_counter() - self.started, 3)
         self.rows.append({"step": self.done, "seconds": seconds, **(logs or {})})
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in (logs or {}).items()})
@@ -161,7 +225,7 @@ class Recorder(keras.callbacks.Callback):
 
 
 def streamed(model: keras.Model, batches: Batches) -> tf.data.Dataset:
-    """The batches as TensorFlow takes them, endless."""
+    """The batches as an endless tf.data stream."""
     first = batches[0]
     free = models.sequence_shape(model)[0] is None
     timesteps = batches.split.timesteps
@@ -180,7 +244,7 @@ def streamed(model: keras.Model, batches: Batches) -> tf.data.Dataset:
 
 
 def _untuned(stream: tf.data.Dataset) -> tf.data.Dataset:
-    """Without the thread that tunes a stream: who lets go of it waits for that, up to a minute."""
+    """The stream without its tuning thread, for which its release waits up to a minute."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return stream.with_options(options)

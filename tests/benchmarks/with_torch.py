@@ -55,7 +55,7 @@ def cell_loop_to_parquet(folder: Path) -> dict[str, ToParquet]:
 
     def write(x: Array, number: int, first: int, out: Path) -> None:
         found = [_pass(loop, x[cut]) for cut in cuts(len(x))]
-        rows = states.rows_of(first, np.full(len(x), x.shape[1]), None)
+        rows = states.row_keys(first, np.full(len(x), x.shape[1]), None)
         for signal in "hc":
             # [T, B, U] -> [U, B T] by way of [B, T, U]: a copy of whole rows and a plain
             # transposition take a fraction of the time of one copy over three axes.

@@ -67,7 +67,7 @@ def test_mnist_agrees_with_the_equations_in_float64(tmp_path: Path, mnist: Path)
     folder = finished(config, "extract")
     manifest = store.read_manifest(folder)
     assert manifest["rows"] == 280_000
-    assert len(states.parts(folder, "lstm", "c")) == 3
+    assert len(states.open_signal(folder, "lstm", "c").files) == 3
     check_against_reference(config, folder, 500)
 
 
@@ -104,7 +104,7 @@ def test_the_size_of_parts_changes_no_value(trained: tuple[Config, Path]) -> Non
     config, whole = trained
     cut = digits(Path(config.root), "extract.part_rows=500", "extract.batch_size=17")
     parted = finished(cut, "extract")
-    assert len(states.parts(parted, "lstm", "c")) == 6
+    assert len(states.open_signal(parted, "lstm", "c").files) == 6
     a, b = (states.read_states(folder, SIGNALS) for folder in (whole, parted))
     pd.testing.assert_frame_equal(a, b, rtol=0, atol=1e-6)
     pd.testing.assert_frame_equal(

@@ -1,4 +1,4 @@
-"""Notes: what parts leave behind becomes one table, in order, whatever is held at a time."""
+"""Notes: the rows of all parts become one table, in order, whatever is held at a time."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnnscope.extract import notes
+from rnnscope.store.tables import Column, Null, Table
+
+SOME = Table("some", "sequence", (Column("<any>", "a value", nulls=(Null("no depth"),)),))
 
 
 def table(first: int, count: int) -> pd.DataFrame:
@@ -35,7 +38,7 @@ def test_the_rows_of_all_parts_come_in_order_however_many_are_held(
 ) -> None:
     monkeypatch.setattr(notes, "ROW_GROUP", held)
     want = left(tmp_path, sizes)
-    notes.join(tmp_path, len(sizes), "some.parquet")
+    notes.join(tmp_path, len(sizes), SOME)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "some.parquet"), want)
     groups = pq.ParquetFile(tmp_path / "some.parquet").num_row_groups
     assert groups == {1: len(sizes), 2**25: 1}.get(held, groups)
@@ -44,8 +47,9 @@ def test_the_rows_of_all_parts_come_in_order_however_many_are_held(
 
 def test_a_gap_is_a_null_on_disk(tmp_path: Path) -> None:
     left(tmp_path, [5, 4])
-    notes.join(tmp_path, 2, "some.parquet")
+    nulls = notes.join(tmp_path, 2, SOME)
     assert pq.read_table(tmp_path / "some.parquet")["depth"].null_count == 3
+    assert nulls == {("depth", "no depth"): 3}
 
 
 def test_what_was_noted_is_read_as_it_was(tmp_path: Path) -> None:

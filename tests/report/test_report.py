@@ -79,7 +79,7 @@ def extracted(
     columns = {layer: signals(3, seed) for seed, layer in enumerate(layers)}
     for part, chosen in enumerate(np.array_split(np.arange(len(LENGTHS)), parts)):
         lengths = LENGTHS[chosen]
-        rows = states.rows_of(int(chosen[0]), lengths, None if labels is None else labels[chosen])
+        rows = states.row_keys(int(chosen[0]), lengths, None if labels is None else labels[chosen])
         start = int(LENGTHS[: chosen[0]].sum())
         for layer, by_name in columns.items():
             for signal, values in by_name.items():

@@ -112,7 +112,7 @@ def finish(step: Step, root: Path) -> None:
 def record(folder: Path) -> None:
     """States of 12 sequences, 3 timesteps and 2 classes."""
     labels = (np.arange(12) % 2).astype(np.int32)
-    rows = states.rows_of(0, np.full(12, 3), labels)
+    rows = states.row_keys(0, np.full(12, 3), labels)
     values = np.random.default_rng(0).normal(size=(4, 36)).astype(np.float32)
     for signal in ("h", "c"):
         states.write_part(states.part_file(folder, "lstm", signal, 0), signal, values, rows, "lz4")

@@ -19,14 +19,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for layer, signals in {"rnn_1": "h", "gru_2": "zgrh", "lstm_10": "ogfich"}.items():
         for signal in signals:
             path = states.part_file(folder, layer, signal, 0)
-            rows = states.rows_of(0, np.array([1]), None)
+            rows = states.row_keys(0, np.array([1]), None)
             states.write_part(path, signal, np.zeros((2, 1), np.float32), rows, "lz4")
     return folder
 
 
 def named(folder: Path, layers: list[str] | None, signals: list[str] | None) -> list[str]:
-    pairs = selection.recorded(folder, Analysis(layers, signals), "units")
-    return ["/".join(pair) for pair in pairs]
+    opened = selection.signals(folder, Analysis(layers, signals), "units")
+    return [f"{signal.layer}/{signal.name}" for signal in opened]
 
 
 def test_all_is_recorded_unless_less_is_asked_for(folder: Path) -> None:
@@ -63,7 +63,7 @@ def test_what_was_not_recorded_is_named_beside_what_was(
 
 def test_a_signal_without_rows_is_not_there(folder: Path, tmp_path: Path) -> None:
     """None of the timesteps chosen may be within any sequence."""
-    rows = states.rows_of(0, np.array([], int), None)
+    rows = states.row_keys(0, np.array([], int), None)
     path = states.part_file(tmp_path, "lstm", "c", 0)
     states.write_part(path, "c", np.zeros((2, 0), np.float32), rows, "lz4")
     with pytest.raises(UserError, match="no rows of that kind were recorded"):

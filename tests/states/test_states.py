@@ -46,7 +46,7 @@ def record(
     classes = np.arange(N, dtype=np.int32) % 2 if labels else None
     for part, (first, last) in enumerate(itertools.pairwise(cuts)):
         of_part = None if classes is None else classes[first:last]
-        rows = states.rows_of(first, LENGTHS[first:last], of_part)
+        rows = states.row_keys(first, LENGTHS[first:last], of_part)
         for layer in layers:
             for signal in signals:
                 values = truth(signal, layer)[first:last][VALID[first:last]].T
@@ -97,13 +97,13 @@ def test_columns_sort_as_their_units_do(units: int, first: str, last: str) -> No
 
 
 def test_rows_follow_one_sequence_after_another_without_padding() -> None:
-    rows = states.rows_of(7, np.array([2, 1, 3]), np.array([4, 5, 6], np.int32))
+    rows = states.row_keys(7, np.array([2, 1, 3]), np.array([4, 5, 6], np.int32))
     assert rows.sequence.tolist() == [7, 7, 8, 9, 9, 9]
     assert rows.timestep.tolist() == [0, 1, 0, 0, 1, 2]
     assert rows.label is not None
     assert rows.label.tolist() == [4, 4, 5, 6, 6, 6]
     assert rows.sequence.dtype == rows.timestep.dtype == rows.label.dtype == np.int32
-    assert states.rows_of(0, np.array([1]), None).label is None
+    assert states.row_keys(0, np.array([1]), None).label is None
 
 
 # one part
@@ -124,7 +124,7 @@ def test_a_part_comes_back_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = states.part_file(tmp_path_factory.mktemp("part"), "lstm", "c", 0)
-    rows = states.rows_of(3, np.array(lengths), None)
+    rows = states.row_keys(3, np.array(lengths), None)
     bits = np.random.default_rng(seed).integers(0, 2**32, (units, sum(lengths)), dtype=np.uint32)
     bits[0, 0] = 0x80000000  # -0
     size = states.write_part(path, "c", bits.view(np.float32), rows, compression)
@@ -159,7 +159,7 @@ def test_a_part_that_cannot_be_written_leaves_no_part(tmp_path: Path) -> None:
     path = states.part_file(tmp_path, "lstm", "c", 0)
     with pytest.raises(pa.ArrowInvalid):
         states.write_part(
-            path, "c", np.zeros((2, 3), np.float32), states.rows_of(0, LENGTHS, None), "lz4"
+            path, "c", np.zeros((2, 3), np.float32), states.row_keys(0, LENGTHS, None), "lz4"
         )
     assert not path.exists()
 
@@ -173,14 +173,14 @@ import numpy as np
 from rnnscope import states
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-rows = states.rows_of(6, np.full(100, 100), None)
+rows = states.row_keys(6, np.full(100, 100), None)
 values = np.random.default_rng(0).normal(size=(5, 10_000)).astype(np.float32)
 states.write_part(Path(sys.argv[1]), "c", values, rows, "lz4")
 """
     path = states.part_file(tmp_path, "lstm", "c", 2)
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert done.returncode == -SIGXFSZ
-    assert len(states.parts(tmp_path, "lstm", "c")) == 2
+    assert len(states.open_signal(tmp_path, "lstm", "c").files) == 2
     assert len(pd.read_parquet(path.parent)) == len(states.read_states(tmp_path)) == VALID.sum()
 
 
@@ -224,7 +224,7 @@ def test_layers_and_signals_come_in_the_usual_order(tmp_path: Path) -> None:
 
 def test_parts_come_in_their_order(tmp_path: Path) -> None:
     record(tmp_path, cuts=(0, 1, 2, 3, 4, 5, 6))
-    names = [path.name for path in states.parts(tmp_path, "lstm", "c")]
+    names = [path.name for path in states.open_signal(tmp_path, "lstm", "c").files]
     assert names == [f"part-{number:05d}.parquet" for number in range(6)]
 
 
@@ -370,7 +370,7 @@ def test_other_units_are_not_read(tmp_path: Path) -> None:
     for part in range(2):
         path = states.part_file(tmp_path, "lstm", "c", part)
         spoil(path, *(name for name in states.columns("c", U) if name != "c_002"))
-    values = [states.read_part(path, [2])[1] for path in states.parts(tmp_path, "lstm", "c")]
+    values = [values for _, values in states.open_signal(tmp_path, "lstm", "c").read([2])]
     np.testing.assert_array_equal(np.concatenate(values, axis=1)[0], truth("c")[VALID][:, 2])
     with pytest.raises(OSError, match="thrift"):
         states.read_part(path, [1])
@@ -378,7 +378,7 @@ def test_other_units_are_not_read(tmp_path: Path) -> None:
 
 def test_other_signals_need_not_be_there(tmp_path: Path) -> None:
     record(tmp_path)
-    for path in states.parts(tmp_path, "lstm", "h"):
+    for path in states.open_signal(tmp_path, "lstm", "h").files:
         path.write_bytes(b"")
     np.testing.assert_array_equal(states.read_states(tmp_path, "c", as_array=True), truth("c"))
 
@@ -388,10 +388,14 @@ def test_other_signals_need_not_be_there(tmp_path: Path) -> None:
 
 def test_rows_sequences_and_timesteps_are_counted_without_reading_them(tmp_path: Path) -> None:
     record(tmp_path, cuts=(0, 1, 4, N))
-    for path in states.parts(tmp_path, "lstm", "c"):
+    for path in states.open_signal(tmp_path, "lstm", "c").files:
         spoil(path)
-    assert states.row_count(tmp_path, "lstm", "c") == LENGTHS.sum()
-    assert states.timesteps(tmp_path, "lstm", "c") == T
+    signal = states.open_signal(tmp_path, "lstm", "c")
+    assert len(signal.files) == 3
+    assert signal.rows == LENGTHS.sum()
+    assert signal.timesteps == T
+    assert signal.units == tuple(range(U))
+    assert signal.labelled
     assert states.sequence_count(tmp_path) == N
 
 
@@ -400,16 +404,16 @@ def test_parts_whose_sequences_end_before_what_was_recorded_are_passed_over(
 ) -> None:
     record(tmp_path)
     for part in (2, 3):
-        rows = states.rows_of(N, np.array([], int), np.array([], np.int32))
+        rows = states.row_keys(N, np.array([], int), np.array([], np.int32))
         path = states.part_file(tmp_path, "lstm", "c", part)
         states.write_part(path, "c", np.zeros((U, 0), np.float32), rows, "lz4")
-    assert len(states.parts(tmp_path, "lstm", "c")) == 2
-    assert states.timesteps(tmp_path, "lstm", "c") == T
+    assert len(states.open_signal(tmp_path, "lstm", "c").files) == 2
+    assert states.open_signal(tmp_path, "lstm", "c").timesteps == T
     np.testing.assert_array_equal(states.read_states(tmp_path, as_array=True), truth("c"))
 
 
 def test_the_last_row_of_each_sequence_is_known(recorded: Path) -> None:
-    rows, _ = states.read_part(states.parts(recorded, "lstm", "c")[1])
+    rows, _ = states.read_part(states.open_signal(recorded, "lstm", "c").files[1])
     ends = LENGTHS[2:].cumsum() - 1
     assert np.flatnonzero(rows.last).tolist() == ends.tolist()
 
@@ -463,7 +467,7 @@ def annotate(folder: Path, notes: pd.DataFrame) -> Path:
 
 def known(folder: Path, sequence: list[int], timestep: list[int], *names: str) -> Any:
     """The annotations of some rows, as lists."""
-    rows = states.Rows(np.array(sequence, np.int32), np.array(timestep, np.int32), None)
+    rows = states.RowKeys(np.array(sequence, np.int32), np.array(timestep, np.int32), None)
     return states.read_annotations(folder, rows, list(names)).tolist()
 
 
@@ -484,7 +488,7 @@ def test_steps_are_read_into_pandas(tmp_path: Path) -> None:
 
 def test_annotations_come_with_their_own_sequence_and_timestep(tmp_path: Path) -> None:
     annotate(tmp_path, NOTES)
-    for part in states.parts(record(tmp_path), "lstm", "c"):
+    for part in states.open_signal(record(tmp_path), "lstm", "c").files:
         rows, _ = states.read_part(part)
         found = states.read_annotations(tmp_path, rows, ["height", "depth", "inside"])
         asked = pd.DataFrame({"sequence": rows.sequence, "timestep": rows.timestep})
@@ -516,7 +520,7 @@ def test_annotations_may_be_null_of_any_type(tmp_path: Path) -> None:
 
 
 def test_no_annotation_of_any_row_is_an_array_too(tmp_path: Path) -> None:
-    rows = states.rows_of(0, np.array([3, 1]), None)
+    rows = states.row_keys(0, np.array([3, 1]), None)
     assert states.read_annotations(tmp_path, rows, []).shape == (0, 4)
 
 

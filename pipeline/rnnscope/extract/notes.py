@@ -1,11 +1,12 @@
-"""What each part leaves behind when it is done: its figures and tables, until the last is.
+"""The figures and table rows of each finished part, kept until all parts are finished.
 
-<folder>/_parts/00000.json                 written last: a part without one starts anew
+<folder>/_parts/00000.json                 written last: a part without it is recorded again
 <folder>/_parts/00000.sequences.parquet    its rows of <folder>/sequences.parquet
 <folder>/_parts/00000.steps.parquet        and of <folder>/steps.parquet, if there are any
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnnscope.store import atomic
+from rnnscope.store.tables import Nulls, Table, table_file
 
 PARTS = "_parts"
 ROW_GROUP = 2**25
-"""Bytes from which rows are written as a group; fewer only at the end."""
+"""Fewest bytes of a row group but the last."""
 
 
 def read(folder: Path, part: int) -> dict[str, Any] | None:
-    """The figures of a part; None where it is not done."""
+    """The figures of a finished part; None where it is not finished."""
     note = _note(folder, part)
     if not note.is_file():
         return None
@@ -33,7 +35,7 @@ def read(folder: Path, part: int) -> dict[str, Any] | None:
 def write(
     folder: Path, part: int, figures: dict[str, Any], tables: Mapping[str, pd.DataFrame]
 ) -> None:
-    """Leave a part's figures, and its rows of each table, by the names of the files to come."""
+    """Keep the figures of a finished part, and its rows of each table, by the table's file name."""
     for name, rows in tables.items():
         with atomic.written(_rows(folder, part, name)) as unfinished:
             rows.to_parquet(unfinished, index=False)
@@ -41,19 +43,23 @@ def write(
         unfinished.write_text(json.dumps(figures))
 
 
-def join(folder: Path, parts: int, name: str) -> None:
-    """Write the table of that name from the rows of all parts, in their order, as a stream."""
-    rows = [_rows(folder, part, name) for part in range(parts)]
+def join(folder: Path, parts: int, table: Table) -> Nulls:
+    """Write a table from the rows of all parts, in their order, as a stream; returns its nulls."""
+    file = table_file(folder, table.name)
+    rows = [_rows(folder, part, file.name) for part in range(parts)]
     schema = pq.read_schema(rows[0])
-    with pq.ParquetWriter(folder / name, schema) as file:
+    nulls: Nulls = Counter()
+    with pq.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []
         for path in rows:
             waiting.append(pq.read_table(path).cast(schema))
-            if sum(table.nbytes for table in waiting) >= ROW_GROUP:
-                file.write_table(pa.concat_tables(waiting))
+            nulls += table.nulls(waiting[-1], waiting[-1].to_pandas())
+            if sum(each.nbytes for each in waiting) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting))
                 waiting = []
         if waiting:
-            file.write_table(pa.concat_tables(waiting))
+            writer.write_table(pa.concat_tables(waiting))
+    return nulls
 
 
 def _note(folder: Path, part: int) -> Path:

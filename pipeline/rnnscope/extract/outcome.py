@@ -1,4 +1,4 @@
-"""What a model made of each sequence, or of each timestep: prediction, loss and scores."""
+"""The prediction, loss and scores of each sequence, or of each timestep."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ SCORED = ("correct", "loss")
 def kind_of_scores(model: Any) -> str | None:
     """What a model's output is: "probabilities", "logits" or other "values"; None for several.
 
-    Told from the activation of the layer that gives the output. A subclassed model does not say
-    which that is: its outputs are then "unknown".
+    It follows from the activation of the layer that gives the output. A subclassed model does not
+    say which layer that is: its outputs are then "unknown".
     """
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1:
@@ -39,12 +39,12 @@ def outcomes(
     first: int,
     kind: str | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """What is known of B sequences and of their R valid timesteps, and the outcome, one row each.
+    """The rows of B sequences in table sequences, and of their R valid timesteps in table steps.
 
-    The first table is sequence, length, and ``outcome`` of the sequences. Where y belongs to
-    timesteps it is instead the means of correct and loss over each sequence's timesteps. The
-    second, None where nothing is known of single timesteps, is sequence, timestep, where y
-    belongs to them ``outcome`` of the timesteps, and the annotations.
+    The first has columns sequence, length, and the ``outcome`` of the sequences; where y belongs to
+    timesteps, the means of correct and loss over each sequence's timesteps instead. The second has
+    sequence, timestep, the ``outcome`` of the timesteps where y belongs to them, and annotations;
+    it is None where timesteps have neither.
 
     Args:
         outputs: [B, ...]; timesteps are scored if they are [B, T, ...].
@@ -78,14 +78,14 @@ def outcomes(
 def outcome(
     outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str | None, *, scores: bool = True
 ) -> pd.DataFrame:
-    """One row per sequence or timestep: what is known of it, and as far as can be, the outcome.
+    """One row per sequence or timestep: its label or target, the prediction and the loss.
 
     Of classes: label, prediction, correct, loss and p_0 to p_K-1; the loss is the cross-entropy in
     nats. Of numeric targets: target, prediction, loss; the loss is the squared error.
 
     Args:
         outputs: one score per class [B, K], K > 1; or one number [B, 1] or [B] where y holds
-            numeric targets. Of outputs of any other shape nothing is said.
+            numeric targets. From outputs of any other shape nothing is predicted.
         y: classes [B] in whole numbers, numeric targets [B] in floats, or None.
         kind: as ``kind_of_scores`` gives it. "unknown" outputs are probabilities if all rows are
             non-negative and sum to 1, else logits; of "values" and None no classes are read.

@@ -1,4 +1,4 @@
-"""One part of the test split through the model: its states on disk, its outcome, its proof."""
+"""Record one part of the test split: its states on disk, its outcome, and its proof."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from rnnscope.trace import comparison, proof
 from rnnscope.trace.comparison import Residuals, merge
 
 EXACT_IN_FLOAT16 = 2048
-"""Up to here float16 holds every whole number."""
+"""The largest whole number up to which float16 holds all of them."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ class Columns:
 
 
 @dataclass
-class Found:
-    """What one part gives, batch by batch."""
+class PartRecord:
+    """What was recorded of one part, filled batch by batch."""
 
     columns: dict[str, Columns] = field(default_factory=dict)
     """By layer."""
     labels: list[NDArray[np.int32]] = field(default_factory=list)
-    """Classes of the sequences [B] or of their timesteps [B, T]; none where there are none."""
+    """Classes of the sequences [B] or of their timesteps [B, T]; empty without classes."""
     sequences: list[pd.DataFrame] = field(default_factory=list)
     """One row per sequence."""
     steps: list[pd.DataFrame] = field(default_factory=list)
-    """One row per valid timestep; none where nothing is known of single timesteps."""
+    """One row per valid timestep; empty without labels, targets or annotations of timesteps."""
     residuals: Residuals = field(default_factory=dict)
     unmasked: set[str] = field(default_factory=set)
     """Layers that no mask reaches though sequences differ in length."""
@@ -80,12 +80,12 @@ class Recorder:
         self.units: dict[tuple[str, str], list[int]] = {}
         self.recorded = graph(self._recorded)
         self.compared = graph(functools.partial(comparison.compared, model))
-        # Traced here once, while no other thread looks: recording replaces a method for a moment.
+        # Traced here, before any thread starts: tracing replaces a method of the layers meanwhile.
         self.recorded.get_concrete_function()
         self.compared.get_concrete_function()
 
     def part(self, part: Part) -> dict[str, Any]:
-        """Record one part, unless it is done. Returns its rows, bytes, residuals and scores.
+        """Record one part, unless it is finished. Returns its rows, bytes, residuals and scores.
 
         Scores are sums over its sequences.
         """
@@ -99,7 +99,7 @@ class Recorder:
             keys = selection.keys_of(part.start, columns.kept, labels)
             rows = max(rows, len(keys.sequence))
             for signal in list(columns.signals):
-                # Its own reference let go, a signal's memory is free as soon as it is written.
+                # No reference is kept here, so that its memory is freed as soon as it is written.
                 values = columns.signals.pop(signal)
                 writing.append(self.writers.submit(self._write, part, layer, signal, values, keys))
                 del values
@@ -121,9 +121,9 @@ class Recorder:
         notes.write(self.folder, part.number, figures, tables)
         return figures
 
-    def _run(self, part: Part) -> Found:
-        """One part through the model."""
-        found = Found()
+    def _run(self, part: Part) -> PartRecord:
+        """Run one part through the model."""
+        found = PartRecord()
         first = part.start
         sequences, most = range(part.start, part.stop), self.options.batch_size
         for batch, size in batches(self.model, self.split, sequences, most):
@@ -142,7 +142,7 @@ class Recorder:
                 into.kept.append(kept)
                 for signal, values in signals.items():
                     into.signals.setdefault(signal, []).append(
-                        selection.rows_of(_array(values)[:, :size], kept)
+                        selection.chosen_rows(_array(values)[:, :size], kept)
                     )
             if not longest.all():
                 empty = first + int(longest.argmin())
@@ -158,7 +158,13 @@ class Recorder:
         return found
 
     def _valid(
-        self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch, size: int, found: Found
+        self,
+        layer: str,
+        signals: dict[str, Any],
+        mask: Any,
+        batch: Batch,
+        size: int,
+        found: PartRecord,
     ) -> NDArray[np.bool_]:
         """Which timesteps of a layer are valid [B, T]: by its own mask and by the lengths."""
         _, sequences, timesteps = next(iter(signals.values())).shape
@@ -182,7 +188,7 @@ class Recorder:
         return valid
 
     def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
-        """Of a batch: by layer the chosen signals [U, B, T] and the mask; outputs; residuals."""
+        """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs; residuals."""
         with trace.recording(self.model) as traced:
             outputs = self.model(inputs, training=False)
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
@@ -198,7 +204,7 @@ class Recorder:
             if signals:
                 chosen[name] = (signals, layer.reading.mask)
         found = {name: proof.recurrence(layer) for name, layer in traced.layers.items()}
-        # Of several outputs the first counts the sequences; none of them is taken for scores.
+        # Of several outputs the first is returned, as it has the batch's size; it is not scored.
         return chosen, tf.cast(tf.nest.flatten(outputs)[0], tf.float32), found
 
     def _columns(self, layer: str, signal: str, values: Any) -> Any:
@@ -216,7 +222,7 @@ class Recorder:
         layer: str,
         signal: str,
         values: list[NDArray[np.float32]],
-        keys: states.Rows,
+        keys: states.RowKeys,
     ) -> int:
         """Write one signal of one part, given batch by batch [U, rows]; returns its bytes."""
         # Columns in one piece: the encoder is twice as slow over many short ones.

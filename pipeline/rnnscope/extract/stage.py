@@ -1,4 +1,4 @@
-"""Stage extract: a trained model and the test split become states in Parquet, with proof."""
+"""Stage extract: record the states of a trained model on the test split, and prove them."""
 
 import functools
 import logging
@@ -17,23 +17,27 @@ from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
 from rnnscope.extract import notes
+from rnnscope.extract.columns import SEQUENCES, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
 from rnnscope.models.batches import fixed_batch
 from rnnscope.store import atomic
 from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.tables import by_column
 from rnnscope.trace.comparison import Residuals, merge, sample
 from rnnscope.trace.loops import state_variables
+
+__all__ = ["TABLES", "run"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be recorded, told so that any process that sees the same files can take part."""
+class Assignment:
+    """What to record, such that any process with access to the same files can take part."""
 
     token: str
-    """Its name; no two have the same."""
+    """A unique name, by which assignments are compared."""
     config: Config = field(compare=False)
     trained: Path | None = field(compare=False)
     folder: Path = field(compare=False)
@@ -52,26 +56,25 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         ArithmeticError: a residual of the proof past ``extract.tolerance``.
     """
     config = replace(config, data=located(config.data), model=located(config.model))
-    job = Job(uuid.uuid4().hex, config, inputs.folders.get("train"), folder)
+    assignment = Assignment(uuid.uuid4().hex, config, inputs.folders.get("train"), folder)
     try:
-        return _run(job)
+        return _run(assignment)
     finally:
         _ready.cache_clear()
 
 
-def _run(job: Job) -> dict[str, Any]:
-    config, folder = job.config, job.folder
-    dataset, record = _ready(job)
+def _run(assignment: Assignment) -> dict[str, Any]:
+    config, folder = assignment.config, assignment.folder
+    dataset, record = _ready(assignment)
     count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
     _announce(record, dataset, count, folder)
     test = dataset.test
     split = _parts(count, test.timesteps, config, record.model)
-    parts = _record_all(job, record, split)
+    parts = _record_all(assignment, record, split)
     figures = _merged(parts)
     _check(figures["residuals"], config.extract.tolerance)
-    notes.join(folder, len(split), states.SEQUENCES)
-    if test.per_timestep or test.steps:
-        notes.join(folder, len(split), states.STEPS)
+    written = TABLES if test.per_timestep or test.steps else (SEQUENCES,)
+    nulls = {table.name: by_column(notes.join(folder, len(split), table)) for table in written}
     shutil.rmtree(folder / PARTS)
     atomic.clear(folder)
     silent = sorted(
@@ -83,11 +86,12 @@ def _run(job: Job) -> dict[str, Any]:
     if unmasked:
         log.warning(
             f"no mask reaches {', '.join(unmasked)}: states end at each sequence's "
-            "length, but what the model makes of a sequence comes after its padding"
+            "length, but the model's outputs come after its padding"
         )
     return figures | {
         "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
         "paths": record.paths,
+        "null": nulls,
         "not_called": silent,
         "without_mask": unmasked,
         "classes": list(dataset.classes),
@@ -101,38 +105,40 @@ def _run(job: Job) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _ready(job: Job) -> tuple[Dataset, Recorder]:
-    """The data and the recorder of a job, made once in each process that takes part in it."""
-    config = job.config
+def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
+    """The data and the recorder of an assignment, made once in each process that takes part."""
+    config = assignment.config
     dataset = data.load(config.data)
-    model = models.of_run(config.model, job.trained, dataset)
+    model = models.of_run(config.model, assignment.trained, dataset)
     _refuse_misfit(model, dataset)
     workers = engine.workers(config.engine)
-    return dataset, Recorder(model, dataset.test, config.extract, job.folder, workers)
+    return dataset, Recorder(model, dataset.test, config.extract, assignment.folder, workers)
 
 
 _getting_ready = threading.Lock()
 
 
-def _record(job: Job, part: Part) -> dict[str, Any]:
-    """Record one part of a job, here or wherever this is called."""
-    with _getting_ready:  # a cache does not hold back the second thread that asks for the same
-        _, record = _ready(job)
+def _record(assignment: Assignment, part: Part) -> dict[str, Any]:
+    """Record one part, in whichever process this is called."""
+    with _getting_ready:  # without it, two threads would both fill the cache
+        _, record = _ready(assignment)
     return record.part(part)
 
 
-def _record_all(job: Job, record: Recorder, split: list[Part]) -> list[dict[str, Any]]:
+def _record_all(
+    assignment: Assignment, record: Recorder, split: list[Part]
+) -> list[dict[str, Any]]:
     """The figures of every part.
 
-    A stateful model goes on from batch to batch, so it takes them in order, in one thread.
+    A stateful model carries its state from batch to batch: it takes them in order, in one thread.
     """
     variables = state_variables(record.model)
     if variables:
-        shutil.rmtree(job.folder / PARTS, ignore_errors=True)
-    (job.folder / PARTS).mkdir(exist_ok=True)
+        shutil.rmtree(assignment.folder / PARTS, ignore_errors=True)
+    (assignment.folder / PARTS).mkdir(exist_ok=True)
     if not variables:
-        one = functools.partial(_record, job)
-        pool = job.config.engine
+        one = functools.partial(_record, assignment)
+        pool = assignment.config.engine
         return list(engine.run(one, split, pool, what="extract", unit="part", spread=True))
     kept = [variable.numpy() for variable in variables]
     try:
@@ -155,7 +161,7 @@ def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> li
 
 
 def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:
-    """Say how much will be written, and refuse what the disk cannot hold."""
+    """Log how much will be written, and raise if the disk cannot hold it."""
     lengths = dataset.test.lengths
     rows = count * dataset.test.timesteps if lengths is None else int(lengths[:count].sum())
     columns = sum(len(units) for units in record.units.values())
@@ -176,7 +182,7 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
 
 
 def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
-    """Raise where the model does not take the data or has nothing to record."""
+    """Raise if the model does not fit the data or has no recurrent layer."""
     if not trace.recurrent_layers(model):
         names = ", ".join(layer.name for layer in model.layers)
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
@@ -205,7 +211,7 @@ def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _check(residuals: Residuals, tolerance: float) -> None:
-    """Fail where the recorded signals are not what the layer computes."""
+    """Raise if a residual is past the tolerance: the layer computes other signals."""
     for layer, kinds in residuals.items():
         for kind, value in kinds.items():
             if not value <= tolerance:
@@ -216,7 +222,7 @@ def _check(residuals: Residuals, tolerance: float) -> None:
 
 
 def _scores(parts: list[dict[str, Any]], test: Split, count: int) -> dict[str, float]:
-    """Accuracy and loss, or the squared error: means over sequences, each of which counts once."""
+    """Accuracy and loss, or the squared error: means over sequences, with equal weights."""
     means = {
         name: math.fsum(part["scores"][name] for part in parts) / count
         for name in parts[0]["scores"]
@@ -232,5 +238,5 @@ def _headline(figures: dict[str, Any], count: int) -> dict[str, Any]:
 
 
 def _layer(name: str) -> str:
-    """The layer of a trace's name, without the call or the cell."""
+    """The layer's name, from that of a trace, which may add the call and the cell."""
     return name.partition(".call")[0].partition(".cell")[0]

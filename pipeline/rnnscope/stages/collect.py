@@ -1,4 +1,4 @@
-"""Stage collect: the tables of all runs below each other, with the config beside each row.
+"""Stage collect: the tables of all runs in one, with the options that differ beside each row.
 
 Runs are read one at a time, so that memory does not grow with their number.
 """
@@ -16,13 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnnscope.config import KINDS, Config
+from rnnscope.stages.columns import KEY, MEMORY, RUNS, SECONDS, TABLES
 from rnnscope.stages.table import COLLECTED
 from rnnscope.store.runs import Run
 from rnnscope.store.stage import Figures, Inputs
-from rnnscope.store.tables import table_file
+from rnnscope.store.tables import by_column, table_file
+
+__all__ = ["TABLES", "differing", "run", "table"]
 
 ROWS = 100_000
-"""In a row group at least, unless the table ends: many small ones are slow to read."""
+"""Fewest rows of a row group but the last: many small ones are slow to read."""
 
 DTYPES = {
     bool: ("bool", "boolean"),
@@ -30,24 +33,25 @@ DTYPES = {
     float: ("float64", "float64"),
     str: ("str", "str"),
 }
-"""Of a column of each type, without nulls and with some."""
+"""The pandas types of a column of each type, without nulls and with some."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """Write ``runs.parquet`` and the collected tables into ``folder``; returns the figures.
 
-    ``runs.parquet`` has one row per run: every option in a column of its dotted name, lists as
-    text and a file's digest beside its path; accuracy and loss (squared error of numbers) on the
-    test sequences; seconds and peak memory, of each stage and of all, also where runs share a
-    stage; and each stage's key. Seconds are those of the attempt that finished the stage, memory
-    is that of the process that led it: what went on before, or on Dask workers, is not in them.
-    Every other table is that of its stage, of all runs that have it, with the run and the options
-    that differ between the runs before each row.
+    ``runs.parquet`` has one row per run: its options, scores, costs and keys. Every other table is
+    that of its stage, of all runs that have it, with the run and the options that differ between
+    runs in front of each row.
+
+    Args:
+        config: the run's config.
+        inputs: the runs below the root.
+        folder: where to write.
     """
     assert inputs.survey is not None
     found = inputs.survey
     runs = table(found.runs)
-    runs.to_parquet(table_file(folder, "runs"), index=False)
+    RUNS.write(runs, folder)
     differ = differing(found.runs)
     beside = _beside(runs, differ)
     rows = {
@@ -58,6 +62,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     return {
         "rows": len(runs),
         "tables": rows,
+        "null": {RUNS.name: by_column(RUNS.nulls(runs, runs))},
         "runs": list(runs["run"]),
         "differing": differ,
         "left_out": [str(each) for each in found.left_out],
@@ -70,7 +75,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
 
 def table(runs: list[Run]) -> pd.DataFrame:
-    """One row per run: its name, its options, and what came of it."""
+    """One row per run: its name, options, scores, costs and keys."""
     types = _types()
     options = [each.config for each in runs]
     outcomes = [_outcome(each) for each in runs]
@@ -85,7 +90,7 @@ def table(runs: list[Run]) -> pd.DataFrame:
 
 
 def differing(runs: list[Run]) -> list[str]:
-    """The options that differ between those runs that have them."""
+    """The options that have different values in those runs that have them."""
     options = [each.config for each in runs]
     return [
         name
@@ -105,19 +110,19 @@ def _outcome(run: Run) -> dict[str, Any]:
         "loss": scores.get("loss", scores.get("squared error")),
         "seconds": sum(seconds.values()),
         "peak_memory_bytes": max(memory.values()),
-        **{f"{name}.seconds": value for name, value in seconds.items()},
-        **{f"{name}.peak_memory_bytes": value for name, value in memory.items()},
-        **{f"{name}_key": each["key"] for name, each in manifests.items()},
+        **{SECONDS.named(name): value for name, value in seconds.items()},
+        **{MEMORY.named(name): value for name, value in memory.items()},
+        **{KEY.named(name): each["key"] for name, each in manifests.items()},
     }
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:
-    """Every name of some row, in the order of the rows and of each row."""
+    """All names that occur in any row, in order of first occurrence."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _types() -> dict[str, type]:
-    """The type of each option that is no text, by its dotted name."""
+    """The type of each option, by its dotted name."""
     found: dict[str, type] = {}
     for group, section in typing.get_type_hints(Config).items():
         if not is_dataclass(section):
@@ -130,14 +135,14 @@ def _types() -> dict[str, type]:
 
 
 def _type(hint: Any) -> type:
-    """The plain type of an option's values; a list is a text."""
+    """The type of an option's values, without None; of a list, text."""
     kinds = typing.get_args(hint) or (hint,)
     plain = (kind for kind in (bool, int, float) if kind in kinds)
     return str if typing.get_origin(hint) is list else next(plain, str)
 
 
 def _column(values: list[Any], kind: type) -> "pd.Series[Any]":
-    """Values of one type as a column; whole numbers stay so beside nulls."""
+    """Values of one type as a column; integers remain integers beside nulls."""
     plain, nullable = DTYPES[kind]
     if kind is str:
         values = [None if value is None else _text(value) for value in values]
@@ -150,7 +155,7 @@ def _text(value: Any) -> str:
 
 
 def _beside(runs: pd.DataFrame, differ: list[str]) -> pd.DataFrame:
-    """What stands before each row of a run's tables, one row per run; text as categories."""
+    """The columns in front of a run's tables, one row per run; text as categories."""
     beside = runs[["run", *differ]].copy()
     for name in beside:
         if beside[name].dtype == "str":
@@ -160,17 +165,17 @@ def _beside(runs: pd.DataFrame, differ: list[str]) -> pd.DataFrame:
 
 
 def _tables(runs: list[Run], beside: pd.DataFrame, stage: str) -> Iterator[pa.Table]:
-    """One stage's table of each run that has it, with what stands beside it."""
+    """One stage's table of each run that has it, with the run's columns in front."""
     for number, each in enumerate(runs):
         if stage in each.stages:
             rows = pd.read_parquet(table_file(each.stages[stage].artefact.folder, stage))
             same = beside.iloc[np.full(len(rows), number)].reset_index(drop=True)
-            if len(rows):  # without any, its columns may have no type either
+            if len(rows):  # the columns of an empty table may have no type
                 yield pa.Table.from_pandas(pd.concat([same, rows], axis=1), preserve_index=False)
 
 
 def _write(path: Path, tables: Iterable[pa.Table]) -> int:
-    """Write tables below each other, one at a time; returns the rows. No table, no file."""
+    """Write tables into one file, one at a time; returns its rows. Without tables, no file."""
     count = 0
     with contextlib.ExitStack() as stack:
         writer = None
@@ -183,9 +188,9 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> int:
 
 
 def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Tables of the first one's schema joined to row groups; memory holds one of them.
+    """Tables joined into row groups of the first one's schema; memory holds one row group.
 
-    Later tables may have more categories than the first has numbers for: these get wider.
+    Codes of categories are widened, as later tables may have more categories than the first.
     """
     held: list[pa.Table] = []
     schema = None
@@ -201,7 +206,7 @@ def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _wide(field: pa.Field) -> pa.Field:
-    """A column of categories with numbers for any count of them; any other column as it is."""
+    """A column of categories with 32-bit codes; any other column unchanged."""
     if not pa.types.is_dictionary(field.type):
         return field
     return field.with_type(

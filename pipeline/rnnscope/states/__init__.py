@@ -1,11 +1,11 @@
-"""The recorded states: how they lie on disk, and how they are read."""
+"""The recorded states: their layout on disk, and how they are written and read."""
 
 from rnnscope.states.frames import read_sequences, read_states, read_steps
 from rnnscope.states.parts import (
     KEYS,
     SEQUENCES,
     STEPS,
-    Rows,
+    RowKeys,
     class_count,
     columns,
     labelled,
@@ -15,25 +15,28 @@ from rnnscope.states.parts import (
     place_of,
     read_part,
     row_count,
-    rows_of,
+    row_keys,
     sequence_count,
     timesteps,
     unit_numbers,
     unit_of,
     write_part,
 )
+from rnnscope.states.signals import Signal, open_signal
 from rnnscope.states.steps import annotations, read_annotations
 
 __all__ = [
     "KEYS",
     "SEQUENCES",
     "STEPS",
-    "Rows",
+    "RowKeys",
+    "Signal",
     "annotations",
     "class_count",
     "columns",
     "labelled",
     "layers",
+    "open_signal",
     "part_file",
     "parts",
     "place_of",
@@ -43,7 +46,7 @@ __all__ = [
     "read_states",
     "read_steps",
     "row_count",
-    "rows_of",
+    "row_keys",
     "sequence_count",
     "timesteps",
     "unit_numbers",

@@ -1,4 +1,4 @@
-"""Recorded states in pandas: only what is asked for is read from disk."""
+"""Recorded states in pandas; only the requested rows and columns are read from disk."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, layers, unit_of
-from rnnscope.states.parts import timesteps as timesteps_of
+from rnnscope.states.signals import open_signal
 
 Slice = slice | Sequence[int] | int | None
 
 
 def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
-    """One row per test sequence: its length, and what the model made of it."""
+    """One row per test sequence: its length and label, and the model's prediction and scores."""
     return pd.read_parquet(Path(folder) / SEQUENCES, columns=columns)
 
 
 def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
-    """One row per sequence and timestep: labels, targets or annotations of single timesteps.
+    """One row per sequence and timestep: labels or targets of timesteps, and annotations.
 
     Raises:
-        FileNotFoundError: the data has nothing of that kind.
+        FileNotFoundError: the data has neither.
     """
     return pd.read_parquet(Path(folder) / STEPS, columns=columns)
 
@@ -40,7 +40,7 @@ def read_states(
     sequences: Slice = None,
     as_array: bool = False,
 ) -> Any:
-    """Read recorded states; only what is asked for is read from disk.
+    """Read recorded states; only the requested rows and columns are read from disk.
 
     Args:
         folder: an extract stage's output, such as ``outputs/latest/extract``.
@@ -58,7 +58,7 @@ def read_states(
         where several were asked for.
 
     Raises:
-        ValueError: a layer, signal, unit or sequence that is not there.
+        ValueError: a layer, signal, unit or sequence that was not recorded.
     """
     folder = Path(folder)
     wanted = [signals] if isinstance(signals, str) else list(signals)
@@ -66,7 +66,7 @@ def read_states(
     count = len(read_sequences(folder, ["length"]))
     chosen_sequences = _chosen("sequences", sequences, count)
     among = None if sequences is None else _among("sequence", chosen_sequences)
-    longest = timesteps_of(folder, layer, wanted[0])
+    longest = open_signal(folder, layer, wanted[0]).timesteps
     steps = nth = None
     if isinstance(timesteps, int) and -longest <= timesteps < 0:
         nth = timesteps
@@ -84,7 +84,7 @@ def read_states(
 
 
 def _layer(folder: Path, layer: str | None, signals: list[str]) -> str:
-    """The layer meant, after a check that it and its signals are there."""
+    """The layer's name, the only one's if None; raises if it or a signal was not recorded."""
     there = layers(folder)
     if layer is None:
         if len(there) != 1:
@@ -99,7 +99,7 @@ def _layer(folder: Path, layer: str | None, signals: list[str]) -> str:
 
 
 def _chosen(what: str, which: Slice, size: int) -> NDArray[np.intp]:
-    """The numbers that ``which`` picks of 0 … size - 1, in rising order."""
+    """The numbers, of 0 … size - 1, that ``which`` selects, in rising order."""
     try:
         return np.unique(np.arange(size)[slice(None) if which is None else which])
     except IndexError as error:
@@ -107,7 +107,7 @@ def _chosen(what: str, which: Slice, size: int) -> NDArray[np.intp]:
 
 
 def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
-    """Rows whose key is among ``numbers``; the bounds let whole files be passed over."""
+    """Rows whose key is among ``numbers``; by the bounds Arrow skips whole files."""
     field = ds.field(column)
     if not len(numbers):
         return field < 0

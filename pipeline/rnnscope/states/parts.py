@@ -30,7 +30,7 @@ KEYS = ("sequence", "timestep", "label")
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowKeys:
     """The keys of R rows of states."""
 
     sequence: NDArray[np.int32]
@@ -46,7 +46,7 @@ class Rows:
         return np.append(self.sequence[1:] != self.sequence[:-1], True)
 
 
-def rows_of(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None) -> Rows:
+def row_keys(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None) -> RowKeys:
     """The keys of consecutive sequences, of which the first is number ``first``.
 
     Args:
@@ -58,7 +58,7 @@ def rows_of(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] 
     ends = np.cumsum(lengths)
     timestep = np.arange(len(sequence)) - np.repeat(ends - lengths, lengths)
     label = None if labels is None else np.repeat(labels, lengths)
-    return Rows(sequence, timestep.astype(np.int32), label)
+    return RowKeys(sequence, timestep.astype(np.int32), label)
 
 
 def columns(signal: str, units: int) -> list[str]:
@@ -73,12 +73,12 @@ def unit_of(column: str) -> int:
 
 
 def place_of(layer: str) -> str:
-    """The name of the cell that a recorded layer's signals are of, without the call."""
+    """The name of a recorded layer without the number of its call: lstm for lstm.call1."""
     return re.sub(r"\.call\d+(?=$|\.cell\d+$)", "", layer)
 
 
 def part_file(folder: Path, layer: str, signal: str, part: int) -> Path:
-    """Where one part of one signal lies."""
+    """The file of one part of one signal."""
     return folder / layer / signal / f"part-{part:05d}.parquet"
 
 
@@ -86,7 +86,7 @@ def write_part(
     path: Path,
     signal: str,
     values: NDArray[np.floating],
-    rows: Rows,
+    rows: RowKeys,
     compression: str,
     units: Sequence[int] | None = None,
 ) -> int:
@@ -108,8 +108,8 @@ def write_part(
     names = [every[number] for number in numbers]
     table = pa.table({**keys, **dict(zip(names, values, strict=True))})
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Neighbouring values of a state share their high bytes: split into byte streams they shrink
-    # by a third and stay fast. Dictionaries and statistics of floats only cost.
+    # Neighbouring values of a state share their high bytes: split into byte streams they take a
+    # third less, as fast as before. Dictionaries and statistics of floats have no use.
     with atomic.written(path) as unfinished:
         pq.write_table(
             table,
@@ -124,8 +124,10 @@ def write_part(
     return path.stat().st_size
 
 
-def read_part(path: Path, units: Sequence[int] | None = None) -> tuple[Rows, NDArray[np.float32]]:
-    """The keys of one part's R rows, and its values with one unit per line [U, R]."""
+def read_part(
+    path: Path, units: Sequence[int] | None = None
+) -> tuple[RowKeys, NDArray[np.float32]]:
+    """The keys of one part's R rows, and the values [U, R] of some units, by place, or of all."""
     file = pq.ParquetFile(path)
     there = file.schema_arrow.names
     names = [name for name in there if name not in KEYS]
@@ -135,7 +137,7 @@ def read_part(path: Path, units: Sequence[int] | None = None) -> tuple[Rows, NDA
     for line, name in zip(values, names, strict=True):
         line[:] = table[name].to_numpy()
     label = table["label"].to_numpy() if "label" in there else None
-    return Rows(table["sequence"].to_numpy(), table["timestep"].to_numpy(), label), values
+    return RowKeys(table["sequence"].to_numpy(), table["timestep"].to_numpy(), label), values
 
 
 def layers(folder: Path | str) -> dict[str, list[str]]:
@@ -161,14 +163,14 @@ def labelled(path: Path) -> bool:
 def parts(folder: Path, layer: str, signal: str) -> list[Path]:
     """The files of one signal that have rows, in the order of their sequences.
 
-    Where some timesteps only were recorded, all sequences of a part may end before them.
+    Where only some timesteps were recorded, all sequences of a part may end before them.
     """
     found = sorted((folder / layer / signal).glob("part-*.parquet"))
     return [file for file in found if pq.read_metadata(file).num_rows]
 
 
 def row_count(folder: Path, layer: str, signal: str) -> int:
-    """R, the rows of one signal over all parts."""
+    """R, the number of rows of one signal over all parts."""
     return sum(pq.read_metadata(path).num_rows for path in parts(folder, layer, signal))
 
 
@@ -191,7 +193,7 @@ def timesteps(folder: Path, layer: str, signal: str) -> int:
 
 
 def class_count(folder: Path | str) -> int:
-    """K, the number of classes: as many as the model tells apart, or more if the labels have more.
+    """K, the number of classes: of the model's scores, or of the labels if these have more.
 
     0 where the data has no labels and the model no scores.
     """
@@ -209,5 +211,5 @@ def class_count(folder: Path | str) -> int:
 
 
 def _usual(signal: str) -> tuple[int, str]:
-    """Sort key: state first, then gates, then whatever else."""
+    """Sort key: states first, then gates, then any other signal."""
     return ("hcifozrg".find(signal) % 99, signal)

@@ -1,4 +1,4 @@
-"""Which values are meant: layers, signals and timesteps, to be written or to be analysed."""
+"""The layers, signals and timesteps that a config chooses, to be written or to be analysed."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Analysis
 from rnnscope.errors import UserError
-from rnnscope.states.parts import Rows, layers, parts
+from rnnscope.states.parts import RowKeys, layers, parts
 from rnnscope.states.signals import Signal, open_signal
 
 
 def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    """The entries asked for by an option, in their own order; all by default."""
+    """The entries that an option names, in their own order; all by default.
+
+    Raises:
+        UserError: a name that is not among them.
+    """
     if wanted is None:
         return there
     for name in wanted:
@@ -23,7 +27,7 @@ def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[s
 
 
 def picked(signals: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    """The signals asked for of those that this layer has."""
+    """Those of a layer's signals that are asked for; all by default."""
     return {name: value for name, value in signals.items() if wanted is None or name in wanted}
 
 
@@ -56,7 +60,7 @@ def recorded(folder: Path, options: Analysis, stage: str) -> list[tuple[str, str
 
 
 def steps_of(timesteps: str, count: int) -> NDArray[np.intp]:
-    """The numbers, of 0 ... count - 1, that a choice of timesteps names: all, or a slice."""
+    """The timesteps, of 0 ... count - 1, that an option names: all, or a slice such as 0:10:2."""
     return np.arange(count)[_slice(timesteps)]
 
 
@@ -73,12 +77,12 @@ def timesteps_of(valid: NDArray[np.bool_], timesteps: str) -> NDArray[np.bool_]:
     return chosen & valid
 
 
-def rows_of(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Columns [U, B, T] as [U, rows]."""
+def chosen_rows(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The values [U, R] at the R timesteps kept, of all values [U, B, T]."""
     return values.reshape(len(values), -1) if kept.all() else values[:, kept]
 
 
-def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32] | None) -> Rows:
+def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32] | None) -> RowKeys:
     """The keys of all rows of a part, whose first sequence is number ``first``.
 
     Args:
@@ -93,7 +97,7 @@ def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32]
         label = None
     else:
         label = labels[sequence] if labels.ndim == 1 else labels[rows]
-    return Rows((sequence + first).astype(np.int32), timestep.astype(np.int32), label)
+    return RowKeys((sequence + first).astype(np.int32), timestep.astype(np.int32), label)
 
 
 def _slice(timesteps: str) -> slice:
@@ -102,7 +106,7 @@ def _slice(timesteps: str) -> slice:
 
 
 def signals(folder: Path, options: Analysis, stage: str) -> list[Signal]:
-    """The recorded signals that an analysis asks for, in their own order.
+    """The recorded signals that an analysis asks for, opened, in their own order.
 
     Args:
         folder: an extract stage's output.
@@ -113,14 +117,14 @@ def signals(folder: Path, options: Analysis, stage: str) -> list[Signal]:
         UserError: a layer or a signal that was not recorded, or nothing at all.
     """
     asked = only(f"{stage}.layers", layers(folder), options.layers)
-    there = dict.fromkeys(name for names in asked.values() for name in names)
+    there = dict.fromkeys(signal for names in asked.values() for signal in names)
     wanted = only(f"{stage}.signals", there, options.signals)
-    opened = [
+    opened = (
         open_signal(folder, layer, name)
         for layer, names in asked.items()
         for name in names
         if name in wanted
-    ]
+    )
     found = [signal for signal in opened if signal.rows]
     if not found:
         raise UserError(

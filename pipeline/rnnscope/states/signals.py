@@ -1,4 +1,4 @@
-"""A recorded signal on disk, its footers read once."""
+"""A recorded signal on disk, described by one scan of its files' footers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, Rows, read_part, unit_of
+from rnnscope.states.parts import KEYS, RowKeys, read_part, unit_of
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Signal:
 
     def read(
         self, units: Sequence[int] | None = None
-    ) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
-        """Part by part, the keys of its rows [r] and the values [U, r] of some units, or of all.
+    ) -> Iterator[tuple[RowKeys, NDArray[np.float32]]]:
+        """Part by part, the keys of r rows and the values [U, r] of some units, or of all.
 
         Args:
             units: their places among ``self.units``.
@@ -42,7 +42,7 @@ class Signal:
 
 
 def open_signal(folder: Path, layer: str, name: str) -> Signal:
-    """Open a signal of an extract stage's output, from the footers of its files alone."""
+    """Open a signal of an extract stage's output; reads the footers of its files alone."""
     rows, timesteps = 0, 0
     names: list[str] = []
     found: list[tuple[int, Path]] = []

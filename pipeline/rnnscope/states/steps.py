@@ -1,4 +1,4 @@
-"""What is known of single timesteps, beside the states: labels, targets and annotations."""
+"""Annotations of single timesteps, among them targets that timesteps have of their own."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, STEPS, Rows
+from rnnscope.states.parts import KEYS, STEPS, RowKeys
 
 OUTCOME = ("prediction", "correct", "loss")
-"""Columns of what the model made of a timestep: not known of it, but of the model."""
+"""Columns of table steps that come from the model rather than from the data."""
 
 
 def annotations(folder: Path) -> list[str]:
-    """The names of what is known of each timestep in numbers, a target among them; maybe none."""
+    """The names of the recorded annotations that are numbers, and of a target of timesteps."""
     path = folder / STEPS
     fields = pq.read_schema(path) if path.is_file() else []
     return [
@@ -25,8 +25,8 @@ def annotations(folder: Path) -> list[str]:
     ]
 
 
-def read_annotations(folder: Path, rows: Rows, names: list[str]) -> NDArray[np.float64]:
-    """Annotations [A, R] of the keys of R rows, which rise; NaN where a row has none."""
+def read_annotations(folder: Path, rows: RowKeys, names: list[str]) -> NDArray[np.float64]:
+    """The annotations [A, R] of R rows, given their rising keys; NaN where a row has none."""
     found = np.full((len(names), len(rows.sequence)), np.nan)
     if not names or not len(rows.sequence):
         return found

@@ -4,6 +4,7 @@ From these declarations come the tables themselves, the counts of nulls in the m
 page's tooltips and the reference in outputs/README.md.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,6 +60,17 @@ class Column:
     """Whether the page shows it before one asks for all columns."""
     beside: str = ""
     """The column without which it misleads, and is not shown."""
+    dtype: str = ""
+    """The pandas type of a column without ``value``, for a table that may have no rows."""
+
+    def named(self, text: object) -> str:
+        """The name with its part in angle brackets filled in."""
+        return re.sub(r"<[^>]*>", str(text), self.name)
+
+    def covers(self, name: str) -> bool:
+        """Whether it declares the column of that name in a file."""
+        literals = map(re.escape, re.split(r"<[^>]*>", self.name))
+        return re.fullmatch(".+".join(literals), name) is not None
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,11 @@ class Table:
             {column.name: column.value(source) for column in self.columns if column.value}
         )
 
+    def column(self, name: str) -> Column | None:
+        """What declares the column of that name in a file: of several patterns the narrowest."""
+        covering = (column for column in self.columns if column.covers(name))
+        return max(covering, key=lambda each: len(each.named("")), default=None)
+
     def nulls(self, source: Any, frame: "pd.DataFrame") -> Nulls:
         """How many rows of a frame are null, by column and reason.
 
@@ -86,16 +103,17 @@ class Table:
             frame: the table, or its part for this source.
         """
         found: Nulls = Counter()
-        for column in self.columns:
-            name = column.adjusts or column.name
-            if name not in frame:
+        adjusted = {column.name: column for column in self.columns if column.adjusts}
+        declared = {name: self.column(name) for name in frame} | adjusted
+        for name, column in declared.items():
+            if column is None or (column.adjusts or name) not in frame:
                 continue
-            left = frame[name].isna().to_numpy()
+            left = frame[column.adjusts or name].isna().to_numpy()
             for null in (*column.nulls, Null(UNKNOWN)):
                 if not left.any():
                     break
                 here = left & null.where(source)
-                found[column.name, null.why] += int(here.sum())
+                found[name, null.why] += int(here.sum())
                 left = left & ~here
         return +found
 

@@ -14,6 +14,7 @@ from rnnscope import data, stages, states, store
 from rnnscope.analysis.compare import aligned
 from rnnscope.analysis.compare import stage as compare
 from rnnscope.analysis.compare.aligned import OtherRowsError, Piece
+from rnnscope.analysis.compare.pairs import paired
 from rnnscope.analysis.compare.similarity import MEASURES
 from rnnscope.config import Compare, Engine
 from rnnscope.errors import UserError
@@ -115,7 +116,7 @@ def test_each_pair_layer_and_signal_has_a_row_and_each_unit_a_partner(tmp_path: 
     assert pairs.tolist() == [5, 5, 3, 3, 7, 7, 3, 3, 5, 5, 5, 5]
     assert figures["rows"] == figures["headline"]["rows"] == 12
     assert figures["headline"]["runs"] == 3
-    assert figures["null"] == {}
+    assert figures["null"] == {"compare": {}, "matching": {}}
 
 
 def test_the_measures_are_those_of_all_rows(tmp_path: Path) -> None:
@@ -183,12 +184,13 @@ def test_a_part_is_read_when_its_rows_are_wanted(
     folder = write(tmp_path / "states", drawn(), parts=6)
     read, count = states.read_part, []
 
-    def counted(path: Path) -> Any:
+    def counted(path: Path, units: None) -> Any:
         count.append(path)
-        return read(path)
+        return read(path, units)
 
-    monkeypatch.setattr(states, "read_part", counted)
-    pieces = [aligned.pieces(folder, "lstm", signal, "all") for signal in "hc"]
+    monkeypatch.setattr("rnnscope.states.signals.read_part", counted)
+    opened = [states.open_signal(folder, "lstm", signal) for signal in "hc"]
+    pieces = [aligned.pieces(signal, "all") for signal in opened]
     for number, (x, y) in enumerate(aligned.together(*pieces)):
         assert len(count) == 2 * (number + 1)
         assert x.shape == y.shape
@@ -248,7 +250,7 @@ def test_layers_go_together_by_name_and_the_rest_in_order_if_there_are_as_many()
     }
 
     def names(one: str, other: str) -> list[tuple[str, str]]:
-        return [(pair.layer, pair.a[2]) for pair in compare.paired(layers, one, other)]
+        return [(pair.layer, pair.a[2]) for pair in paired(layers, one, other)]
 
     expected = [("lstm/first", "h"), ("lstm/first", "c"), ("top", "h"), ("more/last", "h")]
     assert names("a", "b") == expected
@@ -289,7 +291,8 @@ def test_a_signal_that_never_varies_has_no_measure_and_the_figures_say_why(tmp_p
     assert table.iloc[1].notna().all()
     assert set(matching["signal"]) == {"c"}
     assert 2 not in matching["unit_b"].tolist()
-    assert figures["null"] == {"no unit of one of them varies": 1}
+    reasons = {name: {"no unit of one of them varies": 1} for name in MEASURES}
+    assert figures["null"] == {"compare": reasons, "matching": {}}
 
 
 def test_few_rows_have_no_debiased_cka(tmp_path: Path) -> None:
@@ -298,7 +301,8 @@ def test_few_rows_have_no_debiased_cka(tmp_path: Path) -> None:
     runs = laid(tmp_path, "a", one), laid(tmp_path, "b", mixed(one))
     table, _, figures = compared(tmp_path, *runs, options=options)
     assert table[list(MEASURES)].isna().iloc[0].tolist() == [True, False, False, False]
-    assert list(figures["null"]) == ["cka: fewer than 4 rows, or all but one of them equal"]
+    reason = {"fewer than 4 rows, or all but one of them equal": 1}
+    assert figures["null"]["compare"] == {"cka": reason}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Stage decoding, from states on disk to one row per layer, signal, train and test timestep."""
 
 import json
-import warnings
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from rnnscope import stages, states
-from rnnscope.analysis.decoding import gathering, readout
+from rnnscope.analysis.decoding import gathering, probe
 from rnnscope.config import Decoding
 from rnnscope.errors import UserError
 from tests.compose import analysed, composed
@@ -91,7 +92,7 @@ def labelled(folder: Path, labels: NDArray[np.int32]) -> Path:
     """Give each timestep a class of its own [N, T]."""
     for path in folder.glob("*/*/part-*.parquet"):
         rows, values = states.read_part(path)
-        own = states.Rows(rows.sequence, rows.timestep, labels[rows.sequence, rows.timestep])
+        own = states.RowKeys(rows.sequence, rows.timestep, labels[rows.sequence, rows.timestep])
         states.write_part(path, path.parent.name, values, own, "lz4")
     return folder
 
@@ -104,7 +105,7 @@ def aimed(folder: Path, target: NDArray[np.floating]) -> Path:
         sequences.assign(target=target).to_parquet(path, index=False)
         return folder
     lengths = sequences["length"].to_numpy()
-    rows = states.rows_of(0, lengths, None)
+    rows = states.row_keys(0, lengths, None)
     steps = {"sequence": rows.sequence, "timestep": rows.timestep}
     frame = pd.DataFrame(steps | {"target": target[rows.sequence, rows.timestep]})
     frame.to_parquet(folder / states.STEPS, index=False)
@@ -177,7 +178,7 @@ def test_the_difference_from_the_control_is_paired_over_folds(
     random = np.random.default_rng(0)
     score = random.normal(0.7, 0.1, (4, 3))
     scores = np.stack([score, score - 0.5 + random.normal(0, 0.01, (4, 3))])
-    monkeypatch.setattr(readout, "held_out", lambda *_: scores)
+    monkeypatch.setattr(probe, "held_out", lambda *_: probe.Scores(scores, 0))
     table, _ = measured(tmp_path, noise(signals="c"))
     paired = scipy.stats.ttest_rel(*scores)
     wider = np.sqrt(1 + 4 / 3)
@@ -268,7 +269,7 @@ def test_it_scores_as_scikit_learn_does_on_the_same_folds(tmp_path: Path) -> Non
                 scores = cross_val_score(model, values, recording.labels[here], cv=split)
             row = of(table, signal).loc[timestep]
             assert row["score"] == pytest.approx(scores.mean())
-            low, high = (float(each) for each in readout.interval(scores)[1:])
+            low, high = (float(each) for each in probe.interval(scores)[1:])
             assert [row["score_low"], row["score_high"]] == pytest.approx([low, high])
             assert row["sequences"] == here.sum()
 
@@ -521,8 +522,9 @@ def test_a_recording_of_last_timesteps_alone_can_be_read_out(tmp_path: Path) -> 
     for path in folder.glob("*/*/part-*.parquet"):
         rows, values = states.read_part(path)
         assert rows.label is not None
-        kept = (each[rows.last] for each in (rows.sequence, rows.timestep, rows.label))
-        states.write_part(path, path.parent.name, values[:, rows.last], states.Rows(*kept), "lz4")
+        keys = (each[rows.last] for each in (rows.sequence, rows.timestep, rows.label))
+        kept = states.RowKeys(*keys)
+        states.write_part(path, path.parent.name, values[:, rows.last], kept, "lz4")
     (table, _), _ = decoded(tmp_path, folder, replace(OPTIONS, timesteps="last"))
     assert (table["sequences"] == 90).all()
 
@@ -594,6 +596,19 @@ def test_a_linear_target_is_read_out_by_its_share_of_the_variance(
     np.testing.assert_allclose(h["score"], 0, atol=0.1)
     np.testing.assert_allclose(table["control"], 0, atol=0.2)
     assert figures["headline"]["best score"] == pytest.approx(0.75, abs=0.1)
+
+
+def test_r2_of_targets_that_are_all_the_same_in_a_fold_is_null_and_counted(
+    tmp_path: Path,
+) -> None:
+    recording = replace(noise(n=12, t=1, signals="c"), labels=None)
+    recorded = write(tmp_path / "states", recording)
+    target = np.where(gathering.folds(states.read_sequences(recorded), OPTIONS) == 0, 1, 0) / 2
+    tables, figures = decoded(tmp_path, aimed(recorded, target))
+    reason = "the targets of a fold are all the same at the test timestep"
+    for table, name in zip(tables, ("decoding", "decoding_units"), strict=True):
+        assert table[NUMBERS].isna().all(axis=None)
+        assert figures["null"][name] == {column: {reason: len(table)} for column in NUMBERS}
 
 
 def test_targets_that_are_missing_are_left_out(tmp_path: Path) -> None:
@@ -723,20 +738,34 @@ def test_layers_without_rows_for_one_reason_are_named_in_one_line(
     assert lines == ["decoding has no rows of lstm, second: no labels and no targets"]
 
 
-def test_read_outs_that_did_not_converge_are_counted_and_not_shouted(
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_read_outs_that_did_not_converge_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readout, "ITERATIONS", 1)
+    monkeypatch.setattr(probe, "ITERATIONS", 1)
     _, figures = measured(tmp_path, drawn(n=60, t=1, signals="c"))
     fits = 4 * 2 * (1 + 1 + 4)  # folds, with the control, of all units; twice, and of 1, 2, 4, 7
     assert figures["unconverged"] == fits
 
 
-def test_any_other_warning_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def warn(scores: NDArray[np.float64]) -> Any:
-        warnings.warn("mind the step", UserWarning, stacklevel=1)
-        return scores.mean(axis=0), scores.min(axis=0), scores.max(axis=0)
+QUIET = """
+import warnings
+import numpy as np
+from rnnscope.analysis.decoding import probe
 
-    monkeypatch.setattr(readout, "interval", warn)
-    with pytest.warns(UserWarning, match="mind the step"):
-        measured(tmp_path, drawn(n=60, t=1, signals="c"))
+probe.ITERATIONS = 1
+y, fold = np.arange(40) % 2, np.arange(40) // 20
+problem = probe.Problem(y, y, np.zeros(40, int), fold, 1.0)
+x = np.random.default_rng(0).normal(size=(40, 3))
+print(probe.held_out(x, problem, 0).unconverged)
+try:
+    warnings.warn("mind the step", RuntimeWarning)
+except RuntimeWarning:
+    print("passed on")
+"""
+
+
+def test_convergence_warnings_alone_are_silenced_in_a_process() -> None:
+    command = [sys.executable, "-W", "error", "-c", QUIET]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["4", "passed", "on"], done.stderr

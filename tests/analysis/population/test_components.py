@@ -1,7 +1,9 @@
 """Principal components and trajectories, against scikit-learn and by hand."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from sklearn.decomposition import PCA
 
 from rnnscope import states
 from rnnscope.analysis.population import components
+from rnnscope.analysis.population.columns import COMPONENTS
 from rnnscope.analysis.population.components import Axes
 from rnnscope.analysis.statistics import covariance
 from rnnscope.analysis.statistics.covariance import Covariances
@@ -88,7 +91,8 @@ def test_states_that_do_not_vary_have_no_axes(rows: int) -> None:
 
 def test_the_table_has_one_row_per_component_and_unit() -> None:
     axes = components.axes(summed(drawn(0, 3, 50)), 2)
-    table = components.table(axes, np.array([4, 7, 9], np.int32))
+    pooled = SimpleNamespace(axes=axes, units=np.array([4, 7, 9], np.int32))
+    table = COMPONENTS.frame(pooled)
     assert table["component"].tolist() == [1, 1, 1, 2, 2, 2]
     assert table["unit"].tolist() == [4, 7, 9, 4, 7, 9]
     wide = table.pivot_table(values="loading", index="component", columns="unit")
@@ -99,24 +103,23 @@ def test_the_table_has_one_row_per_component_and_unit() -> None:
 
 
 def lay(
-    folder: Path, values: Float, rows: states.Rows, cuts: list[int], order: list[int]
-) -> list[Path]:
-    """Values [U, R] in parts, between whole sequences; in an order of their own."""
-    folder.mkdir(parents=True)
+    folder: Path, values: Float, rows: states.RowKeys, cuts: list[int], order: list[int]
+) -> states.Signal:
+    """Values [U, R] in parts, between whole sequences; read in an order of their own."""
     bounds = np.searchsorted(rows.sequence, [0, *cuts, rows.sequence[-1] + 1])
-    files = []
     for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         part = slice(start, stop)
         label = None if rows.label is None else rows.label[part]
-        keys = states.Rows(rows.sequence[part], rows.timestep[part], label)
-        files.append(folder / f"part-{number:05d}.parquet")
+        keys = states.RowKeys(rows.sequence[part], rows.timestep[part], label)
         lines = np.ascontiguousarray(values[:, part], np.float32)
-        states.write_part(files[-1], "c", lines, keys, "lz4")
-    return [files[number] for number in order]
+        file = states.part_file(folder, "lstm", "c", number)
+        states.write_part(file, "c", lines, keys, "lz4")
+    signal = states.open_signal(folder, "lstm", "c")
+    return replace(signal, files=tuple(signal.files[number] for number in order))
 
 
 def by_hand(
-    axes: Axes, values: Float, rows: states.Rows, timesteps: NDArray[np.int32]
+    axes: Axes, values: Float, rows: states.RowKeys, timesteps: NDArray[np.int32]
 ) -> pd.DataFrame:
     """The trajectories by pandas, from all rows at once."""
     coordinates = axes.loading @ (values.astype(np.float64) - axes.centre[:, np.newaxis])
@@ -139,10 +142,10 @@ def test_trajectories_are_means_of_projected_rows(
     lengths = random.integers(1, 7, 40)
     lengths[0] = 6
     labels = random.choice([0, 2, 3], 40).astype(np.int32)
-    rows = states.rows_of(0, lengths, None if of == "nothing" else labels)
+    rows = states.row_keys(0, lengths, None if of == "nothing" else labels)
     if of == "timesteps":
         changing = random.choice([0, 2, 3], len(rows.sequence)).astype(np.int32)
-        rows = states.Rows(rows.sequence, rows.timestep, changing)
+        rows = states.RowKeys(rows.sequence, rows.timestep, changing)
     values = drawn(1, 5, len(rows.sequence)).astype(np.float32)
     axes = components.axes(summed(values), 3)
     steps = np.array(timesteps, np.int32)
@@ -150,12 +153,13 @@ def test_trajectories_are_means_of_projected_rows(
     whole = lay(tmp_path / "whole", values, rows, [], [0])
     parts = lay(tmp_path / "parts", values, rows, [3, 4, 20], [2, 0, 3, 1])
     k = 0 if of == "nothing" else 5
-    for files in (whole, parts):
-        got = components.trajectories(axes, files, steps, k)
-        assert got["label"].dtype == "Int32"
+    for signal in (whole, parts):
+        found = components.trajectories(axes, signal, steps, k)
+        assert found.label.dtype == "Int32"
         if of == "nothing":
-            assert got["label"].isna().all()
+            assert found.label.isna().all()
         else:
-            assert got["label"].tolist() == expected["label"].tolist()
-        for name in expected.columns[1:]:
-            np.testing.assert_allclose(got[name], expected[name], rtol=1e-10, atol=1e-10)
+            assert found.label.tolist() == expected["label"].tolist()
+        got = np.stack([found.timestep, found.sequences, *found.means])
+        columns = ["timestep", "sequences", "component_1", "component_2", "component_3"]
+        np.testing.assert_allclose(got.T, expected[columns], rtol=1e-10, atol=1e-10)

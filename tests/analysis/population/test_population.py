@@ -255,7 +255,10 @@ def test_copies_and_opposites_are_redundant(redundant: float, tmp_path: Path) ->
     assert table["correlation"].isna().tolist() == [2 in pair for pair in table.index]
     assert figures["redundant_units"] == {"lstm/c": 3}
     assert figures["headline"]["redundant units"] == 3
-    assert figures["null"]["correlation"] == {"one of the units is constant": 6}
+    assert figures["null"]["correlation"] == {
+        "correlation": {"one of the units is constant": 6},
+        "cluster": {"the units are not in the same cluster": 18},
+    }
 
 
 def test_chosen_timesteps_alone_count_and_keep_their_speed(tmp_path: Path) -> None:
@@ -278,11 +281,11 @@ def keep(folder: Path, timesteps: list[int], units: list[int]) -> None:
     """Leave only some timesteps and units of a recording, as stage extract may."""
     for layer, signals in states.layers(folder).items():
         for signal in signals:
-            for path in states.parts(folder, layer, signal):
+            for path in states.open_signal(folder, layer, signal).files:
                 rows, values = states.read_part(path, units)
                 kept = np.isin(rows.timestep, timesteps)
                 assert rows.label is not None
-                keys = states.Rows(rows.sequence[kept], rows.timestep[kept], rows.label[kept])
+                keys = states.RowKeys(rows.sequence[kept], rows.timestep[kept], rows.label[kept])
                 lines = np.ascontiguousarray(values[:, kept])
                 states.write_part(path, signal, lines, keys, "lz4", units)
 
@@ -299,7 +302,7 @@ def test_what_was_not_recorded_leaves_gaps_and_units_keep_their_numbers(tmp_path
     moved = np.diff(recording.signals["lstm"]["c"][reach][:, [2, 3]][..., [1, 4, 6]], axis=1)
     expected = np.linalg.norm(moved.astype(np.float64), axis=2).mean()
     assert table["speed"][3] == pytest.approx(expected, rel=1e-6)
-    assert figures["null"]["speed"] == {"the timestep before was not recorded": 3}
+    assert figures["null"]["population"]["speed"] == {"the timestep before was not recorded": 3}
     assert tables["components"]["unit"].tolist() == [1, 4, 6] * 3
     pairs = tables["correlation"][["unit", "other"]].to_numpy().tolist()
     assert pairs == [[1, 4], [1, 6], [4, 6]]
@@ -343,7 +346,7 @@ def test_without_labels_there_is_one_trajectory_without_a_class(tmp_path: Path) 
     assert paths["label"].isna().all()
     pd.testing.assert_series_equal(paths.dtypes, labelled["trajectories"].dtypes)
     assert paths["timestep"].tolist() == list(range(6)) * 3
-    assert figures["null"]["label"] == {"the data has no classes": 18}
+    assert figures["null"]["trajectories"]["label"] == {"the data has no classes": 18}
     by_class = labelled["trajectories"]
     names = ["component_1", "component_2", "component_3"]
     weighted = by_class[names].mul(by_class["sequences"], axis=0)
@@ -364,7 +367,8 @@ def test_a_single_sequence_has_lengths_but_no_dimensions(tmp_path: Path) -> None
     x = recording.signals["lstm"]["c"][0].astype(np.float64)
     np.testing.assert_allclose(table["norm"], np.linalg.norm(x, axis=1))
     np.testing.assert_allclose(table["speed"][1:], np.linalg.norm(np.diff(x, axis=0), axis=1))
-    assert figures["null"]["participation_ratio"] == {"fewer than 2 sequences": 6}
+    for column in ("participation_ratio", "components_90"):
+        assert figures["null"]["population"][column] == {"fewer than 2 sequences": 6}
     assert figures["headline"]["median participation ratio"] is None
     # Its six timesteps do vary, and so have components and correlations.
     assert tables["components"]["loading"].notna().all()
@@ -379,7 +383,14 @@ def test_one_timestep_of_one_sequence_is_measured_as_far_as_it_goes(tmp_path: Pa
     assert tables["components"][["loading", "variance", "variance_share"]].isna().all(axis=None)
     assert tables["trajectories"]["component_1"].isna().all()
     assert len(tables["correlation"]) == 0
-    assert figures["null"]["loading"] == {"nothing varies along the component": 3}
+    nothing = {"nothing varies along the component": 3}
+    assert figures["null"]["components"] == {
+        "loading": nothing,
+        "variance": nothing,
+        "variance_share": nothing,
+    }
+    reason = "nothing varies along the component, or the layer has fewer units"
+    assert figures["null"]["trajectories"] == {"component_1": {reason: 3}}
 
 
 def test_what_does_not_vary_or_is_silent_is_null_and_said_to_be(tmp_path: Path) -> None:
@@ -396,8 +407,9 @@ def test_what_does_not_vary_or_is_silent_is_null_and_said_to_be(tmp_path: Path) 
     x = x[x.any(axis=1)]
     activity = x.mean(axis=1) ** 2 / (x**2).mean(axis=1)
     assert rows["population_sparseness"][2] == pytest.approx(((1 - activity) / (6 / 7)).mean())
-    assert figures["null"] == {
+    assert figures["null"]["population"] == {
         "participation_ratio": {"no variance across sequences": 2},
+        "components_90": {"no variance across sequences": 2},
         "speed": {"the timestep before was not recorded": 1},
         "population_sparseness": {"all units are 0, or there is but one": 1},
     }

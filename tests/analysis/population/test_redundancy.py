@@ -1,6 +1,7 @@
 """Correlations and clusters of units: planted answers, and against NumPy."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnscope.analysis.population import redundancy
+from rnnscope.analysis.population.columns import CORRELATION
 from rnnscope.analysis.population.redundancy import ALONE
 from rnnscope.analysis.statistics import covariance
 
@@ -98,7 +100,8 @@ def test_each_pair_has_one_row_with_the_cluster_of_both() -> None:
     values[2] = 0
     r = correlated(values)
     units = np.array([2, 3, 5, 7, 11], np.int32)
-    table = redundancy.table(r, redundancy.clusters(r, 0.9), units)
+    pooled = SimpleNamespace(correlation=r, cluster=redundancy.clusters(r, 0.9), units=units)
+    table = CORRELATION.frame(pooled)
     pairs = list(zip(table["unit"], table["other"], strict=True))
     assert pairs == list(itertools.combinations(units, 2))
     joined = table.dropna(subset="cluster")

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from scipy.stats import ortho_group
 
 from rnnscope.analysis.population import vectors
-from rnnscope.states import Rows
+from rnnscope.states import RowKeys
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 
 Float = NDArray[np.float64]
 
 
-def rows(sequence: list[int], timestep: list[int]) -> Rows:
-    return Rows(np.array(sequence, np.int32), np.array(timestep, np.int32), None)
+def rows(sequence: list[int], timestep: list[int]) -> RowKeys:
+    return RowKeys(np.array(sequence, np.int32), np.array(timestep, np.int32), None)
 
 
 def sparseness(values: Float) -> Float:

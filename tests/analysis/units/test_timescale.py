@@ -34,14 +34,14 @@ def gapped(seed: int, n: int, t: int) -> Bools:
 def summed(values: Float, present: Bools, lags: int, parts: int = 1) -> LagSums:
     """The sums of values [U, N, T] as the stage takes them: means over time, then each part."""
     sequence, timestep = np.nonzero(present)
-    rows = states.Rows(sequence.astype(np.int32), timestep.astype(np.int32), None)
+    rows = states.RowKeys(sequence.astype(np.int32), timestep.astype(np.int32), None)
     lines = values[:, present].astype(np.float32)
     t = present.shape[1]
     mean = mean_over_time(tuning_sums(lines, rows, 1, t), t)
     found = []
     for piece in np.array_split(np.arange(len(present)), parts):
         here = np.isin(sequence, piece)
-        part = states.Rows(rows.sequence[here], rows.timestep[here], None)
+        part = states.RowKeys(rows.sequence[here], rows.timestep[here], None)
         found.append(lag_sums((part, lines[:, here]), mean, lags))
     return functools.reduce(operator.add, found)
 

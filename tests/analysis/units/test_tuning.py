@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnscope.analysis.units.classes import ClassSums, merge
 from rnnscope.analysis.units.columns import TIMESTEPS, TUNING
 from rnnscope.analysis.units.tuning import Responses, mean_over_time, tuning_sums
-from rnnscope.states import Rows
+from rnnscope.states import RowKeys
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True)
 SHAPES = {"n": st.integers(1, 40), "t": st.integers(1, 6), "seed": st.integers(0, 999)}
@@ -22,7 +22,7 @@ UNITS = [3, 17, 4]
 Float = NDArray[np.float64]
 
 
-def drawn(n: int, t: int, seed: int, *, changing: bool) -> tuple[Float, Rows]:
+def drawn(n: int, t: int, seed: int, *, changing: bool) -> tuple[Float, RowKeys]:
     """Values [U, R] of sequences of any length; labels of sequences, or changing in time."""
     random = np.random.default_rng(seed)
     valid = np.arange(t) < random.integers(1, t + 1, n)[:, np.newaxis]
@@ -32,15 +32,15 @@ def drawn(n: int, t: int, seed: int, *, changing: bool) -> tuple[Float, Rows]:
         labels = random.integers(0, K - 1, len(sequence))
     values = random.normal(size=(len(UNITS), len(sequence))) + labels + 10 * timestep
     keys = (each.astype(np.int32) for each in (sequence, timestep, labels))
-    return values, Rows(*keys)
+    return values, RowKeys(*keys)
 
 
-def summed(values: Float, rows: Rows, t: int, parts: int = 1) -> ClassSums:
+def summed(values: Float, rows: RowKeys, t: int, parts: int = 1) -> ClassSums:
     """The sums over parts of the rows."""
     sums = []
     for piece in np.array_split(np.arange(len(rows.sequence)), parts):
         label = None if rows.label is None else rows.label[piece]
-        part = Rows(rows.sequence[piece], rows.timestep[piece], label)
+        part = RowKeys(rows.sequence[piece], rows.timestep[piece], label)
         sums.append(tuning_sums(values[:, piece], part, K, t))
     return functools.reduce(merge, sums)
 
@@ -53,7 +53,7 @@ def by_timestep(sums: ClassSums, t: int) -> pd.DataFrame:
     return TIMESTEPS.frame(Responses(sums, np.array(UNITS, np.int32), t, labelled=True))
 
 
-def long(values: Float, rows: Rows) -> pd.DataFrame:
+def long(values: Float, rows: RowKeys) -> pd.DataFrame:
     """One row per unit and row."""
     frame = pd.DataFrame({"timestep": rows.timestep, "label": rows.label})
     return pd.concat(
@@ -131,7 +131,7 @@ def test_the_mean_over_time_is_that_of_all_classes_together(
 
 def test_without_labels_all_rows_of_a_timestep_are_one_group() -> None:
     values, rows = drawn(20, 4, 0, changing=False)
-    bare = Rows(rows.sequence, rows.timestep, None)
+    bare = RowKeys(rows.sequence, rows.timestep, None)
     sums = tuning_sums(values, bare, 1, 4)
     got = tuning(sums, 4, labelled=False)
     assert got["label"].isna().all()
@@ -146,7 +146,7 @@ def test_timesteps_that_were_not_recorded_have_no_row() -> None:
     values, rows = drawn(30, 6, 0, changing=False)
     here = np.isin(rows.timestep, [1, 4])
     assert rows.label is not None
-    some = Rows(rows.sequence[here], rows.timestep[here], rows.label[here])
+    some = RowKeys(rows.sequence[here], rows.timestep[here], rows.label[here])
     sums = tuning_sums(values[:, here], some, K, 6)
     assert set(tuning(sums, 6)["timestep"]) == {1, 4}
     assert by_timestep(sums, 6)["timestep"].tolist() == [1, 4] * 3

@@ -1,24 +1,21 @@
-"""The rows of two recordings of the same sequences side by side, however each is cut into parts."""
+"""The rows of two recordings of the same sequences side by side, however each is split."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope import states
-from rnnscope.states import selection
+from rnnscope.states import RowKeys, Signal, selection
 
 ROWS = 16_384
-"""At a time: as many as stay in the processor's cache."""
+"""Rows of a piece: as many as fit in the processor's cache."""
 
 Values = NDArray[np.float32]
 
 
 class OtherRowsError(ValueError):
-    """The rows of one are not those of the other."""
+    """Two recordings have different rows."""
 
 
 @dataclass(frozen=True)
@@ -37,33 +34,26 @@ class Piece:
         return Piece(self.keys[which], self.values[:, which])
 
 
-def pieces(folder: Path, layer: str, signal: str, timesteps: str) -> Iterator[Piece]:
-    """The rows of a signal by sequence and timestep, a few at a time; one part is held.
+def pieces(signal: Signal, timesteps: str) -> Iterator[Piece]:
+    """The rows of a signal by sequence and timestep, ROWS at a time; one part is held in memory.
 
     Args:
-        folder: an extract stage's output.
-        layer: its name.
-        signal: its letter.
+        signal: of a run.
         timesteps: all, last, each sequence's own, or a slice of them such as 0:10.
     """
-    count = states.timesteps(folder, layer, signal)
-    for path in sorted(states.parts(folder, layer, signal), key=_first_sequence):
-        rows, values = states.read_part(path)
+    for rows, values in signal.read():
         if timesteps == "last":
-            values = values[:, rows.last]
-            keys = _keys(rows)[rows.last]
+            here = rows.last
         elif timesteps == "all":
-            keys = _keys(rows)
+            here = np.ones(len(rows.sequence), bool)
         else:
-            here = np.isin(rows.timestep, selection.steps_of(timesteps, count))
-            values = values[:, here]
-            keys = _keys(rows)[here]
-        whole = Piece(keys, values)
+            here = np.isin(rows.timestep, selection.steps_of(timesteps, signal.timesteps))
+        whole = Piece(_keys(rows)[here], selection.chosen_rows(values, here))
         yield from (whole[start : start + ROWS] for start in range(0, len(whole), ROWS))
 
 
 def together(one: Iterable[Piece], other: Iterable[Piece]) -> Iterator[tuple[Values, Values]]:
-    """The values [U, r] and [V, r] of the same rows of both, as many as both have at hand.
+    """The values [U, r] and [V, r] of the same rows of both, as many at a time as both pieces have.
 
     Raises:
         OtherRowsError: a row of one that the other does not have.
@@ -85,13 +75,5 @@ def together(one: Iterable[Piece], other: Iterable[Piece]) -> Iterator[tuple[Val
         raise OtherRowsError
 
 
-def _keys(rows: states.Rows) -> NDArray[np.int64]:
+def _keys(rows: RowKeys) -> NDArray[np.int64]:
     return rows.sequence.astype(np.int64) << 32 | rows.timestep
-
-
-def _first_sequence(path: Path) -> int:
-    """The number of a part's first sequence, from the file's own statistics."""
-    file = pq.read_metadata(path)
-    column = file.schema.names.index("sequence")
-    first: int = file.row_group(0).column(column).statistics.min
-    return first

@@ -1,6 +1,6 @@
-"""How alike two representations of the same rows are: from sums that merge over parts.
+"""How similar two representations of the same rows are, from sums that merge over parts.
 
-A representation is the values [U, R] of U units over R rows. Nothing here is R by R: all measures
+A representation is the values [U, R] of U units over R rows. No matrix is R by R: all measures
 follow from sums over rows of products of units, in memory of U^2, whatever R is.
 """
 
@@ -20,7 +20,7 @@ MEASURES = ("cka", "procrustes", "svcca", "matched_correlation")
 
 @dataclass(frozen=True)
 class Representation:
-    """What is to be known of one representation X [U, R], centred over its rows, by itself."""
+    """What the measures need of one representation X [U, R], centred over its rows."""
 
     count: int
     """R"""
@@ -38,7 +38,7 @@ class Representation:
 
 @dataclass(frozen=True)
 class Products:
-    """Sums over rows of what two representations, centred, are together."""
+    """Sums over rows of products of two centred representations."""
 
     products: Float
     """sum x y^T, [U, V]"""
@@ -50,11 +50,11 @@ class Products:
 
 
 def representation(sums: Covariances, variance: float) -> Representation:
-    """What is to be known of a representation, from the covariance of its only group.
+    """What the measures need of a representation, from the covariance of its only group.
 
     Args:
         sums: over all rows, as one group.
-        variance: share of the variance that the principal components kept make up.
+        variance: share of the variance that the kept principal components hold.
     """
     (count,), (mean,), (m2,), (constant,) = sums.count, sums.mean, sums.m2, sums.constant
     varies = not constant.all()
@@ -95,12 +95,12 @@ def measures(
         a: one of them.
         b: the other.
         sums: of both.
-        matched: correlations of the units that go together.
+        matched: correlations of the matched units.
     """
     if not (a.power and b.power):
         return dict.fromkeys(MEASURES, np.nan)
-    alike = float(np.abs(matched).mean())
-    found = cka(a, b, sums), procrustes(a, b, sums), svcca(a, b, sums), alike
+    correlation = float(np.abs(matched).mean())
+    found = cka(a, b, sums), procrustes(a, b, sums), svcca(a, b, sums), correlation
     return dict(zip(MEASURES, found, strict=True))
 
 
@@ -148,10 +148,10 @@ def correlations(a: Representation, b: Representation, sums: Products) -> Float:
 
 
 def matching(r: Float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The units of one and of the other that go together, by correlations [U, V].
+    """The matched units of one and of the other [M], from correlations [U, V].
 
     One to one, such that the sum of |r| is largest (Kuhn 1955; for units Li et al. 2016). Constant
-    units, and what is left over of the wider one, go with none.
+    units, and those that the wider one has too many, are not matched.
     """
     rows, columns = (np.flatnonzero(~np.isnan(r).all(axis=axis)) for axis in (1, 0))
     one, other = linear_sum_assignment(np.abs(r[np.ix_(rows, columns)]), maximize=True)

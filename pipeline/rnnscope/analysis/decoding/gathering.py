@@ -1,10 +1,11 @@
-"""The rows of a layer that are read out, and the values of all its signals at them, side by side.
+"""The rows of a layer that probes are fitted to, and the values of its signals at them.
 
 Parts are read one at a time, first their keys and then the values of the chosen rows: only those
-are held.
+are held in memory.
 """
 
 import functools
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,33 +15,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import engine, states
-from rnnscope.analysis.decoding import readout
+from rnnscope.analysis.decoding import probe
 from rnnscope.config import Decoding, Engine
 from rnnscope.errors import UserError
-from rnnscope.states import selection
+from rnnscope.states import Signal, selection
 
 LAST = -1
-"""Stands for the timestep where it is each sequence's own last."""
-TOLD = ("label", "target")
-"""What a model is asked to tell; whatever else is known of timesteps is an annotation."""
+"""In place of a timestep: each sequence's own last."""
+TASK = ("label", "target")
+"""What a model is trained to predict; every other target of a probe is an annotation."""
 Y = "y of "
-"""Before the name of what is read out, in a column: an annotation may be called row, say."""
+"""Prefix of a target's column, because an annotation may be called row, say."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Rows of one layer from which one thing is read out, by timestep and sequence."""
+    """The rows of one layer from which a probe predicts one target, by timestep and sequence."""
 
     keys: pd.DataFrame
-    """part, row of that part, sequence, timestep, fold, y (class or number); empty for no rows."""
+    """Columns part, row of that part, sequence, timestep, fold, and y, a class or a number."""
     ends: pd.DataFrame
-    """Likewise the last row of each sequence, of the timesteps asked for, at timestep LAST."""
+    """Likewise the last row of each sequence among the chosen timesteps, at timestep LAST."""
     said: dict[str, Any]
-    """For the manifest: what was chosen and left out, or why there is nothing."""
+    """For the manifest: what was chosen and left out, or why there are no rows."""
 
     @property
     def end_together(self) -> bool:
-        """Whether the ends are just the rows of the last timestep: then one gathering does."""
+        """Whether the ends are the rows of the last timestep, and need not be gathered again."""
         last = self.keys[self.keys["timestep"] == self.keys["timestep"].max()]
         where = ["part", "row"]
         return len(last) > 0 and np.array_equal(last[where], self.ends[where])
@@ -50,7 +51,7 @@ def folds(sequences: pd.DataFrame, options: Decoding) -> NDArray[np.intp]:
     """The fold of each recorded sequence [N], -1 for one that is not drawn.
 
     Args:
-        sequences: all that were recorded, with length and maybe label.
+        sequences: all recorded sequences, with length and, where they have classes, label.
         options: of the stage.
     """
     random = np.random.default_rng(options.seed)
@@ -58,33 +59,36 @@ def folds(sequences: pd.DataFrame, options: Decoding) -> NDArray[np.intp]:
     drawn = sequences.iloc[np.sort(random.choice(len(sequences), count, replace=False))]
     label = drawn["label"].to_numpy() if "label" in drawn else None
     fold = np.full(int(sequences["sequence"].max()) + 1, -1)
-    fold[drawn["sequence"]] = readout.deal(drawn["length"].to_numpy(), label, options.folds, random)
+    fold[drawn["sequence"]] = probe.deal(drawn["length"].to_numpy(), label, options.folds, random)
     return fold
 
 
 def choose(
-    recorded: Path, layer: str, signal: str, sequences: pd.DataFrame, options: Decoding
+    recorded: Path, signal: Signal, sequences: pd.DataFrame, options: Decoding
 ) -> dict[str, Chosen]:
-    """The rows of a layer that are read out, by what is: label or target, and each annotation.
+    """The rows of a layer to be decoded, by target: the label or target, and each annotation.
 
-    Any one of the layer's signals tells which rows there are.
+    Args:
+        recorded: an extract stage's output.
+        signal: any one of the layer's, as all have the same rows.
+        sequences: all recorded sequences.
+        options: of the stage.
 
     Raises:
         UserError: no timestep of those asked for was recorded.
     """
     fold = folds(sequences, options)
     target = sequences.set_index("sequence")["target"] if "target" in sequences else None
-    files = states.parts(recorded, layer, signal)
     names = states.annotations(recorded)
     of_part = functools.partial(_keys, recorded, names, fold, target)
-    keys = pd.concat([of_part(number, file) for number, file in enumerate(files)])
+    keys = pd.concat([of_part(number, file) for number, file in enumerate(signal.files)])
     if options.timesteps != "last":
-        longest = states.timesteps(recorded, layer, signal)
-        keys = keys[keys["timestep"].isin(selection.steps_of(options.timesteps, longest))]
+        wanted = selection.steps_of(options.timesteps, signal.timesteps)
+        keys = keys[keys["timestep"].isin(wanted)]
         if not len(keys):
             raise UserError(
                 f"decoding.timesteps={options.timesteps}: none of them was recorded of layer "
-                f"'{layer}'; its last is {longest - 1}"
+                f"'{signal.layer}'; its last is {signal.timesteps - 1}"
             )
     known = [name for name in keys if name.startswith(Y)]
     shared = keys.drop(columns=known)
@@ -92,31 +96,40 @@ def choose(
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:
-    """At most so many of the numbers 0 … count - 1, evenly spread, both ends among them.
+    """At most ``most`` of the numbers 0 … count - 1, evenly spread, with both ends.
 
-    Of one alone, the last.
+    A single one is the last.
     """
     even = np.linspace(count - 1, 0, min(count, most))[::-1]
     return np.round(even).astype(np.intp)
 
 
 def values(
-    recorded: Path, layer: str, signals: list[str], keys: pd.DataFrame, parts_engine: Engine
+    signals: list[Signal], keys: pd.DataFrame, parts_engine: Engine
 ) -> tuple[NDArray[np.float32], dict[str, slice]]:
-    """The signals' values side by side [R, D], and which of the D columns are whose."""
-    files = {signal: states.parts(recorded, layer, signal) for signal in signals}
-    ends = np.cumsum([0, *(len(states.unit_numbers(files[signal][0])) for signal in signals)])
-    columns = {signal: slice(*ends[at : at + 2].tolist()) for at, signal in enumerate(signals)}
+    """The values of a layer's signals side by side [R, D], and each signal's columns among the D.
+
+    Args:
+        signals: of one layer.
+        keys: the R rows, as ``choose`` gives them.
+        parts_engine: where parts are read.
+    """
+    ends = np.cumsum([0, *(len(signal.units) for signal in signals)]).tolist()
+    columns = {
+        signal.name: slice(*bounds)
+        for signal, bounds in zip(signals, itertools.pairwise(ends), strict=True)
+    }
     x = np.empty((len(keys), ends[-1]), np.float32)
     places, rows = keys.groupby("part").indices, keys["row"].to_numpy()
 
-    def read(job: tuple[str, int]) -> None:
+    def read(job: tuple[Signal, int]) -> None:
         signal, part = job
-        _, found = states.read_part(files[signal][part])
-        x[places[part], columns[signal]] = found[:, rows[places[part]]].T
+        _, found = states.read_part(signal.files[part])
+        x[places[part], columns[signal.name]] = found[:, rows[places[part]]].T
 
     jobs = [(signal, part) for signal in signals for part in places]
-    list(engine.run(read, jobs, parts_engine, what=f"{layer}: states", unit="part"))
+    what = f"{signals[0].layer}: states"
+    list(engine.run(read, jobs, parts_engine, what=what, unit="part"))
     return x, columns
 
 
@@ -128,7 +141,7 @@ def _keys(
     part: int,
     file: Path,
 ) -> pd.DataFrame:
-    """The drawn rows of one part, with a column for each thing that is known of them."""
+    """The keys of one part's drawn rows, with a column for each target of a probe."""
     rows, _ = states.read_part(file, units=[])
     keys = pd.DataFrame(
         {
@@ -149,7 +162,7 @@ def _keys(
 
 
 def _chosen(keys: pd.DataFrame, options: Decoding) -> Chosen:
-    """The rows from which one thing can be read out, of all that were asked for."""
+    """Those of the chosen rows that have the target y, at timesteps where it can be decoded."""
     last = ~keys.duplicated("sequence", keep="last")  # a sequence's rows rise
     ends, of_ends = _able(keys[last].assign(timestep=LAST), options)
     if options.timesteps == "last":
@@ -161,13 +174,13 @@ def _chosen(keys: pd.DataFrame, options: Decoding) -> Chosen:
 
 
 def _able(keys: pd.DataFrame, options: Decoding) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows that can be read out, at timesteps spread evenly over those that have any.
+    """The rows that can be decoded, at timesteps spread evenly over those that have such rows.
 
     Returns:
-        The rows, and what to say of them in the manifest, or why there are none.
+        The rows, and for the manifest what was chosen and left out, or why there are none.
     """
     y, timestep, fold = (keys[name].to_numpy() for name in ("y", "timestep", "fold"))
-    able = readout.readable(y, timestep, fold, options.folds)
+    able = probe.readable(y, timestep, fold, options.folds)
     if not able.any():
         why = f"no timestep has two sequences in each of {options.folds} folds, and y that differ"
         return keys[:0], {"why": why}

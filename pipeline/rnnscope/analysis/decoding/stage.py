@@ -1,13 +1,12 @@
-"""Stage decoding: how much a linear read-out of the states at one timestep knows.
+"""Stage decoding: what a linear probe of the states at one timestep predicts.
 
-It is asked for the label or target, and for each annotation of single timesteps. These and the
-layers come one after the other, so that the rows of one at a time are held.
+Its targets are the label or target, and each annotation. Layers and targets come one after the
+other, so that memory holds the rows of one at a time.
 """
 
 import functools
 import logging
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,73 +14,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.decoding import gathering, readout
-from rnnscope.analysis.decoding.readout import Problem
+from rnnscope.analysis.decoding import gathering, probe
+from rnnscope.analysis.decoding.columns import DECODING, DECODING_UNITS, TABLES, Scored
+from rnnscope.analysis.decoding.probe import Problem
 from rnnscope.config import Config, Decoding, Engine
-from rnnscope.states import selection
+from rnnscope.states import Signal, selection
 from rnnscope.store.stage import Figures, Inputs
-from rnnscope.store.tables import table_file
+from rnnscope.store.tables import Table, by_column
+
+__all__ = ["TABLES", "run"]
 
 log = logging.getLogger(__name__)
 
-_SCORES = {
-    f"{name}{end}": "float64"
-    for name in ("score", "control", "selectivity")
-    for end in ("", "_low", "_high")
-}
-COLUMNS = {
-    "layer": "category",
-    "signal": "category",
-    "target": "category",
-    "train_timestep": "int32",
-    "test_timestep": "int32",
-    "task": "category",
-    "sequences": "int32",
-    "features": "int32",
-    **_SCORES,
-}
-UNIT_COLUMNS = {
-    "layer": "category",
-    "signal": "category",
-    "target": "category",
-    "timestep": "int32",
-    "units": "int32",
-    "task": "category",
-    "sequences": "int32",
-    **_SCORES,
-}
+Rows = tuple[pd.DataFrame, int]
+"""Rows of a table, and how many of the fits behind them did not converge."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is read out of one signal as learnt at one timestep."""
+class Probe:
+    """A linear decoder of one target from one signal, fitted at one timestep."""
 
     layer: str
     signal: str
     target: str
-    """What is read out: "label", "target" or an annotation's name."""
+    """label, target or an annotation's name."""
     x: NDArray[np.float32]
     """[R, D], the signal's values at all chosen rows of the layer."""
     problem: Problem
     timesteps: NDArray[np.integer]
-    """[S], those chosen; or -1 alone, for the last of each sequence."""
+    """[S], those chosen; or LAST alone."""
     start: int
-    """Which of them the read-out learns at."""
-
-    @property
-    def name(self) -> dict[str, Any]:
-        """What all its rows share."""
-        task = "regression" if self.problem.numeric else "classification"
-        return {
-            "layer": self.layer,
-            "signal": self.signal,
-            "target": self.target,
-            "task": task,
-        }
+    """The place among them of the timestep that it is fitted at."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
@@ -89,9 +55,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
     ``decoding.parquet`` has one row per layer, signal, target, train and test timestep;
     ``decoding_units.parquet`` one per layer, signal, target and number of units, at each
-    sequence's own last timestep: which is said where they share it, and is -1 where they do not.
-    The target is the label, or a number: the data's target, or an annotation. What cannot be read
-    out has no row; why not is in the figures, and is warned of.
+    sequence's last timestep. A target that cannot be decoded has no rows; the reason is in the
+    figures and in a warning.
 
     Args:
         config: the run's config.
@@ -102,156 +67,160 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         UserError: a layer, a signal or timesteps that were not recorded.
     """
     options, recorded = config.decoding, inputs.folders["extract"]
-    over_jobs = functools.partial(engine.run, engine=config.engine)
-    tables: list[pd.DataFrame] = []
-    by_units: list[pd.DataFrame] = []
+    over_probes = functools.partial(engine.run, engine=config.engine)
+    scored: list[Rows] = []
+    by_units: list[Rows] = []
     said: dict[str, Any] = {}
     sequences = states.read_sequences(recorded)
     across = functools.partial(_across, options.generalise)
-    gather = functools.partial(_jobs, recorded, options, config.engine)
-    # Threads of BLAS within threads of the engine wait for each other: one each. Warnings are the
-    # whole process' and not a thread's, so that they are gathered here.
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
+    gather = functools.partial(_probes, options, config.engine)
+    # Threads of BLAS within threads of the engine wait for each other: one each.
+    with threadpool_limits(1):
         for layer, signals in _signals(recorded, options).items():
             if not signals:
                 said[layer] = {"why": "none of h, c, s0, ... was recorded: give decoding.signals"}
                 continue
-            targets = gathering.choose(recorded, layer, signals[0], sequences, options)
+            targets = gathering.choose(recorded, signals[0], sequences, options)
             if not targets:
                 said[layer] = {"why": "no labels and no targets"}
             for target, chosen in targets.items():
                 place = _named(layer, target)
                 said[place] = chosen.said
-                jobs = gather(layer, signals, target, chosen.keys)
-                if jobs:
-                    tables += over_jobs(across, jobs, what=place, unit="timestep")
+                probes = gather(signals, target, chosen.keys)
+                if probes:
+                    scored += over_probes(across, probes, what=place, unit="timestep")
                 if chosen.end_together:
-                    ends = [job for job in jobs if job.start == len(job.timesteps) - 1]
+                    ends = [each for each in probes if each.start == len(each.timesteps) - 1]
                 else:
-                    ends = gather(layer, signals, target, chosen.ends)
+                    ends = gather(signals, target, chosen.ends)
                 if ends:
-                    by_units += engine.run(
-                        _by_units, ends, config.engine, what=place, unit="signal"
-                    )
-    unconverged = [each for each in caught if issubclass(each.category, ConvergenceWarning)]
-    for each in caught:
-        if each not in unconverged:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    table = _typed(tables, COLUMNS)
-    table.to_parquet(table_file(folder, "decoding"), index=False)
-    few = _typed(by_units, UNIT_COLUMNS)
-    few.to_parquet(table_file(folder, "decoding_units"), index=False)
+                    by_units += over_probes(_by_units, ends, what=place, unit="signal")
+    frames = {
+        DECODING: _joined(DECODING, [frame for frame, _ in scored]),
+        DECODING_UNITS: _joined(DECODING_UNITS, [frame for frame, _ in by_units]),
+    }
+    for table, frame in frames.items():
+        table.write(frame, folder)
     why = {place: each["why"] for place, each in said.items() if "why" in each}
     for reason in dict.fromkeys(why.values()):
         places = ", ".join(place for place, each in why.items() if each == reason)
         log.warning(f"decoding has no rows of {places}: {reason}")
-    return _figures(table, few) | {
+    return _figures(*frames.values()) | {
+        "null": {table.name: by_column(table.nulls(each, each)) for table, each in frames.items()},
         "layers": said,
         "why": why,
         "interval": "95 %: Student's t over folds, variance after Nadeau & Bengio (2003)",
-        "unconverged": len(unconverged),
+        "unconverged": sum(unconverged for _, unconverged in scored + by_units),
     }
 
 
-def _signals(recorded: Path, options: Decoding) -> dict[str, list[str]]:
-    """The signals to be read out of each layer: those asked for, or the states."""
-    found: dict[str, list[str]] = {}
-    for layer, signal in selection.recorded(recorded, options, "decoding"):
-        of_layer = found.setdefault(layer, [])
-        if options.signals is not None or re.fullmatch(r"h|c|s\d+", signal):
+def _signals(recorded: Path, options: Decoding) -> dict[str, list[Signal]]:
+    """The signals of each layer to be decoded from: those asked for, or the states."""
+    found: dict[str, list[Signal]] = {}
+    for signal in selection.signals(recorded, options, "decoding"):
+        of_layer = found.setdefault(signal.layer, [])
+        if options.signals is not None or re.fullmatch(r"h|c|s\d+", signal.name):
             of_layer.append(signal)
     return found
 
 
 def _named(place: str, target: str) -> str:
-    """A layer, or a signal of it, in the figures: an annotation's name is added."""
-    return place if target in gathering.TOLD else f"{place}/{target}"
+    """The name of a layer, or of a signal of it, in the figures: with that of an annotation."""
+    return place if target in gathering.TASK else f"{place}/{target}"
 
 
-def _jobs(
-    recorded: Path,
+def _probes(
     options: Decoding,
     parts_engine: Engine,
-    layer: str,
-    signals: list[str],
+    signals: list[Signal],
     target: str,
     keys: pd.DataFrame,
-) -> list[Job]:
-    """What is to be read out of rows of one layer: from its signals, and all of them together."""
+) -> list[Probe]:
+    """The probes of rows of one layer: of each of its signals, and of all of them together."""
     if not len(keys):
         return []
-    x, columns = gathering.values(recorded, layer, signals, keys, parts_engine)
+    x, columns = gathering.values(signals, keys, parts_engine)
     if options.together and len(columns) > 1:
         columns = columns | {"+".join(columns): slice(None)}
     y, fold = keys["y"].to_numpy(), keys["fold"].to_numpy()
     timesteps, step = np.unique(keys["timestep"], return_inverse=True)
     # The same shuffle for every signal, and whichever other layers there are.
-    control = readout.shuffled(y, step, fold, np.random.default_rng([options.seed, 1]))
+    control = probe.shuffled(y, step, fold, np.random.default_rng([options.seed, 1]))
     problem = Problem(y, control, step, fold, options.penalty)
+    layer = signals[0].layer
     return [
-        Job(layer, signal, target, x[:, of_signal], problem, timesteps, start)
+        Probe(layer, signal, target, x[:, of_signal], problem, timesteps, start)
         for signal, of_signal in columns.items()
         for start in range(len(timesteps))
     ]
 
 
-def _across(generalise: bool, job: Job) -> pd.DataFrame:
-    """The table's rows of one job: a test timestep each."""
-    tested = np.arange(len(job.timesteps)) if generalise else np.array([job.start])
-    scores = readout.held_out(job.x, job.problem, job.start, generalise)
-    return pd.DataFrame(
-        {
-            **job.name,
-            "train_timestep": job.timesteps[job.start],
-            "test_timestep": job.timesteps[tested],
-            "sequences": np.bincount(job.problem.step)[tested],
-            "features": job.x.shape[1],
-            **_estimates(scores[..., tested]),
-        }
-    )
+def _across(generalise: bool, each: Probe) -> Rows:
+    """One probe's rows of the table: one per timestep that it is scored at."""
+    tested = np.arange(len(each.timesteps)) if generalise else np.array([each.start])
+    scores = probe.held_out(each.x, each.problem, each.start, generalise)
+    scored_at, sequences = each.timesteps[tested], np.bincount(each.problem.step)[tested]
+    scored = _scored(each, scores.by_fold[..., tested], scored_at, sequences, each.x.shape[1])
+    return DECODING.frame(scored), scores.unconverged
 
 
-def _by_units(job: Job) -> pd.DataFrame:
-    """The rows of the table of units of one job: 1, 2, 4, … and all units."""
-    units = job.x.shape[1]
+def _by_units(each: Probe) -> Rows:
+    """One probe's rows of the table of units: of 1, 2, 4, … and all units."""
+    units = each.x.shape[1]
     counts = np.unique([*(2 ** np.arange(units.bit_length())), units])
-    return pd.DataFrame(
+    scores = probe.by_count(each.x, each.problem, each.start, counts)
+    sequences = int(np.bincount(each.problem.step)[each.start])
+    at = int(each.timesteps[each.start])
+    return DECODING_UNITS.frame(
+        _scored(each, scores.by_fold, at, sequences, counts)
+    ), scores.unconverged
+
+
+def _scored(
+    each: Probe,
+    scores: NDArray[np.float64],
+    scored_at: NDArray[np.integer] | int,
+    sequences: NDArray[np.integer] | int,
+    features: NDArray[np.integer] | int,
+) -> Scored:
+    """What the columns are computed from, of scores [2, F, R] of y and of its control."""
+    score, control = scores
+    return Scored(
+        each.layer,
+        each.signal,
+        each.target,
+        "regression" if each.problem.numeric else "classification",
+        int(each.timesteps[each.start]),
+        scored_at,
+        sequences,
+        features,
         {
-            **job.name,
-            "timestep": job.timesteps[job.start],
-            "units": counts,
-            "sequences": np.bincount(job.problem.step)[job.start],
-            **_estimates(readout.by_count(job.x, job.problem, job.start, counts)),
-        }
+            "score": probe.interval(score),
+            "control": probe.interval(control),
+            "selectivity": probe.interval(score - control),
+        },
     )
 
 
-def _estimates(scores: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Score, control and their difference, each with its interval, from scores [2, F, ...]."""
-    score, control = scores
-    found = (readout.interval(each) for each in (score, control, score - control))
-    return dict(zip(_SCORES, (values for each in found for values in each), strict=True))
-
-
-def _typed(frames: list[pd.DataFrame], columns: dict[str, str]) -> pd.DataFrame:
-    """One table of the given columns and types; categories in the order of their rows."""
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
-    for name, kind in columns.items():
+def _joined(table: Table, frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One frame of the table's columns and types; categories in the order of their rows."""
+    types = {column.name: column.dtype for column in table.columns}
+    joined = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(types))
+    for name, kind in types.items():
         if kind == "category":
-            text = table[name].astype("str")  # also where there is none
-            table[name] = pd.Categorical(text, categories=text.unique())
-    return table[list(columns)].astype(columns)
+            text = joined[name].astype("str")  # also where there is none
+            joined[name] = pd.Categorical(text, categories=text.unique())
+    return joined.astype(types)
 
 
 def _figures(table: pd.DataFrame, by_units: pd.DataFrame) -> dict[str, Any]:
-    """The score of all units at the sequences' last timesteps, and the best of all scores."""
+    """The scores of all units at the sequences' last timesteps, and the headline."""
     whole = by_units.drop_duplicates(["layer", "signal", "target"], keep="last")
     headline: dict[str, Any] = {"rows": len(table)}
     same = table[(table["train_timestep"] == table["test_timestep"]) & table["score"].notna()]
     for target, of in same.groupby("target", observed=True, sort=False):
         best = of.loc[of["score"].idxmax()]
-        if target in gathering.TOLD:
+        if target in gathering.TASK:
             headline |= {"best score": float(best["score"]), "its control": float(best["control"])}
         else:
             headline[f"best R² of {target}"] = float(best["score"])

@@ -1,16 +1,14 @@
 """Principal components of a signal, and the classes' mean trajectories in them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnscope import states
 from rnnscope.analysis.statistics.covariance import Covariances
 from rnnscope.analysis.statistics.spectrum import NOTHING
+from rnnscope.states import Signal
 
 Float = NDArray[np.float64]
 
@@ -29,8 +27,22 @@ class Axes:
     """[k], of the variance of all U units."""
 
 
+@dataclass(frozen=True)
+class Trajectories:
+    """The mean coordinates of R groups of rows, each of one class at one timestep."""
+
+    label: "pd.arrays.IntegerArray"
+    """The class [R]; null where rows have none."""
+    timestep: NDArray[np.int32]
+    """[R]"""
+    sequences: NDArray[np.int64]
+    """How many rows a group has [R]."""
+    means: Float
+    """Coordinates along k axes [k, R]; NaN for an axis along which nothing varies."""
+
+
 def axes(sums: Covariances, k: int) -> Axes:
-    """The first k principal axes (Pearson 1901) of one group; U of them where k is larger."""
+    """The first k principal axes (Pearson 1901) of one group of rows; U of them if k is larger."""
     (count,), (centre,), (m2,) = sums.count, sums.mean, sums.m2
     k = min(k, len(centre))
     if sums.constant.all():
@@ -42,7 +54,8 @@ def axes(sums: Covariances, k: int) -> Axes:
     largest = np.where(nothing, 0, largest)
     loading[nothing] = np.nan
     size = np.abs(loading)
-    # Of loadings that rounding alone tells apart the first counts, or their sign would be chance.
+    # Loadings that differ by rounding alone count as equally large, and the first decides the
+    # sign: by the largest of them the sign would be chance.
     first = (size >= (1 - 1e-6) * size.max(axis=1, keepdims=True)).argmax(axis=1)
     loading *= np.sign(loading[np.arange(k), first])[:, np.newaxis]
     return Axes(centre, loading, largest / (count - 1), largest / total)
@@ -56,55 +69,31 @@ def project(axes: Axes, values: NDArray[np.floating], here: NDArray[np.intp]) ->
     return found
 
 
-def table(axes: Axes, units: NDArray[np.int32]) -> pd.DataFrame:
-    """One row per component, from 1, and unit [U], with the component's variance beside each."""
-    k, u = axes.loading.shape
-    return pd.DataFrame(
-        {
-            "component": np.repeat(np.arange(1, k + 1, dtype=np.int32), u),
-            "unit": np.tile(units, k),
-            "loading": axes.loading.ravel(),
-            "variance": np.repeat(axes.variance, u),
-            "variance_share": np.repeat(axes.share, u),
-        }
-    )
-
-
-def trajectories(
-    axes: Axes, files: Iterable[Path], timesteps: NDArray[np.int32], k: int
-) -> pd.DataFrame:
-    """One row per class and timestep: the mean coordinates of its rows, and their number.
+def trajectories(axes: Axes, signal: Signal, timesteps: NDArray[np.int32], k: int) -> Trajectories:
+    """The mean coordinates along the axes of the rows of each class and timestep that occur.
 
     Args:
         axes: of the signal.
-        files: its parts, in any order.
+        signal: read part by part, in any order.
         timesteps: which [G], rising.
         k: number of classes; where rows have no label, all are of one class, null.
     """
-    groups, labelled = len(timesteps), False
+    groups = len(timesteps)
     cells = max(k, 1) * groups
     count = np.zeros(cells, np.int64)
     total = np.zeros((len(axes.loading), cells))
-    for file in files:
-        rows, values = states.read_part(file)
+    for rows, values in signal.read():
         here = np.flatnonzero(np.isin(rows.timestep, timesteps))
         cell = np.searchsorted(timesteps, rows.timestep[here])
         if rows.label is not None:
-            labelled = True
             cell += groups * rows.label[here]
         count += np.bincount(cell, minlength=cells)
         for line, coordinates in zip(total, project(axes, values, here), strict=True):
             line += np.bincount(cell, coordinates, cells)
     there = np.flatnonzero(count)
     label = pd.array(there // groups, "Int32")
-    if not labelled:
+    if not signal.labelled:
         label[:] = pd.NA
-    frame = pd.DataFrame(
-        {
-            "label": label,
-            "timestep": timesteps[there % groups],
-            "sequences": count[there],
-        }
+    return Trajectories(
+        label, timesteps[there % groups], count[there], total[:, there] / count[there]
     )
-    means = total[:, there] / count[there]
-    return frame.assign(**{f"component_{n}": line for n, line in enumerate(means, 1)})

@@ -1,7 +1,6 @@
-"""Which units say the same: correlations between units, and clusters of redundant ones."""
+"""Redundant units: correlations between units, and clusters of those that correlate strongly."""
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
@@ -24,8 +23,8 @@ def correlation(sums: Covariances) -> Float:
 def clusters(r: Float, redundant: float) -> NDArray[np.int32]:
     """The cluster of each unit [U] from correlations [U, U]; ALONE where it is in none.
 
-    Average linkage (Sokal & Michener 1958) on 1 - |r|, cut at 1 - redundant: what is joined has
-    |r| of at least ``redundant`` on average. Clusters are of two units or more, numbered from 0 by
+    Average linkage (Sokal & Michener 1958) on 1 - |r|, cut at 1 - redundant: within a cluster |r|
+    is at least ``redundant`` on average. Clusters are of two units or more, numbered from 0 by
     size, the largest first, then by first unit. A constant unit is in none.
     """
     found = np.full(len(r), ALONE, np.int32)
@@ -34,24 +33,10 @@ def clusters(r: Float, redundant: float) -> NDArray[np.int32]:
         return found
     distance = 1 - np.abs(r[np.ix_(varying, varying)])
     tree = hierarchy.linkage(squareform(distance, checks=False), "average")
-    # A little further, or rounding would part equal units at redundant = 1.
+    # The margin keeps rounding from separating equal units at redundant = 1.
     names = hierarchy.fcluster(tree, 1 - redundant + 1e-9, "distance")
     members = [varying[names == name] for name in np.unique(names)]
     joined = [each for each in members if len(each) > 1]
     for number, each in enumerate(sorted(joined, key=lambda each: (-len(each), each[0]))):
         found[each] = number
     return found
-
-
-def table(r: Float, cluster: NDArray[np.int32], units: NDArray[np.int32]) -> pd.DataFrame:
-    """One row per pair of units [U], from their correlations [U, U] and clusters [U]."""
-    one, other = np.triu_indices(len(r), 1)
-    together = (cluster[one] == cluster[other]) & (cluster[one] != ALONE)
-    return pd.DataFrame(
-        {
-            "unit": units[one],
-            "other": units[other],
-            "correlation": r[one, other],
-            "cluster": pd.Series(cluster[one], dtype="Int32").where(together),
-        }
-    )

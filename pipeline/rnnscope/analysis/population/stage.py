@@ -2,12 +2,12 @@
 
 A signal is read once for each block of timesteps whose covariances fit in memory, mostly one, and
 once more for the classes' trajectories. Sums are taken part by part and merged, so that memory
-does not grow with the number of sequences and the parts may come in any order.
+does not grow with the number of sequences and parts may come in any order.
 """
 
-import dataclasses
 import functools
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,29 +18,27 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.population import components, redundancy, vectors
+from rnnscope.analysis.population import columns, components, redundancy, vectors
+from rnnscope.analysis.population.columns import TABLES, Geometry, Pooled
 from rnnscope.analysis.statistics import covariance, spectrum, tables
 from rnnscope.analysis.statistics.covariance import Covariances
 from rnnscope.config import Config, Population
 from rnnscope.errors import UserError
-from rnnscope.states import selection
+from rnnscope.states import Signal, selection
 from rnnscope.store.stage import Figures, Inputs
-from rnnscope.store.tables import table_file
+from rnnscope.store.tables import Table, by_column
+
+__all__ = ["TABLES", "run"]
 
 MEMORY = 512_000_000
 """Bytes of one block's covariances; as many blocks at a time as there are workers."""
 
-Float = NDArray[np.float64]
-Tables = dict[str, pd.DataFrame]
-
 
 @dataclass(frozen=True)
-class Block:
+class TimestepBlock:
     """Some timesteps of one signal."""
 
-    files: list[Path]
-    units: NDArray[np.int32]
-    """The units' numbers [U]."""
+    signal: Signal
     timesteps: NDArray[np.int32]
     """[G], rising; all of them recorded."""
 
@@ -57,94 +55,66 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         UserError: a layer, a signal or timesteps that were not recorded.
     """
     options, recorded = config.population, inputs.folders["extract"]
-    pairs = selection.recorded(recorded, options, "population")
-    signals = [_signal(recorded, layer, name, options.timesteps) for layer, name in pairs]
-    blocks = [_blocks(signal) for signal in signals]
-    complete = functools.partial(_complete, options, states.class_count(recorded))
+    signals = selection.signals(recorded, options, "population")
+    whole = [_chosen(signal, options.timesteps) for signal in signals]
+    blocks = [_blocks(each) for each in whole]
+    pool = functools.partial(_pooled, options, states.class_count(recorded))
     # Blocks run side by side; BLAS' own threads on top of that only wait for each other.
     with threadpool_limits(1, "blas"):
         every = itertools.chain.from_iterable(blocks)
-        found = list(engine.run(_measure, every, config.engine, what="population", unit="block"))
-        in_turn = iter(found)
-        by_signal = [list(itertools.islice(in_turn, len(each))) for each in blocks]
-        pooled = [covariance.pool(covariance.join(p for _, p in each)) for each in by_signal]
-        sums = zip(signals, pooled, strict=True)
-        rest = list(engine.run(complete, sums, config.engine, what="trajectories", unit="signal"))
-    whole = [
-        {"population": pd.concat([frame for frame, _ in first], ignore_index=True), **second}
-        for first, second in zip(by_signal, rest, strict=True)
-    ]
-    written = {
-        name: pd.concat(
-            [
-                tables.named(each[name], pairs, *pair)
-                for pair, each in zip(pairs, whole, strict=True)
-            ],
-            ignore_index=True,
+        measured = iter(
+            list(engine.run(_measure, every, config.engine, what="population", unit="block"))
         )
-        for name in whole[0]
+        by_signal = [list(itertools.islice(measured, len(each))) for each in blocks]
+        pooled = [covariance.pool(covariance.join(p for _, p in each)) for each in by_signal]
+        sums = zip(whole, pooled, strict=True)
+        rest = list(engine.run(pool, sums, config.engine, what="trajectories", unit="signal"))
+    written = {
+        columns.POPULATION: [
+            pd.concat([columns.POPULATION.frame(of) for of, _ in each], ignore_index=True)
+            for each in by_signal
+        ],
+        columns.COMPONENTS: [columns.COMPONENTS.frame(of) for of in rest],
+        columns.TRAJECTORIES: [_trajectories(of) for of in rest],
+        columns.CORRELATION: [columns.CORRELATION.frame(of) for of in rest],
     }
-    for name, frame in written.items():
-        frame.to_parquet(table_file(folder, name), index=False)
+    frames = {table: _joined(signals, each) for table, each in written.items()}
+    for table, frame in frames.items():
+        table.write(frame, folder)
     reads = {
-        f"{layer}/{signal}": len(each) + 1
-        for (layer, signal), each in zip(pairs, blocks, strict=True)
+        f"{signal.layer}/{signal.name}": len(each) + 1
+        for signal, each in zip(signals, blocks, strict=True)
     }
-    return _figures(written) | {"reads": reads}
+    nulls = {table.name: by_column(table.nulls(frame, frame)) for table, frame in frames.items()}
+    return _figures(frames) | {"null": nulls, "reads": reads}
 
 
-def table(sums: Covariances, timesteps: NDArray[np.int32], means: dict[str, Float]) -> pd.DataFrame:
-    """One row per timestep [G].
-
-    Args:
-        sums: over the sequences that reach each timestep.
-        timesteps: their numbers [G].
-        means: further columns, means over those sequences, each [G].
-    """
-    values = spectrum.eigenvalues(sums)
-    return pd.DataFrame(
-        {
-            "timestep": timesteps,
-            "sequences": sums.count,
-            "participation_ratio": spectrum.participation_ratio(values),
-            "components_90": pd.array(spectrum.components_for(0.9, values), "Int32"),
-            **means,
-        }
-    )
-
-
-def _signal(recorded: Path, layer: str, signal: str, timesteps: str) -> Block:
-    """The recorded timesteps of a signal that are asked for."""
-    files = states.parts(recorded, layer, signal)
-    units = np.array(states.unit_numbers(files[0]), np.int32)
-    steps = (np.unique(states.read_part(file, [])[0].timestep) for file in files)
+def _chosen(signal: Signal, timesteps: str) -> TimestepBlock:
+    """The recorded timesteps of a signal that ``population.timesteps`` names."""
+    steps = (np.unique(rows.timestep) for rows, _ in signal.read([]))
     there = functools.reduce(np.union1d, steps)
-    wanted = np.intersect1d(there, selection.steps_of(timesteps, int(there[-1]) + 1))
+    wanted = np.intersect1d(there, selection.steps_of(timesteps, signal.timesteps))
     if not len(wanted):
         raise UserError(
             f"population.timesteps={timesteps}: none of these was recorded; "
-            f"{layer}/{signal} has {there[0]} to {there[-1]}"
+            f"{signal.layer}/{signal.name} has {there[0]} to {there[-1]}"
         )
-    return Block(files, units, wanted.astype(np.int32))
+    return TimestepBlock(signal, wanted.astype(np.int32))
 
 
-def _blocks(signal: Block) -> list[Block]:
+def _blocks(whole: TimestepBlock) -> list[TimestepBlock]:
     """A signal's timesteps in as few blocks as memory allows."""
-    size = max(1, MEMORY // (8 * len(signal.units) ** 2))
-    count = -(-len(signal.timesteps) // size)
-    return [
-        dataclasses.replace(signal, timesteps=steps)
-        for steps in np.array_split(signal.timesteps, count)
-    ]
+    size = max(1, MEMORY // (8 * len(whole.signal.units) ** 2))
+    count = -(-len(whole.timesteps) // size)
+    return [TimestepBlock(whole.signal, steps) for steps in np.array_split(whole.timesteps, count)]
 
 
-def _measure(block: Block) -> tuple[pd.DataFrame, Covariances]:
-    """A block's rows of the population table, and the sums over all of its rows as one group."""
+def _measure(block: TimestepBlock) -> tuple[Geometry, Covariances]:
+    """What is measured at a block's timesteps, and the sums over all of its rows as one group."""
     groups = len(block.timesteps)
-    sums = covariance.empty(groups, len(block.units))
-    total, count = np.zeros((2, len(vectors.NAMES), groups))
-    for file in block.files:
-        rows, values = states.read_part(file)
+    sums = covariance.empty(groups, len(block.signal.units))
+    total, count = np.zeros((2, 3, groups))  # of norm, speed and sparseness
+    for rows, values in block.signal.read():
         here = np.flatnonzero(np.isin(rows.timestep, block.timesteps))
         here = here[np.argsort(rows.timestep[here], kind="stable")]
         group = np.searchsorted(block.timesteps, rows.timestep[here])
@@ -158,40 +128,43 @@ def _measure(block: Block) -> tuple[pd.DataFrame, Covariances]:
         for number, (start, stop) in enumerate(itertools.pairwise(ends)):
             covariance.add(sums, number, by_group[:, start:stop])
     with np.errstate(invalid="ignore"):
-        means = dict(zip(vectors.NAMES, total / count, strict=True))
-    return table(sums, block.timesteps, means), covariance.pool(sums)
+        means = total / count
+    geometry = Geometry(block.timesteps, sums.count, spectrum.eigenvalues(sums), *means)
+    return geometry, covariance.pool(sums)
 
 
-def _complete(options: Population, k: int, sums: tuple[Block, Covariances]) -> Tables:
-    """The tables that follow from all timesteps of a signal together."""
-    signal, pooled = sums
+def _pooled(options: Population, k: int, sums: tuple[TimestepBlock, Covariances]) -> Pooled:
+    """What is computed from all timesteps of a signal together; of k classes."""
+    whole, pooled = sums
     axes = components.axes(pooled, options.components)
     r = redundancy.correlation(pooled)
-    cluster = redundancy.clusters(r, options.redundant)
-    return {
-        "components": components.table(axes, signal.units),
-        "trajectories": components.trajectories(axes, signal.files, signal.timesteps, k),
-        "correlation": redundancy.table(r, cluster, signal.units),
-    }
+    return Pooled(
+        np.array(whole.signal.units, np.int32),
+        axes,
+        components.trajectories(axes, whole.signal, whole.timesteps, k),
+        r,
+        redundancy.clusters(r, options.redundant),
+    )
 
 
-def _figures(written: Tables) -> dict[str, Any]:
-    """What the manifest says of the tables, and why some of their values are null."""
-    geometry, pairs, paths = written["population"], written["correlation"], written["trajectories"]
-    alone = geometry["sequences"] < 2
-    nulls = {
-        "participation_ratio": {
-            "fewer than 2 sequences": alone,
-            "no variance across sequences": geometry["participation_ratio"].isna() & ~alone,
-        },
-        "speed": {"the timestep before was not recorded": geometry["speed"].isna()},
-        "population_sparseness": {
-            "all units are 0, or there is but one": geometry["population_sparseness"].isna()
-        },
-        "loading": {"nothing varies along the component": written["components"]["loading"].isna()},
-        "label": {"the data has no classes": paths["label"].isna()},
-        "correlation": {"one of the units is constant": pairs["correlation"].isna()},
+def _trajectories(pooled: Pooled) -> pd.DataFrame:
+    """One signal's rows of the table of trajectories, with a column for each component."""
+    coordinates = {
+        columns.COMPONENT.named(n): line for n, line in enumerate(pooled.trajectories.means, 1)
     }
+    return columns.TRAJECTORIES.frame(pooled).assign(**coordinates)
+
+
+def _joined(signals: list[Signal], frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of each signal's rows, with its layer and letter in front."""
+    pairs = [(signal.layer, signal.name) for signal in signals]
+    named = [tables.named(frame, pairs, *pair) for pair, frame in zip(pairs, frames, strict=True)]
+    return pd.concat(named, ignore_index=True)
+
+
+def _figures(frames: Mapping[Table, pd.DataFrame]) -> dict[str, Any]:
+    """The number of rows, the redundant units of each signal, and the headline."""
+    geometry, pairs = frames[columns.POPULATION], frames[columns.CORRELATION]
     joined = pairs.dropna(subset="cluster").groupby(["layer", "signal"], observed=True)
     redundant = {
         f"{layer}/{signal}": len(np.union1d(each["unit"], each["other"]))
@@ -201,11 +174,6 @@ def _figures(written: Tables) -> dict[str, Any]:
     return {
         "rows": len(geometry),
         "redundant_units": redundant,
-        "null": {
-            column: {why: int(where.sum()) for why, where in reasons.items() if where.any()}
-            for column, reasons in nulls.items()
-            if any(where.any() for where in reasons.values())
-        },
         "headline": {
             "rows": len(geometry),
             "median participation ratio": float(dimensions.median()) if len(dimensions) else None,

@@ -1,18 +1,16 @@
-"""A state as one vector over all units: its length, its step, and its sparseness."""
+"""The state as one vector over all units: its norm, its speed and its sparseness."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.analysis.statistics.sparseness import treves_rolls
-from rnnscope.states import Rows
+from rnnscope.states import RowKeys
 
 Float = NDArray[np.float64]
 
-NAMES = ("norm", "speed", "population_sparseness")
 
-
-def follows(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows come right after the timestep before of their own sequence [R]."""
+def follows(rows: RowKeys) -> NDArray[np.bool_]:
+    """Which rows directly follow the row of the timestep before of their sequence [R]."""
     found = np.zeros(len(rows.sequence), np.bool_)
     found[1:] = (np.diff(rows.sequence) == 0) & (np.diff(rows.timestep) == 1)
     return found
@@ -24,13 +22,14 @@ def measure(
     """Norm |x_t|, speed |x_t - x_(t-1)| and sparseness [3, r] of some rows of values [U, R].
 
     Norm and speed are Euclidean, in the signal's own unit, speed per timestep. Sparseness (Treves &
-    Rolls 1991) is 0 where all units are equally large, 1 where one alone is not 0, and NaN where
-    all are 0 or there is but one.
+    Rolls 1991) is 0 where all units are equally large, 1 where a single one is not 0, and NaN
+    where all are 0 or there is but one.
 
     Args:
         values: one unit per line.
         here: which rows [r].
-        after: which of them follow their own timestep before [r]; the others have no speed, NaN.
+        after: which of them follow the timestep before of their sequence [r]; the others have no
+            speed, NaN.
     """
     squares, sizes, steps = np.zeros((3, len(here)))
     for line in values:  # a line at a time stays in the processor's cache

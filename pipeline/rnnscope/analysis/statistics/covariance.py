@@ -1,7 +1,7 @@
 """Covariances of several groups of rows: sums that merge over parts, and over groups.
 
-Products are of centred values, and merged pairwise (Chan, Golub & LeVeque 1983), which keeps the
-digits that plain sums of products lose.
+Products are of centred values, and merged pairwise (Chan, Golub & LeVeque 1983), which avoids the
+cancellation of plain sums of products.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 ROUNDING = 2.0**-23
-"""Of stored values, relative: float32's."""
+"""Relative rounding of stored values, float32."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Covariances:
 
     @property
     def constant(self) -> NDArray[np.bool_]:
-        """Units with no more spread than the rounding of their stored values [G, U]."""
+        """Which units vary by no more than the rounding of their stored values [G, U]."""
         squares = np.diagonal(self.m2, axis1=1, axis2=2)
         return squares <= self.count[:, np.newaxis] * (ROUNDING * self.mean) ** 2
 
@@ -42,10 +42,10 @@ def empty(groups: int, units: int) -> Covariances:
 
 
 def add(sums: Covariances, group: int, values: NDArray[np.floating]) -> None:
-    """Take values [U, R] into one group's sums, in place: m2 may be all that memory holds.
+    """Add values [U, R] to one group's sums, in place, as m2 may fill the memory.
 
     With n and n' rows whose means differ by d, the products of both sets together are those within
-    each plus n n' / (n + n') d d^T; the latter goes in as one more column of the same product.
+    each plus n n' / (n + n') d d^T; the latter enters as one more column of the same product.
     """
     units, new = values.shape
     if not new:
@@ -71,7 +71,7 @@ def pool(sums: Covariances) -> Covariances:
 
 
 def join(each: Iterable[Covariances]) -> Covariances:
-    """The groups of all, one after another."""
+    """All groups of several sums, one after the other."""
     each = list(each)
     return Covariances(
         np.concatenate([sums.count for sums in each]),

@@ -1,7 +1,7 @@
-"""Moments that merge: those of a whole from those of its parts, in any order.
+"""Moments that merge: those of all rows from those of parts, in any order.
 
 Pairwise merging of central moments (Chan, Golub & LeVeque 1983; third and fourth: Pébay 2008)
-keeps the digits that sums of powers lose.
+avoids the cancellation of sums of powers.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Moments:
 
     @property
     def skewness(self) -> Float:
-        """m3/n / (m2/n)^1.5 [U]; NaN for a constant."""
+        """Skewness m3/n / (m2/n)^1.5 [U]; NaN for a constant."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.sqrt(self.count) * self.m3 / self.m2**1.5
 
@@ -63,7 +63,7 @@ def moments(values: NDArray[np.floating]) -> Moments:
         x -= mean[unit]
         power = x * x
         m2[unit] = power.sum()
-        power *= x  # sums, not dot products: BLAS would wake threads that the other parts need
+        power *= x  # no dot products: BLAS would start threads beside those of other parts
         m3[unit] = power.sum()
         power *= x
         m4[unit] = power.sum()

@@ -1,4 +1,4 @@
-"""How sparse a response is, from sums that merge: 0 for a constant, 1 for one non-zero value."""
+"""Sparseness, from sums that merge: 0 for a constant, 1 for a single non-zero value."""
 
 import numpy as np
 from numpy.typing import NDArray

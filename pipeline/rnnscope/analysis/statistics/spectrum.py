@@ -1,4 +1,4 @@
-"""The eigenvalues of a covariance: how many dimensions the states fill."""
+"""The eigenvalues of a covariance, and measures of dimension from them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +8,13 @@ from rnnscope.analysis.statistics.covariance import Covariances
 Float = NDArray[np.float64]
 
 NOTHING = 1e-12
-"""A share of the variance that only rounding makes."""
+"""Largest share of the variance that counts as rounding."""
 
 
 def eigenvalues(sums: Covariances) -> Float:
     """Eigenvalues of each group's centred products [G, U], rising; NaN where no unit varies.
 
-    They are the covariance's times count - 1, a factor that no measure of dimension depends on.
+    They are those of the covariance times count - 1, a factor that cancels in every measure here.
     """
     found = np.maximum(np.linalg.eigvalsh(sums.m2), 0)
     found[sums.constant.all(axis=1)] = np.nan

@@ -1,4 +1,4 @@
-"""Tables with a layer and a signal in each row, written at once or block by block."""
+"""Tables with a layer and a signal in each row, written as a whole or block by block."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ Signals = list[tuple[str, str]]
 
 
 def named(frame: pd.DataFrame, signals: Signals, layer: str, signal: str) -> pd.DataFrame:
-    """The frame with its layer and signal before it, as categories in the order of ``signals``."""
+    """The frame with layer and signal in front, as categories in the order of ``signals``."""
     columns = {}
     for name, value, every in zip(
         ("layer", "signal"), (layer, signal), zip(*signals, strict=True), strict=True
@@ -37,7 +37,7 @@ class Writer:
             self.file.close()
 
     def write(self, frame: pd.DataFrame, layer: str, signal: str) -> None:
-        """Add rows; the first ones say which columns there are."""
+        """Add rows; the first ones determine the columns."""
         whole = named(frame, self.signals, layer, signal)
         table = pa.Table.from_pandas(whole, preserve_index=False)
         if self.file is None:

@@ -14,7 +14,7 @@ from rnnscope.analysis.units.covariates import CoMoments
 from rnnscope.analysis.units.final_step import FinalSums, Labels, Values
 from rnnscope.analysis.units.timescale import LagSums
 
-Part = tuple[states.Rows, Values]
+Part = tuple[states.RowKeys, Values]
 """Some whole sequences: the keys of R rows, and values with one unit per line [U, R]."""
 
 

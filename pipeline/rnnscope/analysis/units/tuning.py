@@ -14,7 +14,7 @@ Float = NDArray[np.float64]
 
 
 def tuning_sums(
-    values: NDArray[np.floating], rows: states.Rows, k: int, timesteps: int
+    values: NDArray[np.floating], rows: states.RowKeys, k: int, timesteps: int
 ) -> ClassSums:
     """The sums of values [U, R] by class and timestep, as K T classes in that order; they merge.
 

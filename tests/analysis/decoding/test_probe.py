@@ -1,4 +1,4 @@
-"""Folds, controls, fits, scores and intervals of a linear read-out, against scikit-learn."""
+"""Folds, controls, fits, scores and intervals of a linear probe, against scikit-learn."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from rnnscope.analysis.decoding import readout
-from rnnscope.analysis.decoding.readout import Problem
+from rnnscope.analysis.decoding import probe
+from rnnscope.analysis.decoding.probe import Problem
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 FEW = settings(QUICK, max_examples=15)
@@ -45,24 +45,34 @@ def made(
     """States [R, D] of n sequences at some timesteps, and their classes."""
     random = np.random.default_rng(seed)
     label = random.permutation(np.arange(n) % k)
-    fold = readout.deal(np.full(n, steps), label, folds, random)
+    fold = probe.deal(np.full(n, steps), label, folds, random)
     step = np.repeat(np.arange(steps), n)
     y, fold = np.tile(label, steps), np.tile(fold, steps)
     x = random.normal(size=(n * steps, units)) + effect * random.normal(size=(k, units))[y]
-    control = readout.shuffled(y, step, fold, random)
+    control = probe.shuffled(y, step, fold, random)
     return x.astype(np.float32), Problem(y, control, step, fold, 3.0)
+
+
+def held_out(*given: Any, **options: Any) -> NDArray[np.float64]:
+    """The scores by fold alone."""
+    return probe.held_out(*given, **options).by_fold
+
+
+def by_count(*given: Any) -> NDArray[np.float64]:
+    """The scores by fold alone."""
+    return probe.by_count(*given).by_fold
 
 
 def as_target(x: Float, problem: Problem) -> tuple[NDArray[np.float64], Problem]:
     """A linear target with noise, in place of the class; x in the digits that targets get."""
     random = np.random.default_rng(0)
     y = x @ random.normal(size=x.shape[1]) + random.normal(size=len(x)) + 1000
-    control = readout.shuffled(y, problem.step, problem.fold, random)
+    control = probe.shuffled(y, problem.step, problem.fold, random)
     return x.astype(np.float64), replace(problem, y=y, control=control)
 
 
 def by_hand(problem: Problem) -> Pipeline:
-    """The same read-out as scikit-learn's users write it."""
+    """The same probe as scikit-learn's users write it."""
     if problem.numeric:
         return make_pipeline(StandardScaler(), Ridge(alpha=problem.penalty))
     of_classes = LogisticRegression(C=1 / problem.penalty, tol=3e-4, max_iter=2000)
@@ -79,13 +89,13 @@ def test_of_each_class_and_length_the_folds_hold_equally_many(
 ) -> None:
     random = np.random.default_rng(seed)
     lengths, labels = random.integers(1, 9, n), random.integers(0, k, n)
-    fold = readout.deal(lengths, labels, folds, random)
+    fold = probe.deal(lengths, labels, folds, random)
     for reached in range(9):
         for label in range(k):
             among = fold[(lengths > reached) & (labels == label)]
             assert np.ptp(np.bincount(among, minlength=folds)) <= 1
     assert np.ptp(np.bincount(fold, minlength=folds)) <= 1
-    unlabelled = readout.deal(lengths, None, folds, random)
+    unlabelled = probe.deal(lengths, None, folds, random)
     for reached in range(9):
         assert np.ptp(np.bincount(unlabelled[lengths > reached], minlength=folds)) <= 1
 
@@ -93,7 +103,7 @@ def test_of_each_class_and_length_the_folds_hold_equally_many(
 def test_folds_are_random_and_have_a_seed() -> None:
     lengths, labels = np.full(60, 4), np.arange(60) % 3
     one, same, other = (
-        readout.deal(lengths, labels, 5, np.random.default_rng(seed)) for seed in (0, 0, 1)
+        probe.deal(lengths, labels, 5, np.random.default_rng(seed)) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).mean() > 0.5
@@ -106,7 +116,7 @@ def test_rows_take_part_where_every_fold_can_be_scored_on_what_the_others_know(
 ) -> None:
     random = np.random.default_rng(seed)
     y, step, fold = (random.integers(0, most, rows) for most in (k, 3, folds))
-    got = readout.readable(y, step, fold, folds)
+    got = probe.readable(y, step, fold, folds)
     for each in range(3):
         here = step == each
         known = [label for label in range(k) if len(set(fold[here & (y == label)])) > 1]
@@ -120,7 +130,7 @@ def test_targets_that_are_missing_or_all_the_same_take_no_part() -> None:
     y = np.where(step == 0, np.arange(16.0), 3.0)
     y[[0, 5]] = np.nan
     expected = (step == 0) & ~np.isnan(y)
-    np.testing.assert_array_equal(readout.readable(y, step, fold, 2), expected)
+    np.testing.assert_array_equal(probe.readable(y, step, fold, 2), expected)
 
 
 @QUICK
@@ -128,7 +138,7 @@ def test_targets_that_are_missing_or_all_the_same_take_no_part() -> None:
 def test_the_control_keeps_what_each_timestep_and_fold_has_and_loses_the_rest(seed: int) -> None:
     random = np.random.default_rng(seed)
     step, fold, y = (random.integers(0, most, 400) for most in (3, 4, 5))
-    control = readout.shuffled(y, step, fold, random)
+    control = probe.shuffled(y, step, fold, random)
     for each in range(3):
         for other in range(4):
             group = (step == each) & (fold == other)
@@ -146,7 +156,7 @@ def test_at_its_own_timestep_a_read_out_scores_as_in_cross_val_score(
 ) -> None:
     x, problem = made(seed, folds=folds)
     x, problem = as_target(x, problem) if numeric else (x, problem)
-    got = readout.held_out(x, problem, 1)
+    got = held_out(x, problem, 1)
     here = problem.step == 1
     for scores, y in zip(got, (problem.y, problem.control), strict=True):
         split = PredefinedSplit(problem.fold[here])
@@ -161,7 +171,7 @@ def test_at_other_timesteps_it_scores_as_it_is_on_the_fold_it_never_saw(
 ) -> None:
     x, problem = made(seed)
     x, problem = as_target(x, problem) if numeric else (x, problem)
-    got = readout.held_out(x, problem, 2)
+    got = held_out(x, problem, 2)
     measure = r2_score if numeric else accuracy_score
     for fold in range(5):
         train = (problem.step == 2) & (problem.fold != fold)
@@ -170,7 +180,7 @@ def test_at_other_timesteps_it_scores_as_it_is_on_the_fold_it_never_saw(
             test = (problem.step == step) & (problem.fold == fold)
             expected = measure(problem.y[test], fitted.predict(x[test]))
             assert got[0, fold, step] == pytest.approx(expected, rel=1e-6)
-    alone = readout.held_out(x, problem, 2, across=False)
+    alone = held_out(x, problem, 2, across=False)
     np.testing.assert_array_equal(alone[..., 2], got[..., 2])
     assert np.isnan(alone[..., :2]).all()
 
@@ -178,7 +188,7 @@ def test_at_other_timesteps_it_scores_as_it_is_on_the_fold_it_never_saw(
 def test_the_scale_is_that_of_the_sequences_it_learns_from() -> None:
     x, problem = made(0, steps=1, effect=0.7)
     x[problem.fold == 3, 2] *= 1000  # would drown the others of its unit, were it to count
-    got = readout.held_out(x, problem, 0)[0, :, 0]
+    got = held_out(x, problem, 0)[0, :, 0]
     split = PredefinedSplit(problem.fold)
     expected = cross_val_score(by_hand(problem), x, problem.y, cv=split)
     whole = StandardScaler().fit_transform(x)
@@ -195,14 +205,13 @@ def test_who_is_known_by_a_mark_of_its_own_teaches_nothing_of_others() -> None:
     marks = np.tile(np.eye(n, dtype=np.float32), (steps, 1))
     learnt = by_hand(problem).fit(marks[:n], label)
     assert learnt.score(marks[:n], label) == 1
-    scores = readout.held_out(marks, problem, 0)
+    scores = held_out(marks, problem, 0)
     assert np.abs(scores.mean(axis=1) - 0.5).max() < 0.1
 
 
 def test_many_units_of_noise_score_at_chance() -> None:
     found = [
-        readout.held_out(*made(seed, n=60, steps=2, units=200, k=2, effect=0), 0)
-        for seed in range(20)
+        held_out(*made(seed, n=60, steps=2, units=200, k=2, effect=0), 0) for seed in range(20)
     ]
     assert np.mean(found) == pytest.approx(0.5, abs=0.02)
 
@@ -211,27 +220,27 @@ def test_many_units_of_noise_score_at_chance() -> None:
 def test_the_order_of_rows_and_of_units_does_not_matter(numeric: bool) -> None:
     x, problem = made(3)
     x, problem = as_target(x, problem) if numeric else (x, problem)
-    expected = readout.held_out(x, problem, 1)
+    expected = held_out(x, problem, 1)
     random = np.random.default_rng(0)
     order = random.permutation(len(x))
     fields = ("y", "control", "step", "fold")
     moved = replace(problem, **{name: getattr(problem, name)[order] for name in fields})
-    got = readout.held_out(x[order][:, random.permutation(5)], moved, 1)
+    got = held_out(x[order][:, random.permutation(5)], moved, 1)
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 def test_scale_offset_and_dead_units_do_not_matter() -> None:
     x, problem = made(1)
-    expected = readout.held_out(x, problem, 0)
+    expected = held_out(x, problem, 0)
     changed = np.hstack([x * [1, 10, 0.1, -1, 2] + [3, -40, 0, 0, 1], np.full((len(x), 2), 0.1)])
-    np.testing.assert_allclose(readout.held_out(changed.astype(np.float32), problem, 0), expected)
+    np.testing.assert_allclose(held_out(changed.astype(np.float32), problem, 0), expected)
 
 
 def test_a_class_that_was_not_there_to_learn_is_not_read() -> None:
     x, problem = made(0, steps=2, effect=9)
     unknown = (problem.step == 0) & (problem.y == 2)
     y = np.where(unknown, 1, problem.y)
-    scores = readout.held_out(x, replace(problem, y=y, control=y), 0)[0]
+    scores = held_out(x, replace(problem, y=y, control=y), 0)[0]
     for fold in range(5):
         test = (problem.step == 1) & (problem.fold == fold)
         assert scores[fold, 1] == (problem.y[test] != 2).mean()
@@ -241,7 +250,7 @@ def test_a_class_that_was_not_there_to_learn_is_not_read() -> None:
 def test_a_timestep_without_rows_or_without_differences_has_no_score(kind: Any) -> None:
     y = np.array([0, 1, 1, 0.1, 0.1, 0.1]).astype(kind)
     step = np.array([0, 0, 0, 2, 2, 2])
-    scores = readout.score(y, y + 1, step, 4)
+    scores = probe.score(y, y + 1, step, 4)
     assert np.isnan(scores[[1, 3]]).all()
     assert np.isnan(scores[2]) == (kind is np.float64)
     assert scores[0] == (r2_score(y[:3], y[:3] + 1) if kind is np.float64 else 0)
@@ -255,7 +264,7 @@ def test_a_timestep_without_rows_or_without_differences_has_no_score(kind: Any) 
 def test_the_best_units_are_those_that_weigh_most_where_it_learns(seed: int, numeric: bool) -> None:
     x, problem = made(seed, steps=2, effect=0.5)
     x, problem = as_target(x, problem) if numeric else (x, problem)
-    got = readout.by_count(x, problem, 1, np.array([1, 2, 5]))
+    got = by_count(x, problem, 1, np.array([1, 2, 5]))
     for fold in range(5):
         train, test = (
             (problem.step == 1) & among for among in (problem.fold != fold, problem.fold == fold)
@@ -268,14 +277,14 @@ def test_the_best_units_are_those_that_weigh_most_where_it_learns(seed: int, num
                 fitted = by_hand(problem).fit(x[train][:, best], y[train])
                 expected = fitted.score(x[test][:, best], y[test])
                 assert scores[fold, place] == pytest.approx(expected, rel=1e-6)
-    whole = readout.held_out(x, problem, 1)[..., 1]
+    whole = held_out(x, problem, 1)[..., 1]
     np.testing.assert_allclose(got[..., 2], whole, rtol=1e-6)
 
 
 def test_the_best_units_of_noise_score_at_chance() -> None:
     counts = np.array([1, 4, 16])
     found = [
-        readout.by_count(*made(seed, n=60, steps=1, units=100, k=2, effect=0), 0, counts)
+        by_count(*made(seed, n=60, steps=1, units=100, k=2, effect=0), 0, counts)
         for seed in range(20)
     ]
     np.testing.assert_allclose(np.mean(found, axis=(0, 2)), 0.5, atol=0.03)
@@ -288,7 +297,7 @@ def test_the_best_units_of_noise_score_at_chance() -> None:
 @given(st.integers(0, 999), st.integers(2, 10))
 def test_intervals_are_those_of_a_t_test_but_for_the_variance(seed: int, folds: int) -> None:
     scores = np.random.default_rng(seed).normal(size=(folds, 3, 2))
-    mean, low, high = readout.interval(scores)
+    mean, low, high = probe.interval(scores)
     naive = scipy.stats.ttest_1samp(scores, 0).confidence_interval(0.95)
     wider = np.sqrt(1 + folds / (folds - 1))  # 1/F + test/train instead of 1/F
     np.testing.assert_allclose(mean, scores.mean(axis=0))
@@ -304,10 +313,10 @@ def test_on_shuffled_labels_the_difference_from_the_control_is_nothing(numeric: 
         if numeric:
             random = np.random.default_rng(seed)
             y = random.normal(size=80)
-            control = readout.shuffled(y, problem.step, problem.fold, random)
+            control = probe.shuffled(y, problem.step, problem.fold, random)
             problem = replace(problem, y=y, control=control)
-        score, control = readout.held_out(x, problem, 0)[..., 0]
-        mean, low, high = readout.interval(score - control)
+        score, control = held_out(x, problem, 0)[..., 0]
+        mean, low, high = probe.interval(score - control)
         missed += not low <= 0 <= high
         differences.append(mean)
     assert 0 < missed <= scipy.stats.binom.ppf(0.95, 150, 0.05)
@@ -319,10 +328,10 @@ def test_intervals_hold_the_score_on_many_new_sequences() -> None:
     for seed in range(60):
         x, problem = made(seed, n=4100, steps=1, units=6, k=3, effect=0.5)
         few = np.arange(4100) < 100
-        fold = readout.deal(np.ones(100, np.intp), problem.y[few], 5, np.random.default_rng(seed))
+        fold = probe.deal(np.ones(100, np.intp), problem.y[few], 5, np.random.default_rng(seed))
         y = problem.y[few]
         seen = Problem(y, y, np.zeros(100, np.intp), fold, 1.0)
-        _, low, high = readout.interval(readout.held_out(x[few], seen, 0)[0, :, 0])
+        _, low, high = probe.interval(held_out(x[few], seen, 0)[0, :, 0])
         truth = np.mean(
             [
                 by_hand(seen)

@@ -1,9 +1,10 @@
-"""A linear read-out of states: its folds, its control, its scores on sequences it never saw.
+"""A linear probe of states: its folds, its control, and its scores on held-out sequences.
 
-Rows are one per sequence and timestep. A read-out is fitted at one timestep on all folds but one,
-and scored on that one at every timestep.
+Rows are one per sequence and timestep. A probe is fitted at one timestep on all folds but one, and
+scored on that one at every timestep.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
@@ -19,17 +21,22 @@ from sklearn.preprocessing import StandardScaler
 Float = NDArray[np.float64]
 
 TOLERANCE = 3e-4
-"""Largest component of the gradient of the mean loss at which a logistic regression is done.
+"""Largest component of the gradient of the mean loss at which a logistic regression stops.
 
 A third faster than scikit-learn's 1e-4; the mean over folds moves by a tenth of its interval."""
 ITERATIONS = 2000
+"""Most iterations of a logistic regression."""
 LEVEL = 0.95
-"""Of the intervals."""
+"""Confidence level of the intervals."""
+
+# Fits that do not converge are counted instead. Filters belong to the whole process: one that is
+# set once, and before any thread starts, is the only kind that threads cannot undo for each other.
+warnings.filterwarnings("ignore", category=ConvergenceWarning, module=r"sklearn\.linear_model")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be read out of R rows."""
+    """What a probe predicts from R rows."""
 
     y: NDArray[Any]
     """[R]: classes as integers, or targets as floats."""
@@ -44,13 +51,23 @@ class Problem:
 
     @property
     def numeric(self) -> bool:
-        """Whether y are targets."""
+        """Whether y holds targets rather than classes."""
         return self.y.dtype.kind == "f"
 
     @property
     def shape(self) -> tuple[int, int]:
-        """F and S."""
+        """The numbers of folds and of timesteps, F and S."""
         return int(self.fold.max()) + 1, int(self.step.max()) + 1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a probe, of y and of its control."""
+
+    by_fold: Float
+    """Accuracy or R², [2, F, S] or [2, F, number of choices of units]."""
+    unconverged: int
+    """How many fits stopped at ITERATIONS."""
 
 
 def deal(
@@ -61,9 +78,9 @@ def deal(
 ) -> NDArray[np.intp]:
     """A fold for each sequence [N], from its length [N] and its class [N] where it has one.
 
-    The sequences are dealt out like cards, class by class from the shortest to the longest. So of
-    each class, and of those that reach any one timestep, the folds hold equally many, give or take
-    one.
+    Sequences are dealt to the folds in turn, class by class, from the shortest to the longest. So
+    the folds hold equally many sequences of each class, and of those that reach any one timestep,
+    give or take one.
     """
     strata = np.zeros(len(lengths)) if labels is None else labels
     order = np.lexsort((random.random(len(lengths)), lengths, strata))
@@ -75,10 +92,10 @@ def deal(
 def readable(
     y: NDArray[Any], step: NDArray[np.intp], fold: NDArray[np.intp], folds: int
 ) -> NDArray[np.bool_]:
-    """Which of R rows can take part [R].
+    """Which of R rows a probe can be fitted to and scored on [R].
 
-    A class that a single fold holds is unknown to whoever is to be scored on it: at that timestep
-    it is left out. A timestep needs two rows in every fold, and two different values of y.
+    A class that occurs in a single fold is unknown to the probe that is scored on that fold: it is
+    left out at that timestep. A timestep needs two rows in every fold, and two values of y.
     """
     rows = pd.DataFrame({"y": y, "step": step, "fold": fold})
     taken = rows["y"].notna()
@@ -100,9 +117,8 @@ def shuffled(
 ) -> NDArray[Any]:
     """The control's y [R]: shuffled across the sequences of each timestep and fold.
 
-    What can be learnt from it is what any labels can teach: the classes' shares, which stay as
-    they are in every fold, and chance. It is the control task of Hewitt & Liang (2019), with
-    labels that are random by sequence.
+    A probe of it can learn no more than the classes' shares, which are the same in every fold. It
+    follows the control task of Hewitt & Liang (2019), with labels that are random by sequence.
     """
     control = np.empty_like(y)
     order = np.lexsort((random.random(len(y)), fold, step))
@@ -110,46 +126,51 @@ def shuffled(
     return control
 
 
-def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool = True) -> Float:
-    """Scores [2, F, S] of y and of its control, read out of x [R, D] as learnt at one timestep.
+def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool = True) -> Scores:
+    """Scores [2, F, S] of a probe of x [R, D], fitted at one timestep and scored at all.
 
-    Of fold f, the score of a read-out that was fitted on all other folds at timestep ``start``:
-    the share of sequences whose class is right, or R^2. The other timesteps tell whether the code
-    is the same there (King & Dehaene 2014); without ``across`` they are NaN, as are R^2 of targets
-    that do not differ.
+    Of fold f, the score of the probe that was fitted on all other folds at timestep ``start``: the
+    share of sequences whose class is right, or R^2. The other timesteps tell whether the code is
+    the same there (King & Dehaene 2014); without ``across`` they are NaN, as is R^2 of targets that
+    are all the same.
 
-    No fit starts from another fold's: one that stops at a tolerance would remember the sequences
-    that it is scored on.
+    No fit starts from another fold's solution: as it stops at a tolerance, it would carry over
+    something of the sequences that it is scored on.
     """
     folds, steps = problem.shape
-    scores = np.full((2, folds, steps), np.nan)
+    scores, unconverged = np.full((2, folds, steps), np.nan), 0
     for fold, train, test, inside, outside in _splits(x, problem, start, across):
         for each, y in zip(scores, (problem.y, problem.control), strict=True):
-            predicted = estimator(problem).fit(inside, y[train]).predict(outside)
+            fitted = estimator(problem).fit(inside, y[train])
+            unconverged += _unconverged(fitted)
+            predicted = fitted.predict(outside)
             each[fold] = score(y[test], predicted, problem.step[test], steps)
-    return scores
+    return Scores(scores, unconverged)
 
 
 def by_count(
     x: NDArray[np.floating], problem: Problem, start: int, counts: NDArray[np.intp]
-) -> Float:
-    """Scores [2, F, len(counts)] as ``held_out`` has at ``start``, from the best few units alone.
+) -> Scores:
+    """Scores [2, F, len(counts)] of probes that read the best few units alone, at ``start``.
 
-    The best are those with the largest sum of |weight| over classes in the read-out of all units,
-    fitted on the same folds; with them alone it is fitted again (Dalvi et al. 2019). Units that
-    carry the same share their weight: another choice may do better.
+    The best are those with the largest sum of |weight| over classes in the probe of all units,
+    fitted on the same folds; a probe of these alone is then fitted (Dalvi et al. 2019). Redundant
+    units share their weight, so that another choice may score better.
     """
-    scores = np.full((2, problem.shape[0], len(counts)), np.nan)
+    scores, unconverged = np.full((2, problem.shape[0], len(counts)), np.nan), 0
     for fold, train, test, inside, outside in _splits(x, problem, start, False):
         for each, y in zip(scores, (problem.y, problem.control), strict=True):
-            weights = np.atleast_2d(estimator(problem).fit(inside, y[train]).coef_)
+            whole = estimator(problem).fit(inside, y[train])
+            unconverged += _unconverged(whole)
+            weights = np.atleast_2d(whole.coef_)
             best = np.argsort(-np.abs(weights).sum(axis=0), kind="stable")
             for place, count in enumerate(counts):
                 few = np.sort(best[:count])
                 fitted = estimator(problem).fit(inside[:, few], y[train])
+                unconverged += _unconverged(fitted)
                 predicted = fitted.predict(outside[:, few])
                 each[fold, place] = score(y[test], predicted, np.zeros(len(test), np.intp), 1)[0]
-    return scores
+    return Scores(scores, unconverged)
 
 
 def estimator(problem: Problem) -> Any:
@@ -177,8 +198,8 @@ def interval(scores: Float) -> tuple[Float, Float, Float]:
 
     mean ± t s √(1/F + 1/(F - 1)), with s the standard deviation over folds and t Student's at
     F - 1 degrees of freedom: the variance as corrected by Nadeau & Bengio (2003). The folds share
-    what they were trained on, so that s/√F is too short; no unbiased estimate exists (Bengio &
-    Grandvalet 2004). Not cut at 0 or 1.
+    training sequences, so that s/√F is too small; no unbiased estimate exists (Bengio & Grandvalet
+    2004). Not clipped to 0 and 1.
     """
     folds = len(scores)
     mean = scores.mean(axis=0)
@@ -187,13 +208,18 @@ def interval(scores: Float) -> tuple[Float, Float, Float]:
     return mean, mean - half, mean + half
 
 
+def _unconverged(fitted: Any) -> bool:
+    """Whether a fit stopped at its largest number of iterations; ridge regression has none."""
+    return fitted.n_iter_ is not None and bool(np.max(fitted.n_iter_) >= ITERATIONS)
+
+
 def _splits(
     x: NDArray[np.floating], problem: Problem, start: int, across: bool
 ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp], Any, Any]]:
     """Of each fold: its number, the rows to fit and to score, and x of both, standardised.
 
-    The scale is that of the rows to fit. Classes take float32, as the states are stored, which is
-    a third faster; targets may need more digits.
+    Mean and scale are those of the rows to fit. Classes are fitted in float32, as the states are
+    stored, which is a third faster; targets may need more digits.
     """
     here = problem.step == start
     kind = np.float64 if problem.numeric else np.float32

@@ -1,0 +1,69 @@
+"""The columns that stage extract writes: of the states, and of sequences and timesteps."""
+
+from rnnscope.store.tables import Column, Null, Table
+
+_NOT_FINITE = Null("the model's output is not finite")
+_LABEL = "its class, as a whole number from 0; only where the data has classes"
+_TARGET = "its target, a number; only where the data has numeric targets"
+_PREDICTION = "the class with the largest score; of numeric targets the model's output"
+_CORRECT = "whether the predicted class is its label"
+_LOSS = "cross-entropy of its label in nats, or of numeric targets the squared error"
+
+STATES = Table(
+    "states",
+    "sequence and timestep, in a folder per layer and signal",
+    (
+        Column("sequence", "number of the sequence in the test split, from 0"),
+        Column("timestep", "timestep, from 0"),
+        Column("label", "class of the sequence, or of the timestep; only where there are classes"),
+        Column(
+            "<signal>_<unit>",
+            "value of the unit, as after the cell's activation, at the end of the timestep: "
+            "`c_017` is the cell state of unit 17",
+        ),
+    ),
+)
+
+SEQUENCES = Table(
+    "sequences",
+    "test sequence",
+    (
+        Column("sequence", "number of the sequence in the test split, from 0"),
+        Column("id", "its name in the data, where it has one"),
+        Column("length", "number of its timesteps that were recorded, of the longest layer"),
+        Column("label", _LABEL),
+        Column("target", _TARGET, nulls=(Null("the data has no target for it"),)),
+        Column("prediction", _PREDICTION, nulls=(_NOT_FINITE,)),
+        Column(
+            "correct",
+            f"{_CORRECT}; where timesteps have their own labels, the share of them that are",
+        ),
+        Column(
+            "loss",
+            f"{_LOSS}; where timesteps have their own labels or targets, the mean over them",
+            nulls=(_NOT_FINITE,),
+        ),
+        Column("p_<class>", "probability that the model gives the class", nulls=(_NOT_FINITE,)),
+    ),
+)
+
+STEPS = Table(
+    "steps",
+    "sequence and timestep; only where timesteps have labels, targets or annotations",
+    (
+        Column("sequence", "number of the sequence in the test split, from 0"),
+        Column("timestep", "timestep, from 0"),
+        Column("label", _LABEL),
+        Column("target", _TARGET, nulls=(Null("the data has no target for it"),)),
+        Column("prediction", _PREDICTION, nulls=(_NOT_FINITE,)),
+        Column("correct", _CORRECT),
+        Column("loss", _LOSS, nulls=(_NOT_FINITE,)),
+        Column(
+            "<annotation>",
+            "value of the annotation of that name, which the model does not see",
+            nulls=(Null("the data has no value for it"),),
+        ),
+    ),
+)
+
+TABLES = (SEQUENCES, STEPS)
