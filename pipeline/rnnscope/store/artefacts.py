@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnscope.store import atomic, locks
+from rnnscope.store import atomic, locks, processes
 
 MANIFEST = "_manifest.json"
 
@@ -165,9 +165,9 @@ def commit(
     if now != holder:
         if artefact.finished and not replace:
             return
+        other = "another job" if now is None else processes.described(now)
         raise RuntimeError(
-            f"{artefact.folder.name}: {now or 'another job'} took it over "
-            "while this job was suspended; run again"
+            f"{artefact.folder.name}: {other} took it over while this job was suspended; run again"
         )
     with atomic.written(artefact.partial / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
