@@ -82,7 +82,7 @@ def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlur
     from distributed.comm import CommClosedError
 
     client = get_client()
-    checked = functools.partial(_where_the_code_is_the_same, provenance.packages(), function)
+    checked = functools.partial(_where_the_code_is_the_same, provenance.code(), function)
     waiting = deque(client.map(checked, parts, pure=False))
     try:
         while waiting:
@@ -125,15 +125,31 @@ def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
 
 
 @functools.cache
-def _packages() -> dict[str, str]:
-    return provenance.packages()
+def _code() -> dict[str, str]:
+    return provenance.code()
 
 
-def _where_the_code_is_the_same(packages: dict[str, str], function: Callable[[P], R], part: P) -> R:
-    """Call a function, on a worker that may have come later than the others."""
-    if _packages() != packages:
-        raise UserError(f"the worker on {os.uname().nodename} has other packages: {_packages()}")
+def _where_the_code_is_the_same(here: dict[str, str], function: Callable[[P], R], part: P) -> R:
+    """Call a function on a worker, which may have joined after the others were checked."""
+    if difference := _difference(_code(), here):
+        raise UserError(f"the worker on {os.uname().nodename} {difference}")
     return function(part)
+
+
+def _difference(there: dict[str, str], here: dict[str, str]) -> str:
+    """The first difference between a worker's code and ours, and its remedy; empty if none."""
+    for name, version in here.items():
+        if there[name] != version and name == "source":
+            return (
+                f"runs other rnnscope code (source {there[name]}, here {version}); "
+                "restart it with the code that runs here"
+            )
+        if there[name] != version:
+            return (
+                f"has {name} {there[name]}, here it is {version}; "
+                "start it in this project's environment"
+            )
+    return ""
 
 
 @contextlib.contextmanager
@@ -217,22 +233,29 @@ def _unreachable(engine: Dask | DaskSlurm, logs: Path) -> str:
 
 
 def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
-    """Raise where a worker has other versions than this process, and so might find other bits."""
-    here = provenance.packages()
+    """Raise where a worker has other packages or another rnnscope: its results might differ."""
+
+    def found_there() -> dict[str, str]:
+        # Sent by value: an error of its import reaches us as what it is.
+        from rnnscope.store import provenance
+
+        return provenance.code()
+
     try:
-        there = client.run(provenance.packages)
+        there = client.run(found_there)
     except ModuleNotFoundError as error:
         raise UserError(
             f"engine={engine.name}: the workers cannot import {error.name}; "
             "start them in this project's environment"
         ) from error
+    except AttributeError as error:  # an rnnscope without this function
+        raise UserError(
+            f"engine={engine.name}: the workers run other rnnscope code; "
+            "restart them with the code that runs here"
+        ) from error
     for address, found in there.items():
-        for name, version in found.items():
-            if version != here[name]:
-                raise UserError(
-                    f"engine={engine.name}: the worker at {address} has {name} {version}, "
-                    f"here it is {here[name]}; start it in this project's environment"
-                )
+        if difference := _difference(found, provenance.code()):
+            raise UserError(f"engine={engine.name}: the worker at {address} {difference}")
 
 
 def _refuse_other_disk(
