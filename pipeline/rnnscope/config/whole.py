@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnscope.config import custom
 from rnnscope.config.data import Data
 from rnnscope.config.engine import Engine
 from rnnscope.config.model import Model
 from rnnscope.config.options import option
+from rnnscope.config.source import source_file
 from rnnscope.config.stages import (
     Ablation,
     Collect,
@@ -57,7 +57,7 @@ def files(section: Any) -> dict[str, Path]:
         if value is not None and field.metadata.get("file"):
             found[field.name] = Path(value)
         if value is not None and field.metadata.get("module"):
-            found[field.name] = custom.source(value)
+            found[field.name] = source_file(value)
     return found
 
 

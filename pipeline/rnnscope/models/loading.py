@@ -12,10 +12,10 @@ from typing import Any
 import h5py
 import keras
 
-from rnnscope.config import Model, ModelFile, Tf1Checkpoint, custom
+from rnnscope.config import Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
-from rnnscope.models import checkpoint
+from rnnscope.models import checkpoint, custom
 
 MODEL = "model.keras"
 """The file of a model that stage train leaves behind."""
