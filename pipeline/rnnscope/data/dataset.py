@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from rnnscope.data.mapped import Rows, chosen, read, release
+from rnnscope.data.mapped import LazyArray, chosen, read, release
 from rnnscope.errors import UserError
 
 
@@ -55,21 +55,21 @@ class Batch:
 class Split:
     """N sequences, kept as they came: bytes and files stay so until a batch is asked for."""
 
-    x: Rows
+    x: LazyArray
     """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, scaled to [0, 1] on the way out."""
-    y: Rows | None = None
+    y: LazyArray | None = None
     """Of the sequences [N], or of each timestep [N, T]: whole numbers are classes, from 0, others
     are numeric targets. Beyond a sequence's length they mean nothing."""
     lengths: NDArray[np.int32] | None = None
     """Valid timesteps [N], each from 1 to T; None where all sequences have T."""
     ids: NDArray[np.object_] | NDArray[np.int64] | None = None
     """The data's own names for the sequences [N], where it has them."""
-    others: dict[str, Rows] = field(default_factory=dict)
+    others: dict[str, LazyArray] = field(default_factory=dict)
     """Further inputs [N, ...], by the names that the model has for them."""
     name: str | None = None
     """The model's name for x; None where x is the one input that ``others`` leave. With a name,
     lengths are those of all inputs of T timesteps; without, those of x alone."""
-    steps: dict[str, Rows] = field(default_factory=dict)
+    steps: dict[str, LazyArray] = field(default_factory=dict)
     """Annotations [N, T] by name: numbers known of each timestep, NaN where they are not."""
 
     def __len__(self) -> int:
@@ -191,7 +191,7 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     return split.select(np.sort(kept)), split.select(np.sort(held))
 
 
-def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+def _ready(rows: LazyArray, index: slice | NDArray[np.integer]) -> NDArray[Any]:
     """A copy of some rows, in the type in which a model takes them."""
     values = read(rows, index)
     bytes_, whole = values.dtype == np.uint8, values.dtype.kind in "iub"
@@ -205,7 +205,7 @@ def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
     return ready
 
 
-def _known(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+def _known(rows: LazyArray, index: slice | NDArray[np.integer]) -> NDArray[Any]:
     """A copy of some labels, targets or annotations; in padding they may be anything."""
     values = read(rows, index)
     with np.errstate(over="ignore"):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.data.lengths import blocks
-from rnnscope.data.mapped import Rows, release
+from rnnscope.data.mapped import LazyArray, release
 from rnnscope.errors import UserError
 from rnnscope.states.steps import OUTCOME
 
@@ -27,8 +27,8 @@ def refuse_names(annotations: list[str]) -> None:
 
 
 def labels_from(
-    values: NDArray[Any], x: Rows, lengths: NDArray[np.int32] | None, where: str, *, each: bool
-) -> tuple[Rows, int | None]:
+    values: NDArray[Any], x: LazyArray, lengths: NDArray[np.int32] | None, where: str, *, each: bool
+) -> tuple[LazyArray, int | None]:
     """Labels or targets, and the largest class; None where they are numeric targets.
 
     Args:
@@ -63,8 +63,8 @@ def labels_from(
 
 
 def annotation_from(
-    values: NDArray[Any], x: Rows, lengths: NDArray[np.int32] | None, where: str
-) -> Rows:
+    values: NDArray[Any], x: LazyArray, lengths: NDArray[np.int32] | None, where: str
+) -> LazyArray:
     """An annotation [N, T], after a check that it holds numbers; NaN is one that is not known."""
     if values.shape != tuple(x.shape[:2]):
         raise UserError(f"{where} has shape {values.shape}; it must be {list(x.shape[:2])}, as x")
@@ -83,7 +83,7 @@ def _unfit(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((values < -HIGHEST - 1) | (values > HIGHEST))
 
 
-def _refuse_shape(values: NDArray[Any], x: Rows, where: str, *, each: bool) -> None:
+def _refuse_shape(values: NDArray[Any], x: LazyArray, where: str, *, each: bool) -> None:
     of_sequences, of_timesteps = tuple(x.shape[:1]), tuple(x.shape[:2])
     if values.shape == (of_timesteps if each else of_sequences):
         return

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope.data.mapped import Rows, release
+from rnnscope.data.mapped import LazyArray, release
 from rnnscope.errors import UserError
 
 BLOCK = 2**24
 """Bytes that are checked at a time."""
 
 
-def measured(x: Rows, given: NDArray[np.int32] | None, where: str) -> NDArray[np.int32] | None:
+def measured(x: LazyArray, given: NDArray[np.int32] | None, where: str) -> NDArray[np.int32] | None:
     """The valid timesteps of each sequence [N], from 1 to T; None where all have T.
 
     They are as given, or else a sequence ends where from some timestep on all features are NaN.
@@ -54,7 +54,7 @@ def measured(x: Rows, given: NDArray[np.int32] | None, where: str) -> NDArray[np
     return None if given is None and (lengths == x.shape[1]).all() else lengths
 
 
-def refuse_large(x: Rows, where: str) -> None:
+def refuse_large(x: LazyArray, where: str) -> None:
     """Raise where a whole number does not fit in int32, in which models take tokens."""
     limits = np.iinfo(np.int32)
     if np.can_cast(x.dtype, np.int32):
@@ -72,7 +72,7 @@ def refuse_large(x: Rows, where: str) -> None:
         release(x)
 
 
-def blocks(x: Rows) -> Iterator[slice]:
+def blocks(x: LazyArray) -> Iterator[slice]:
     """Runs of sequences of about ``BLOCK`` bytes."""
     size = max(1, BLOCK // (x.dtype.itemsize * int(np.prod(x.shape[1:]))))
     for start in range(0, len(x), size):

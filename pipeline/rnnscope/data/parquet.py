@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.dataset import Split
-from rnnscope.data.rows import FLOAT, WHOLE, Streamed, Table, floats, open_table
+from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.table import (
     Columns,
     refuse_gaps,
@@ -26,7 +26,7 @@ IN_MEMORY = 2**28
 
 
 @dataclass(frozen=True)
-class Found:
+class Scan:
     """What one pass over an ordered table finds."""
 
     sequences: pd.DataFrame
@@ -59,14 +59,14 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], tuple[str, ..
     return splits_from_table(options)
 
 
-def _bytes(table: Table) -> int:
+def _bytes(table: LongTable) -> int:
     """What all inputs and what is known of each timestep take in memory."""
     columns = table.columns
     known = len(columns.annotations) + (columns.each and columns.label is not None)
     return 4 * int(table.starts[-1]) * (len(columns.features) + known)
 
 
-def _one_pass(table: Table) -> Found | None:
+def _one_pass(table: LongTable) -> Scan | None:
     """Read a table once, and check its every value; None where its rows are in no order."""
     columns = table.columns
     kept = [key for key in columns.keys if key != "timestep"]
@@ -99,7 +99,7 @@ def _one_pass(table: Table) -> Found | None:
         before = rows.slice(len(rows) - 1)
     frame: pd.DataFrame = pa.concat_tables(pieces).to_pandas()
     frame = frame.assign(length=np.diff(np.append(frame["first"], table.starts[-1])))
-    return Found(frame, labels.to_pandas(), frozenset(whole))
+    return Scan(frame, labels.to_pandas(), frozenset(whole))
 
 
 def _suspect(batch: pa.RecordBatch, columns: Columns) -> bool:
@@ -153,13 +153,13 @@ def _rising(ids: NDArray[Any]) -> bool:
 
 
 def _split(
-    table: Table, rows: pd.DataFrame, whole: frozenset[str], names: tuple[str, ...]
+    table: LongTable, rows: pd.DataFrame, whole: frozenset[str], names: tuple[str, ...]
 ) -> Split:
     """The split of some sequences, one row each.
 
     Args:
         table: in which they lie.
-        rows: of ``Found.sequences``.
+        rows: of ``Scan.sequences``.
         whole: the annotations that are whole numbers.
         names: of the classes, where each timestep has its label by name.
     """

@@ -25,7 +25,7 @@ FLOAT, WHOLE = np.dtype(np.float32), np.dtype(np.int32)
 
 
 @dataclass(frozen=True)
-class Table:
+class LongTable:
     """Row groups of one file or of many, in their order; rows are numbered over all of them."""
 
     files: tuple[tuple[Path, pq.FileMetaData], ...]
@@ -72,7 +72,7 @@ class Table:
 class Streamed:
     """Values that lie in a table; [slice or index array] reads those sequences' rows."""
 
-    table: Table
+    table: LongTable
     starts: NDArray[np.int64]
     """First row of each sequence [N]."""
     lengths: NDArray[np.int32]
@@ -121,7 +121,7 @@ class Streamed:
             return np.asarray(column.to_numpy(zero_copy_only=False)).astype(self.dtype)
 
 
-def open_table(options: Files) -> Table | None:
+def open_table(options: Files) -> LongTable | None:
     """The table as its footers describe it; None where it is not of plain numbers under names."""
     path = Path(options.path)
     files = [path]
@@ -156,7 +156,7 @@ def open_table(options: Files) -> Table | None:
     if "target" in types:
         types["target"] = pa.float64()
     starts = np.cumsum(counts, dtype=np.int64)
-    return Table(known, columns, types, tuple(groups), starts)
+    return LongTable(known, columns, types, tuple(groups), starts)
 
 
 def floats(batch: pa.RecordBatch, columns: tuple[str, ...]) -> NDArray[np.float32]:
