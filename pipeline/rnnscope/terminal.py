@@ -16,7 +16,7 @@ def bar(**options: Any) -> "tqdm[Any]":
     return tqdm(disable=None, leave=False, dynamic_ncols=True, **options)
 
 
-def shown(path: Path) -> str:
+def short_path(path: Path) -> str:
     """A path as the user would type it from here."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
