@@ -1,4 +1,4 @@
-"""What an option may be: declared beside its field, checked, and said in words."""
+"""The range of each option: declared at its field, checked, and put into words."""
 
 import dataclasses
 import itertools
@@ -28,15 +28,15 @@ def option(
     """Declare a field with its range: low <= value <= high, above < value < below, or choices.
 
     ``length`` is the number of values in a list, ``rising`` whether each must be above the one
-    before, ``pattern`` what a text must match; ``file`` marks a path whose content counts,
-    ``module`` a Python module whose source does.
+    before, ``pattern`` a regular expression for a text; ``file`` marks a path whose content is part
+    of keys, ``module`` a Python module whose source is.
     """
     metadata = {key: value for key, value in locals().items() if value is not None}
     return dataclasses.field(default=MISSING, metadata=metadata)
 
 
 def check(section: Any, prefix: str = "") -> None:
-    """Raise UserError for the first value out of its range."""
+    """Raise UserError for the first value that is out of range."""
     hints = typing.get_type_hints(type(section))
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)
@@ -73,7 +73,7 @@ _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 
 
 def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
-    """What a field takes, in words."""
+    """The values that a field accepts, in words."""
     rule = field.metadata
     if "choices" in rule:
         return f"one of {', '.join(rule['choices'])}"

@@ -1,4 +1,4 @@
-"""All groups together: the configuration of one run."""
+"""The configuration of one run: all groups together."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -29,13 +29,14 @@ class Config:
     """The whole configuration of one run."""
 
     stage: str = option()
-    """The stage to bring up to date, with what is missing before it."""
+    """The stage to bring up to date, along with the stages that it needs."""
     mode: str = option(choices=("run", "plan", "force"))
-    """run what is missing; plan says what would run, and why; force runs the stage again."""
+    """run what is missing; plan prints what would run, and why; force runs the named stage even if
+    it is up to date."""
     seed: int = option(low=0, high=2**32 - 1)
-    """Seed of the initial weights, of dropout and of the order of the batches."""
+    """Seed of the initial weights, of dropout and of the order of batches."""
     root: str = option()
-    """Folder of everything written."""
+    """Folder to which everything is written."""
     data: Data = option()
     model: Model = option()
     train: Train = option()
@@ -50,7 +51,7 @@ class Config:
 
 
 def files(section: Any) -> dict[str, Path]:
-    """The files whose content a section of the config stands for: field -> path."""
+    """The files whose content counts in a section of the config: field -> path."""
     found = {}
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)
@@ -62,7 +63,7 @@ def files(section: Any) -> dict[str, Path]:
 
 
 def located(section: Section) -> Section:
-    """The same section, its files named in full: right also from another working folder."""
+    """The section with absolute paths, which hold in any working folder."""
     assert dataclasses.is_dataclass(section)
     assert not isinstance(section, type)
     paths = {
