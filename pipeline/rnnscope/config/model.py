@@ -32,7 +32,7 @@ class Recurrent(Model):
 
 @dataclass
 class Lstm(Recurrent):
-    """Long short-term memory."""
+    """A stack of LSTM (long short-term memory) layers and a linear readout."""
 
     forget_bias: float = option()
     """Initial bias of the forget gate, before its sigmoid."""

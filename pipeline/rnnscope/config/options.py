@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
+import types
 import typing
 from typing import Any
 
@@ -74,17 +75,25 @@ _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 
 def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
     """The values that a field accepts, in words."""
-    rule = field.metadata
+    kinds = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
+    (kind,) = (kind for kind in kinds if kind is not types.NoneType)
+    text = _allowed(kind, field.metadata)
+    return f"{text}, or null" if types.NoneType in kinds else text
+
+
+def _allowed(kind: Any, rule: Any) -> str:
+    """The values of a type that keep to a rule, in words."""
+    if typing.get_origin(kind) is list:
+        (inner,) = typing.get_args(kind)
+        order = "rising values" if rule.get("rising") else "values"
+        count = f"{rule['length']} {order}" if "length" in rule else order
+        return f"a list of {count}, each {_allowed(inner, rule)}"
     if "choices" in rule:
         return f"one of {', '.join(rule['choices'])}"
     if "pattern" in rule:
         return f"of the form {rule['pattern']}"
-    kinds = typing.get_args(hint) or (hint,)
-    base = next((kind for kind in kinds if kind in _WORDS), None)
-    text = "a group of options" if base is None else _WORDS[base]
-    if typing.get_origin(hint) is list:
-        order = "rising " if rule.get("rising") else ""
-        text = f"a list of {rule.get('length', 'any number of')} {order}values, each {text}"
+    if kind is Any:
+        return "a value or a list of values, or null"
     bounds = [
         f"{word} {rule[key]:,}"
         for key, word in (
@@ -95,5 +104,4 @@ def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
         )
         if key in rule
     ]
-    text = " ".join([text, " and ".join(bounds)]).strip()
-    return f"{text}, or null" if type(None) in kinds else text
+    return " ".join([_WORDS.get(kind, "a group of options"), " and ".join(bounds)]).strip()

@@ -29,14 +29,16 @@ class Config:
     """The whole configuration of one run."""
 
     stage: str = option()
-    """The stage to bring up to date, along with the stages that it needs."""
+    """The stage to bring up to date, along with the stages that it needs; rnnscope --help lists
+    them."""
     mode: str = option(choices=("run", "plan", "force"))
-    """run what is missing; plan prints what would run, and why; force runs the named stage even if
-    it is up to date."""
+    """run: run what is missing; plan: print what would run, and why; force: run the named stage
+    even if it is up to date."""
     seed: int = option(low=0, high=2**32 - 1)
     """Seed of the initial weights, of dropout and of the order of batches."""
     root: str = option()
-    """Folder to which everything is written."""
+    """Folder to which everything is written. By default it is outputs/ beside pyproject.toml in a
+    clone, and in the working folder elsewhere."""
     data: Data = option()
     model: Model = option()
     train: Train = option()
