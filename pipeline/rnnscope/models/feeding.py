@@ -71,8 +71,8 @@ def _specs_of_subclass(model: keras.Model) -> dict[str, tf.TensorSpec]:
     for name, shape in shapes.items():
         if not shape or not all(size is None or isinstance(size, int) for size in shape):
             raise UserError(
-                f"model '{model.name}' does not declare its inputs: they must be one array or a dict "
-                "by name, and the model must have been called once before it was saved"
+                f"model '{model.name}' does not declare its inputs: they must be one array or a "
+                "dict by name, and the model must have been called once before it was saved"
             )
         tokens = len(shape) == 2 and any(
             isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers()

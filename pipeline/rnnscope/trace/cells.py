@@ -27,7 +27,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Tensor = Any
+from rnnscope.trace.reading import Tensor
+
 Signals = dict[str, Tensor]
 
 LSTM = ("h", "c", "i", "f", "o", "g")

@@ -15,10 +15,8 @@ import tensorflow as tf
 
 from rnnscope.errors import UserError
 from rnnscope.trace import cells
-from rnnscope.trace.reading import Reading, reading
+from rnnscope.trace.reading import Reading, Tensor, reading
 
-Tensor = Any
-"""A TensorFlow tensor, eager or symbolic."""
 Loop = Callable[..., tuple[Tensor, Tensor, Any]]
 """An ``inner_loop``: returns the last output [B, U], all outputs [B, T, U] in the order of its
 steps, and the final states."""

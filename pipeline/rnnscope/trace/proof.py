@@ -7,14 +7,11 @@ stock_outputs   outputs returned to Keras - its own       the same sample
 stock_states    final states - those of ``return_state``  the same sample
 """
 
-from typing import Any
-
 import tensorflow as tf
 
 from rnnscope.trace import cells
+from rnnscope.trace.reading import Tensor
 from rnnscope.trace.recording import LayerTrace
-
-Tensor = Any
 
 
 def recurrence(trace: LayerTrace) -> dict[str, Tensor]:

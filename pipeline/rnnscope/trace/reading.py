@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 Tensor = Any
+"""A TensorFlow tensor, eager or symbolic."""
 
 
 @dataclass(frozen=True)

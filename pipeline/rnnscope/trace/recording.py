@@ -23,12 +23,9 @@ import tensorflow as tf
 
 from rnnscope.trace import cells, loops
 from rnnscope.trace.loops import Loop, recurrent_layers
-from rnnscope.trace.reading import Reading
+from rnnscope.trace.reading import Reading, Tensor
 
 __all__ = ["LayerTrace", "Trace", "recording", "recurrent_layers", "returning_everything"]
-
-Tensor = Any
-"""A TensorFlow tensor, eager or symbolic."""
 
 
 @dataclass(frozen=True)
