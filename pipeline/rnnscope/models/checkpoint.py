@@ -29,8 +29,6 @@ from rnnscope.models.variables import Cell, Shapes
 
 log = logging.getLogger(__name__)
 
-Float = NDArray[np.float32]
-
 
 def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
     """The network in a checkpoint, as a Keras model with its weights set.
@@ -73,7 +71,9 @@ def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
     return built
 
 
-def _as_keras(kernel: Any, bias: Any, features: int, forget_bias: float) -> list[Float]:
+def _as_keras(
+    kernel: Any, bias: Any, features: int, forget_bias: float
+) -> list[NDArray[np.float32]]:
     """Keras' [F, 4 U], [U, 4 U] and [4 U] from TensorFlow 1's [F + U, 4 U] and [4 U]."""
     i, j, f, o = np.split(np.vstack([kernel, bias]).astype(np.float32), 4, axis=1)
     f[-1] += np.float32(forget_bias)
