@@ -1,4 +1,4 @@
-"""What the user sees while waiting: progress bars, paths, and no greetings from libraries."""
+"""What the user sees while waiting: progress bars, short paths, and no greetings from libraries."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ def bar(**options: Any) -> "tqdm[Any]":
     return tqdm(disable=None, leave=False, dynamic_ncols=True, **options)
 
 
-def shown(path: Path) -> str:
-    """A path as the user would type it from here."""
+def short_path(path: Path) -> str:
+    """A path relative to the working folder, if it is below it."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)
@@ -27,8 +27,8 @@ def shown(path: Path) -> str:
 def without_greeting() -> Iterator[None]:
     """Hold back what a library prints while it is imported, unless the import fails.
 
-    TensorFlow reports the processor's features on every start, before its own log level counts;
-    it writes to the file descriptor, so that is what is turned aside.
+    TensorFlow reports the processor's features on every start, before its own log level applies. It
+    writes to the file descriptor, so the descriptor itself is redirected.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

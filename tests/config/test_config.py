@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -285,22 +283,3 @@ def test_files_are_the_paths_whose_content_counts() -> None:
     assert config.files(loaded.data) == {"path": Path("a/b.npz")}
     assert config.files(loaded.model) == {"path": Path("c")}
     assert config.files(loaded.train) == {}
-
-
-def test_a_module_of_ones_own_counts_by_its_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is found from the working folder, as by python -m, and not imported for that."""
-    (tmp_path / "counted_cells.py").write_text("raise AssertionError")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", sys.path.copy())
-    raw = composed("model=file", "model.path=c", "model.custom_objects=counted_cells")
-    assert config.files(config.load(raw).model)["custom_objects"] == tmp_path / "counted_cells.py"
-    assert "counted_cells" not in sys.modules
-
-
-@pytest.mark.parametrize("name", ["no_such_module", "no_such.module", ".relative", "sys", "a b"])
-def test_a_module_that_cannot_be_found_is_a_mistake_of_the_users(name: str) -> None:
-    raw = composed("model=file", "model.path=c", model__custom_objects=name)
-    with pytest.raises(UserError, match=rf"^model\.custom_objects={re.escape(name)}: .*"):
-        config.files(config.load(raw).model)

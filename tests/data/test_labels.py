@@ -338,10 +338,10 @@ def test_labels_that_do_not_fit_are_placed(
         (["depth"], {"depth_test": np.where(LAST, np.inf, 0)}, r"depth_test\[7, 1\] is inf; an"),
         (["depth"], {"depth_test": np.where(LAST, 2**31, 0)}, r"depth_test\[7, 1\] is 2147483648"),
         ([], {"depth_test": Y}, r"unknown arrays \['depth_test'\]; .*data.annotations"),
-        (["loss"], {"loss_test": Y}, r"^data.annotations=\[loss\]: 'loss' means something else"),
+        (["loss"], {"loss_test": Y}, r"^data.annotations=\[loss\]: 'loss' is a reserved name"),
         (["a", "a"], {"a_test": Y}, r"^data.annotations=\[a,a\]: 'a' is named twice"),
-        (["x_a"], {"x_a_test": Y}, r"^data.annotations=\[x_a\]: 'x_a_test' means something else"),
-        (["lengths"], {}, r"^data.annotations=\[lengths\]: 'lengths_test' means something else"),
+        (["x_a"], {"x_a_test": Y}, r"^data.annotations=\[x_a\]: 'x_a_test' is reserved"),
+        (["lengths"], {}, r"^data.annotations=\[lengths\]: 'lengths_test' is reserved"),
     ],
 )
 def test_annotations_that_do_not_fit_are_placed(
@@ -363,7 +363,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "both": (
         lambda f: f.assign(target=1.0),
-        "columns 'label' and 'target': it is one or the other",
+        "columns 'label' and 'target': only one of them is allowed",
     ),
     "no number": (
         lambda f: f.assign(target="a").drop(columns="label"),

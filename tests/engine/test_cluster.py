@@ -5,6 +5,7 @@ tests/test_slurm.py has the cluster of Slurm jobs.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from rnnscope import engine, stages, store
 from rnnscope.config import Dask
 from rnnscope.engine import cluster
 from rnnscope.errors import UserError
+from rnnscope.store import provenance
 from tests.compose import composed
 from tests.slurm import wait_until
 
@@ -255,3 +257,39 @@ def test_workers_of_another_version_are_refused(
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1")
     with pytest.raises(UserError, match=r"has rnnscope .*, here it is 0\.1"):
         stages.run(config)
+
+
+def test_workers_with_another_rnnscope_are_refused(
+    dask: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = composed(tmp_path, *on(dask), "stage=extract")
+    monkeypatch.setattr(provenance, "SOURCE", "0123456789ab")
+    with pytest.raises(UserError) as caught:
+        stages.run(config)
+    says = r"engine=dask: the worker at tcp://\S+ runs other rnnscope code \(source (\w{12}), here "
+    found = re.fullmatch(
+        says + "0123456789ab\\); restart it with the code that runs here", str(caught.value)
+    )
+    assert found
+    assert found[1] == provenance.source_digest(Path(provenance.__file__).parents[1])
+
+
+def test_a_worker_with_another_rnnscope_that_joins_later_is_refused_too(
+    dask: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_refuse_other_code", lambda *_: None)
+    monkeypatch.setattr(provenance, "SOURCE", "0123456789ab")
+    with pytest.raises(UserError, match=r"the worker on \S+ runs other rnnscope code"):
+        run_over(dask, pid_of, tmp_path, 30)
+
+
+def test_workers_with_an_rnnscope_from_before_the_digest_are_refused(
+    dask: LocalCluster, tmp_path: Path
+) -> None:
+    forget = "from rnnscope.store import provenance; del provenance.code"
+    again = "import importlib, rnnscope.store.provenance as old; importlib.reload(old)"
+    with Client(dask) as client:
+        client.run(exec, forget, {})
+        with pytest.raises(UserError, match="the workers run other rnnscope code"):
+            run_over(dask, pid_of, tmp_path, 30)
+        client.run(exec, again, {})

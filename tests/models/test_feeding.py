@@ -168,7 +168,7 @@ def test_a_subclassed_model_is_fed_as_it_was_built(tmp_path: Any) -> None:
         ({"a": values, "b": values}, Batch(values, None, None, {"b": values})),
     ):
         model = Own()
-        with pytest.raises(UserError, match="does not say what it takes"):
+        with pytest.raises(UserError, match="does not declare its inputs"):
             models.signature(model)
         model(x)
         model.save(tmp_path / "own.keras")
@@ -186,11 +186,11 @@ def two() -> keras.Model:
     [
         (
             Batch(floats(B, T, F), None, None),
-            "has an input 'foo', the data none of that name: it has x; add x_foo_test",
+            "has an input 'foo', for which the data has no array: it has x; add x_foo_test",
         ),
         (
             Batch(floats(B, T, F), None, None, name="foo"),
-            "has an input 'x', the data none of that name: it has x_foo; add x_x_test",
+            "has an input 'x', for which the data has no array: it has x_foo; add x_x_test",
         ),
         (
             Batch(floats(B, T, F), None, None, dict.fromkeys(["foo", "bar"], floats(B, T, F))),

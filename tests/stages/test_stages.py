@@ -368,6 +368,7 @@ def test_a_manifest_tells_where_its_artefact_came_from(tmp_path: Path) -> None:
     assert manifest["packages"]["numpy"] == np.__version__
     assert manifest["seconds"] >= 0
     assert manifest["peak_memory_bytes"] > 1_000_000
+    assert re.fullmatch(r"[0-9a-f]{12}", manifest["source"])
     assert {"headline", "host", "git_commit", "git_dirty"} <= set(manifest)
 
 

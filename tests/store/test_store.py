@@ -14,15 +14,18 @@ from typing import Any
 import pytest
 
 from rnnscope import store
-from rnnscope.store import locks
+from rnnscope.store import locks, processes
 from rnnscope.store.artefacts import Artefact
 
 WORKER = """
 import signal, sys, time
 from pathlib import Path
 from rnnscope import store
+from rnnscope.store import processes
 signal.alarm(30)
 folder = Path(sys.argv[1])
+if sys.argv[4:]:
+    processes._place = lambda: sys.argv[4]
 artefact = store.locate(folder, "train", "run", "0" * 64)
 (folder / f"started-{sys.argv[2]}").touch()
 with store.claim(artefact):
@@ -63,9 +66,19 @@ def artefact_in(folder: Path) -> Artefact:
     return store.locate(folder, "train", "run", "0" * 64)
 
 
-def worker(folder: Path, name: str, seconds: float = 0.02) -> subprocess.Popen[str]:
-    """Another process that claims ``artefact_in(folder)`` and fails if it is not alone there."""
-    command = [sys.executable, "-c", WORKER, str(folder), name, str(seconds)]
+def worker(
+    folder: Path, name: str, seconds: float = 0.02, *place: str, within: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
+    """Another process that claims ``artefact_in(folder)`` and fails if it is not alone there.
+
+    Args:
+        folder: of the artefact.
+        name: of the files in which the process says how far it is.
+        seconds: how long it holds the lock.
+        place: the namespace that it takes itself to be in, instead of its own.
+        within: a command that starts it.
+    """
+    command = [*within, sys.executable, "-c", WORKER, str(folder), name, str(seconds), *place]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -108,11 +121,13 @@ def write(
     store.commit(artefact, {"content": content}, holder, replace=replace)
 
 
+NAME = "from rnnscope.store import processes; print(processes.this_process())"
+
+
 def left_by_the_dead(artefact: Artefact) -> None:
     """Leave a lock whose holder's process is gone."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    lock(artefact, f"{socket.gethostname()}:{gone.pid}:abc")
+    dead = subprocess.run([sys.executable, "-c", NAME], stdout=subprocess.PIPE, text=True)
+    lock(artefact, f"{dead.stdout.strip()}:abc")
 
 
 def test_a_folder_without_manifest_is_unfinished(tmp_path: Path) -> None:
@@ -351,19 +366,93 @@ def test_the_lock_of_a_living_process_here_is_respected_while_its_heart_beats(
     tmp_path: Path,
 ) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=locks.STALE / 2)
+    lock(artefact, f"{processes.this_process()}:abc", age=locks.STALE / 2)
     second = worker(tmp_path, "second")
     assert_waits(second, artefact)
-    artefact.lock.unlink()
+    lock(artefact, f"{processes.this_process()}:abc", age=locks.STALE * 2)  # it is suspended
     finish(second)
 
 
-def test_a_process_number_that_is_anothers_by_now_does_not_hold_a_lock_for_ever(
-    tmp_path: Path,
-) -> None:
+def test_a_process_id_that_is_another_processs_by_now_holds_no_lock(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{os.getpid()}:abc", age=locks.STALE * 2)
+    host, pid, place, start = processes.this_process().split(":")
+    lock(artefact, f"{host}:{pid}:{place}:{int(start) - 1}:abc")
+    assert not store.being_made(artefact)
     finish(worker(tmp_path, "second"))
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1], ids=["living", "free"])
+def test_a_lock_of_an_earlier_version_is_held_as_long_as_its_heart_beats(
+    pid: int, tmp_path: Path
+) -> None:
+    """It names host and process id alone; no process has an id past 2^22."""
+    artefact = artefact_in(tmp_path)
+    lock(artefact, f"{socket.gethostname()}:{pid}:abc", age=locks.STALE / 2)
+    assert store.being_made(artefact)
+    lock(artefact, f"{socket.gethostname()}:{pid}:abc", age=locks.STALE * 2)
+    finish(worker(tmp_path, "second"))
+
+
+UNSHARED = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
+"""Starts a command in a PID namespace of its own, where the system lets us."""
+
+
+def test_a_lock_is_held_also_where_its_process_cannot_be_seen(tmp_path: Path) -> None:
+    """From another PID namespace of the same host name, as containers may have it."""
+    try:
+        permitted = subprocess.run([*UNSHARED, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        permitted = False
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact):
+        if permitted:
+            second = worker(tmp_path, "second", within=UNSHARED)
+        else:
+            second = worker(tmp_path, "second", 0.02, "another namespace")
+        assert_waits(second, artefact)
+        # Its own process id is one that no process has there.
+        host, _, place, start = processes.this_process().split(":")
+        lock(artefact, name := f"{host}:{2**22 + 1}:{place}:{start}:abc")
+        assert_waits(second, artefact)
+        assert artefact.lock.read_text() == name
+        artefact.lock.unlink()
+    finish(second)
+
+
+def test_the_name_of_a_process_holds_in_its_own_namespace_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dead = subprocess.run([sys.executable, "-c", NAME], stdout=subprocess.PIPE, text=True)
+    name = dead.stdout.strip()
+    assert processes.has_ended(name)
+    assert not processes.has_ended(processes.this_process())
+    with monkeypatch.context() as patched:
+        patched.setattr(processes, "_place", lambda: "another namespace")
+        assert not processes.has_ended(name)
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "gethostname", lambda: "another-host")
+        assert not processes.has_ended(name)
+
+
+def test_where_proc_says_nothing_no_process_is_known_to_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    assert processes.this_process() == f"{socket.gethostname()}:{os.getpid()}::"
+    assert not processes.has_ended(f"{socket.gethostname()}:{2**22 + 1}::")
+
+
+def test_a_proc_of_another_namespace_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("sys", str(os.getpid())):
+        (tmp_path / name).symlink_to(Path("/proc") / name)
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    (tmp_path / "self").symlink_to(str(os.getpid()))
+    assert processes._place()
+    (tmp_path / "self").unlink()
+    (tmp_path / "self").symlink_to("1")
+    assert not processes._place()
 
 
 def test_a_holder_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,11 +557,11 @@ def test_who_was_overtaken_by_another_thread_of_this_process_commits_nothing(
     tmp_path: Path,
 ) -> None:
     artefact = artefact_in(tmp_path)
-    other = f"{socket.gethostname()}:{os.getpid()}:other"
+    other = f"{processes.this_process()}:other"
     with store.claim(artefact) as holder:
         store.open_partial(artefact, resume=False)
         lock(artefact, other)
-        with pytest.raises(RuntimeError, match=f"{other} took it over"):
+        with pytest.raises(RuntimeError, match=f"process {os.getpid()} on .* took it over"):
             store.commit(artefact, {}, holder)
 
 

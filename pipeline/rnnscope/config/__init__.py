@@ -1,7 +1,7 @@
-"""The schema of the configuration: each option's meaning, unit and range. Its values live in conf/.
+"""The schema of the configuration: each option's meaning, unit and range; values are in conf/.
 
-A field's text stands right under it. ``load`` turns what Hydra composed into these dataclasses,
-and says in one line what does not fit.
+The text under a field documents it, also in conf/README.md. ``load`` turns what Hydra composed into
+these dataclasses and reports in one line what does not fit.
 """
 
 from rnnscope.config.data import Data, Digits, Files, Mnist

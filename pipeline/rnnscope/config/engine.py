@@ -8,48 +8,49 @@ from rnnscope.config.options import option
 
 @dataclass
 class Engine:
-    """Where parts run. Never part of a result's identity."""
+    """Where parts run; not part of any key."""
 
     name: str = option()
+    """The kind of engine, set by engine=<kind>."""
     workers: int | None = option(low=1)
     """Threads of this process; null means one per core."""
 
 
 @dataclass
 class Dask(Engine):
-    """Parts of extract and units on a Dask cluster; everything else in threads."""
+    """Parts of extract and units on an existing Dask cluster; everything else in threads."""
 
     address: str = option()
-    """Of its scheduler, such as tcp://10.0.0.1:8786."""
+    """Address of the Dask scheduler, such as tcp://10.0.0.1:8786."""
     wait_s: int = option(low=1)
     """Seconds without any worker, also before the first, after which to give up."""
 
 
 @dataclass
 class DaskSlurm(Engine):
-    """The same on workers that are started as Slurm jobs, and end with the stages they are for."""
+    """The same on Dask workers started as Slurm jobs, which end with the stages they serve."""
 
     jobs: int = option(low=1)
-    """Workers, each a job of its own."""
+    """Number of workers, each a Slurm job."""
     partition: str | None = option()
-    """Where to; null means the cluster's default, as with the next three."""
+    """Slurm partition; null means the cluster's default, also for the next three options."""
     account: str | None = option()
-    """Who pays."""
+    """Slurm account to charge."""
     qos: str | None = option()
     """Quality of service."""
     constraint: str | None = option()
-    """Features that a node must have."""
+    """Features that nodes must have."""
     timeout_min: int = option(low=1)
     """A job's time limit in minutes."""
     mem_gb: int = option(low=1)
     """Memory of a job, in GB."""
     cpus_per_task: int = option(low=1)
-    """Cores of a job: so many parts at a time."""
+    """Cores of a job; it computes as many parts at a time."""
     interface: str | None = option()
-    """Network between the nodes, such as ib0; null takes the one that leads out."""
+    """Network interface between the nodes, such as ib0; null takes that of the default route."""
     additional_parameters: dict[str, Any] = option()
-    """Other options of sbatch, by their long names; true for one without a value."""
+    """Other options of sbatch by their long names; true for an option without a value."""
     setup: list[str] = option()
-    """Shell lines before each worker."""
+    """Shell lines to run before each worker."""
     wait_s: int = option(low=1)
     """Seconds without any worker, also before the first, after which to give up."""

@@ -1,4 +1,4 @@
-"""From what Hydra composed to the checked dataclasses, with mistakes in one line."""
+"""From the composed Hydra config to checked dataclasses; mistakes are reported in one line."""
 
 import dataclasses
 import typing
@@ -25,7 +25,7 @@ KINDS: dict[str, dict[str, type]] = {
     },
     "engine": {"local": Engine, "dask": Dask, "dask_slurm": DaskSlurm},
 }
-"""For the groups that come in kinds, the schema of each."""
+"""The schema of each choice, for the groups that have several."""
 
 
 def load(raw: DictConfig) -> Config:
@@ -62,7 +62,7 @@ def load(raw: DictConfig) -> Config:
 
 
 def unknown(key: str, schema: Any) -> str:
-    """Say that ``key`` is no option, and which ones stand in its place."""
+    """The message that ``key`` is not an option, with the options that exist there."""
     parent, _, leaf = key.rpartition(".")
     node = OmegaConf.select(schema, parent) if parent else schema
     if not isinstance(node, DictConfig):

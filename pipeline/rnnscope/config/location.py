@@ -1,4 +1,4 @@
-"""Where this installation keeps its configs, and where it writes by default."""
+"""Where this installation has its configs, and where it writes by default."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CLONE = None if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1]
-"""The clone that this runs from; None where it was installed from a wheel, which holds conf/."""
+"""The clone that this runs from; None if installed from a wheel, which contains conf/."""
 CONF = (CLONE or PACKAGE) / "conf"
 
 

@@ -1,4 +1,4 @@
-"""A mistake in the command line in one line, from what Hydra and OmegaConf raise."""
+"""One-line messages for mistakes in the command line, from the errors of Hydra and OmegaConf."""
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
@@ -6,7 +6,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 
 def one_line(error: BaseException) -> str:
-    """What is wrong, where, and as far as the error tells, what would be right."""
+    """What is wrong and where, and if the error tells, what would be right."""
     match error:
         case MissingConfigException(missing_cfg_file="hydra/launcher/submitit_slurm"):
             return (
@@ -17,7 +17,7 @@ def one_line(error: BaseException) -> str:
             group, _, name = missing.rpartition("/")
             return f"{group}={name}: must be one of {', '.join(options)}"
         case OverrideParseException(override=override):
-            return f"{override}: cannot be read; write key=value, odd values as \"key='value'\""
+            return f"{override}: cannot be parsed; write key=value or \"key='value'\""
         case HydraException(__cause__=OmegaConfBaseException() as cause):
             return one_line(cause)
         case ValidationError(full_key=str(key)):

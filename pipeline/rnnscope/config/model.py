@@ -1,4 +1,4 @@
-"""Group model: which network, to be trained here or trained elsewhere."""
+"""Group model: which network, trained here or elsewhere."""
 
 from dataclasses import dataclass
 
@@ -7,31 +7,32 @@ from rnnscope.config.options import option
 
 @dataclass
 class Model:
-    """What every model has."""
+    """Options of every model."""
 
     name: str = option()
+    """The kind of model, set by model=<kind>."""
 
 
 @dataclass
 class Recurrent(Model):
-    """A stack of recurrent layers and a linear read-out.
+    """A stack of recurrent layers and a linear readout.
 
-    It reads the last valid timestep, or every timestep where each has its own label or target.
+    It reads the final step, or every timestep where each has its own label or target.
     """
 
     units: int = option(low=1)
     """Units per layer and direction."""
     layers: int = option(low=1)
-    """Recurrent layers, one on top of the other."""
+    """Number of recurrent layers, stacked."""
     bidirectional: bool = option()
-    """Whether each layer also reads its input backwards."""
+    """Whether each layer is bidirectional."""
     dropout: float = option(low=0, below=1)
-    """Share of each layer's inputs dropped in training."""
+    """Fraction of each layer's inputs dropped in training."""
 
 
 @dataclass
 class Lstm(Recurrent):
-    """Long short-term memory."""
+    """A stack of LSTM (long short-term memory) layers and a linear readout."""
 
     forget_bias: float = option()
     """Initial bias of the forget gate, before its sigmoid."""
@@ -39,35 +40,37 @@ class Lstm(Recurrent):
 
 @dataclass
 class Trained(Model):
-    """A model that was trained elsewhere: nothing is trained here."""
+    """A model that was trained elsewhere; it is not trained further."""
 
     path: str = option(file=True)
-    """Where it is; the form depends on the kind."""
+    """Where the model is: a .keras or .h5 file, or a TensorFlow 1 checkpoint."""
 
 
 @dataclass
 class ModelFile(Trained):
-    """A trained Keras model of the user's own: a .keras file, or an .h5 file, also of Keras 2."""
+    """Your own trained Keras model: a .keras file, or an .h5 file of Keras 2 or 3."""
 
     custom_objects: str | None = option(module=True)
-    """Python module with the classes and functions that the model is made of beyond Keras' own,
-    such as package.module; it is imported, so its code runs. Null imports nothing."""
+    """Python module with the model's custom classes and functions, such as package.module, found
+    among installed packages or in the working folder. It is imported when the model is loaded, so
+    its code runs; null imports nothing."""
 
 
 @dataclass
 class Tf1Checkpoint(Trained):
-    """LSTM cells of TensorFlow 1: BasicLSTMCell, LSTMCell, alone, stacked or in two directions.
+    """LSTM cells of TensorFlow 1: BasicLSTMCell or LSTMCell, alone, stacked or bidirectional.
 
     The path is the prefix of the checkpoint's files, its .index file, or the folder they are in.
     """
 
     forget_bias: float = option()
-    """What the cell adds to the forget gate before its sigmoid, at run time and in no checkpoint;
-    TensorFlow 1 adds 1 unless told otherwise."""
+    """What the cell adds to the forget gate before its sigmoid at run time, by default 1 in
+    TensorFlow 1; it is not stored in the checkpoint."""
     readout: str | None = option()
-    """Variable [U, K] that maps h to the K classes; null finds it where there is but one."""
+    """Name of the variable [U, K] that maps h to the K classes; null finds it if only one fits."""
     readout_bias: str | None = option()
-    """Variable [K] that is added to it; null finds it, or does without where there is none."""
+    """Name of the bias variable [K] of the readout; null finds it, if there is one."""
     readout_from: str = option(choices=("state", "output"))
-    """Of two directions: state reads each one's h after its own last step; output reads both at
-    the last timestep of the input, where the backward one has read one step only."""
+    """What the readout of a bidirectional network takes: state, each direction's h after its final
+    step; output, both at the last timestep of the input, where the backward direction has read
+    only one step."""

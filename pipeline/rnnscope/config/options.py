@@ -1,9 +1,10 @@
-"""What an option may be: declared beside its field, checked, and said in words."""
+"""The range of each option: declared at its field, checked, and put into words."""
 
 import dataclasses
 import itertools
 import math
 import re
+import types
 import typing
 from typing import Any
 
@@ -28,15 +29,15 @@ def option(
     """Declare a field with its range: low <= value <= high, above < value < below, or choices.
 
     ``length`` is the number of values in a list, ``rising`` whether each must be above the one
-    before, ``pattern`` what a text must match; ``file`` marks a path whose content counts,
-    ``module`` a Python module whose source does.
+    before, ``pattern`` a regular expression for a text; ``file`` marks a path whose content is part
+    of keys, ``module`` a Python module whose source is.
     """
     metadata = {key: value for key, value in locals().items() if value is not None}
     return dataclasses.field(default=MISSING, metadata=metadata)
 
 
 def check(section: Any, prefix: str = "") -> None:
-    """Raise UserError for the first value out of its range."""
+    """Raise UserError for the first value that is out of range."""
     hints = typing.get_type_hints(type(section))
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)
@@ -73,18 +74,26 @@ _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 
 
 def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
-    """What a field takes, in words."""
-    rule = field.metadata
+    """The values that a field accepts, in words."""
+    kinds = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
+    (kind,) = (kind for kind in kinds if kind is not types.NoneType)
+    text = _allowed(kind, field.metadata)
+    return f"{text}, or null" if types.NoneType in kinds else text
+
+
+def _allowed(kind: Any, rule: Any) -> str:
+    """The values of a type that keep to a rule, in words."""
+    if typing.get_origin(kind) is list:
+        (inner,) = typing.get_args(kind)
+        order = "rising values" if rule.get("rising") else "values"
+        count = f"{rule['length']} {order}" if "length" in rule else order
+        return f"a list of {count}, each {_allowed(inner, rule)}"
     if "choices" in rule:
         return f"one of {', '.join(rule['choices'])}"
     if "pattern" in rule:
         return f"of the form {rule['pattern']}"
-    kinds = typing.get_args(hint) or (hint,)
-    base = next((kind for kind in kinds if kind in _WORDS), None)
-    text = "a group of options" if base is None else _WORDS[base]
-    if typing.get_origin(hint) is list:
-        order = "rising " if rule.get("rising") else ""
-        text = f"a list of {rule.get('length', 'any number of')} {order}values, each {text}"
+    if kind is Any:
+        return "a value or a list of values, or null"
     bounds = [
         f"{word} {rule[key]:,}"
         for key, word in (
@@ -95,5 +104,4 @@ def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
         )
         if key in rule
     ]
-    text = " ".join([text, " and ".join(bounds)]).strip()
-    return f"{text}, or null" if type(None) in kinds else text
+    return " ".join([_WORDS.get(kind, "a group of options"), " and ".join(bounds)]).strip()

@@ -1,4 +1,4 @@
-"""One group for each stage: train, extract, the analyses, and those over several runs."""
+"""One group of options for each stage."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,13 @@ class Train:
     """Stage train: Adam on the cross-entropy of classes, or on the squared error of numbers."""
 
     steps: int = option(low=0)
-    """Optimizer steps, one batch each; 0 keeps the network untrained."""
+    """Optimizer steps, one batch each; 0 leaves the network untrained."""
     batch_size: int = option(low=1)
     """Sequences per step."""
     learning_rate: float = option(above=0)
     """Adam's learning rate."""
     validate_every: int = option(low=1)
-    """Steps between two rows of the history, and between two validations."""
+    """Steps between validations, each of which is a row of the history."""
     patience: int | None = option(low=1)
     """Stop after this many validations without a lower validation loss; null never stops early."""
     restore_best: bool = option()
@@ -31,28 +31,28 @@ class Extract:
     batch_size: int = option(low=1)
     """Sequences per forward pass."""
     part_rows: int = option(low=1)
-    """Timesteps per part, padding included: the unit of work, of resumption and of memory."""
+    """Timesteps per part, with padding: what is computed, resumed and held in memory at once."""
     tolerance: float = option(above=0)
     """Largest residual of the proof that is accepted, in the signals' own unit."""
     compression: str = option(choices=("lz4", "zstd", "snappy", "none"))
     """Parquet codec; lz4 is fastest, zstd about a tenth smaller."""
     dtype: str = option(choices=("float32", "float16"))
-    """Of the stored values; float16 is refused where a value exceeds 2,048."""
+    """Type of the stored values; float16 is refused where a value exceeds 2,048."""
     layers: list[str] | None = option()
     """Which recurrent layers to write, by name; null means all."""
     signals: list[str] | None = option()
-    """Which signals, of those that a layer has: h, c, i, f, o, g, z, r, s0, ...; null means all."""
+    """Which of a layer's signals: h, c, i, f, o, g, z, r, s0, ...; null means all."""
     units: list[int] | None = option(low=0)
     """Which units, from 0; null means all."""
     timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
-    """Which timesteps: all, last, or a slice such as 0:10 or ::2."""
+    """Which timesteps: all, last (each sequence's own), or a slice such as 0:10 or ::2."""
     max_sequences: int | None = option(low=1)
-    """Only the first so many test sequences; null means all."""
+    """Only this many test sequences, the first ones; null means all."""
 
 
 @dataclass
 class Analysis:
-    """What every analysis of recorded states has."""
+    """Options of every analysis of recorded states."""
 
     layers: list[str] | None = option()
     """Which of the recorded layers, by name; null means all."""
@@ -67,80 +67,81 @@ class Units(Analysis):
     gate_cuts: list[float] = option(low=0, high=1, length=2, rising=True)
     """Gates i, f, o, z, r: left-saturated below the first, right-saturated above the second."""
     tanh_cuts: list[float] = option(low=-1, high=1, length=2, rising=True)
-    """Signals h and g, likewise."""
+    """Cuts of signals h and g, likewise."""
     dead_variance: float = option(low=0)
     """A unit whose variance is below this is dead."""
     lags: int = option(low=1)
     """Largest lag of the autocorrelation, in timesteps."""
     bins: int = option(low=2, high=256)
-    """Quantile bins of a unit's values, for its mutual information with the class."""
+    """Quantile bins of a unit's values, for their mutual information with the class."""
     permutations: int = option(low=0)
-    """Shuffles of the labels for the null of the mutual information; 0 leaves it out."""
+    """Shuffles of the labels for the null distribution of mutual information; 0 leaves it out."""
     seed: int = option(low=0, high=2**32 - 1)
-    """Seed of those shuffles; apart from the run's seed, so that runs are shuffled alike."""
+    """Seed of these shuffles, separate from the run's seed so that all runs are shuffled alike."""
     memory_mb: int = option(low=1)
-    """Memory for the values of a block of units, in MB, of as many blocks at a time as there are
-    workers; past it quantiles come from a histogram of 4,096 bins. Past some 8,000 sequences per
-    MB, auc and mutual_information count values between those of 4,095 sequences drawn at random,
-    and are right to about 0.0001 and 0.001 bits."""
+    """Memory in MB for the values of one block of units; each worker holds one block. Beyond it,
+    quantiles come from a histogram of 4,096 bins. Beyond about 8,000 sequences per MB, auc and
+    mutual_information use the ranks of values among those of 4,095 randomly drawn sequences, with
+    errors of about 0.0001 and 0.001 bits."""
 
 
 @dataclass
 class Population(Analysis):
-    """Stage population: the geometry of all units of a signal together."""
+    """Stage population: the geometry of the states of all units of a signal."""
 
     timesteps: str = option(pattern=r"all|-?\d*:-?\d*(:[1-9]\d*)?")
     """Which timesteps, from 0: all, or a slice such as 0:100 or ::10."""
     components: int = option(low=1)
-    """Principal components kept, with each class's mean trajectory in them."""
+    """Principal components to keep; each class's mean trajectory is projected onto them."""
     redundant: float = option(above=0, high=1)
-    """Units whose |r| is at least this on average are redundant: they form a cluster."""
+    """Units whose mean |r| is at least this are redundant and form a cluster."""
 
 
 @dataclass
 class Decoding(Analysis):
-    """Stage decoding: what a linear read-out can tell from the state at one timestep.
+    """Stage decoding: linear decoders fitted to the states at single timesteps.
 
     Of signals, null means the states alone: h and c, or what other cells have instead.
     """
 
     together: bool = option()
-    """Whether the signals are also read out all together, as signal h+c, say."""
+    """Whether to decode from all signals together as well, such as h+c."""
     timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
-    """Which timesteps, from 0: all, a slice such as 0:100 or ::10, or last, each sequence's own."""
+    """Which timesteps, from 0: all, last (each sequence's own), or a slice such as 0:100 or
+    ::10."""
     max_timesteps: int = option(low=1)
-    """At most so many of them, evenly spread, the first and the last among them."""
+    """At most this many of them, evenly spaced, including the first and the last."""
     generalise: bool = option()
-    """Whether each read-out is also scored at every other timestep."""
+    """Whether each decoder is also scored at every other timestep."""
     folds: int = option(low=2)
-    """Folds of the cross-validation; a sequence is in one of them with all its timesteps."""
+    """Folds of the cross-validation; all timesteps of a sequence are in the same fold."""
     max_sequences: int | None = option(low=1)
-    """Only so many sequences, drawn at random; null means all."""
+    """Only this many test sequences, drawn at random; null means all."""
     penalty: float = option(above=0)
-    """Strength of the L2 penalty on standardised values."""
+    """Strength of the L2 penalty, on standardised values."""
     seed: int = option(low=0, high=2**32 - 1)
-    """Seed of the draw, of the folds and of the shuffled labels."""
+    """Seed of the drawn sequences, the folds and the shuffled labels."""
 
 
 @dataclass
 class Ablation:
-    """Stage ablation: what the model loses with one unit clamped."""
+    """Stage ablation: the change in loss and output with one unit clamped."""
 
     layers: list[str] | None = option()
     """Which recurrent layers, by name; null means all."""
     units: list[int] | None = option(low=0)
     """Which units, from 0; null means all."""
     methods: list[str] = option(choices=("h_zero", "h_mean", "c_zero", "c_mean"))
-    """What is clamped, and to what: h or c of the unit, at 0 or at its mean over the sequences."""
+    """What is clamped: the unit's h or c, at 0 or at its mean over the sequences."""
     max_sequences: int | None = option(low=2)
-    """Only the first so many test sequences; null means all."""
+    """Only this many test sequences, the first ones; null means all."""
     batch_size: int = option(low=1)
     """Sequences per forward pass."""
 
 
 @dataclass
 class Collect:
-    """Stage collect: the tables of all finished runs below the root, below each other."""
+    """Stage collect: the tables of all finished runs below the root, concatenated."""
 
     runs: Any = option()
     """Only runs whose name, with or without the digits of its key, matches: a pattern such as
@@ -149,15 +150,16 @@ class Collect:
 
 @dataclass
 class Compare(Analysis):
-    """Stage compare: how alike the states of two runs are, over the same test sequences.
+    """Stage compare: the similarity of two runs' states over the same test sequences.
 
     Of signals, null means the states alone: h and c, or what other cells have instead.
     """
 
     timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
-    """Which timesteps, from 0: all, last, each sequence's own, or a slice such as 0:100 or ::10."""
+    """Which timesteps, from 0: all, last (each sequence's own), or a slice such as 0:100 or
+    ::10."""
     variance: float = option(above=0, high=1)
-    """Share of each run's variance that the principal directions of svcca make up."""
+    """Fraction of each run's variance that the principal directions kept for svcca explain."""
     runs: Any = option()
     """Only runs whose name, with or without the digits of its key, matches: a pattern such as
     digits-lstm*, or a list of them; null means all."""

@@ -1,15 +1,15 @@
-"""All groups together: the configuration of one run."""
+"""The configuration of one run: all groups together."""
 
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnscope.config import custom
 from rnnscope.config.data import Data
 from rnnscope.config.engine import Engine
 from rnnscope.config.model import Model
 from rnnscope.config.options import option
+from rnnscope.config.source import source_file
 from rnnscope.config.stages import (
     Ablation,
     Collect,
@@ -29,13 +29,16 @@ class Config:
     """The whole configuration of one run."""
 
     stage: str = option()
-    """The stage to bring up to date, with what is missing before it."""
+    """The stage to bring up to date, along with the stages that it needs; rnnscope --help lists
+    them."""
     mode: str = option(choices=("run", "plan", "force"))
-    """run what is missing; plan says what would run, and why; force runs the stage again."""
+    """run: run what is missing; plan: print what would run, and why; force: run the named stage
+    even if it is up to date."""
     seed: int = option(low=0, high=2**32 - 1)
-    """Seed of the initial weights, of dropout and of the order of the batches."""
+    """Seed of the initial weights, of dropout and of the order of batches."""
     root: str = option()
-    """Folder of everything written."""
+    """Folder to which everything is written. By default it is outputs/ beside pyproject.toml in a
+    clone, and in the working folder elsewhere."""
     data: Data = option()
     model: Model = option()
     train: Train = option()
@@ -50,19 +53,19 @@ class Config:
 
 
 def files(section: Any) -> dict[str, Path]:
-    """The files whose content a section of the config stands for: field -> path."""
+    """The files whose content counts in a section of the config: field -> path."""
     found = {}
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)
         if value is not None and field.metadata.get("file"):
             found[field.name] = Path(value)
         if value is not None and field.metadata.get("module"):
-            found[field.name] = custom.source(value)
+            found[field.name] = source_file(value)
     return found
 
 
 def located(section: Section) -> Section:
-    """The same section, its files named in full: right also from another working folder."""
+    """The section with absolute paths, which hold in any working folder."""
     assert dataclasses.is_dataclass(section)
     assert not isinstance(section, type)
     paths = {

@@ -1,4 +1,4 @@
-"""From config to sequences: one module per source, one shape for all of them."""
+"""From config to sequences: one module per source, and one form for all of them."""
 
 from rnnscope import config
 from rnnscope.data.dataset import Batch, Dataset, Split

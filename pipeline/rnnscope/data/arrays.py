@@ -18,7 +18,7 @@ from rnnscope.errors import UserError
 
 PARTS = ("train", "val", "test")
 INPUT = re.compile(rf"x_(?:(.+)_)?({'|'.join(PARTS)})")
-"""An array of inputs: the model's name for it, or none, and its split."""
+"""The name of an array of inputs: the model's name for it, if any, and its split."""
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -54,7 +54,7 @@ def _map(path: Path, folder: Path) -> NDArray[Any]:
 def splits_from_arrays(
     arrays: dict[str, NDArray[Any]], options: Files
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """The splits train, val and test, as far as the arrays have them, and the names of the classes.
+    """Those of the splits train, val and test that the arrays have, and the names of the classes.
 
     Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N], or with
     ``labels=timestep`` [N, T], classes as whole numbers from 0 or targets as floats;
@@ -89,7 +89,7 @@ def splits_from_arrays(
 def _refuse_unknown(
     arrays: dict[str, NDArray[Any]], annotations: list[str], options: Files
 ) -> None:
-    """Raise where an array has a name of no meaning, or an annotation has no array."""
+    """Raise where an array has an unknown name, or an annotation has no array."""
     known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *annotations) for part in PARTS}
     if strange := sorted(name for name in set(arrays) - known if not INPUT.fullmatch(name)):
         raise UserError(
@@ -99,7 +99,7 @@ def _refuse_unknown(
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"
         if name in ("y", "lengths") or INPUT.fullmatch(f"{name}_test"):
-            raise UserError(f"{option}: '{name}_test' means something else")
+            raise UserError(f"{option}: '{name}_test' is reserved for another array")
         if f"{name}_test" not in arrays:
             raise UserError(f"{option}: no array '{name}_test' in {options.path}")
 
@@ -107,7 +107,7 @@ def _refuse_unknown(
 def _split(
     inputs: dict[str | None, NDArray[Any]], given: NDArray[Any] | None, part: str, at: str
 ) -> Split:
-    """All inputs of one split; without a plain x the first by name stands for it."""
+    """All inputs of one split; without a plain x the first by name takes its place."""
     name = None if None in inputs else min(filter(None, inputs))
     x = inputs[name]
     where = at + _array(name, part)
@@ -128,7 +128,7 @@ def _split(
 def _check_other(
     values: NDArray[Any], x: NDArray[Any], lengths: NDArray[np.int32] | None, where: str
 ) -> None:
-    """Raise where a further input has another N than x, or a valid value is no number."""
+    """Raise where a further input has another N than x, or a valid value is not finite."""
     if values.ndim < 2 or 0 in values.shape or len(values) != len(x):
         raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}, ...], as x")
     _refuse_text(values, where)
@@ -148,7 +148,7 @@ def _refuse_text(x: NDArray[Any], where: str) -> None:
 
 
 def _lengths(values: NDArray[Any], x: NDArray[Any], where: str) -> NDArray[np.int32]:
-    """The lengths [N], after a check that they are."""
+    """The given lengths [N], checked."""
     if values.shape != x.shape[:1]:
         raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}], as x")
     if values.dtype.kind not in "iub":

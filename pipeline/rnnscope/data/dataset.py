@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from rnnscope.data.mapped import Rows, chosen, read, release
+from rnnscope.data.mapped import LazyArray, chosen, read, release
 from rnnscope.errors import UserError
 
 
@@ -16,24 +16,24 @@ class Batch:
     """Sequences ready for a model."""
 
     x: NDArray[Any]
-    """Inputs [B, T, F] or [B, T], zero beyond a sequence's length: float32 (float64 where the data
-    is), or where the data is whole numbers [B, T] those, as tokens."""
+    """Inputs [B, T, F] or [B, T], zero beyond a sequence's length: float32, float64 if the data is,
+    or whole numbers [B, T], which are tokens."""
     y: NDArray[Any] | None
-    """Classes (int32) or numeric targets (float32) of the sequences [B], or of each timestep
-    [B, T], then zero beyond a sequence's length."""
+    """Classes (int32) or numeric targets (float32) of the sequences [B] or of each timestep [B, T],
+    the latter zero beyond a sequence's length."""
     lengths: NDArray[np.int32] | None
     """Valid timesteps of each sequence [B]; None where all have T."""
     others: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Further inputs [B, ...], by the names that the model has for them."""
     name: str | None = None
-    """The model's name for x; None where x is the one input that ``others`` leave."""
+    """The model's name for x; None if x goes to the one input that is not in ``others``."""
     steps: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Annotations [B, T] by name, int32 or float32, NaN where nothing is known: what is known of
-    single timesteps. No model is given them."""
+    """Annotations of single timesteps [B, T] by name: int32, or float32 with NaN where unknown.
+    They are not given to the model."""
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Which timesteps are no padding [B, T]."""
+        """Which timesteps are not padding [B, T]."""
         count, timesteps = self.x.shape[:2]
         if self.lengths is None:
             return np.ones((count, timesteps), bool)
@@ -53,24 +53,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class Split:
-    """N sequences, kept as they came: bytes and files stay so until a batch is asked for."""
+    """N sequences in the form of the data; they are read and converted batch by batch."""
 
-    x: Rows
-    """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, scaled to [0, 1] on the way out."""
-    y: Rows | None = None
-    """Of the sequences [N], or of each timestep [N, T]: whole numbers are classes, from 0, others
-    are numeric targets. Beyond a sequence's length they mean nothing."""
+    x: LazyArray
+    """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, which batches scale to [0, 1]."""
+    y: LazyArray | None = None
+    """Labels or targets of the sequences [N] or of each timestep [N, T]: whole numbers are classes
+    from 0, floats are numeric targets. Values beyond a sequence's length are ignored."""
     lengths: NDArray[np.int32] | None = None
     """Valid timesteps [N], each from 1 to T; None where all sequences have T."""
     ids: NDArray[np.object_] | NDArray[np.int64] | None = None
     """The data's own names for the sequences [N], where it has them."""
-    others: dict[str, Rows] = field(default_factory=dict)
+    others: dict[str, LazyArray] = field(default_factory=dict)
     """Further inputs [N, ...], by the names that the model has for them."""
     name: str | None = None
-    """The model's name for x; None where x is the one input that ``others`` leave. With a name,
-    lengths are those of all inputs of T timesteps; without, those of x alone."""
-    steps: dict[str, Rows] = field(default_factory=dict)
-    """Annotations [N, T] by name: numbers known of each timestep, NaN where they are not."""
+    """The model's name for x; None if x goes to the one input that is not in ``others``. With a
+    name, lengths apply to all inputs of T timesteps; without, to x alone."""
+    steps: dict[str, LazyArray] = field(default_factory=dict)
+    """Annotations of single timesteps [N, T] by name; NaN where unknown."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -104,7 +104,7 @@ class Split:
         return f"{what} per {'timestep' if self.per_timestep else 'sequence'}"
 
     def take(self, index: slice | NDArray[np.integer]) -> Batch:
-        """The sequences at ``index`` [B], as a model takes them; no others are read."""
+        """The sequences at ``index`` [B], in the types that models take; no others are read."""
         others = {name: _ready(values, index) for name, values in self.others.items()}
         batch = Batch(
             _ready(self.x, index),
@@ -128,7 +128,7 @@ class Split:
         return batch
 
     def select(self, index: NDArray[np.integer]) -> "Split":
-        """The split made of the sequences at ``index`` [N']; files stay unread."""
+        """The split of the sequences at ``index`` [N']; files are not read yet."""
         return replace(
             self,
             x=chosen(self.x, index),
@@ -142,7 +142,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits of a data set; only the test split is always there."""
+    """The splits of a data set, of which only test is required."""
 
     test: Split
     train: Split | None = None
@@ -152,7 +152,7 @@ class Dataset:
 
     @property
     def labelled(self) -> Split | None:
-        """A split with labels or targets, which are of one kind in all; None where none has any."""
+        """A split with labels or targets, whose kind all splits share; None if no split has any."""
         splits = (self.test, self.train, self.val)
         return next((split for split in splits if split is not None and split.y is not None), None)
 
@@ -166,14 +166,14 @@ class Dataset:
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Part a split in two at random, each class in proportion where that can be done.
+    """Divide a split in two at random, stratified by class where sequences have classes.
 
-    That is where sequences have classes, and enough of each.
+    Where a class has too few sequences for that, it is not stratified.
 
     Args:
         split: N sequences.
         fraction: share of N in the second part; above 0.
-        seed: of the choice.
+        seed: of the random choice.
     """
     index = np.arange(len(split))
     count = round(fraction * len(split))
@@ -191,8 +191,8 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     return split.select(np.sort(kept)), split.select(np.sort(held))
 
 
-def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
-    """A copy of some rows, in the type in which a model takes them."""
+def _ready(rows: LazyArray, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """A copy of some rows, in the type that models take."""
     values = read(rows, index)
     bytes_, whole = values.dtype == np.uint8, values.dtype.kind in "iub"
     if whole and values.ndim == 2:
@@ -205,8 +205,8 @@ def _ready(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
     return ready
 
 
-def _known(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
-    """A copy of some labels, targets or annotations; in padding they may be anything."""
+def _known(rows: LazyArray, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+    """A copy of some labels, targets or annotations, whose padding may hold any value."""
     values = read(rows, index)
     with np.errstate(over="ignore"):
         ready: NDArray[Any] = np.array(values, np.float32 if values.dtype.kind == "f" else np.int32)

@@ -12,7 +12,7 @@ from rnnscope.errors import UserError
 
 
 def load_files(config: Files) -> Dataset:
-    """The data set in a file; a validation split is drawn from training where it brings none."""
+    """The data set in a file; if it has no validation split, one is drawn from training."""
     path = Path(config.path)
     refuse_names(config.annotations or [])
     match _kind(path):

@@ -1,4 +1,4 @@
-"""Labels, numeric targets and annotations from arrays: what is known of the sequences."""
+"""Labels, numeric targets and annotations from arrays, with their checks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,28 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.data.lengths import blocks
-from rnnscope.data.mapped import Rows, release
+from rnnscope.data.mapped import LazyArray, release
 from rnnscope.errors import UserError
 from rnnscope.states.steps import OUTCOME
 
 TAKEN = ("sequence", "timestep", "split", "label", "target", *OUTCOME)
-"""Names of columns that mean something else than an annotation."""
+"""Reserved names of columns, which no annotation may have."""
 HIGHEST = np.iinfo(np.int32).max
 
 
 def refuse_names(annotations: list[str]) -> None:
-    """Raise where an annotation has the name of something else, or of another annotation."""
+    """Raise where an annotation has a reserved name, or the name of another annotation."""
     option = f"data.annotations=[{','.join(annotations)}]"
     for number, name in enumerate(annotations):
         if name in TAKEN:
-            raise UserError(f"{option}: '{name}' means something else; give it another name")
+            raise UserError(f"{option}: '{name}' is a reserved name; choose another")
         if name in annotations[:number]:
             raise UserError(f"{option}: '{name}' is named twice")
 
 
 def labels_from(
-    values: NDArray[Any], x: Rows, lengths: NDArray[np.int32] | None, where: str, *, each: bool
-) -> tuple[Rows, int | None]:
+    values: NDArray[Any], x: LazyArray, lengths: NDArray[np.int32] | None, where: str, *, each: bool
+) -> tuple[LazyArray, int | None]:
     """Labels or targets, and the largest class; None where they are numeric targets.
 
     Args:
@@ -40,7 +40,7 @@ def labels_from(
         each: whether they must belong to each timestep.
 
     Raises:
-        UserError: another shape or type, or a valid value that is no class or no finite number.
+        UserError: a wrong shape or type, or a valid value that is not a class or not finite.
     """
     _refuse_shape(values, x, where, each=each)
     if values.dtype.kind == "f":
@@ -63,9 +63,9 @@ def labels_from(
 
 
 def annotation_from(
-    values: NDArray[Any], x: Rows, lengths: NDArray[np.int32] | None, where: str
-) -> Rows:
-    """An annotation [N, T], after a check that it holds numbers; NaN is one that is not known."""
+    values: NDArray[Any], x: LazyArray, lengths: NDArray[np.int32] | None, where: str
+) -> LazyArray:
+    """An annotation [N, T], checked to hold numbers; NaN stands for an unknown value."""
     if values.shape != tuple(x.shape[:2]):
         raise UserError(f"{where} has shape {values.shape}; it must be {list(x.shape[:2])}, as x")
     if values.dtype.kind not in "fiub":
@@ -83,7 +83,7 @@ def _unfit(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((values < -HIGHEST - 1) | (values > HIGHEST))
 
 
-def _refuse_shape(values: NDArray[Any], x: Rows, where: str, *, each: bool) -> None:
+def _refuse_shape(values: NDArray[Any], x: LazyArray, where: str, *, each: bool) -> None:
     of_sequences, of_timesteps = tuple(x.shape[:1]), tuple(x.shape[:2])
     if values.shape == (of_timesteps if each else of_sequences):
         return

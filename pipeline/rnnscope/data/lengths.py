@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope.data.mapped import Rows, release
+from rnnscope.data.mapped import LazyArray, release
 from rnnscope.errors import UserError
 
 BLOCK = 2**24
 """Bytes that are checked at a time."""
 
 
-def measured(x: Rows, given: NDArray[np.int32] | None, where: str) -> NDArray[np.int32] | None:
+def measured(x: LazyArray, given: NDArray[np.int32] | None, where: str) -> NDArray[np.int32] | None:
     """The valid timesteps of each sequence [N], from 1 to T; None where all have T.
 
-    They are as given, or else a sequence ends where from some timestep on all features are NaN.
+    They are as given; otherwise a sequence ends where all features are NaN from a timestep on.
 
     Args:
         x: inputs [N, T, ...].
@@ -23,7 +23,7 @@ def measured(x: Rows, given: NDArray[np.int32] | None, where: str) -> NDArray[np
         where: what to call x in an error.
 
     Raises:
-        UserError: a valid input that is no finite number (in float32), or a sequence of NaN alone.
+        UserError: a valid input that is not finite in float32, or a sequence of nothing but NaN.
     """
     if x.dtype.kind != "f":
         return given
@@ -35,7 +35,7 @@ def measured(x: Rows, given: NDArray[np.int32] | None, where: str) -> NDArray[np
             finite = np.isfinite(values.astype(np.float32, copy=False)).all(axis=2)
         if not finite.all():
             if given is None:
-                # Past the first gap there are too many: it is found below.
+                # With NaN before the end this count is wrong, and covers the NaN: found below.
                 lengths[block] = (~np.isnan(values).all(axis=2)).sum(axis=1)
                 if (lengths[block] == 0).any():
                     sequence = block.start + int(lengths[block].argmin())
@@ -54,8 +54,8 @@ def measured(x: Rows, given: NDArray[np.int32] | None, where: str) -> NDArray[np
     return None if given is None and (lengths == x.shape[1]).all() else lengths
 
 
-def refuse_large(x: Rows, where: str) -> None:
-    """Raise where a whole number does not fit in int32, in which models take tokens."""
+def refuse_large(x: LazyArray, where: str) -> None:
+    """Raise where a whole number does not fit in int32, the type of tokens."""
     limits = np.iinfo(np.int32)
     if np.can_cast(x.dtype, np.int32):
         return
@@ -72,7 +72,7 @@ def refuse_large(x: Rows, where: str) -> None:
         release(x)
 
 
-def blocks(x: Rows) -> Iterator[slice]:
+def blocks(x: LazyArray) -> Iterator[slice]:
     """Runs of sequences of about ``BLOCK`` bytes."""
     size = max(1, BLOCK // (x.dtype.itemsize * int(np.prod(x.shape[1:]))))
     for start in range(0, len(x), size):

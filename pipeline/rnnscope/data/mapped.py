@@ -1,4 +1,4 @@
-"""Rows of arrays that may be larger than memory, read when they are asked for."""
+"""Arrays that may be larger than memory, of which only the rows asked for are read."""
 
 import mmap
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = Any
-"""An array [N, ...], or what stands in for one that is too large for memory: it has shape, dtype,
-len(), and [slice or index array], which reads those rows and no others."""
+LazyArray = Any
+"""An array [N, ...], or a stand-in for one that is too large for memory. It has shape, dtype, len()
+and [slice or index array], which reads those rows and no others."""
 
 SCATTERED = 16
-"""Rows of a memory map that are read from here and there at a time: around each, the system may
-map 2 MB of the file."""
+"""Scattered rows of a memory map that are read at a time: around each, the system may map 2 MB of
+the file."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rows ``index`` [N'] of rows that lie in a file."""
+    """The rows ``index`` [N'] of an array in a file."""
 
-    source: Rows
+    source: LazyArray
     index: NDArray[np.integer]
 
     @property
@@ -30,7 +30,7 @@ class Chosen:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the values as they lie in the file."""
+        """Of the values in the file."""
         return np.dtype(self.source.dtype)
 
     def __len__(self) -> int:
@@ -40,14 +40,14 @@ class Chosen:
         return read(self.source, self.index[index])
 
 
-def chosen(rows: Rows, index: NDArray[np.integer]) -> Rows:
-    """The rows at ``index`` [N'], unread where they lie in a file."""
+def chosen(rows: LazyArray, index: NDArray[np.integer]) -> LazyArray:
+    """The rows at ``index`` [N']; those of a file are not read yet."""
     if isinstance(rows, Chosen):
         return Chosen(rows.source, rows.index[index])
     return rows[index] if type(rows) is np.ndarray else Chosen(rows, index)
 
 
-def read(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+def read(rows: LazyArray, index: slice | NDArray[np.integer]) -> NDArray[Any]:
     """Some rows [B, ...]; a slice of an array is a view of it."""
     if isinstance(index, slice) or not isinstance(rows, np.memmap):
         values: NDArray[Any] = rows[index]
@@ -60,8 +60,8 @@ def read(rows: Rows, index: slice | NDArray[np.integer]) -> NDArray[Any]:
     return values
 
 
-def release(rows: Rows) -> None:
-    """Let go of what was read through a memory map; the system counts it as ours until then."""
+def release(rows: LazyArray) -> None:
+    """Give back the pages read through a memory map, which count as this process's until then."""
     base: Any = rows.base if isinstance(rows, np.memmap) else None
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
         base.madvise(mmap.MADV_DONTNEED)

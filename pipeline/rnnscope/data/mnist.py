@@ -31,7 +31,7 @@ def load_mnist(config: Mnist) -> Dataset:
 
 
 def _download() -> dict[str, NDArray[Any]]:
-    """Keras' own copy, cached where Keras keeps its data sets."""
+    """Keras' copy of MNIST, cached where Keras keeps its data sets."""
     from keras.datasets import mnist  # TensorFlow starts with it: only where it is needed
 
     try:

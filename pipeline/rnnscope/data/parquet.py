@@ -1,4 +1,4 @@
-"""Long tables in Parquet that are larger than memory: one pass in order, then batch by batch."""
+"""Long tables in Parquet that are larger than memory: checked in one pass, then read by batch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.dataset import Split
-from rnnscope.data.rows import FLOAT, WHOLE, Streamed, Table, floats, open_table
+from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.table import (
     Columns,
     refuse_gaps,
@@ -22,12 +22,12 @@ from rnnscope.data.table import (
 from rnnscope.errors import UserError
 
 IN_MEMORY = 2**28
-"""Bytes of inputs up to which a table is read whole: batches in random order then cost nothing."""
+"""Bytes of inputs up to which a table is read whole, which makes batches in random order cheap."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one pass over an ordered table finds."""
+class Scan:
+    """The result of one pass over an ordered table."""
 
     sequences: pd.DataFrame
     """One row per sequence: its keys, ``first`` row and ``length``."""
@@ -40,8 +40,8 @@ class Found:
 def splits_from_parquet(options: Files) -> tuple[dict[str, Split], tuple[str, ...]]:
     """The splits of a long table in a file or a folder of files, and the names of its classes.
 
-    A large table whose rows are in order, split by split or not, of sequence and timestep is read
-    when it is asked for; any other is read whole. Columns: see ``splits_from_table``.
+    A large table whose rows are in order of sequence and timestep, at least within each split, is
+    read batch by batch; any other is read whole. Columns: see ``splits_from_table``.
     """
     table = open_table(options)
     if table is not None and _bytes(table) > IN_MEMORY:
@@ -59,28 +59,28 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], tuple[str, ..
     return splits_from_table(options)
 
 
-def _bytes(table: Table) -> int:
-    """What all inputs and what is known of each timestep take in memory."""
+def _bytes(table: LongTable) -> int:
+    """Bytes in memory of all inputs, annotations and labels of timesteps."""
     columns = table.columns
     known = len(columns.annotations) + (columns.each and columns.label is not None)
     return 4 * int(table.starts[-1]) * (len(columns.features) + known)
 
 
-def _one_pass(table: Table) -> Found | None:
-    """Read a table once, and check its every value; None where its rows are in no order."""
+def _one_pass(table: LongTable) -> Scan | None:
+    """Read a table once and check every value; None where its rows are not in order."""
     columns = table.columns
     kept = [key for key in columns.keys if key != "timestep"]
     if columns.each:
         kept = [key for key in kept if key != columns.label]
     whole, labels = set(columns.annotations), pa.table({})
     pieces = []
-    before: pa.Table | None = None  # the last row so far, for the seam between two batches
+    before: pa.Table | None = None  # the last row of the batch before
     wanted = [*columns.features, *columns.annotations, *columns.keys]
     for first, batch in table.batches(wanted, np.arange(len(table.groups))):
         if _suspect(batch, columns):
             refuse_gaps(batch.to_pandas(), columns, first)
         whole -= {name for name in whole if _fractional(batch.column(name))}
-        # A category is what it stands for; and files may differ in the width of their numbers.
+        # Categories are compared by their values; files may differ in the width of their numbers.
         rows = pa.table({key: batch.column(key).cast(kind) for key, kind in table.types.items()})
         if columns.each and columns.label == "label":
             labels = _distinct(labels, rows.select(["label"]))
@@ -99,11 +99,11 @@ def _one_pass(table: Table) -> Found | None:
         before = rows.slice(len(rows) - 1)
     frame: pd.DataFrame = pa.concat_tables(pieces).to_pandas()
     frame = frame.assign(length=np.diff(np.append(frame["first"], table.starts[-1])))
-    return Found(frame, labels.to_pandas(), frozenset(whole))
+    return Scan(frame, labels.to_pandas(), frozenset(whole))
 
 
 def _suspect(batch: pa.RecordBatch, columns: Columns) -> bool:
-    """Whether some rows may hold what ``refuse_gaps`` refuses; it takes its time to find out."""
+    """Whether rows may hold what ``refuse_gaps`` refuses, which is slow but names the place."""
     must = [batch.column(name) for name in (*columns.features, *columns.keys)]
     if any(column.is_null(nan_is_null=True).true_count for column in must):
         return True
@@ -117,7 +117,7 @@ def _suspect(batch: pa.RecordBatch, columns: Columns) -> bool:
 
 
 def _fractional(column: pa.Array) -> bool:
-    """Whether an annotation cannot be kept as whole numbers: a type of floats, or a gap."""
+    """Whether an annotation cannot be kept as whole numbers: floats, or a missing value."""
     return bool(pa.types.is_floating(column.type) or column.null_count)
 
 
@@ -153,13 +153,13 @@ def _rising(ids: NDArray[Any]) -> bool:
 
 
 def _split(
-    table: Table, rows: pd.DataFrame, whole: frozenset[str], names: tuple[str, ...]
+    table: LongTable, rows: pd.DataFrame, whole: frozenset[str], names: tuple[str, ...]
 ) -> Split:
     """The split of some sequences, one row each.
 
     Args:
-        table: in which they lie.
-        rows: of ``Found.sequences``.
+        table: the table that they are in.
+        rows: rows of ``Scan.sequences``.
         whole: the annotations that are whole numbers.
         names: of the classes, where each timestep has its label by name.
     """

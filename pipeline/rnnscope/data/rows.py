@@ -1,4 +1,4 @@
-"""Rows of long tables in Parquet, read from the row groups that they lie in."""
+"""Rows of long tables in Parquet, read from the row groups that hold them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from rnnscope.errors import UserError
 BATCH = 2**15
 """Rows that are decoded at a time."""
 BUFFER = 2**16
-"""Bytes of a column that are read from disk at a time, however large its row groups are: memory
-goes by the number of columns alone."""
+"""Bytes of a column that are read from disk at a time, whatever the size of its row groups: memory
+depends on the number of columns alone."""
 FLOAT, WHOLE = np.dtype(np.float32), np.dtype(np.int32)
 
 
 @dataclass(frozen=True)
-class Table:
-    """Row groups of one file or of many, in their order; rows are numbered over all of them."""
+class LongTable:
+    """The row groups of one file or several, in order; rows are numbered over all of them."""
 
     files: tuple[tuple[Path, pq.FileMetaData], ...]
     columns: Columns
@@ -40,7 +40,7 @@ class Table:
     def batches(
         self, columns: list[str], groups: NDArray[np.integer]
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The rows of some groups as (number of the first row, rows); stop to leave a group."""
+        """The rows of some groups, batch by batch, as (number of the first row, rows)."""
         for group in groups:
             number, inner = self.groups[group]
             path, metadata = self.files[number]
@@ -58,7 +58,7 @@ class Table:
     def around(
         self, rows: NDArray[np.int64], columns: list[str]
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Some columns around ``rows`` [R], which rise, as (number of the first row, rows)."""
+        """The batches that hold ``rows`` [R] (rising), as (number of the first row, rows)."""
         for group in np.unique(np.searchsorted(self.starts, rows, side="right") - 1):
             inside = rows[slice(*np.searchsorted(rows, self.starts[group : group + 2]))]
             for first, batch in self.batches(columns, np.array([group])):
@@ -70,18 +70,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Values that lie in a table; [slice or index array] reads those sequences' rows."""
+    """Values of a table, not read yet; [slice or index array] reads those sequences' rows."""
 
-    table: Table
+    table: LongTable
     starts: NDArray[np.int64]
     """First row of each sequence [N]."""
     lengths: NDArray[np.int32]
     """Its timesteps [N]."""
     columns: str | tuple[str, ...]
-    """Several are [N, T, F]; a single one by its name is [N, T]."""
+    """A tuple of columns gives [N, T, F], a single name [N, T]."""
     dtype: np.dtype[Any] = FLOAT
     names: tuple[str, ...] = ()
-    """Where the column has names of classes, all of them in the order of their numbers."""
+    """If the column holds names of classes: all of them, in the order of their numbers."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,7 +111,7 @@ class Streamed:
         if not isinstance(self.columns, str):
             return floats(batch, self.columns)
         column = batch.column(self.columns)
-        if self.columns in self.table.types:  # a category is what it stands for
+        if self.columns in self.table.types:  # categories become their values
             column = column.cast(self.table.types[self.columns])
         if self.names:
             encoded = column.dictionary_encode()
@@ -121,17 +121,17 @@ class Streamed:
             return np.asarray(column.to_numpy(zero_copy_only=False)).astype(self.dtype)
 
 
-def open_table(options: Files) -> Table | None:
-    """The table as its footers describe it; None where it is not of plain numbers under names."""
+def open_table(options: Files) -> LongTable | None:
+    """The table, from its footers alone; None if a feature is not numeric, or no file is found."""
     path = Path(options.path)
     files = [path]
-    if path.is_dir():  # without those that pandas takes for something else than data
+    if path.is_dir():  # without hidden files and those that pandas does not take as data
         files = sorted(file for file in path.glob("*.parquet") if file.name[0] not in "._")
     described = []
     for file in files:
         with _readable(path), pq.ParquetFile(file) as opened:
             described.append((file, opened.metadata, opened.schema_arrow))
-    if not described:  # a folder of folders, one per value of a column
+    if not described:  # partitioned: a folder for each value of a column
         return None
     names = _columns(described[0][2])
     for file, _, schema in described:
@@ -156,7 +156,7 @@ def open_table(options: Files) -> Table | None:
     if "target" in types:
         types["target"] = pa.float64()
     starts = np.cumsum(counts, dtype=np.int64)
-    return Table(known, columns, types, tuple(groups), starts)
+    return LongTable(known, columns, types, tuple(groups), starts)
 
 
 def floats(batch: pa.RecordBatch, columns: tuple[str, ...]) -> NDArray[np.float32]:
@@ -169,7 +169,7 @@ def floats(batch: pa.RecordBatch, columns: tuple[str, ...]) -> NDArray[np.float3
 
 
 def _values(kind: pa.DataType) -> pa.DataType:
-    """The type of a column's values, where the column is one of categories too."""
+    """The type of a column's values, also of a categorical column."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 

@@ -19,10 +19,10 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a long table are."""
+    """The columns of a long table by their roles."""
 
     path: Path
-    """Of the table."""
+    """The table's file or folder."""
     features: tuple[str, ...]
     annotations: tuple[str, ...]
     keys: tuple[str, ...]
@@ -41,9 +41,10 @@ def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]
 
     Columns: ``sequence`` (a number or a name), ``timestep`` (its order within the sequence),
     ``split`` (train, val or test; all are test where the column is missing), ``label`` (a class: a
-    whole number from 0 or a name) or ``target`` (a number), the same on all rows of a sequence
-    but with ``labels=timestep``, if any; and annotations, by the names in the options. Every other
-    column is a feature. Sequences may differ in length and are padded with zeros on the right.
+    whole number from 0 or a name) or ``target`` (a number) if there are any, the same on all rows
+    of a sequence unless ``labels=timestep``; and annotations, by their names in the options. All
+    other columns are features. Sequences may differ in length and are padded with zeros on the
+    right.
     """
     path = Path(options.path)
     frame = _read(path)
@@ -60,7 +61,7 @@ def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]
 
 
 def columns_of(names: list[str], options: Files) -> Columns:
-    """What the columns of these names are."""
+    """The roles of the columns of these names."""
     at = f"data.path={options.path}: "
     for name in ("sequence", "timestep"):
         if name not in names:
@@ -73,8 +74,8 @@ def columns_of(names: list[str], options: Files) -> Columns:
             )
     if "label" in names and "target" in names:
         raise UserError(
-            f"{at}columns 'label' and 'target': it is one or the other; "
-            "of single timesteps, name what is known besides in data.annotations"
+            f"{at}columns 'label' and 'target': only one of them is allowed; "
+            "further values of single timesteps can be annotations, named in data.annotations"
         )
     features = tuple(name for name in names if name not in KEYS + annotations)
     if not features:
@@ -91,9 +92,9 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
-    """Raise where a value is missing, or a number is none that is finite in float32.
+    """Raise where a value is missing, or a number is not finite in float32.
 
-    An annotation alone may be missing.
+    Only annotations may be missing.
 
     Args:
         frame: some rows of the table.
@@ -119,7 +120,7 @@ def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
 
 
 def is_whole(values: "pd.Series[Any]") -> bool:
-    """Whether an annotation is kept as whole numbers: it has them, and on every row."""
+    """Whether an annotation is kept as whole numbers: it has no fractions and no missing value."""
     return not pd.api.types.is_float_dtype(values) and not values.isna().any()
 
 
@@ -132,7 +133,7 @@ def _refuse(found: pd.DataFrame, problem: str, path: Path, first: int) -> None:
 
 
 def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """With a column split; all is test where there was none."""
+    """The table with a column split; without one, all rows are test."""
     if "split" not in frame:
         return frame.assign(split="test")
     if strange := sorted(set(frame["split"].astype(str)) - set(SPLITS)):
@@ -167,7 +168,7 @@ def refuse_several(sequence: Any, columns: Columns) -> None:
 
 
 def _split(rows: pd.DataFrame, columns: Columns) -> Split:
-    # A category sorts by its own order, which need not be that of the values.
+    # A categorical column sorts by its own order, which may differ from that of the values.
     keys = {key: rows[key].to_numpy() for key in ("sequence", "timestep")}
     rows = rows.assign(**keys)
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")

@@ -1,4 +1,4 @@
-"""A function over many parts: in threads of this machine, or on a Dask cluster."""
+"""A function over many parts: in threads on this machine, or on a Dask cluster."""
 
 from rnnscope.engine.parts import opened, run, workers
 

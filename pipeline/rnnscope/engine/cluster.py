@@ -1,7 +1,7 @@
-"""Dask clusters for parts: one that is there, or one of Slurm jobs that ends with its context.
+"""Parts on a Dask cluster: an existing one, or Slurm jobs that end with the context.
 
-Parts go to Dask itself and not through joblib, which computes them in this process where the
-cluster has one thread when it is asked, and waits for ever for a part that Dask has given up.
+Parts go to Dask directly. joblib's Dask backend computes them in this process if the cluster has
+one thread at that moment, and waits for ever for a part that Dask has given up.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from rnnscope.store import digests, provenance
 
 LOOPBACK = "127.0.0.1"
 LOOK = 5.0
-"""Seconds between two looks whether there are workers."""
+"""Seconds between checks for workers."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -33,12 +33,12 @@ R = TypeVar("R")
 
 @contextlib.contextmanager
 def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) -> Iterator[str]:
-    """A cluster that ``over`` finds by itself; gives its description.
+    """Connect to a cluster, which ``over`` then uses; yields its description.
 
     Args:
         engine: which cluster.
-        logs: folder for what workers say that are started here.
-        files: what workers will read.
+        logs: folder for the logs of workers that are started here.
+        files: files that workers will read.
 
     Raises:
         UserError: no cluster, no worker in time, or workers that lack this code or these files.
@@ -51,7 +51,7 @@ def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) 
             "install it with .venv/bin/python -m pip install -c requirements.lock -e '.[dask]'"
         ) from error
     for name in ("distributed", "dask_jobqueue"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters comes as an exception
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised here as exceptions
     logs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         where: Any
@@ -73,7 +73,7 @@ def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) 
 def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlurm) -> Iterator[R]:
     """The results of ``function`` over ``parts``, in their order, from the connected cluster.
 
-    What the function raises is raised here. A part whose worker is lost goes to another one.
+    Exceptions of the function are raised here. A part whose worker is lost goes to another one.
 
     Raises:
         UserError: the scheduler is gone, no worker is left, or one part has ended several workers.
@@ -82,7 +82,7 @@ def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlur
     from distributed.comm import CommClosedError
 
     client = get_client()
-    checked = functools.partial(_where_the_code_is_the_same, provenance.packages(), function)
+    checked = functools.partial(_where_the_code_is_the_same, provenance.code(), function)
     waiting = deque(client.map(checked, parts, pure=False))
     try:
         while waiting:
@@ -90,7 +90,7 @@ def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlur
             waiting.popleft()
     except (CancelledError, CommClosedError) as error:
         raise UserError(
-            f"engine={engine.name}: the scheduler is gone; the same command goes on from here"
+            f"engine={engine.name}: the scheduler is gone; the same command resumes from here"
         ) from error
     finally:
         with contextlib.suppress(CancelledError, OSError):
@@ -98,7 +98,7 @@ def over(function: Callable[[P], R], parts: Sequence[P], engine: Dask | DaskSlur
 
 
 def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
-    """What one part gives, waited for until there was no worker for ``wait_s``."""
+    """The result of one part; gives up after ``wait_s`` without any worker."""
     from distributed import KilledWorker
 
     seen = time.monotonic()
@@ -108,32 +108,48 @@ def _result(client: Any, future: Any, engine: Dask | DaskSlurm) -> Any:
         except TimeoutError:
             failed = future.status == "error"
             if failed and isinstance(own := future.exception(), TimeoutError):
-                raise own from None  # not this wait's, but the part's
+                raise own from None  # raised by the part, not by this wait
             if client.nthreads():
                 seen = time.monotonic()
             elif time.monotonic() - seen > engine.wait_s:
                 raise UserError(
                     f"engine={engine.name}: no worker for engine.wait_s={engine.wait_s}; "
-                    "the same command goes on from here"
+                    "the same command resumes from here"
                 ) from None
         except KilledWorker as error:
             raise UserError(
                 f"engine={engine.name}: one part has ended several workers, the last of them "
-                f"{error.last_worker.address}; they may want more memory, or smaller parts "
+                f"{error.last_worker.address}; they may need more memory, or smaller parts "
                 "(extract.part_rows, units.memory_mb)"
             ) from error
 
 
 @functools.cache
-def _packages() -> dict[str, str]:
-    return provenance.packages()
+def _code() -> dict[str, str]:
+    return provenance.code()
 
 
-def _where_the_code_is_the_same(packages: dict[str, str], function: Callable[[P], R], part: P) -> R:
-    """Call a function, on a worker that may have come later than the others."""
-    if _packages() != packages:
-        raise UserError(f"the worker on {os.uname().nodename} has other packages: {_packages()}")
+def _where_the_code_is_the_same(here: dict[str, str], function: Callable[[P], R], part: P) -> R:
+    """Call a function on a worker, which may have joined after the others were checked."""
+    if difference := _difference(_code(), here):
+        raise UserError(f"the worker on {os.uname().nodename} {difference}")
     return function(part)
+
+
+def _difference(there: dict[str, str], here: dict[str, str]) -> str:
+    """The first difference between a worker's code and ours, and its remedy; empty if none."""
+    for name, version in here.items():
+        if there[name] != version and name == "source":
+            return (
+                f"runs other rnnscope code (source {there[name]}, here {version}); "
+                "restart it with the code that runs here"
+            )
+        if there[name] != version:
+            return (
+                f"has {name} {there[name]}, here it is {version}; "
+                "start it in this project's environment"
+            )
+    return ""
 
 
 @contextlib.contextmanager
@@ -156,10 +172,10 @@ def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
         job_name="rnnscope",
         log_directory=str(logs),
         interface=engine.interface,
-        # Slurm keeps a job to its memory; Dask would only stop giving a worker tasks, for ever,
-        # because what TensorFlow holds is never given back.
+        # Slurm enforces a job's memory limit. Dask's limit would only pause a worker, for ever,
+        # because TensorFlow does not return memory.
         worker_extra_args=["--no-dashboard", "--memory-limit=0"],
-        # Its status page is for whoever is on this machine.
+        # The status page is for users of this machine only.
         scheduler_options={"dashboard_address": f"{LOOPBACK}:0"},
     ) as cluster:
         _refuse_what_slurm_refuses(cluster.job_script())
@@ -168,7 +184,7 @@ def _on_slurm(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
 
 
 def _refuse_no_network(engine: DaskSlurm) -> None:
-    """Raise where this machine has no network of the name given."""
+    """Raise if this machine has no network interface of the given name."""
     from distributed.utils import get_ip_interface
 
     try:
@@ -179,7 +195,7 @@ def _refuse_no_network(engine: DaskSlurm) -> None:
 
 
 def _refuse_what_slurm_refuses(script: str) -> None:
-    """Raise where Slurm would not take the job: Dask tries it again and again, and says nothing."""
+    """Raise if Slurm would refuse the job; Dask would submit it again and again, silently."""
     tried = subprocess.run(
         ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
     )
@@ -188,14 +204,14 @@ def _refuse_what_slurm_refuses(script: str) -> None:
 
 
 def sbatch_says(text: str) -> str:
-    """What sbatch says against a job, in one line; empty where it says nothing."""
+    """The errors that sbatch reports, in one line; empty if there are none."""
     told = re.findall(r"^sbatch: (?:error|fatal): (.+)", text, re.MULTILINE)
     reasons = [line.removeprefix("Batch job submission failed: ").strip() for line in told]
     return f"sbatch: {'; '.join(dict.fromkeys(reasons))}" if reasons else ""
 
 
 def _directives(engine: DaskSlurm) -> list[str]:
-    """Options of sbatch that dask-jobqueue has no word for."""
+    """Options of sbatch that dask-jobqueue has no parameter for."""
     given = {"qos": engine.qos, "constraint": engine.constraint, **engine.additional_parameters}
     return [
         f"--{name}" if value is True else f"--{name}={value}"
@@ -211,34 +227,41 @@ def _unreachable(engine: Dask | DaskSlurm, logs: Path) -> str:
             f"engine.wait_s={engine.wait_s}; give the address that `dask scheduler` prints"
         )
     return (
-        f"engine=dask_slurm: no worker came within engine.wait_s={engine.wait_s}; squeue shows "
-        f"what jobs wait for, {logs} what those said that ended"
+        f"engine=dask_slurm: no worker started within engine.wait_s={engine.wait_s}; squeue shows "
+        f"why jobs wait, {logs} has the logs of those that ended"
     )
 
 
 def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
-    """Raise where a worker has other versions than this process, and so might find other bits."""
-    here = provenance.packages()
+    """Raise if a worker has other packages or another rnnscope: its results might differ."""
+
+    def found_there() -> dict[str, str]:
+        # Sent by value: an error of its import reaches us as what it is.
+        from rnnscope.store import provenance
+
+        return provenance.code()
+
     try:
-        there = client.run(provenance.packages)
+        there = client.run(found_there)
     except ModuleNotFoundError as error:
         raise UserError(
             f"engine={engine.name}: the workers cannot import {error.name}; "
             "start them in this project's environment"
         ) from error
+    except AttributeError as error:  # an rnnscope without this function
+        raise UserError(
+            f"engine={engine.name}: the workers run other rnnscope code; "
+            "restart them with the code that runs here"
+        ) from error
     for address, found in there.items():
-        for name, version in found.items():
-            if version != here[name]:
-                raise UserError(
-                    f"engine={engine.name}: the worker at {address} has {name} {version}, "
-                    f"here it is {here[name]}; start it in this project's environment"
-                )
+        if difference := _difference(found, provenance.code()):
+            raise UserError(f"engine={engine.name}: the worker at {address} {difference}")
 
 
 def _refuse_other_disk(
     client: Any, engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path]
 ) -> None:
-    """Raise where a worker does not see the files that it is to read, or the folder of results."""
+    """Raise if a worker does not see the files that it will read, or the root."""
     probe = logs / f".{uuid.uuid4().hex}"
     probe.touch()
     there = [file for path in files for file in (digests.checkpoint(path) or {"": path}).values()]
@@ -249,7 +272,7 @@ def _refuse_other_disk(
                     raise UserError(
                         f"engine={engine.name}: the worker at {address} does not see "
                         f"{logs if path is probe else path}; "
-                        "root, data and model must be on a disk that all share"
+                        "root, data and model must be on a disk shared with all workers"
                     )
     finally:
         probe.unlink()

@@ -1,4 +1,4 @@
-"""Run a function over parts, several at a time: in joblib's threads here, or on a Dask cluster."""
+"""Run a function over parts, several at a time: in joblib's threads, or on a Dask cluster."""
 
 import contextlib
 import logging
@@ -26,15 +26,15 @@ def workers(engine: Engine) -> int:
 
 @contextlib.contextmanager
 def opened(engine: Engine, root: Path, files: Iterable[Path] = ()) -> Iterator[None]:
-    """Other machines, where the engine has any, are there for as long as the context lasts.
+    """Connect the engine's other machines, if it has any, while the context is open.
 
     Args:
         engine: where parts run.
-        root: folder of everything written.
-        files: what parts will read.
+        root: folder to which everything is written.
+        files: files that parts will read.
 
     Raises:
-        UserError: they are not.
+        UserError: they cannot be reached, or have other code, or do not see these files.
     """
     if not isinstance(engine, Dask | DaskSlurm):
         yield
@@ -55,17 +55,17 @@ def run(
     unit: str,
     spread: bool = False,
 ) -> Iterator[R]:
-    """The results of ``function`` over ``parts``, in their order, as they come.
+    """The results of ``function`` over ``parts``, in their order, as they become available.
 
     Args:
-        function: called in threads; what takes long in it must release the interpreter's lock, as
-            NumPy, Arrow and TensorFlow do.
+        function: called in threads; its slow operations must release the interpreter's lock, as
+            those of NumPy, Arrow and TensorFlow do.
         parts: the units of work.
-        engine: where and how many at a time.
-        what: names the progress bar.
-        unit: of its count.
-        spread: whether parts may run on other machines, if the engine is opened and has any; then
-            the function, the parts and the results must be picklable.
+        engine: where parts run, and how many at a time.
+        what: label of the progress bar.
+        unit: unit of its count.
+        spread: whether parts may run on other machines, if the engine has any and is opened; the
+            function, the parts and the results must then be picklable.
     """
     parts = list(parts)
     if spread and isinstance(engine, Dask | DaskSlurm):

@@ -1,4 +1,4 @@
-"""From config to Keras model: build one, or load the user's own; and how it takes its inputs."""
+"""Keras models, built from a config or loaded from the user's file, and how they take inputs."""
 
 from rnnscope.models.building import build
 from rnnscope.models.device import device

@@ -1,4 +1,4 @@
-"""The sequences of a split batch by batch, as many at a time as the model takes."""
+"""The sequences of a split, in batches of the size that the model takes."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from rnnscope.data import Batch, Split
 
 
 def fixed_batch(model: keras.Model) -> int | None:
-    """The batch size that a model insists on; None where any fits."""
+    """The batch size that a model requires; None if it takes any."""
     inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
     return next((int(each.shape[0]) for each in inputs if each.shape[0]), None)
 
@@ -17,15 +17,16 @@ def fixed_batch(model: keras.Model) -> int | None:
 def batches(
     model: keras.Model, split: Split, sequences: range, size: int
 ) -> Iterator[tuple[Batch, int]]:
-    """Consecutive sequences in batches, each with the number of them that it holds.
+    """Consecutive sequences in batches, each with its number of sequences.
 
-    A model of a fixed batch size gets its last batch filled up with the last sequence.
+    For a model of a fixed batch size the last batch is filled up with copies of the last sequence,
+    which are not counted.
 
     Args:
-        model: what they are for.
-        split: whose sequences they are.
-        sequences: their numbers, without a gap.
-        size: of a batch, where the model takes any.
+        model: the model that the batches are for.
+        split: the split that the sequences are from.
+        sequences: their numbers, consecutive.
+        size: the batch size, if the model takes any.
     """
     fixed = fixed_batch(model)
     for start in sequences[:: fixed or size]:

@@ -10,12 +10,12 @@ LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": kera
 
 
 def build(model: config.Recurrent, data: Dataset) -> keras.Model:
-    """A stack of recurrent layers and a linear read-out from the last valid timestep.
+    """A stack of recurrent layers and a linear readout from the final step.
 
-    Inputs: x [B, T, F], and where sequences differ in length a second, mask [B, T] (bool). A mask
-    of its own, rather than a padding value, cannot be mistaken for data. Output: logits [B, K],
-    or of numeric targets one number [B, 1]; where each timestep has its own label or target, every
-    timestep is read out, [B, T, K] or [B, T, 1].
+    Inputs: x [B, T, F], and if sequences differ in length a second one, mask [B, T] (bool). Unlike
+    a padding value, a mask cannot be mistaken for data. Output: logits [B, K], or for numeric
+    targets one number [B, 1]; if each timestep has its own label or target, the readout is from
+    every timestep, [B, T, K] or [B, T, 1].
     """
     labelled = data.labelled
     assert labelled is not None
@@ -35,7 +35,7 @@ def build(model: config.Recurrent, data: Dataset) -> keras.Model:
 
 
 def _layer(model: config.Recurrent, number: int, *, every: bool) -> keras.layers.Layer:
-    """Recurrent layer ``number`` of the stack, from 1; returns every timestep, or the last."""
+    """Recurrent layer ``number`` of the stack, from 1; returns every timestep, or the final one."""
     name = model.name if model.layers == 1 else f"{model.name}_{number}"
     layer = LAYERS[model.name](
         model.units, dropout=model.dropout, return_sequences=every, name=name

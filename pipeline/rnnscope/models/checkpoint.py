@@ -1,13 +1,15 @@
 """LSTM networks of TensorFlow 1, from a checkpoint's variables alone, as stock Keras layers.
 
-BasicLSTMCell and LSTMCell keep one kernel [F + U, 4 U], the rows of the input above those of h, and
-one bias [4 U], both with columns in the order i, j, f, o; j is the candidate g. At run time they
-add ``forget_bias`` to f (tensorflow/python/ops/rnn_cell_impl.py, BasicLSTMCell.call). Keras keeps
-an input kernel [F, 4 U] and a recurrent kernel [U, 4 U], in the order i, f, g, o, and adds nothing.
+BasicLSTMCell and LSTMCell have one kernel [F + U, 4 U], with the rows of the input above those of
+h, and one bias [4 U], both with columns in the order i, j, f, o; j is the candidate g. At run time
+they add ``forget_bias`` to f (tensorflow/python/ops/rnn_cell_impl.py, BasicLSTMCell.call). Keras
+has an input kernel [F, 4 U] and a recurrent kernel [U, 4 U], in the order i, f, g, o, and adds
+nothing.
 
-A checkpoint tells names and shapes, which decide how layers are put together. It does not tell
-``cell_clip``, an activation other than tanh, a ResidualWrapper, or an initial state that is not
-zero: a network that had one of these is read without it, and its states are not TensorFlow 1's.
+How the layers are connected follows from the names and shapes in a checkpoint. A checkpoint does
+not contain ``cell_clip``, an activation other than tanh, a ResidualWrapper, or an initial state
+other than zero: a network with one of these is loaded without it, and its states then differ from
+those in TensorFlow 1.
 """
 
 import logging
@@ -27,20 +29,18 @@ from rnnscope.models.variables import Cell, Shapes
 
 log = logging.getLogger(__name__)
 
-Float = NDArray[np.float32]
-
 
 def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
     """The network in a checkpoint, as a Keras model with its weights set.
 
-    Inputs: x [B, T, F], and if ``padded`` a mask [B, T] (bool), as our own models have. Layers:
-    ``lstm``, or ``lstm_1``, ``lstm_2``, ...; Bidirectional where there are two directions, or
-    ``lstm_1_forward``, ``lstm_1_backward``, ... where each direction is a stack of its own.
-    Output: what the Dense layer ``readout`` makes of h after the last valid timestep [B, K].
+    Inputs: x [B, T, F], and if ``padded`` a mask [B, T] (bool), as for our own models. Layers:
+    ``lstm``, or ``lstm_1``, ``lstm_2``, ...; Bidirectional if there are two directions, or
+    ``lstm_1_forward``, ``lstm_1_backward``, ... if each direction is a stack of its own. Output:
+    that of the Dense layer ``readout`` for h after the final step [B, K].
 
     Raises:
-        UserError: no network of LSTM cells, one that Keras' LSTM does not compute, or a read-out
-            that the names and shapes leave open.
+        UserError: no network of LSTM cells, one that Keras' LSTM cannot compute, or a readout that
+            names and shapes do not determine.
     """
     where = f"model.path={model.path}"
     reader, shapes = _open(Path(model.path), where)
@@ -67,11 +67,13 @@ def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
 
     left = ", ".join(sorted(name for name in free if name not in names))
     cells = ", ".join(f"{cell.scope} [{cell.features} -> {cell.units}]" for cell in flat)
-    log.info(f"{'':<10} {cells}; read-out {' + '.join(names)}; not used: {left or 'nothing'}")
+    log.info(f"{'':<10} {cells}; readout {' + '.join(names)}; not used: {left or 'nothing'}")
     return built
 
 
-def _as_keras(kernel: Any, bias: Any, features: int, forget_bias: float) -> list[Float]:
+def _as_keras(
+    kernel: Any, bias: Any, features: int, forget_bias: float
+) -> list[NDArray[np.float32]]:
     """Keras' [F, 4 U], [U, 4 U] and [4 U] from TensorFlow 1's [F + U, 4 U] and [4 U]."""
     i, j, f, o = np.split(np.vstack([kernel, bias]).astype(np.float32), 4, axis=1)
     f[-1] += np.float32(forget_bias)
@@ -82,7 +84,7 @@ def _as_keras(kernel: Any, bias: Any, features: int, forget_bias: float) -> list
 def _layers(
     x: Any, mask: Any, stack: list[list[Cell]], at_last_timestep: bool
 ) -> tuple[Any, list[keras.layers.LSTM]]:
-    """What is read out [B, U or 2 U], and the LSTM layer of each cell in the stack's order."""
+    """The input of the readout [B, U or 2 U], and each cell's LSTM layer in the stack's order."""
     names = ["lstm"] if len(stack) == 1 else [f"lstm_{n}" for n in range(1, len(stack) + 1)]
     if len(stack[0]) == 1:
         return _direction(x, mask, [cell for (cell,) in stack], names)
@@ -116,7 +118,7 @@ def _direction(
     backwards: bool = False,
     whole: bool = False,
 ) -> tuple[Any, list[keras.layers.LSTM]]:
-    """Layers on top of each other that read one way: the last h [B, U], or if ``whole`` all."""
+    """Stacked layers of one direction: the last h [B, U], or all h [B, T, U] if ``whole``."""
     layers = []
     for cell, name in zip(cells, names, strict=True):
         sequences = whole or name != names[-1]
@@ -125,7 +127,7 @@ def _direction(
         )
         y = layer(y, mask=mask)
         if backwards and sequences:
-            y = keras.ops.flip(y, axis=1)  # to input time again, in which the next one reads it
+            y = keras.ops.flip(y, axis=1)  # back to input time, as the next layer expects
         layers.append(layer)
     return y, layers
 
@@ -140,7 +142,7 @@ def _last(y: Any, mask: Any) -> Any:
 
 
 def _open(path: Path, where: str) -> tuple[Any, Shapes]:
-    """A checkpoint's reader, and the shapes of its variables: no scalars, no optimizer's."""
+    """A checkpoint's reader, and its variables' shapes, without scalars and optimizer state."""
     prefix = str(path).removesuffix(".index")
     if path.is_dir():
         found = sorted(str(each).removesuffix(".index") for each in path.glob("*.index"))

@@ -1,4 +1,4 @@
-"""What a model takes for a batch: which array for which input, and in which rank and type."""
+"""A model's inputs for a batch: which array goes to which input, in which rank and type."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from rnnscope.data import Batch
 from rnnscope.errors import UserError
 
 MASK = "mask"
-"""Name of the input by which our own models are told which timesteps are valid."""
+"""Name of the input that tells our own models which timesteps are valid."""
 
 
 def inputs(model: keras.Model, batch: Batch) -> Any:
-    """What ``model`` takes for a batch: one array, or where it has names for them a dict.
+    """The model's inputs for a batch: one array, or a dict if the inputs have names.
 
-    An input takes the data's array of its name; one that is left takes x; ``mask`` beside others
-    is made from the lengths. An input of shape [B, T] takes tokens or a single feature, one of
-    [B, T, F] takes a 2-D array as its single feature; each gets its own type.
+    An input takes the data's array of its name; the one that remains takes x; ``mask`` beside other
+    inputs is made from the lengths. An input of shape [B, T] takes tokens or a single feature, one
+    of [B, T, F] takes a 2-D array as its single feature. Arrays are cast to the input's type.
 
     Raises:
-        UserError: the model has an input for which the data has no array, or the other way
-            around; or a shape or type does not fit.
+        UserError: the model has an input for which the data has no array, or the data an array for
+            which the model has no input; or a shape or type does not fit.
     """
     specs = _specs(model)
     given = _by_input(model, list(specs), batch)
@@ -38,9 +38,9 @@ def signature(model: keras.Model) -> Any:
 
 
 def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
-    """The shape of one sequence as the model takes it, (T, F) or (T,); None where any fits.
+    """The shape of one sequence for this model, (T, F) or (T,), with None for any size.
 
-    Of several inputs it is the first, a mask apart.
+    Of several inputs it is that of the first one that is not a mask.
     """
     specs = _specs(model)
     first = next(spec for name, spec in specs.items() if name != MASK or len(specs) == 1)
@@ -63,7 +63,7 @@ def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
 
 
 def _specs_of_subclass(model: keras.Model) -> dict[str, tf.TensorSpec]:
-    """A subclassed model knows only the shapes that it was built for; its T is free."""
+    """The inputs of a subclassed model, which knows only the shapes it was built for; T is free."""
     shapes = (model.get_build_config() or {}).get("input_shape")
     if not isinstance(shapes, dict):
         shapes = {"x": shapes}
@@ -71,8 +71,8 @@ def _specs_of_subclass(model: keras.Model) -> dict[str, tf.TensorSpec]:
     for name, shape in shapes.items():
         if not shape or not all(size is None or isinstance(size, int) for size in shape):
             raise UserError(
-                f"model '{model.name}' does not say what it takes: its inputs must be one array "
-                "or a dict by name, and it must have been called once before it was saved"
+                f"model '{model.name}' does not declare its inputs: they must be one array or a "
+                "dict by name, and the model must have been called once before it was saved"
             )
         tokens = len(shape) == 2 and any(
             isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers()
@@ -83,7 +83,7 @@ def _specs_of_subclass(model: keras.Model) -> dict[str, tf.TensorSpec]:
 
 
 def _by_name(model: keras.Model) -> bool:
-    """Whether the model takes its inputs as a dict; Keras accepts one in place of a list."""
+    """Whether the model takes its inputs as a dict, which Keras also accepts for a list."""
     if hasattr(model, "_inputs_struct"):
         return not isinstance(model._inputs_struct, keras.KerasTensor)
     if hasattr(model, "inputs"):
@@ -103,12 +103,12 @@ def _by_input(model: keras.Model, names: list[str], batch: Batch) -> dict[str, N
     arrays = ["x" if batch.name is None else f"x_{batch.name}", *(f"x_{n}" for n in batch.others)]
     if missing := [name for name in names if name not in given]:
         raise UserError(
-            f"model '{model.name}' has an input '{missing[0]}', the data none of that name: "
-            f"it has {', '.join(arrays)}; add x_{missing[0]}_test, and so for each split"
+            f"model '{model.name}' has an input '{missing[0]}', for which the data has no array: "
+            f"it has {', '.join(arrays)}; add x_{missing[0]}_test, and likewise for each split"
         )
     if unknown := [name for name in given if name not in names]:
         raise UserError(
-            f"the data has an input '{unknown[0]}', model '{model.name}' none of that name: "
+            f"the data has an input '{unknown[0]}', which model '{model.name}' does not have: "
             f"its inputs are {', '.join(names)}; name the array x_<input>_test, or leave it out"
         )
     return given

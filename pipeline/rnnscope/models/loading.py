@@ -12,22 +12,22 @@ from typing import Any
 import h5py
 import keras
 
-from rnnscope.config import Model, ModelFile, Tf1Checkpoint, custom
+from rnnscope.config import Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
-from rnnscope.models import checkpoint
+from rnnscope.models import checkpoint, custom
 
 MODEL = "model.keras"
-"""The file of a model that stage train leaves behind."""
+"""The file in which stage train saves its model."""
 
 
 def of_run(model: Model, trained: Path | None, dataset: Dataset) -> keras.Model:
-    """The model that a run is about: the one that was trained here, or one from a file.
+    """A run's model: the one that stage train made, or the user's own from a file.
 
     Args:
-        model: the run's options of it.
-        trained: the output of stage train; None where the model comes from a file.
-        dataset: the data it is for.
+        model: the options of group model.
+        trained: the output of stage train; None if the model comes from a file.
+        dataset: the data that the model is for.
     """
     if trained is not None:
         return load(trained / MODEL)
@@ -44,8 +44,8 @@ def load(path: Path, custom_objects: str | None = None) -> keras.Model:
 
     Args:
         path: the file.
-        custom_objects: the user's own module, whose classes and functions the model may be made
-            of; what the module registers with Keras counts too.
+        custom_objects: the user's module with the model's custom classes and functions; those that
+            it registers with Keras are found too.
     """
     _refuse_form(path)
     own = {} if custom_objects is None else custom.members(custom_objects)
@@ -67,11 +67,11 @@ def load(path: Path, custom_objects: str | None = None) -> keras.Model:
 _MISSING = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:layer|object|\w* ?function):?) '([^']+)'"
 )
-"""How Keras says that it does not know a class or function: .keras, then .h5."""
+"""Keras' messages for an unknown class or function: for .keras, then for .h5."""
 
 
 def _refuse_form(path: Path) -> None:
-    """Raise for the forms of a saved model that hold no layers Keras 3 can bring back."""
+    """Raise for file formats from which Keras 3 cannot restore layers."""
     again = "where it was made: model.save('x.keras'), or with Keras 2 model.save('x.h5')"
     if (path / "saved_model.pb").is_file():
         raise UserError(
@@ -89,19 +89,19 @@ def _refuse_form(path: Path) -> None:
 
 
 def _of_keras_2(path: Path) -> bool:
-    """Whether a .keras file was written by Keras 2, which laid it out otherwise."""
+    """Whether a .keras file was written by Keras 2, which has another layout."""
     try:
         with zipfile.ZipFile(path) as file:
             version: str = json.loads(file.read("metadata.json"))["keras_version"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return False  # loading it will say more
+        return False  # loading it raises the more specific error
     return version.startswith("2.")
 
 
 def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
-    """A model in the older .h5 form, of Keras 3 or of Keras 2 and tf_keras.
+    """A model in the older .h5 format, of Keras 3, Keras 2 or tf_keras.
 
-    Keras 2 wrote an option that Keras 3 does not know, and by hard_sigmoid meant another function.
+    Keras 2 wrote an option that Keras 3 does not know, and its hard_sigmoid is another function.
     """
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
@@ -123,12 +123,12 @@ def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
 
 
 def hard_sigmoid_of_keras_2(x: Any) -> Any:
-    """Clip 0.2 x + 0.5 to [0, 1]; Keras 3 has a slope of 1/6. Early LSTMs had it by default."""
+    """Clip 0.2 x + 0.5 to [0, 1], as early LSTMs did by default; the slope in Keras 3 is 1/6."""
     return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def _without_time_major(config: Any) -> Any:
-    """A model's config without time_major=False: batch-major is all that Keras 3 has."""
+    """A model's config without time_major=False, since Keras 3 has batch-major layers only."""
     match config:
         case dict():
             kept = {k: v for k, v in config.items() if k != "time_major" or v}

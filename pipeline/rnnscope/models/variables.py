@@ -1,4 +1,4 @@
-"""Which variable of a TensorFlow 1 checkpoint is what: found by name and shape, nothing is read."""
+"""The roles of a TensorFlow 1 checkpoint's variables, from names and shapes alone."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 _KERNEL = re.compile(r"(?P<scope>.*?[^/]*lstm[^/]*)(/linear)?/(kernel|weights|matrix|w_0)", re.I)
 _BIAS = re.compile(r"(?P<scope>.*?[^/]*lstm[^/]*)(/linear)?/(bias|biases|b)", re.I)
-"""Of a cell's two variables, from TensorFlow 0.8 on; the scope is the cell's."""
+"""Names of a cell's two variables since TensorFlow 0.8; the scope is the cell's."""
 _DIRECTION = re.compile(r"(?<![a-z])(fw|bw)(?![a-z])", re.I)
 
 
@@ -29,27 +29,27 @@ class Cell:
 
     @property
     def direction(self) -> str:
-        """``fw`` or ``bw`` of a network that reads both ways, else nothing."""
+        """``fw`` or ``bw`` in a bidirectional network, else empty."""
         found = _DIRECTION.search(self.scope)
         return found[0].lower() if found else ""
 
     @property
     def place(self) -> list[str | int]:
-        """The scope without its direction, so that cell_10 sorts behind cell_9."""
+        """The scope without its direction, as a key that sorts cell_10 after cell_9."""
         parts = re.split(r"(\d+)", _DIRECTION.sub("", self.scope))
         return [int(part) if part.isdigit() else part for part in parts]
 
     @property
     def network(self) -> str:
-        """The scope without direction, numbers and kind: the cells of a network share it."""
+        """The scope without direction, numbers and kind, which all cells of a network share."""
         scope = re.sub(r"(basic_?)?lstm_?cell$", "", self.scope, flags=re.IGNORECASE)
         return re.sub(r"_?\d+", "", _DIRECTION.sub("", scope))
 
 
 def is_slot(name: str, shapes: Shapes) -> bool:
-    """Whether a variable belongs to another: its Adam, Adam_1, Momentum, moving average, ...
+    """Whether a variable is another one's optimizer state or moving average: Adam, Momentum, ...
 
-    An optimizer names a slot after its variable, perhaps below a scope of its own:
+    An optimizer names a slot after its variable, possibly within its own scope, such as
     train/rnn/basic_lstm_cell/kernel/Adam.
     """
     parts = name.split("/")[:-1]
@@ -57,10 +57,10 @@ def is_slot(name: str, shapes: Shapes) -> bool:
 
 
 def cells(shapes: Shapes, where: str) -> list[Cell]:
-    """Every LSTM cell, in the order of its place.
+    """All LSTM cells, in the order of their places.
 
     Raises:
-        UserError: none, or a cell with more to it than kernel and bias.
+        UserError: there is none, or a cell has more variables than kernel and bias.
     """
     biases = {m["scope"]: name for name in shapes if (m := _BIAS.fullmatch(name))}
     kernels = {m["scope"]: name for name in shapes if (m := _KERNEL.fullmatch(name))}
@@ -70,7 +70,9 @@ def cells(shapes: Shapes, where: str) -> list[Cell]:
             continue  # a scope around the cells, called lstm too
         beside = {n for n in shapes if n.startswith(f"{scope}/")} - {kernel, biases.get(scope)}
         if beside:
-            raise UserError(f"{where}: {scope} has {_extra(beside)}: only a kernel and a bias load")
+            raise UserError(
+                f"{where}: {scope} has {_extra(beside)}: only a kernel and a bias can be loaded"
+            )
         size = shapes[kernel][-1] // 4
         shape = shapes.get(biases.get(scope, ""))
         if len(shapes[kernel]) == 2 and shape == (4 * size,) and shapes[kernel][0] > size > 0:
@@ -85,7 +87,7 @@ def cells(shapes: Shapes, where: str) -> list[Cell]:
 
 
 def _extra(names: set[str]) -> str:
-    """What a cell's further variables mean."""
+    """The meaning of a cell's further variables."""
     kinds = {
         "peepholes": r"w_[ifo]_diag$",
         "a projection": r"/(projection/\w+|w_p_\d+)$",
@@ -101,10 +103,10 @@ def _extra(names: set[str]) -> str:
 
 
 def stack(cells: list[Cell], where: str) -> list[list[Cell]]:
-    """The network's layers from below, each of one cell, or of fw and bw.
+    """The network's layers from the bottom up, each of one cell, or of fw and bw.
 
     Raises:
-        UserError: cells that do not feed one another.
+        UserError: the cells do not form one stack.
     """
     layers: dict[tuple[str | int, ...], list[Cell]] = {}
     for cell in cells:
@@ -112,7 +114,7 @@ def stack(cells: list[Cell], where: str) -> list[list[Cell]]:
     found = list(layers.values())
     shown = ", ".join(f"{cell.scope} [{cell.features} -> {cell.units}]" for cell in cells)
     if len({cell.network for cell in cells}) > 1:
-        raise UserError(f"{where}: more than one network, of which none can be chosen: {shown}")
+        raise UserError(f"{where}: more than one network, only one can be loaded: {shown}")
     directions = {tuple(cell.direction for cell in layer) for layer in found}
     fits = all(
         cell.features == sum(each.units for each in below)
@@ -120,7 +122,7 @@ def stack(cells: list[Cell], where: str) -> list[list[Cell]]:
         for cell in above
     )
     if directions not in ({("",)}, {("fw", "bw")}) or not (fits or apart(found)):
-        raise UserError(f"{where}: these cells do not make one stack of layers: {shown}")
+        raise UserError(f"{where}: these cells do not form one stack of layers: {shown}")
     return found
 
 
@@ -133,7 +135,7 @@ def apart(layers: list[list[Cell]]) -> bool:
 
 
 def refuse_cudnn(cells: list[Cell], forget_bias: float, where: str) -> None:
-    """CudnnLSTM saves its weights under a cell that adds nothing to the forget gate."""
+    """Raise for a forget bias with weights of CudnnLSTM, whose cell adds none."""
     for cell in cells:
         if "cudnn" in cell.scope.rpartition("/")[2].lower() and forget_bias:
             raise UserError(f"{where}: {cell.scope} adds no forget bias: give model.forget_bias=0")
@@ -142,24 +144,24 @@ def refuse_cudnn(cells: list[Cell], forget_bias: float, where: str) -> None:
 def readout(
     free: Shapes, units: int, kernel: str | None, bias: str | None, where: str
 ) -> tuple[str, str | None]:
-    """The variables [units, K] and [K] of the read-out; the latter None where there is none.
+    """The variables [units, K] and [K] of the readout; the latter is None if there is none.
 
     Args:
-        free: the variables that are no cell's and no optimizer's.
-        units: width of what is read out.
-        kernel: what the user says it is, or None.
+        free: the variables that belong to no cell and no optimizer.
+        units: width of the readout's input.
+        kernel: the name that the user gave, or None.
         bias: likewise.
-        where: how an error begins.
+        where: how an error message begins.
 
     Raises:
-        UserError: it is not there, or not the only one that it could be.
+        UserError: there is no such variable, or more than one.
     """
     matrices = {name: shape for name, shape in free.items() if len(shape) == 2}
     fitting = [name for name, shape in matrices.items() if shape[0] == units]
     if kernel is None:
         ask = f"say which with model.readout=<name>, one of {listed(matrices, free)}"
         if len(fitting) != 1:
-            raise UserError(f"{where}: {len(fitting)} variables [{units}, K] for a read-out; {ask}")
+            raise UserError(f"{where}: {len(fitting)} variables [{units}, K] for a readout; {ask}")
         kernel = fitting[0]
         after = [n for n, shape in matrices.items() if n != kernel and shape[0] == free[kernel][1]]
         if after:
@@ -173,7 +175,7 @@ def readout(
 
 
 def _bias(free: Shapes, kernel: str, bias: str | None, where: str) -> str | None:
-    """The read-out's bias: as told, or the one in its scope, or else the only one that fits."""
+    """The readout's bias: as given, or the one in its scope, or else the only one that fits."""
     fitting = [name for name, shape in free.items() if shape == free[kernel][1:]]
     if bias is None:
         scope = kernel.rpartition("/")[0]

@@ -15,7 +15,7 @@ from rnnscope.store import digests, runs
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.runs import Survey
 from rnnscope.store.stage import Stage
-from rnnscope.terminal import shown
+from rnnscope.terminal import short_path
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _over_runs(stage: Stage, config: Config) -> Step:
         raise UserError(
             f"stage={stage.name}: needs {stage.runs} finished run{'s' * (stage.runs > 1)}{named}, "
             f"there {'is' if len(survey.runs) == 1 else 'are'} {len(survey.runs)} in "
-            f"{shown(Path(config.root))}{why}; a sweep makes some: "
+            f"{short_path(Path(config.root))}{why}; a sweep makes some: "
             "rnnscope -m stage=units seed=0,1"
         )
     upstream = {

@@ -6,7 +6,7 @@ from typing import Any
 from rnnscope import store
 from rnnscope.stages.chain import Step
 from rnnscope.store import runs
-from rnnscope.terminal import shown
+from rnnscope.terminal import short_path
 
 
 def plan(steps: list[Step], root: Path) -> list[str]:
@@ -16,7 +16,7 @@ def plan(steps: list[Step], root: Path) -> list[str]:
     for step in steps:
         name = step.stage.name
         if not step.waits:
-            lines.append(f"{name:<10} up to date     {shown(step.artefact.folder)}")
+            lines.append(f"{name:<10} up to date     {short_path(step.artefact.folder)}")
             continue
         waiting.add(name)
         lines.append(f"{name:<10} would run      {_reason(step, root, waiting)}")

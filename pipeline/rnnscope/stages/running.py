@@ -16,7 +16,7 @@ from rnnscope.stages import planning
 from rnnscope.stages.chain import Step, chain
 from rnnscope.store import provenance
 from rnnscope.store.stage import Figures, Inputs, Run, Stage
-from rnnscope.terminal import shown, without_greeting
+from rnnscope.terminal import short_path, without_greeting
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,9 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
                 if step.waits:
                     _run_step(step, config)
                 else:
-                    log.info(f"{step.stage.name:<10} up to date     {shown(step.artefact.folder)}")
+                    log.info(
+                        f"{step.stage.name:<10} up to date     {short_path(step.artefact.folder)}"
+                    )
     if single:
         store.point_latest(Path(config.root), [step.artefact for step in steps])
     return steps
@@ -57,7 +59,7 @@ def _run_step(step: Step, config: Config) -> None:
     """Run one stage into its artefact, unless another job finishes it meanwhile."""
     with store.claim(step.artefact) as holder:
         if not step.waits:
-            log.info(f"{step.stage.name:<10} done meanwhile {shown(step.artefact.folder)}")
+            log.info(f"{step.stage.name:<10} done meanwhile {short_path(step.artefact.folder)}")
             return
         log.info(f"{step.stage.name:<10} runs")
         folder = store.open_partial(step.artefact, resume=step.stage.resumes and not step.forced)
@@ -70,7 +72,7 @@ def _run_step(step: Step, config: Config) -> None:
         manifest = _manifest(step, config, figures, seconds, folder)
         store.commit(step.artefact, manifest, holder, replace=step.forced)
     summary = ", ".join(f"{name} {_number(value)}" for name, value in figures["headline"].items())
-    log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {shown(step.artefact.folder)}")
+    log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {short_path(step.artefact.folder)}")
 
 
 def _imported(stage: Stage) -> tuple[Run, Figures]:

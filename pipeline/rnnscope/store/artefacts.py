@@ -1,13 +1,13 @@
-"""Artefacts: what a stage leaves behind, under a key that says exactly what it was made from.
+"""Artefacts: the output of stages, each under a key over everything it was made from.
 
 This is the only module that decides paths. A finished artefact is a folder
 
     <root>/<stage>/<slug>-<key8>/        with a _manifest.json
 
-that was written beside its place as ``.<slug>-<key8>.partial`` and then renamed, so that no
-reader ever meets a half-written one. A lock beside it keeps two jobs from doing the same work.
+that is written beside its place as ``.<slug>-<key8>.partial`` and then renamed, so that readers
+never see a half-written one. A lock beside it keeps two jobs from doing the same work.
 
-Many machines may share the root; ``locks`` says what is asked of its file system.
+Many machines may share the root; ``locks`` states what its file system must provide.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnscope.store import atomic, locks
+from rnnscope.store import atomic, locks, processes
 
 MANIFEST = "_manifest.json"
 
@@ -35,7 +35,7 @@ class Artefact:
 
     @property
     def finished(self) -> bool:
-        """Whether the output is there, whole."""
+        """Whether the output is complete."""
         return (self.folder / MANIFEST).is_file()
 
     @property
@@ -49,7 +49,7 @@ class Artefact:
         return self.folder.with_name(f".{self.folder.name}.lock")
 
     def manifest(self) -> dict[str, Any]:
-        """What is known of the finished output."""
+        """The manifest of the finished output."""
         return read_manifest(self.folder)
 
 
@@ -65,7 +65,7 @@ def locate(root: Path, stage: str, slug: str, key: str) -> Artefact:
 
 
 def logs(root: Path) -> Path:
-    """Where everything says what it did."""
+    """The folder of all logs."""
     return root / "logs"
 
 
@@ -75,9 +75,9 @@ def latest(root: Path, stage: str) -> Path:
 
 
 def point_latest(root: Path, run: list[Artefact]) -> None:
-    """Make ``latest/<stage>`` lead to a run's artefacts, so that together they are one run.
+    """Make ``latest/<stage>`` lead to a run's artefacts, so that all links belong to one run.
 
-    Links of other stages stay only if what they lead to was made from these artefacts.
+    Links of other stages are kept only if their artefact was made from these.
     """
     (root / "latest").mkdir(parents=True, exist_ok=True)
     for artefact in run:
@@ -85,12 +85,12 @@ def point_latest(root: Path, run: list[Artefact]) -> None:
     keys: dict[str, str | None] = {artefact.stage: artefact.key for artefact in run}
     while stale := [link for link in _links(root) if _made_from_others(link, keys)]:
         for link in stale:
-            keys[link.name] = None  # whatever was made from it goes with it
+            keys[link.name] = None  # links to what was made from it go too
             link.unlink(missing_ok=True)
 
 
 def _links(root: Path) -> list[Path]:
-    """The links of ``latest``, without those that other jobs are just making."""
+    """The links of ``latest``, without unfinished ones of other jobs."""
     return [link for link in (root / "latest").iterdir() if not link.name.startswith(".")]
 
 
@@ -103,12 +103,12 @@ def _made_from_others(link: Path, keys: dict[str, str | None]) -> bool:
     except FileNotFoundError:
         return False  # gone meanwhile
     except (ValueError, KeyError, TypeError):
-        return True  # damaged: nothing says what it was made from
+        return True  # damaged: what it was made from is unknown
     return any(keys.get(stage, key) != key for stage, key in upstream.items())
 
 
 def _link(root: Path, artefact: Artefact) -> None:
-    """Lead one link to an artefact, in one step."""
+    """Make one link lead to an artefact, atomically."""
     link = latest(root, artefact.stage)
     target = Path("..") / artefact.folder.relative_to(root)
     with contextlib.suppress(OSError):
@@ -133,7 +133,7 @@ def being_made(artefact: Artefact) -> bool:
 
 
 def open_partial(artefact: Artefact, *, resume: bool) -> Path:
-    """The folder to write into: what an interrupted job left if ``resume``, else empty."""
+    """The folder to write into: with what an interrupted job left if ``resume``, else empty."""
     if not resume:
         shutil.rmtree(artefact.partial, ignore_errors=True)
     artefact.partial.mkdir(parents=True, exist_ok=True)
@@ -149,25 +149,25 @@ def commit(
 ) -> None:
     """Turn the partial folder into the finished artefact, its manifest written last.
 
-    If another job finished it first, theirs stays, unless ``replace``.
+    If another job finished it first, that one is kept, unless ``replace``.
 
     Args:
         artefact: what is finished.
-        manifest: what is known of it.
-        holder: who must hold the lock, as ``claim`` gave it; None where nobody may.
-        replace: whether this takes the place of what is finished already.
+        manifest: its manifest.
+        holder: who must hold the lock, as ``claim`` gave it; None if nobody may.
+        replace: whether to replace an artefact that is finished already.
 
     Raises:
-        RuntimeError: another job took the lock over, because this one showed no sign of life, and
-            wrote into the same partial folder. So it is with a job that was suspended.
+        RuntimeError: another job took over the lock, because this one showed no sign of life, and
+            may have written into the same partial folder. This happens to suspended jobs.
     """
     now = locks.holder(artefact.lock)
     if now != holder:
         if artefact.finished and not replace:
             return
+        other = "another job" if now is None else processes.described(now)
         raise RuntimeError(
-            f"{artefact.folder.name}: {now or 'another job'} took it over "
-            "while this job was suspended; run again"
+            f"{artefact.folder.name}: {other} took it over while this job was suspended; run again"
         )
     with atomic.written(artefact.partial / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n")

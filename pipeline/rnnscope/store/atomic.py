@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whoever else writes the same one."""
+"""Files that appear complete or not at all, also if several processes write the same one."""
 
 import contextlib
 import uuid
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to, hidden and nobody else's; in the end it becomes ``path``.
+    """A hidden, unique path beside ``path`` to write to, which is renamed to ``path`` at the end.
 
-    What fails leaves nothing; what is killed leaves the hidden file.
+    If writing fails nothing is left; if the process is killed, the hidden file is.
     """
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -22,7 +22,7 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def clear(folder: Path) -> None:
-    """Delete the hidden files of writers that were killed, wherever they are in a folder."""
+    """Delete the hidden files that killed writers left anywhere below a folder."""
     for left in folder.rglob(".*"):
-        with contextlib.suppress(OSError):  # still open somewhere, on NFS; it does no harm
+        with contextlib.suppress(OSError):  # on NFS, a file that is still open; it is harmless
             left.unlink()

@@ -1,4 +1,4 @@
-"""What a result is made from, as one number: hashes of configs, files, folders and checkpoints."""
+"""SHA-256 digests of configs, files, folders and checkpoints, of which keys are made."""
 
 import functools
 import glob
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 LARGE = 2**24
-"""Bytes from which on a file is not read again to know that it is the same; a time of change is
-too coarse to trust where reading costs little."""
+"""Size in bytes from which a file is not read again while size and modification time are the same.
+Smaller files are always read, since modification times are coarse."""
 
 
 def key(identity: dict[str, Any]) -> str:
-    """SHA-256, in hex, over a JSON-like value; the order of its keys does not count."""
+    """SHA-256, in hex, over a JSON-like value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def digest(path: Path) -> str:
-    """SHA-256, in hex, of what is at a path: a file, a folder, or a TensorFlow checkpoint.
+    """SHA-256, in hex, of a file, a folder, or a TensorFlow checkpoint.
 
-    A file counts by its content alone; a folder by the contents of all its files and by their
-    names within it; a checkpoint, which goes by the prefix of its files' names or by its .index
-    file, by its .index and .data-* files.
+    For a file it is that of its content; for a folder, over the contents and relative names of all
+    its files; for a checkpoint, given by the prefix of its files' names or by its .index file, over
+    its .index and .data-* files.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -46,7 +46,7 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 
 _digest_of_large = functools.lru_cache(maxsize=4096)(_digest)
-"""Of a large file the digest is kept, as long as its size and time of change stay the same."""
+"""The digest of a large file is cached while its size and modification time are the same."""
 
 
 def _inside(folder: Path) -> dict[str, Path]:
@@ -56,7 +56,7 @@ def _inside(folder: Path) -> dict[str, Path]:
 
 
 def checkpoint(path: Path) -> dict[str, Path] | None:
-    """The files of a checkpoint, by what follows their prefix; None where there is none."""
+    """The files of a checkpoint, by what follows their prefix; None if there is no checkpoint."""
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     index = prefix.with_name(f"{prefix.name}.index")
     data = list(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))

@@ -1,6 +1,6 @@
-"""What is finished below a root, what was made from what, and what of it is stale.
+"""The finished artefacts below a root, what each was made from, and which of them are stale.
 
-Told from the manifests, and from whether the tables are there: no data is read, nothing is hashed.
+Only manifests are read, and tables checked to exist; no data is read and nothing is hashed.
 """
 
 import collections
@@ -28,19 +28,19 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
     "peak_memory_bytes": int,
 }
-"""What is read of a manifest, and of which type it is."""
+"""The entries of a manifest that are used, with their types."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """An artefact that is there, whole, with what its manifest says."""
+    """A finished artefact with its manifest."""
 
     artefact: Artefact
     manifest: dict[str, Any]
 
     @property
     def upstream(self) -> dict[str, str]:
-        """Stage -> key of what it was made from."""
+        """Stage -> key of the artefact that it was made from."""
         return self.manifest["upstream"]
 
     @property
@@ -50,7 +50,7 @@ class Finished:
 
     @property
     def age(self) -> tuple[datetime, str]:
-        """What sorts artefacts of the same stage, the oldest first."""
+        """Sorts artefacts of the same stage, the oldest first."""
         return datetime.fromisoformat(self.manifest["finished"]), self.artefact.folder.name
 
 
@@ -60,21 +60,21 @@ class Lineage:
 
     made: dict[str, Finished]
     users: dict[str, list[Finished]]
-    """Key -> what was made from it."""
+    """Key -> the artefacts that were made from it."""
     faults: dict[str, str | None]
-    """Key -> why it is stale, by itself or by what it was made from; None where it is not."""
+    """Key -> why it is stale, itself or something it was made from; None if it is not."""
     damaged: list[Path]
     """Folders whose manifest cannot be read."""
 
     def behind(self, each: Finished) -> dict[str, Finished]:
-        """An artefact that is not stale, and all that it was made from, by stage."""
+        """By stage, an artefact that is not stale and everything that it was made from."""
         found = {each.artefact.stage: each}
         for key in each.upstream.values():
             found |= self.behind(self.made[key])
         return found
 
     def sound_users(self, key: str, stage: str) -> list[Finished]:
-        """What a stage made from an artefact and is not stale."""
+        """The artefacts of a stage that were made from this one and are not stale."""
         return [
             user
             for user in self.users.get(key, [])
@@ -83,11 +83,11 @@ class Lineage:
 
 
 def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
-    """What is finished below ``root``.
+    """The finished artefacts below ``root``.
 
     Args:
         root: folder of all artefacts.
-        stages: in their order; what another version of one made is stale.
+        stages: in their order; artefacts of another version of a stage are stale.
     """
     made: dict[str, Finished] = {}
     damaged = []
@@ -96,7 +96,7 @@ def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
             try:
                 each = _finished(stage, folder)
             except (FileNotFoundError, NotADirectoryError):
-                continue  # without a manifest it is not finished, or no artefact at all
+                continue  # unfinished, or not an artefact
             except (OSError, ValueError, KeyError, TypeError):
                 damaged.append(folder)
                 continue
@@ -110,7 +110,7 @@ def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
 
 
 def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
-    """What a stage has begun and not finished: where it will be, and how it stands."""
+    """A stage's unfinished artefacts: the folder of each, and whether a job is making it."""
     for partial in natsorted((root / stage).glob(".*.partial")):
         folder = partial.with_name(partial.name[1:].removesuffix(".partial"))
         artefact = Artefact(stage, "", folder)
@@ -119,7 +119,7 @@ def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
 
 
 def _finished(stage: str, folder: Path) -> Finished:
-    """What a folder's manifest says; raises where that is not what ours say."""
+    """The artefact in a folder; raises if its manifest is not one of ours."""
     manifest = artefacts.read_manifest(folder)
     for name, kind in FIELDS.items():
         if not isinstance(manifest[name], kind):
@@ -130,7 +130,7 @@ def _finished(stage: str, folder: Path) -> Finished:
 
 
 def _fault(made: Mapping[str, Finished], key: str, stages: Mapping[str, Stage]) -> str | None:
-    """Why an artefact is stale, if it is: the first reason on the way to it."""
+    """Why an artefact is stale, if it is: the first reason among what it was made from."""
     each = made[key]
     stage, version = each.artefact.stage, each.manifest["version"]
     if stage == "extract" and "train" not in each.upstream and not _trained_elsewhere(each):

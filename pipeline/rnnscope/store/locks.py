@@ -1,23 +1,24 @@
 """Locks between jobs on many machines: files beside what they guard, kept alive by a heartbeat.
 
-All that is asked of the file system is that creating a file that must not exist, and renaming, are
-one step each, and that opening a file shows what was written to it before: NFS keeps to that, while
-its locks (flock, lockf) and the clocks of its clients cannot be relied on, and are not used.
+The file system must create a file exclusively and rename a file in one step each, and opening a
+file must show what was written to it before. NFS does all three. Its locks (flock, lockf) and the
+clocks of its clients cannot be relied on, and are not used.
 
-A job that was suspended for long may lose its lock without knowing. It must look whether it is the
-holder still before others are to see what it did.
+A job that was suspended for a long time may have lost its lock without noticing. Before it
+publishes its work it must check that it still holds the lock.
 """
 
 import contextlib
 import logging
 import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+
+from rnnscope.store import processes
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,13 @@ def held(lock: Path, stage: str) -> Iterator[str]:
         lock: the file.
         stage: what waits, for the log.
     """
-    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+    name = f"{processes.this_process()}:{uuid.uuid4().hex}"
     pause = 0.0
     while not _take(lock, name):
         if not pause:
-            log.info(f"{stage:<10} waits for {holder(lock)}, which is at it")
-        # Many may wait for long, and each look costs the file system's server some work.
+            other = processes.described(holder(lock) or "")
+            log.info(f"{stage:<10} waits for {other}, which is making the same")
+        # Many jobs may wait for long, and every check costs the file server some work.
         pause = min(max(0.2, 1.2 * pause), HEARTBEAT)
         time.sleep(pause)
     stop = threading.Event()
@@ -53,15 +55,15 @@ def held(lock: Path, stage: str) -> Iterator[str]:
     finally:
         stop.set()
         heart.join()
-        with contextlib.suppress(OSError):  # what stays is taken over in time; the work is done
+        with contextlib.suppress(OSError):  # the work is done; a lock that stays becomes stale
             _end(lock, name, heir=None)
 
 
 def holder(lock: Path) -> str | None:
-    """Who holds a lock.
+    """The name of a lock's holder; None where nobody holds it.
 
-    Opening the file makes NFS ask the server how it stands; what ``stat`` says without that may be
-    a minute old.
+    Opening the file makes NFS ask the server for its present content; ``stat`` alone may answer
+    from a cache that is a minute old.
     """
     try:
         return patiently(lock.read_text)
@@ -75,7 +77,7 @@ def alive(lock: Path) -> bool:
         name = holder(lock)
         return name is not None and not _abandoned(lock, name)
     except OSError:
-        return True  # as far as a folder that can only be read shows
+        return True  # in a read-only folder the heartbeat cannot be measured
 
 
 def _take(lock: Path, name: str) -> bool:
@@ -92,9 +94,9 @@ def _take(lock: Path, name: str) -> bool:
 def _end(lock: Path, name: str, *, heir: str | None) -> bool:
     """End one holder's hold, if it still lasts, in favour of an heir or of nobody.
 
-    Many may want that at once, and some of them looked at the lock long ago: were it renamed or
-    replaced by each that found it abandoned, the last would oust the first. So whoever ends a hold
-    needs the right to end just this one, which is a lock itself, and then looks again.
+    Several jobs may try this at once, some of which read the lock long ago. If each of them simply
+    replaced the lock it had found abandoned, the last would oust the first. So a job must first
+    take a second lock, on the right to end this one holder's hold, and then read the lock again.
     """
     right = lock.with_name(f"{lock.name}.{uuid.uuid5(uuid.NAMESPACE_OID, name).hex}")
     if not _take(right, heir or name):
@@ -114,11 +116,9 @@ def _end(lock: Path, name: str, *, heir: str | None) -> bool:
 
 
 def _abandoned(lock: Path, name: str) -> bool:
-    """Whether a lock's holder is gone: its process on this host, or its heartbeat elsewhere."""
-    host, pid, *_ = [*name.split(":"), "", ""]
-    if host == socket.gethostname() and pid.isdigit() and not _runs(int(pid)):
+    """Whether a lock's holder is gone: its process has ended, or its heartbeat has stopped."""
+    if processes.has_ended(name):
         return True
-    # Its process may live elsewhere, or its number may be another's by now: does the heart beat?
     try:
         return patiently(lambda: _silence(lock)) > STALE
     except FileNotFoundError:
@@ -139,7 +139,7 @@ def _silence(lock: Path) -> float:
 
 
 def patiently(look: Callable[[], Seen]) -> Seen:
-    """What a look gives, at the third try at the latest: NFS may fail (ESTALE, EIO) and recover."""
+    """The result of ``look``, called up to three times: NFS may fail (ESTALE, EIO) and recover."""
     for pause in (0.1, 1.0):
         try:
             return look()
@@ -148,16 +148,6 @@ def patiently(look: Callable[[], Seen]) -> Seen:
         except OSError:
             time.sleep(pause)
     return look()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _beat(lock: Path, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""Where a result came from: the code, the packages, and the memory it took."""
+"""Where a result came from: the code and the packages that made it, and the memory it took."""
 
 import contextlib
 import functools
@@ -8,17 +8,35 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from rnnscope.store import digests
+
 PACKAGES = ("rnnscope", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 
+def source_digest(package: Path) -> str:
+    """SHA-256 over a package's Python files and their names within it, in 12 hex digits."""
+    files = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
+    return digests.key({name: digests.file_digest(path) for name, path in files.items()})[:12]
+
+
+SOURCE = source_digest(Path(__file__).parents[1])
+"""Digest of rnnscope's own code. Taken on import, so that it stays that of the code which this
+process runs when the files change later."""
+
+
 def packages() -> dict[str, str]:
-    """Versions of the packages that make results."""
+    """Versions of the packages that affect results."""
     return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def code() -> dict[str, str]:
+    """What two processes must have in common to compute the same: packages and ``source``."""
+    return {**packages(), "source": SOURCE}
 
 
 @functools.cache
 def of_this_code() -> dict[str, Any]:
-    """Versions of the packages that make results, and the commit of this code."""
+    """For manifests: package versions, the digest of rnnscope's source, and its git commit."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str | None:
@@ -32,13 +50,14 @@ def of_this_code() -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     return {
         "packages": packages(),
+        "source": SOURCE,
         "git_commit": commit,
         "git_dirty": bool(git("status", "--porcelain")) if commit else None,
     }
 
 
 def reset_peak_memory() -> None:
-    """Start the kernel's high-water mark anew, where it lets us (Linux)."""
+    """Reset the kernel's high-water mark of resident memory, where that is possible (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

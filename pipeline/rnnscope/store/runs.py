@@ -1,7 +1,7 @@
 """The finished runs below a root.
 
-A run is the chain of artefacts that one config leads to: train, extract, units, and whichever of
-the later stages were made from them. What is stale or unfinished is named and never mixed in.
+A run is the chain of artefacts that one config leads to: train, extract, units, and any later
+stages made from them. Stale and unfinished artefacts are listed, and are in no run.
 """
 
 import collections
@@ -18,22 +18,22 @@ from rnnscope.store.lineage import Finished, Lineage
 from rnnscope.store.stage import Stage
 
 DIGITS = 4
-"""Of a run's key in its name, at least, where its slug alone is not enough."""
+"""Least number of digits of the key in a run's name, where several runs share a slug."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that counts."""
+    """A finished, up-to-date run."""
 
     name: str
-    """Readable and unique: the slug, with digits of the key of units where slugs repeat."""
+    """Readable and unique: the slug, with digits of the key of units if several share it."""
     stages: dict[str, Finished]
-    """Stage -> its artefact, in the stages' order. Train is missing where the model was trained
-    elsewhere, of the stages after units whichever is not finished."""
+    """Stage -> its artefact, in the stages' order. There is no train if the model was trained
+    elsewhere, and none of the stages after units that are not finished."""
 
     @property
     def slug(self) -> str:
-        """Its readable name, which other runs may share."""
+        """Its readable name, which several runs may share."""
         return self.stages["units"].slug
 
     @property
@@ -68,7 +68,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Survey:
-    """The runs below a root, and what belongs to none of them."""
+    """The runs below a root, and the artefacts that are in none of them."""
 
     runs: list[Run]
     left_out: list[LeftOut]
@@ -77,10 +77,10 @@ class Survey:
 def find(root: Path, stages: Mapping[str, Stage], wanted: str | list[str] | None = None) -> Survey:
     """The runs below ``root`` whose train, extract and units are finished and up to date.
 
-    Artefacts of later stages belong to the run that they were made from, the newest of each stage.
-    Left out are, with the reason: what an older version of a stage made, or what was made from
-    that, or from something that is gone; what is damaged or unfinished; what a newer one
-    supersedes. Of artefacts that were made one from another, only the last is named.
+    Of the later stages, a run has the newest artefact that was made from it. Left out, with the
+    reason, are artefacts of an older version of a stage and those made from them or from something
+    that is gone; damaged and unfinished ones; and those that a newer one supersedes. Of artefacts
+    made one from another, only the last is listed.
 
     Args:
         root: folder of all artefacts.
@@ -114,7 +114,7 @@ def find(root: Path, stages: Mapping[str, Stage], wanted: str | list[str] | None
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """How many runs came, went or changed, from keys by ``<run>/<stage>``, in words."""
+    """How many runs were added, removed or changed, from keys by ``<run>/<stage>``, in words."""
     before, after = (_by_run(keys) for keys in (old, new))
     both = before.keys() & after.keys()
     counts = {
@@ -148,7 +148,7 @@ def _why(known: Lineage, each: Finished) -> str:
 
 
 def _named(chains: list[dict[str, Finished]]) -> Iterator[Run]:
-    """Runs by names with as many digits of their keys as tell those of one slug apart."""
+    """Runs, named with as many digits of their keys as distinguish those of the same slug."""
     keys = collections.defaultdict(list)
     for chain in chains:
         keys[chain["units"].slug].append(chain["units"].artefact.key)
@@ -160,11 +160,11 @@ def _named(chains: list[dict[str, Finished]]) -> Iterator[Run]:
 
 
 def _matches(wanted: str | list[str] | None, *names: str) -> bool:
-    """Whether one of the names matches one of the patterns, of which None is any."""
+    """Whether one of the names matches one of the patterns; None matches any."""
     if wanted is None:
         return True
     patterns = wanted if isinstance(wanted, list) else [wanted]
-    # As typed on the command line, a pattern may be a number.
+    # On the command line, a pattern of digits alone becomes a number.
     return any(fnmatch.fnmatchcase(name, str(each)) for each in patterns for name in names)
 
 

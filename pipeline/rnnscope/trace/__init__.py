@@ -1,4 +1,4 @@
-"""Any pass of a Keras model, with every signal of its recurrent layers."""
+"""Every signal of a Keras model's recurrent layers, recorded in any forward pass."""
 
 from rnnscope.trace.loops import recurrent_layers
 from rnnscope.trace.recording import LayerTrace, Trace, recording, returning_everything

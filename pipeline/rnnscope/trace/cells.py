@@ -19,7 +19,7 @@ GRU (Cho et al. 2014; ``reset_after`` as in cuDNN):
     g = tanh (x W_g + r (h' U_g + b'_g) + b_g)      candidate, reset after the product
     h = z h' + (1 - z) g                hidden state
 
-A simple RNN has h alone (Elman 1990). Of any other cell the state tensors are known: s0, s1, ...
+A simple RNN has h alone (Elman 1990). Any other cell has its state tensors: s0, s1, ...
 """
 
 from typing import Any
@@ -27,7 +27,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Tensor = Any
+from rnnscope.trace.reading import Tensor
+
 Signals = dict[str, Tensor]
 
 LSTM = ("h", "c", "i", "f", "o", "g")
@@ -44,12 +45,12 @@ def states_of(cell: Any, count: int) -> tuple[str, ...]:
 
 
 def drops(cell: Any) -> bool:
-    """Whether a cell drops some of its inputs at random when it is called for training."""
+    """Whether a cell drops inputs at random when it is called for training."""
     return bool(getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0))
 
 
 def can_fuse(cell: Any, dtype: str) -> bool:
-    """Whether one fused op computes all of a cell's signals exactly."""
+    """Whether the fused op computes exactly what this cell does."""
     standard = (keras.activations.tanh, keras.activations.sigmoid)
     return (
         _computes_as(cell, keras.layers.LSTMCell)
@@ -61,8 +62,7 @@ def can_fuse(cell: Any, dtype: str) -> bool:
 def fused(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor, c: Tensor) -> Signals:
     """All signals [T, B, U] of an LSTM over x [T, B, F], from states h and c [B, U].
 
-    The op orders its gates i, f, g, o, as Keras does, and has neither peepholes nor a clip on c
-    unless asked.
+    The op orders its gates i, f, g, o, as Keras does; peepholes and clipping of c are off.
     """
     kernels = tf.concat([cell.kernel, cell.recurrent_kernel], axis=0)
     bias = tf.zeros(4 * cell.units) if cell.bias is None else tf.convert_to_tensor(cell.bias)
@@ -80,16 +80,16 @@ def fused(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor, c: Tensor) -> Signa
         cell_clip=0.0,
         use_peephole=False,
     )
-    # The op has gradients for h and c alone; without this a gate's would be a silent zero.
+    # The op has gradients for h and c only; those of the gates would silently be zero.
     gates = [tf.stop_gradient(gate) for gate in (i, f, o, g)]
     return dict(zip(LSTM, (h_all, c_all, *gates), strict=True))
 
 
 def gates(cell: Any, x: Tensor, before: Signals) -> Signals:
-    """A cell's gates [T, B, U], of all timesteps at once.
+    """A cell's gates [T, B, U], for all timesteps at once.
 
     Args:
-        cell: any cell; one whose gates are not known has none.
+        cell: any cell; if its gates are not known, the result is empty.
         x: its inputs [T, B, F].
         before: its states before each timestep, [T, B, U] each.
     """
@@ -101,10 +101,10 @@ def gates(cell: Any, x: Tensor, before: Signals) -> Signals:
 
 
 def residuals(cell: Any, signals: Signals, before: Signals) -> Signals:
-    """What is left of each of a cell's state equations, [T, B, U] each; zero but for rounding.
+    """The residuals of a cell's state equations, [T, B, U] each; zero up to rounding.
 
     Args:
-        cell: any cell; one whose equations are not known has none.
+        cell: any cell; if its equations are not known, the result is empty.
         signals: its recorded signals [T, B, U].
         before: its states before each timestep, likewise.
     """
@@ -120,7 +120,7 @@ def residuals(cell: Any, signals: Signals, before: Signals) -> Signals:
 
 
 def _computes_as(cell: Any, kind: type) -> bool:
-    """Whether a cell is of a kind and computes as that kind does, and not in a way of its own."""
+    """Whether a cell is of a kind and does not override how that kind computes."""
     return isinstance(cell, kind) and type(cell).call is kind.call  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Recorded signals held against Keras' own loop, on some sequences; and the largest residuals."""
+"""Compare recorded signals with Keras' own loop on some sequences; keep the largest residuals."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from rnnscope.trace.loops import state_variables
 from rnnscope.trace.recording import LayerTrace, Trace, recording, returning_everything
 
 SEQUENCES, TIMESTEPS = 32, 10_000
-"""At most so many of each part are compared with Keras' own loop, which is slower than ours."""
+"""At most this many per part are compared with Keras' own loop, which is slower than ours."""
 
 Residuals = dict[str, dict[str, float]]
 """Layer -> kind -> largest absolute residual."""
@@ -37,18 +37,18 @@ def compared(model: keras.Model, inputs: Any) -> Any:
 
 
 def _top(traced: Trace, name: str) -> LayerTrace:
-    """The trace of a layer's uppermost cell."""
+    """The trace of a layer's top cell."""
     cells = [key for key in traced.layers if key == name or key.startswith(f"{name}.cell")]
     return traced.layers[cells[-1]]
 
 
 def sample(timesteps: int) -> int:
-    """How many sequences of that length are compared, of each part."""
+    """How many sequences of this length are compared per part."""
     return max(1, min(SEQUENCES, TIMESTEPS // timesteps))
 
 
 def head(inputs: Any, batch: Batch, model: keras.Model) -> Any:
-    """The first sequences of a batch, or all where the batch size is fixed."""
+    """The first sequences of a batch, or all if the model's batch size is fixed."""
     if fixed_batch(model):
         return inputs
     count = sample(batch.x.shape[1])
@@ -56,7 +56,7 @@ def head(inputs: Any, batch: Batch, model: keras.Model) -> Any:
 
 
 def floats(residuals: Any) -> Residuals:
-    """Residuals as numbers, once they are computed."""
+    """Residuals as Python floats, which waits for their computation."""
     return {
         layer: {kind: float(value) for kind, value in kinds.items()}
         for layer, kinds in residuals.items()
@@ -64,10 +64,10 @@ def floats(residuals: Any) -> Residuals:
 
 
 def merge(into: Residuals, found: Residuals) -> None:
-    """Keep the larger of two sets of residuals."""
+    """Add residuals to others, keeping the larger of each."""
     for layer, kinds in found.items():
         largest = into.setdefault(layer, {})
         for kind, value in kinds.items():
-            # A NaN must win: it is a residual too, and the worst.
+            # NaN counts as larger than any number.
             known = largest.get(kind, 0.0)
             largest[kind] = known if known > value or np.isnan(known) else value

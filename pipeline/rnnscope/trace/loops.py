@@ -1,8 +1,8 @@
-"""The loop inside each recurrent layer of a model, and another in its place for one pass.
+"""The loop inside each recurrent layer of a model, and its replacement during one pass.
 
-All of Keras' recurrent layers end in one method, ``inner_loop(sequences, initial_state, mask,
-training)``. For the length of a pass that method can be replaced on each of them; the model itself
-is neither rebuilt nor copied, and is as it was afterwards.
+All of Keras' recurrent layers run one method, ``inner_loop(sequences, initial_state, mask,
+training)``. It can be replaced on each of them for the duration of a pass; the model is neither
+rebuilt nor copied, and is unchanged afterwards.
 """
 
 import contextlib
@@ -15,10 +15,8 @@ import tensorflow as tf
 
 from rnnscope.errors import UserError
 from rnnscope.trace import cells
-from rnnscope.trace.reading import Reading, reading
+from rnnscope.trace.reading import Reading, Tensor, reading
 
-Tensor = Any
-"""A TensorFlow tensor, eager or symbolic."""
 Loop = Callable[..., tuple[Tensor, Tensor, Any]]
 """An ``inner_loop``: returns the last output [B, U], all outputs [B, T, U] in the order of its
 steps, and the final states."""
@@ -28,7 +26,7 @@ LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.Si
 
 
 def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
-    """The model's recurrent layers by name, in the order in which the model holds them.
+    """The model's recurrent layers by name, in the model's order.
 
     A layer inside another is named after both: ``bidirectional.forward``, ``encoder.lstm``.
     """
@@ -36,7 +34,7 @@ def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
 
 
 def state_variables(model: keras.Model) -> list[Any]:
-    """The variables in which a stateful model keeps its states from one batch to the next."""
+    """The variables in which a stateful model keeps its states between batches."""
     return [
         variable
         for layer in recurrent_layers(model).values()
@@ -46,12 +44,12 @@ def state_variables(model: keras.Model) -> list[Any]:
 
 
 def cells_of(layer: keras.layers.RNN) -> list[Any]:
-    """The cells of a layer, the lowest first."""
+    """The cells of a layer, from the bottom up."""
     return list(layer.cell.cells) if stacked(layer) else [layer.cell]
 
 
 def stacked(layer: keras.layers.RNN) -> bool:
-    """Whether a layer has a list of cells, one above the other."""
+    """Whether a layer has a stack of cells."""
     return isinstance(layer.cell, keras.layers.StackedRNNCells)
 
 
@@ -59,10 +57,10 @@ def stacked(layer: keras.layers.RNN) -> bool:
 def replaced(
     layers: dict[str, keras.layers.RNN], make: Callable[[str, keras.layers.RNN], Loop]
 ) -> Iterator[None]:
-    """While open, ``make(name, layer)`` is in the place of each layer's inner loop."""
+    """While open, each layer's inner loop is ``make(name, layer)``."""
     try:
         for name, layer in layers.items():
-            # Past Keras' attribute tracking, so that nothing of it remains.
+            # Bypasses Keras' attribute tracking, which would leave traces in the layer.
             object.__setattr__(layer, "inner_loop", make(name, layer))
         yield
     finally:
@@ -76,15 +74,15 @@ def stand_in(
     layer: keras.layers.RNN,
     compute: Callable[[Tensor, Any, Reading, bool], tuple[Tensor, Tensor, Any]],
 ) -> Loop:
-    """An ``inner_loop`` that leaves the work to ``compute``, after a look at what it is given.
+    """An ``inner_loop`` that checks its arguments and then calls ``compute``.
 
     Args:
-        name: the layer's, for errors.
-        layer: whose loop it is.
-        compute: from sequences [B, T, F], initial states, how they are read and whether in
-            training to what an inner loop returns.
+        name: the layer's name, for errors.
+        layer: the layer whose loop it replaces.
+        compute: takes sequences [B, T, F], initial states, how the sequences are read and whether
+            this is training; returns what an inner loop returns.
     """
-    # A layer called in a graph of its own, inside a loop say, has signals nobody else can read.
+    # Signals of a layer called in an inner graph, such as a loop's, cannot be read outside of it.
     home = tf.compat.v1.get_default_graph() if not tf.executing_eagerly() else None
 
     def inner_loop(
@@ -95,7 +93,7 @@ def stand_in(
         if training and any(cells.drops(cell) for cell in cells_of(layer)):
             raise UserError(f"layer '{name}': called with training=True, it drops inputs at random")
         mask = tf.nest.flatten(mask)[0] if mask is not None else None
-        # A stateful layer hands in its variables, which move on at the end of the pass.
+        # A stateful layer passes its variables, which are updated at the end of the pass.
         initial_state = tf.nest.map_structure(tf.identity, initial_state)
         return compute(sequences, initial_state, reading(mask, layer.go_backwards), training)
 
@@ -113,14 +111,15 @@ def stock_loop(
     """Keras' own loop over a step of ours; returns last outputs, all outputs, and final states.
 
     Args:
-        layer: whose loop it is.
-        step: from inputs [B, F] and states to outputs, of any structure, and the states after.
+        layer: the layer whose loop it is.
+        step: takes inputs [B, F] and states; returns outputs, of any structure, and the states
+            after.
         sequences: [B, T, F].
-        initial_state: as the layer has it.
+        initial_state: in the structure that the layer has it.
         mask: which timesteps are read [B, T], or None.
         training: whether in training.
     """
-    # Run for an object that has all it asks of a layer.
+    # The method is run on an object with all attributes of a layer that it uses.
     asked = types.SimpleNamespace(
         cell=step,
         stateful=False,
@@ -137,7 +136,7 @@ def stock_loop(
 def called(
     cell: Any, x: Tensor, states: Any, training: bool
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """One timestep of one cell: its output, its states before and its states after."""
+    """One timestep of one cell: its output, the states before and the states after."""
     takes_training = isinstance(cell, keras.Layer) and cell._call_has_training_arg
     given = list(states) if tf.nest.is_nested(states) else [states]
     output, after = cell(x, given, **({"training": training} if takes_training else {}))
@@ -145,7 +144,7 @@ def called(
 
 
 def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
-    """Raise for layers whose loop cannot be replaced truly; better than a number that is not true.
+    """Raise for layers whose loop cannot be replaced without changing what is computed.
 
     Raises:
         UserError: with the layer's name and the reason.
@@ -167,7 +166,7 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
 
 def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, keras.layers.RNN]]:
     for child in layer._flatten_layers(include_self=False, recursive=False):
-        # The name becomes a folder's: hidden ones would be passed over by readers.
+        # The name becomes that of a folder, and readers skip hidden folders.
         name = f"{prefix}{child.name.lstrip('._').replace('/', '-') or 'layer'}"
         if isinstance(child, keras.layers.Bidirectional):
             yield f"{name}.forward", child.forward_layer

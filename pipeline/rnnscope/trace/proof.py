@@ -3,18 +3,15 @@
 recurrence_c    c - (f c' + i g)      LSTM: every row, from the recorded signals alone
 recurrence_h    h - o tanh c          LSTM: likewise;  GRU: h - (z h' + (1 - z) g)
 stock_h         h - h of Keras' own loop                  a sample of sequences, every row
-stock_outputs   what Keras was handed - its own outputs   the same sample
+stock_outputs   outputs returned to Keras - its own       the same sample
 stock_states    final states - those of ``return_state``  the same sample
 """
-
-from typing import Any
 
 import tensorflow as tf
 
 from rnnscope.trace import cells
+from rnnscope.trace.reading import Tensor
 from rnnscope.trace.recording import LayerTrace
-
-Tensor = Any
 
 
 def recurrence(trace: LayerTrace) -> dict[str, Tensor]:
@@ -27,11 +24,11 @@ def recurrence(trace: LayerTrace) -> dict[str, Tensor]:
 
 
 def against_stock(top: LayerTrace, handed: list[Tensor], stock: list[Tensor]) -> dict[str, Tensor]:
-    """Largest |difference| to what Keras' own loop gives for the same batch; scalars.
+    """Largest |difference| from what Keras' own loop returns for the same batch; scalars.
 
     Args:
-        top: the trace of the layer's cell, of the uppermost one in a stack.
-        handed: what Keras was handed: outputs [B, T, U], then the final states [B, U].
+        top: the trace of the layer's cell, or of the top cell of a stack.
+        handed: what was returned to Keras: outputs [B, T, U], then the final states [B, U].
         stock: the same from Keras' own loop.
     """
     states = [_largest(a - b) for a, b in zip(handed[1:], stock[1:], strict=True)]

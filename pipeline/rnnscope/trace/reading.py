@@ -1,9 +1,9 @@
 """How a recurrent layer reads a batch: which timesteps, and in which order.
 
-Keras skips masked timesteps, wherever they lie: the state passes over them unchanged. A layer is
-therefore told exactly by its *packed* sequences, in which the timesteps that are read come first,
-in the order in which they are read. Packing and unpacking turn every mask, left, right or with
-holes, and either direction, into the one plain case.
+Keras skips masked timesteps wherever they are: the state passes over them unchanged. What a layer
+computes is therefore determined by its *packed* sequences, in which the timesteps that it reads
+come first, in the order in which they are read. Packing and unpacking reduce masks of any form
+(left, right, with gaps) and both directions to one case: forward, without a mask.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,24 @@ from typing import Any
 import tensorflow as tf
 
 Tensor = Any
+"""A TensorFlow tensor, eager or symbolic."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The timesteps that a layer reads of a batch of B sequences of T timesteps."""
+    """The timesteps that a layer reads in a batch of B sequences of T timesteps."""
 
     mask: Tensor | None
-    """Which are read [B, T], bool, in input time; None where all are."""
+    """Which are read [B, T], bool, in input time; None if all are."""
     backwards: bool
-    """Whether from the last to the first."""
+    """Whether it reads from the last to the first."""
     order: Tensor | None
     """The timesteps in packed order [B, T]; None without a mask."""
     place: Tensor | None
-    """Where each timestep went [B, T]; None without a mask."""
+    """The packed position of each timestep [B, T]; None without a mask."""
 
     def pack(self, x: Tensor) -> Tensor:
-        """x [T, B, ...] in the order read, what is not read last."""
+        """x [T, B, ...] in the order of reading, with timesteps that are not read at the end."""
         if self.order is not None:
             return _taken(x, self.order)
         return tf.reverse(x, [0]) if self.backwards else x
@@ -45,7 +46,7 @@ class Reading:
         return self.unpack(tf.concat([initial[tf.newaxis], packed[:-1]], axis=0))
 
     def final(self, packed: Tensor, initial: Tensor) -> Tensor:
-        """A packed state [T, B, U] after the last timestep read [B, U]."""
+        """A packed state [T, B, U] after the final step [B, U]."""
         if self.mask is None:
             return packed[-1]
         count = tf.reduce_sum(tf.cast(self.mask, tf.int32), axis=1)
@@ -55,8 +56,8 @@ class Reading:
     def as_keras(self, packed: Tensor, zero_output_for_mask: bool) -> Tensor:
         """A packed output [T, B, U] as Keras' loop returns it: [B, T, U] in the order of its steps.
 
-        At a masked step Keras repeats the output before it; it gives zero where there was none, or
-        where the layer asks for zeros.
+        At a masked step Keras repeats the output before it, or gives zero if there was none or the
+        layer has ``zero_output_for_mask``.
         """
         if self.mask is None:
             return _swapped(packed)
@@ -68,7 +69,7 @@ class Reading:
 
 
 def reading(mask: Tensor | None, backwards: bool) -> Reading:
-    """How a layer with this mask [B, T] and direction reads."""
+    """How a layer reads with this mask [B, T] and direction."""
     if mask is None:
         return Reading(None, backwards, None, None)
     mask = tf.cast(mask, tf.bool)

@@ -1,16 +1,16 @@
-"""The heart: any pass of a Keras model, and every signal of its recurrent layers with it.
+"""Record every signal of a Keras model's recurrent layers in any forward pass.
 
 While ``recording`` is open, the loop inside each recurrent layer is replaced by one that computes
-all signals, keeps them, and returns to Keras what the stock loop would have returned. The model
-itself is neither rebuilt nor copied, and is as it was afterwards.
+all signals, keeps them, and returns to Keras what the stock loop would have returned. The model is
+neither rebuilt nor copied, and is unchanged afterwards.
 
     with recording(model) as trace:
         outputs = model(inputs, training=False)
     trace.layers["lstm"].signals["c"]        # [T, B, U]
 
-Two paths lead there. An LSTM with the standard activations is one fused op. Any other cell runs
-in the loop that Keras itself runs, with a step that also hands out its states; the gates of the
-known cells then come from one product over all timesteps.
+There are two paths. An LSTM with the standard activations is computed by one fused op. Any other
+cell runs in Keras' own loop, with a step that also returns its states; the gates of LSTM and GRU
+cells are then computed for all timesteps at once.
 """
 
 import contextlib
@@ -23,12 +23,9 @@ import tensorflow as tf
 
 from rnnscope.trace import cells, loops
 from rnnscope.trace.loops import Loop, recurrent_layers
-from rnnscope.trace.reading import Reading
+from rnnscope.trace.reading import Reading, Tensor
 
 __all__ = ["LayerTrace", "Trace", "recording", "recurrent_layers", "returning_everything"]
-
-Tensor = Any
-"""A TensorFlow tensor, eager or symbolic."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +36,14 @@ class LayerTrace:
     """The Keras cell that was recorded."""
     signals: dict[str, Tensor]
     """Signal -> [T, B, U], time first as the ops return them, aligned to input time. Rows that the
-    mask excludes mean nothing. On the fused path gradients flow through h and c; those of the
+    mask excludes are undefined. On the fused path gradients flow through h and c; those of the
     gates are None."""
     initial: dict[str, Tensor]
     """The states before the first timestep [B, U]."""
     reading: Reading
-    """Which timesteps the layer read, in which order."""
+    """Which timesteps the layer read, and in which order."""
     path: str
-    """How it was had: "fused" or "loop"."""
+    """How the signals were computed: "fused" or "loop"."""
 
     def before(self) -> dict[str, Tensor]:
         """The states before each timestep, [T, B, U] each."""
@@ -58,25 +55,25 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """What one forward pass left behind."""
+    """The recording of one forward pass."""
 
     layers: dict[str, LayerTrace] = field(default_factory=dict)
     """By name; the cells of a stack as ``name.cell0``, ``name.cell1``; a layer's second call as
     ``name.call1``."""
     handed: dict[str, list[Tensor]] = field(default_factory=dict)
-    """By layer: what Keras was given, outputs [B, T, U] in the order of its steps and the final
-    states [B, U]."""
+    """By layer: what was returned to Keras, outputs [B, T, U] in the order of its steps and the
+    final states [B, U]."""
 
 
 @contextlib.contextmanager
 def recording(model: keras.Model) -> Iterator[Trace]:
     """While open, a forward pass of ``model`` fills the trace.
 
-    It may be opened inside a ``tf.function``. Whatever happens inside, the layers are as before
-    afterwards.
+    It may be opened inside a ``tf.function``. The layers are restored afterwards, also after an
+    exception.
 
     Raises:
-        UserError: a recurrent layer that cannot be recorded, with its name and the reason.
+        UserError: a recurrent layer cannot be recorded; with its name and the reason.
     """
     layers = recurrent_layers(model)
     loops.refuse(model, layers)
@@ -90,7 +87,7 @@ def returning_everything(model: keras.Model) -> Iterator[dict[str, list[Tensor]]
     """While open, a pass of ``model`` runs the stock loops and keeps what they return.
 
     Layer name -> outputs [B, T, U] in the order of its steps, then the final states [B, U]: the
-    other side of the proof, to hold against ``Trace.handed``.
+    reference that the proof compares with ``Trace.handed``.
     """
     kept: dict[str, list[Tensor]] = {}
     with loops.replaced(recurrent_layers(model), lambda name, layer: _stock(name, layer, kept)):
@@ -98,7 +95,7 @@ def returning_everything(model: keras.Model) -> Iterator[dict[str, list[Tensor]]
 
 
 def _recorder(name: str, layer: keras.layers.RNN, trace: Trace) -> Loop:
-    """A stand-in for ``layer.inner_loop`` that keeps every signal."""
+    """A replacement for ``layer.inner_loop`` that keeps every signal."""
 
     def compute(
         sequences: Tensor, initial_state: Any, read: Reading, training: bool
@@ -122,7 +119,7 @@ def _fused(
     read: Reading,
     trace: Trace,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Record by the fused op. Returns outputs and final states as Keras wants them."""
+    """Record with the fused op. Returns outputs and final states as Keras expects them."""
     h, c = initial_state
     x = read.pack(tf.transpose(sequences, (1, 0, 2)))
     packed = cells.fused(layer.cell, x, h, c)
@@ -141,12 +138,12 @@ def _loop(
     trace: Trace,
     training: bool,
 ) -> tuple[Tensor, Any]:
-    """Record by Keras' own loop. Returns outputs and final states as it gave them."""
+    """Record with Keras' own loop. Returns its outputs and final states."""
     stacked = loops.stacked(layer)
     stack = loops.cells_of(layer)
 
     def step(x: Tensor, states: Any) -> tuple[Any, Any]:
-        """One timestep of the cells, one above the other; all they give is the step's output."""
+        """One timestep of the stacked cells; the step's output is all their outputs and states."""
         outputs, after = [], []
         for cell, state in zip(stack, states if stacked else [states], strict=True):
             x, _, new = loops.called(cell, x, state, training)
@@ -174,7 +171,7 @@ def _loop(
 
 
 def _stock(name: str, layer: keras.layers.RNN, kept: dict[str, list[Tensor]]) -> Loop:
-    """A stand-in for ``layer.inner_loop`` that runs the stock one and keeps all that it returns."""
+    """A replacement for ``layer.inner_loop`` that runs it and keeps all that it returns."""
     stock = layer.inner_loop
 
     def inner_loop(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Any]:
@@ -203,7 +200,7 @@ def _in_time(x: Tensor, backwards: bool = False) -> Tensor:
 
 
 def _flat(x: Tensor, lead: int) -> Tensor:
-    """x with all after its ``lead`` first dimensions in one, as floats."""
+    """x as floats, with all dimensions after the first ``lead`` flattened into one."""
     if len(x.shape) > lead + 1:
         x = tf.reshape(x, tf.concat([tf.shape(x)[:lead], [-1]], axis=0))
     return x if x.dtype.is_floating else tf.cast(x, tf.float32)
