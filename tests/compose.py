@@ -8,7 +8,8 @@ from hydra import compose, initialize_config_dir
 from rnnscope import config
 from rnnscope.config import CONF, Config, Engine
 from rnnscope.stages import STAGES
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -17,6 +17,7 @@ from rnnscope import train as train_module
 from rnnscope.config import Config
 from rnnscope.data import Batch
 from rnnscope.errors import UserError
+from rnnscope.models.repeatable import CrossEntropy
 from tests.compose import composed
 
 SMALL = ("train.steps=30", "train.validate_every=20", "model.units=6", "stage=train")
@@ -50,7 +51,7 @@ def test_the_loss_is_keras_own_cross_entropy() -> None:
     logits = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
     classes = np.random.default_rng(1).integers(0, 5, (4, 3))
     weights = np.array([[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1]], np.float32)
-    ours = train_module.CrossEntropy(reduction=train_module.REDUCTION)
+    ours = CrossEntropy(reduction=train_module.REDUCTION)
     stock = keras.losses.SparseCategoricalCrossentropy(True, reduction=train_module.REDUCTION)
     for each in ((classes, logits, weights), (classes[:, 0], logits[:, 0])):
         assert float(ours(*each)) == pytest.approx(float(stock(*each)), rel=1e-6)

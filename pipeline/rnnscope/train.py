@@ -1,8 +1,6 @@
 """Stage train: a new network, fitted by Keras' own ``fit``, seeded and repeatable."""
 
-import contextlib
 import itertools
-import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +15,46 @@ from rnnscope import data, models
 from rnnscope.config import Config, Recurrent, Train
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
-from rnnscope.history import HISTORY
-from rnnscope.store.stage import Figures, Inputs
-from rnnscope.store.tables import by_column
+from rnnscope.models.repeatable import CrossEntropy, seeded
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
+from rnnscope.store.tables import Column, Null, Table, by_column
 from rnnscope.terminal import bar
 
+_DIVERGED = Null("it is not finite: training diverged")
+_LOSS = (
+    "cross-entropy in nats, or of numeric targets the squared error; where timesteps have their "
+    "own labels or targets, over valid timesteps"
+)
+
+HISTORY = Table(
+    "history",
+    "validation during training, and one at its end",
+    (
+        Column("step", "number of batches so far"),
+        Column("seconds", "seconds since training started"),
+        Column(
+            "accuracy",
+            "share of correct predictions on the training batches since the row before; only where "
+            "there are classes",
+        ),
+        Column(
+            "loss",
+            f"mean loss on the training batches since the row before: {_LOSS}",
+            nulls=(_DIVERGED,),
+        ),
+        Column(
+            "val_accuracy",
+            "share of correct predictions on the validation split; only where there are classes "
+            "and a validation split",
+        ),
+        Column(
+            "val_loss",
+            f"mean loss on the validation split, where there is one: {_LOSS}",
+            nulls=(_DIVERGED,),
+        ),
+    ),
+)
 TABLES = (HISTORY,)
 
 REDUCTION = "mean_with_sample_weight"
@@ -66,20 +99,6 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     }
 
 
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw the seeds of Keras' initialisers and of dropout from ``seed``.
-
-    Keras takes both from Python's generator, whose state is then as before.
-    """
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-
-
 def _of_kept_weights(history: pd.DataFrame, train: Train) -> dict[str, Any]:
     """The row of the history at which the model had the weights that are kept."""
     if history.empty:
@@ -115,21 +134,6 @@ def _compile(
 ) -> None:
     accuracy = [] if numeric else [keras.metrics.SparseCategoricalAccuracy("accuracy")]
     model.compile(optimizer, loss, weighted_metrics=accuracy)
-
-
-class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of classes [B] or [B, T] and logits [B, K] or [B, T, K], in nats.
-
-    TensorFlow's own op sums its gradient in an order that may differ between runs on a GPU. Its
-    deterministic form, which is this one, is chosen by a switch that holds for the whole process
-    and that has no public way back.
-    """
-
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """The cross-entropy of each sequence [B] or timestep [B, T]."""
-        shape = tf.shape(y_pred)[:-1]
-        classes = tf.reshape(tf.cast(y_true, tf.int64), shape)
-        return -tf.gather(tf.nn.log_softmax(y_pred), classes, batch_dims=y_pred.shape.rank - 1)
 
 
 def _fit(

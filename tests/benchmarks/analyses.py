@@ -12,7 +12,7 @@ from rnnscope import engine, states
 from rnnscope.analysis.statistics import moments as ours
 from rnnscope.analysis.units import quantiles, stage
 from rnnscope.config import Engine
-from rnnscope.store.stage import Inputs
+from rnnscope.store.inputs import Inputs
 from tests.compose import composed
 
 LEVELS = list(quantiles.LEVELS.values())
@@ -35,8 +35,8 @@ def moments_and_quantiles(recorded: Path, out: Path) -> None:
 
     def measure(block: tuple[str, str, range]) -> pd.DataFrame:
         layer, signal, lines = block
-        files = states.parts(recorded, layer, signal)
-        values = [states.read_part(file, lines)[1] for file in files]
+        opened = states.open_signal(recorded, layer, signal)
+        values = [values for _, values in opened.read(lines)]
         m = functools.reduce(ours.merge, map(ours.moments, values))
         quantile = quantiles.exact(values, LEVELS)
         kept = {"mean": m.mean, "std": m.std, "skewness": m.skewness, "kurtosis": m.kurtosis}

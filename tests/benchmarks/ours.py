@@ -16,7 +16,7 @@ from rnnscope.analysis.ablation.columns import METHODS
 from rnnscope.config import Engine, Extract
 from rnnscope.extract import notes
 from rnnscope.extract.recorder import Part, Recorder
-from rnnscope.store.stage import Inputs
+from rnnscope.store.inputs import Inputs
 from rnnscope.store.tables import table_file
 from tests.benchmarks.problem import (
     BATCH,

@@ -22,7 +22,7 @@ from rnnscope.report.stage import run as run_stage
 from rnnscope.stages import STAGES
 from rnnscope.stages.summary import summary
 from rnnscope.states.signals import Signal, open_signal
-from rnnscope.store.stage import Inputs
+from rnnscope.store.inputs import Inputs
 from tests.compose import composed
 
 PROJECT = Path(__file__).resolve().parents[2]

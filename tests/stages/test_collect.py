@@ -18,9 +18,9 @@ from rnnscope import config, stages, states, store
 from rnnscope.errors import UserError
 from rnnscope.stages import OVER_RUNS, STAGES, collect
 from rnnscope.store.artefacts import Artefact
+from rnnscope.store.inputs import Inputs
 from rnnscope.store.lineage import Finished
 from rnnscope.store.runs import Run, Survey
-from rnnscope.store.stage import Inputs
 from tests.compose import composed
 
 RUNS = (("seed=0", "model.units=4"), ("seed=1", "model.units=3"))

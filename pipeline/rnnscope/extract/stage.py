@@ -22,7 +22,8 @@ from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
 from rnnscope.models.batches import fixed_batch
 from rnnscope.store import atomic
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column
 from rnnscope.trace.comparison import Residuals, merge, sample
 from rnnscope.trace.loops import state_variables

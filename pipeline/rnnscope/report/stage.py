@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rnnscope.config import Config
 from rnnscope.report import PAGE, page
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from rnnscope.config import KINDS, Config
 from rnnscope.stages.columns import KEY, MEMORY, RUNS, SECONDS, TABLES
 from rnnscope.stages.table import COLLECTED
+from rnnscope.store.inputs import Inputs
 from rnnscope.store.runs import Run
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
 
 __all__ = ["TABLES", "differing", "run", "table"]

@@ -15,7 +15,8 @@ from rnnscope.config import Config
 from rnnscope.stages import planning
 from rnnscope.stages.chain import Step, chain
 from rnnscope.store import provenance
-from rnnscope.store.stage import Figures, Inputs, Run, Stage
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures, Run, Stage
 from rnnscope.terminal import short_path, without_greeting
 
 log = logging.getLogger(__name__)

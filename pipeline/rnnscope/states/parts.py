@@ -150,46 +150,10 @@ def layers(folder: Path | str) -> dict[str, list[str]]:
     return found
 
 
-def unit_numbers(path: Path) -> list[int]:
-    """The numbers of the units in a part's file, in the order of its lines."""
-    return [unit_of(name) for name in pq.read_schema(path).names if name not in KEYS]
-
-
-def labelled(path: Path) -> bool:
-    """Whether the rows of a part's file have labels."""
-    return "label" in pq.read_schema(path).names
-
-
-def parts(folder: Path, layer: str, signal: str) -> list[Path]:
-    """The files of one signal that have rows, in the order of their sequences.
-
-    Where only some timesteps were recorded, all sequences of a part may end before them.
-    """
-    found = sorted((folder / layer / signal).glob("part-*.parquet"))
-    return [file for file in found if pq.read_metadata(file).num_rows]
-
-
-def row_count(folder: Path, layer: str, signal: str) -> int:
-    """R, the number of rows of one signal over all parts."""
-    return sum(pq.read_metadata(path).num_rows for path in parts(folder, layer, signal))
-
-
 def sequence_count(folder: Path | str) -> int:
     """N, the recorded sequences."""
     count: int = pq.read_metadata(Path(folder) / SEQUENCES).num_rows
     return count
-
-
-def timesteps(folder: Path, layer: str, signal: str) -> int:
-    """T: one more than the largest timestep of a signal, from its files' own statistics."""
-    largest = -1
-    for path in parts(folder, layer, signal):
-        file = pq.read_metadata(path)
-        column = file.schema.names.index("timestep")
-        for number in range(file.num_row_groups):
-            statistics = file.row_group(number).column(column).statistics
-            largest = max(largest, statistics.max)
-    return largest + 1
 
 
 def class_count(folder: Path | str) -> int:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Analysis
 from rnnscope.errors import UserError
-from rnnscope.states.parts import RowKeys, layers, parts
+from rnnscope.states.parts import RowKeys, layers
 from rnnscope.states.signals import Signal, open_signal
 
 
@@ -29,34 +29,6 @@ def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[s
 def picked(signals: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
     """Those of a layer's signals that are asked for; all by default."""
     return {name: value for name, value in signals.items() if wanted is None or name in wanted}
-
-
-def recorded(folder: Path, options: Analysis, stage: str) -> list[tuple[str, str]]:
-    """The recorded (layer, signal) pairs that an analysis asks for, in their own order.
-
-    Args:
-        folder: an extract stage's output.
-        options: of the analysis.
-        stage: its name, for errors.
-
-    Raises:
-        UserError: a layer or a signal that was not recorded, or nothing at all.
-    """
-    asked = only(f"{stage}.layers", layers(folder), options.layers)
-    there = dict.fromkeys(signal for signals in asked.values() for signal in signals)
-    wanted = only(f"{stage}.signals", there, options.signals)
-    pairs = [
-        (layer, name)
-        for layer, signals in asked.items()
-        for name in signals
-        if name in wanted and parts(folder, layer, name)
-    ]
-    if not pairs:
-        raise UserError(
-            f"{stage}.layers={options.layers}, {stage}.signals={options.signals}: "
-            "no rows of that kind were recorded"
-        )
-    return pairs
 
 
 def steps_of(timesteps: str, count: int) -> NDArray[np.intp]:

@@ -1,30 +1,15 @@
 """What a stage is, and what it is given when it runs."""
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rnnscope.config import Config
-    from rnnscope.store.runs import Survey
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 Figures = dict[str, Any]
 """What a stage reports: JSON values for its manifest, of which ``headline`` is also printed."""
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The finished artefacts that a stage reads."""
-
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    """Stage -> its folder, for every stage needed; no ``train`` for a model trained elsewhere."""
-    survey: "Survey | None" = None
-    """The runs below the root, for a stage over several."""
-
-
-Run = Callable[["Config", Inputs, Path], Figures]
+Run = Callable[..., Figures]
 """Runs a stage: takes the config, the inputs and the folder to fill."""
 
 

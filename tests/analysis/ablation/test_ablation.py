@@ -32,7 +32,7 @@ from rnnscope.config import Config
 from rnnscope.data import Batch, Split
 from rnnscope.errors import UserError
 from rnnscope.stages.table import STAGES
-from rnnscope.store.stage import Inputs
+from rnnscope.store.inputs import Inputs
 from tests import reference
 from tests.analysis.ablation.test_clamping import drawn, expected, translator
 from tests.compose import composed

@@ -19,9 +19,9 @@ from rnnscope.analysis.compare.similarity import MEASURES
 from rnnscope.config import Compare, Engine
 from rnnscope.errors import UserError
 from rnnscope.store.artefacts import Artefact
+from rnnscope.store.inputs import Inputs
 from rnnscope.store.lineage import Finished
 from rnnscope.store.runs import Run, Survey
-from rnnscope.store.stage import Inputs
 from tests.analysis.compare.test_similarity import measured
 from tests.compose import composed
 from tests.recordings import Recording, drawn, write

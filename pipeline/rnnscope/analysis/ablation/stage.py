@@ -34,7 +34,8 @@ from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Ablation, Config, Engine
 from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
 
 TABLES = (ABLATION, IMPORTANCE)

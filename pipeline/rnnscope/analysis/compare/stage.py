@@ -28,8 +28,9 @@ from rnnscope.analysis.statistics import covariance
 from rnnscope.config import Compare, Config
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
+from rnnscope.store.inputs import Inputs
 from rnnscope.store.runs import Run
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column
 
 __all__ = ["TABLES", "run"]

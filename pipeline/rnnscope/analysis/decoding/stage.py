@@ -22,7 +22,8 @@ from rnnscope.analysis.decoding.columns import DECODING, DECODING_UNITS, TABLES,
 from rnnscope.analysis.decoding.probe import Problem
 from rnnscope.config import Config, Decoding, Engine
 from rnnscope.states import Signal, selection
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Table, by_column
 
 __all__ = ["TABLES", "run"]

@@ -25,7 +25,8 @@ from rnnscope.analysis.statistics.covariance import Covariances
 from rnnscope.config import Config, Population
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Table, by_column
 
 __all__ = ["TABLES", "run"]

@@ -20,7 +20,8 @@ from rnnscope.analysis.units.columns import TIMESTEPS, TUNING, UNITS
 from rnnscope.analysis.units.measures import measure
 from rnnscope.config import Config, Units
 from rnnscope.states import selection
-from rnnscope.store.stage import Figures, Inputs
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Nulls, by_column, table_file
 
 TABLES = (UNITS, TUNING, TIMESTEPS)

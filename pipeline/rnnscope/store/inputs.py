@@ -1,0 +1,17 @@
+"""What a stage is given when it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnscope.store.runs import Survey
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The finished artefacts that a stage reads."""
+
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Stage -> its folder, for every stage needed; no ``train`` for a model trained elsewhere."""
+    survey: Survey | None = None
+    """The runs below the root, for a stage over several."""
