@@ -35,13 +35,27 @@ class Mnist(Data):
 
 @dataclass
 class Files(Data):
-    """Your own sequences."""
+    """Your own sequences, as arrays or as a long table.
+
+    Arrays, in an .npz file or a folder of .npy files: x_train and x_test [sequences, timesteps,
+    features]; y_train and y_test [sequences], classes as whole numbers from 0 or numeric targets as
+    floats; optionally x_val and y_val. Sequences of different lengths are padded on the right, with
+    NaN, or with anything and lengths_train and lengths_test. Bytes are pixels and are scaled to
+    [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model with an embedding, and one
+    feature for any other model. A model of several inputs takes an array for each, named
+    x_<input>_train and x_<input>_test; a plain x_train goes to the input that is left.
+
+    A long table, in a .csv or .parquet file or a folder of .parquet files: one row per timestep,
+    with columns sequence, timestep, split (train, val or test) and label (a class, also by name) or
+    target (a number). Every other column is a feature.
+
+    Larger than memory: a folder of .npy files is memory-mapped; a .parquet table in order of
+    sequence and timestep is read batch by batch. Training draws sequences at random, for which .npy
+    is faster.
+    """
 
     path: str = option(file=True)
-    """Arrays: an .npz file or a folder of .npy files with x_train, y_train, x_test, y_test and
-    optionally x_val, y_val, lengths_train, ..., and x_<input>_train, ... for a model of several
-    inputs. Or a long table: a .csv or .parquet file or a folder of .parquet files, with columns
-    sequence, timestep, split, label (a class) or target (a number); other columns are features."""
+    """An .npz, .csv or .parquet file, or a folder of .npy or of .parquet files."""
     labels: str = option(choices=("sequence", "timestep"))
     """Whether labels and targets belong to whole sequences or to each timestep."""
     annotations: list[str] | None = option()

@@ -48,7 +48,14 @@ class Trained(Model):
 
 @dataclass
 class ModelFile(Trained):
-    """Your own trained Keras model: a .keras file, or an .h5 file of Keras 2 or 3."""
+    """Your own trained Keras model: a .keras file, or an .h5 file of Keras 2 or 3.
+
+    Layers are named as in the model, and become folders of the states: upper.forward and
+    upper.backward of a bidirectional layer (both in input time), encoder.lstm inside another model,
+    name.call1 for a layer's second call, name.cell0 in a stack of cells. Scores are computed where
+    the model ends in softmax or in logits; of other outputs only the states are recorded. A
+    SavedModel cannot be loaded, because Keras 3 does not restore its layers.
+    """
 
     custom_objects: str | None = option(module=True)
     """Python module with the model's custom classes and functions, such as package.module, found
@@ -61,6 +68,8 @@ class Tf1Checkpoint(Trained):
     """LSTM cells of TensorFlow 1: BasicLSTMCell or LSTMCell, alone, stacked or bidirectional.
 
     The path is the prefix of the checkpoint's files, its .index file, or the folder they are in.
+    Gates are put into Keras' order. Peepholes and projections are refused; cell_clip and other
+    activations than the default leave no trace in a checkpoint and are not reproduced.
     """
 
     forget_bias: float = option()

@@ -118,7 +118,7 @@ def _of_hydra() -> Iterator[str]:
             file = path.relative_to(CONF).as_posix()
             comments = (line.removeprefix("#").strip() for line in path.read_text().splitlines())
             purpose = next(line for line in comments if not line.startswith("@package"))
-            lines.append(f"| `{group}={path.stem}` | {_link(file)} | {_cell(purpose)} |")
+            lines.append(f"| `{group}={path.stem}` | {_link(file)} | {_literal(purpose)} |")
     yield "\n".join(lines)
 
 
@@ -134,7 +134,8 @@ def _values(path: Path) -> dict[str, Any]:
 
 def _about(schema: type, files: list[str]) -> str:
     """What a group is for, and where its defaults are."""
-    about = _one_line(inspect.getdoc(schema) or "")
+    paragraphs = (inspect.getdoc(schema) or "").split("\n\n")
+    about = "\n\n".join(_literal(_one_line(each)) for each in paragraphs)
     return f"{about} Defaults: {', '.join(map(_link, files))}."
 
 
@@ -158,7 +159,7 @@ def _table(
         takes = allowed(field, hints[field.name])
         if field.name == "name":
             takes = f"one of {', '.join(KINDS[group])}"
-        cells = [f"`{option}`", default, _cell(takes), _cell(texts[field.name])]
+        cells = [f"`{option}`", default, _literal(takes), _literal(texts[field.name])]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -190,6 +191,6 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cell(text: str) -> str:
-    """A text in a table of Markdown, where it means itself."""
+def _literal(text: str) -> str:
+    """A text in which no character is Markdown."""
     return re.sub(r"([\\|*<>`])", r"\\\1", text)

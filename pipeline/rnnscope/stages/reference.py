@@ -5,6 +5,7 @@ from importlib import import_module
 
 from rnnscope.config.location import CLONE
 from rnnscope.config.reference import options
+from rnnscope.extract.columns import STATES
 from rnnscope.stages.table import OVER_RUNS, STAGES
 from rnnscope.store.tables import Column, Table
 
@@ -34,6 +35,8 @@ def _sections() -> Iterator[str]:
             yield f"## {stage.name}\n"
             for table in import_module(stage.module).TABLES:
                 yield from _section(table)
+            if stage.name == "extract":
+                yield from _section(STATES)
 
 
 def _section(table: Table) -> Iterator[str]:
