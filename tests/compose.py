@@ -11,6 +11,11 @@ from rnnscope.stages import STAGES
 from rnnscope.store.stage import Figures, Inputs
 
 PROJECT = Path(__file__).resolve().parents[1]
+FINISHED = (
+    *("model.units=4", "train.steps=20", "train.validate_every=10", "data.test_fraction=0.02"),
+    *("units.permutations=20", "decoding.folds=2", "decoding.max_timesteps=2"),
+)
+"""The overrides of the run that the fixture ``finished_root`` holds: seconds, all stages."""
 
 
 def analysed(stage: str, options: Any, recorded: Path, folder: Path, workers: int = 1) -> Figures:

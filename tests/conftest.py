@@ -1,25 +1,24 @@
-"""What several tests share: real data, a composed config, a small trained network."""
+"""What several tests share: real data, TensorFlow, one finished run; tests without Slurm."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+from rnnscope import stages
 from rnnscope.terminal import without_greeting
+from tests.compose import FINISHED, composed
+from tests.slurm import REMEDY, missing
 
-PROJECT = Path(__file__).resolve().parents[1]
+MNIST = Path(__file__).parent / "data" / "mnist.npz"
+"""The first 1,000 + 300 sequences of MNIST, in their official order."""
+LEFT_OUT = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
 def mnist() -> Path:
-    """The real MNIST, which is not part of the repository."""
-    path = PROJECT.parent / "shared" / "data" / "mnist.npz"
-    if not path.is_file():
-        message = "mnist.npz is not at ../shared/data beside the checkout"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    """A slice of MNIST, or the whole of it where ``RNNSCOPE_MNIST`` names the file."""
+    return Path(os.environ.get("RNNSCOPE_MNIST", MNIST)).resolve()
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +28,53 @@ def tensorflow() -> None:
         from rnnscope.models import device
 
         device()
+
+
+@pytest.fixture(scope="session")
+def finished_root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
+    """The root of one finished run of ``FINISHED``, all stages; to be read, never written.
+
+    The workers of pytest-xdist share it: the store's locks see to it that each stage runs once.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # without workers, earlier sessions have left their files there
+    root = folder / "finished"
+    stages.run(composed(root, *FINISHED))
+    return root
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests on Slurm where it is not installed; under ``CI=true`` they fail."""
+    if os.environ.get("CI") == "true" or not missing():
+        return
+    left_out = [item for item in items if "slurm" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+    config.stash[LEFT_OUT] = len(left_out)
+
+
+@pytest.hookimpl
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell pytest-xdist's controller, which collects nothing itself."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, in the controller
+def pytest_testnodedown(node: object) -> None:
+    """Hear it there; every worker collects the same tests."""
+    told = getattr(node, "workeroutput", None)  # None of a worker that crashed
+    if told:
+        node.config.stash[LEFT_OUT] = told["left_out"]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out, and what would bring it back."""
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{count} tests on a real Slurm left out; {REMEDY} brings them", yellow=True
+        )

@@ -13,6 +13,8 @@ from rnnscope.data import Batch
 from rnnscope.errors import UserError
 from tests.compose import composed
 
+pytestmark = pytest.mark.tensorflow
+
 SMALL = ("train.steps=30", "train.validate_every=20", "model.units=6", "stage=train")
 
 

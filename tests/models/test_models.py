@@ -17,6 +17,8 @@ from rnnscope import config, models
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
 
+pytestmark = pytest.mark.tensorflow
+
 CLASSES = ("a", "b", "c")
 
 

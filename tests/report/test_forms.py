@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from rnnscope import stages
 from tests.compose import composed
 
+pytestmark = pytest.mark.tensorflow
+
 N, T = 90, 6
 
 

@@ -668,6 +668,7 @@ def test_a_target_of_timesteps_is_a_target_and_no_annotation(tmp_path: Path) -> 
     assert "best score" in figures["headline"]
 
 
+@pytest.mark.tensorflow
 def test_annotations_of_a_file_are_read_out_of_what_was_recorded(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(80, 6, 2)).astype(np.float32)
