@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,19 +56,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[LEFT_OUT] = len(left_out)
 
 
-@pytest.hookimpl
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell pytest-xdist's controller, which collects nothing itself."""
+    """Tell pytest-xdist's controller how many, since it collects nothing itself."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, in the controller
-def pytest_testnodedown(node: object) -> None:
-    """Hear it there; every worker collects the same tests."""
-    told = getattr(node, "workeroutput", None)  # None of a worker that crashed
-    if told:
-        node.config.stash[LEFT_OUT] = told["left_out"]
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it there; every worker collects the same tests, and one that crashed says nothing."""
+    if hasattr(node, "workeroutput"):
+        node.config.stash[LEFT_OUT] = node.workeroutput["left_out"]
 
 
 def pytest_terminal_summary(

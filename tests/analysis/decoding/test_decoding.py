@@ -237,7 +237,7 @@ def test_what_is_known_of_a_sequence_alone_is_known_of_it_at_no_timestep(tmp_pat
 
 
 def test_on_shuffled_labels_the_difference_holds_zero_in_its_interval(tmp_path: Path) -> None:
-    recording = noise(n=150, t=1, u=8, signals="c", k=3)
+    recording = noise(n=150, t=1, u=2, signals="c", k=3)
     assert recording.labels is not None
     recording.signals["lstm"]["c"][..., 0] += recording.labels[:, np.newaxis]
     missed, found = 0, []
