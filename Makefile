@@ -8,8 +8,9 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARGS ?=
-# Modules stay whole, for the sake of their fixtures; ARGS="-n 0" runs the tests in one process.
-PARALLEL := -n auto --maxprocesses 4 --dist loadscope
+# A module stays on one worker, which makes its fixtures once; tests/conftest.py puts the long ones
+# first. ARGS="-n 0" runs all in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: all sweep check test bench lint format lock reference clean help
 

@@ -13,6 +13,8 @@ from tests.slurm import REMEDY, missing
 
 MNIST = Path(__file__).parent / "data" / "mnist.npz"
 """The first 1,000 + 300 sequences of MNIST, in their official order."""
+LONG = ("readme", "cluster", "process")
+"""Marks of tests that take long, the longest first."""
 LEFT_OUT = pytest.StashKey[int]()
 
 
@@ -47,13 +49,23 @@ def finished_root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) ->
 
 @pytest.hookimpl(trylast=True)  # after -k and -m
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests on Slurm where it is not installed; under ``CI=true`` they fail."""
-    if os.environ.get("CI") == "true" or not missing():
-        return
-    left_out = [item for item in items if "slurm" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
-    config.stash[LEFT_OUT] = len(left_out)
+    """Deselect the tests on Slurm where it is not installed; put long modules first for workers.
+
+    Under ``CI=true`` nothing is deselected: the tests on Slurm then fail without it.
+    """
+    if os.environ.get("CI") != "true" and missing():
+        left_out = [item for item in items if "slurm" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+        config.stash[LEFT_OUT] = len(left_out)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rank = {item.path: _rank(item) for item in sorted(items, key=_rank, reverse=True)}
+        items.sort(key=lambda item: rank[item.path])
+
+
+def _rank(item: pytest.Item) -> int:
+    """The place of a test among those that take long, by its marks."""
+    return next((n for n, mark in enumerate(LONG) if item.get_closest_marker(mark)), len(LONG))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
