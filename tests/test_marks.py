@@ -1,4 +1,4 @@
-"""The marks are true: a module that imports TensorFlow or starts rnnscope says so."""
+"""The marks are true: a module that imports TensorFlow or starts rnnscope says so; none skips."""
 
 import re
 from pathlib import Path
@@ -21,3 +21,9 @@ def test_a_module_carries_the_marks_of_what_it_needs(mark: str) -> None:
     need = {path for path, text in texts.items() if re.search(SIGNS[mark], text, re.MULTILINE)}
     assert need
     assert not {path for path in need if f"pytest.mark.{mark}" not in texts[path]}
+
+
+def test_no_test_skips() -> None:
+    """What this machine lacks is either deselected with a line that says so, or an error."""
+    skips = r"pytest\.skip\(|importorskip\(|mark\.skip\b"
+    assert not [path for path in MODULES if re.search(skips, path.read_text())]
