@@ -1,4 +1,4 @@
-# rnnscope: two commands carry a new user, `make all` and `make test`; the rest is for work on it.
+# rnnscope: a new user needs `make all` and `make test`; the rest is for work on it.
 # PYTHON=... chooses the interpreter; by default the first fitting one on the PATH.
 
 VENV := .venv
@@ -8,8 +8,11 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARGS ?=
+# A module stays on one worker, which makes its fixtures once; tests/conftest.py puts the long ones
+# first. ARGS="-n 0" runs all in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: all sweep test bench lint format lock clean help
+.PHONY: all sweep check test bench lint format lock reference clean help
 
 all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
 	@$(RNNSCOPE) $(ARGS)
@@ -18,8 +21,11 @@ sweep: $(VENV)/installed ## every job of a sweep kept in conf/experiment: make s
 	@test -n "$(E)" || { echo "make sweep E=name: name a file of conf/experiment, such as widths" >&2; exit 2; }
 	@$(RNNSCOPE) -m experiment=$(E) $(ARGS)
 
+check: lint ## lint, types and the quick tests, in minutes: make check ARGS="-k trace"
+	$(RUN) -m pytest $(PARALLEL) -m "not process and not cluster and not readme" $(ARGS)
+
 test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 # PyTorch and onnxruntime are contenders only where they can be imported: the first line installs
 # them if it can, and the benchmark goes on without them if not.
@@ -36,18 +42,21 @@ format: $(VENV)/installed-dev ## put formatting and imports in order
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
+reference: $(VENV)/installed ## write the references of tables and options
+	$(RUN) -m rnnscope.stages.reference
+
 lock: $(VENV)/installed-dev ## resolve requirements.lock anew from pyproject.toml
 	$(RUN) -m uv pip compile --universal --python-version 3.11 --fork-strategy fewest --all-extras --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		pyproject.toml -o requirements.lock
 
 clean: ## delete outputs/ and caches; the environment stays
-	find outputs -mindepth 1 -not -name .gitignore -delete
+	find outputs -mindepth 1 -maxdepth 1 -not -name .gitignore -not -name README.md -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find pipeline tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Stamps: an installation is redone when what it was made from has changed.
 $(VENV)/installed: pyproject.toml requirements.lock | $(RUN)

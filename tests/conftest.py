@@ -1,25 +1,27 @@
-"""What several tests share: real data, a composed config, a small trained network."""
+"""What several tests share: real data, TensorFlow, one finished run; tests without Slurm."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rnnscope import stages
 from rnnscope.terminal import without_greeting
+from tests.compose import FINISHED, composed
+from tests.slurm import REMEDY, missing
 
-PROJECT = Path(__file__).resolve().parents[1]
+MNIST = Path(__file__).parent / "data" / "mnist.npz"
+"""The first 1,000 + 300 sequences of MNIST, in their official order."""
+LONG = ("readme", "cluster", "process")
+"""Marks of tests that take long, the longest first."""
+LEFT_OUT = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
 def mnist() -> Path:
-    """The real MNIST, which is not part of the repository."""
-    path = PROJECT.parent / "shared" / "data" / "mnist.npz"
-    if not path.is_file():
-        message = "mnist.npz is not at ../shared/data beside the checkout"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    """A slice of MNIST, or the whole of it where ``RNNSCOPE_MNIST`` names the file."""
+    return Path(os.environ.get("RNNSCOPE_MNIST", MNIST)).resolve()
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,61 @@ def tensorflow() -> None:
         from rnnscope.models import device
 
         device()
+
+
+@pytest.fixture(scope="session")
+def finished_root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
+    """The root of one finished run of ``FINISHED``, all stages; to be read, never written.
+
+    The workers of pytest-xdist share it: the store's locks see to it that each stage runs once.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # without workers, earlier sessions have left their files there
+    root = folder / "finished"
+    stages.run(composed(root, *FINISHED))
+    return root
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests on Slurm where it is not installed; put long modules first for workers.
+
+    Under ``CI=true`` nothing is deselected: the tests on Slurm then fail without it.
+    """
+    if os.environ.get("CI") != "true" and missing():
+        left_out = [item for item in items if "slurm" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+        config.stash[LEFT_OUT] = len(left_out)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rank = {item.path: _rank(item) for item in sorted(items, key=_rank, reverse=True)}
+        items.sort(key=lambda item: rank[item.path])
+
+
+def _rank(item: pytest.Item) -> int:
+    """The place of a test among those that take long, by its marks."""
+    return next((n for n, mark in enumerate(LONG) if item.get_closest_marker(mark)), len(LONG))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell pytest-xdist's controller how many, since it collects nothing itself."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, in the controller
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it there; every worker collects the same tests, and one that crashed says nothing."""
+    if hasattr(node, "workeroutput"):
+        node.config.stash[LEFT_OUT] = node.workeroutput["left_out"]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out, and what would bring it back."""
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{count} tests on a real Slurm left out; {REMEDY} brings them", yellow=True
+        )

@@ -20,6 +20,8 @@ from rnnscope.errors import UserError
 from rnnscope.models.repeatable import CrossEntropy
 from tests.compose import composed
 
+pytestmark = pytest.mark.tensorflow
+
 SMALL = ("train.steps=30", "train.validate_every=20", "model.units=6", "stage=train")
 
 
@@ -39,9 +41,7 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit(tmp_path: Path, mode
     overrides = (f"model={model}", "model.dropout=0.2", "model.layers=2")
     first, history, _ = train(tmp_path / "a", *overrides)
     again, same_history, _ = train(tmp_path / "b", *overrides)
-    other, _, _ = train(tmp_path / "c", *overrides, "seed=1")
     assert weights(first) == weights(again)
-    assert weights(first) != weights(other)
     pd.testing.assert_frame_equal(
         history.drop(columns="seconds"), same_history.drop(columns="seconds")
     )
@@ -173,6 +173,8 @@ def test_every_sequence_is_seen_once_per_pass(tmp_path: Path) -> None:
         assert len(drawn) == 350
         assert all(drawn.count(each) <= flat.count(each) for each in set(drawn))
     assert not np.array_equal(first, second)
+    other = Batches(model, split, 50, seed=4)
+    assert not np.array_equal(first, np.concatenate([other[n][0] for n in range(other.per_pass)]))
 
 
 @pytest.mark.parametrize("numeric", [False, True])

@@ -503,6 +503,7 @@ def test_mnist_without_one_of_its_arrays_names_it(tmp_path: Path) -> None:
         data.load(Mnist("mnist", 0.0, 0, str(npz(tmp_path, made))))
 
 
+@pytest.mark.process
 def test_a_failed_download_says_how_to_give_the_file(tmp_path: Path) -> None:
     code = """
 from rnnscope import data

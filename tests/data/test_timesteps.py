@@ -22,6 +22,8 @@ from tests.data.test_data import Arrays, N, T
 from tests.data.test_labels import ANNOTATIONS, FORMS, KINDS, known, loaded
 from tests.extract.test_extract import KilledError, dying, finished, saved, tree
 
+pytestmark = pytest.mark.tensorflow
+
 K = 4
 
 

@@ -25,6 +25,8 @@ from rnnscope.store import provenance
 from tests.compose import composed
 from tests.slurm import wait_until
 
+pytestmark = [pytest.mark.tensorflow, pytest.mark.cluster]
+
 SMALL = ("stage=units", "model.units=4", "train.steps=2", "extract.part_rows=40")
 """Seventy-two parts of five sequences."""
 

@@ -16,6 +16,8 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from rnnscope.data import Batch
 from rnnscope.extract.outcome import kind_of_scores, outcome, outcomes
 
+pytestmark = pytest.mark.tensorflow
+
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 
 

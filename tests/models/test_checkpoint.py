@@ -19,6 +19,8 @@ from rnnscope.errors import UserError
 from rnnscope.models import checkpoint, variables
 from tests.compose import PROJECT, composed
 
+pytestmark = [pytest.mark.tensorflow, pytest.mark.process]
+
 NETWORKS: dict[str, dict[str, Any]] = {
     "basic": {"network": "basic", "read_out": "unnamed"},
     "lstm": {"network": "lstm"},

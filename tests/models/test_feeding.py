@@ -12,6 +12,8 @@ from rnnscope import config, models
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
 
+pytestmark = pytest.mark.tensorflow
+
 B, T, F = 4, 5, 3
 
 

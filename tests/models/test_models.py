@@ -17,6 +17,8 @@ from rnnscope import config, models
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
 
+pytestmark = pytest.mark.tensorflow
+
 CLASSES = ("a", "b", "c")
 
 
@@ -215,6 +217,7 @@ def beside(own: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return own
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("form", ["keras", "h5"])
 @pytest.mark.parametrize("name", ["Registered", "Plain", "steep"])
 def test_what_a_model_is_made_of_is_only_imported_when_named(
@@ -234,6 +237,7 @@ def test_what_a_model_is_made_of_is_only_imported_when_named(
         keras.saving.get_custom_objects().update(known)
 
 
+@pytest.mark.process
 def test_a_module_that_does_not_define_it_is_named(beside: Path) -> None:
     (beside / "other_layers.py").write_text("")
     assert "'Plain' is not Keras' own nor in other_layers:" in complaint(
@@ -241,6 +245,7 @@ def test_a_module_that_does_not_define_it_is_named(beside: Path) -> None:
     )
 
 
+@pytest.mark.process
 def test_a_module_that_needs_what_is_not_installed_says_so(beside: Path) -> None:
     (beside / "needy_layers.py").write_text("import no_such_package")
     said = complaint(beside / "Plain.keras", "needy_layers")
@@ -263,6 +268,7 @@ def test_a_model_saved_as_h5_predicts_the_same(tmp_path: Path, lengths: bool) ->
     assert (tmp_path / "model.h5").read_bytes() == before
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["functional", "sequential"])
 def test_an_h5_of_keras_2_predicts_as_keras_2_did(keras_2: Path, name: str) -> None:
     """With its hard_sigmoid, which is another function in Keras 3."""
@@ -271,12 +277,14 @@ def test_an_h5_of_keras_2_predicts_as_keras_2_did(keras_2: Path, name: str) -> N
         np.testing.assert_allclose(got, want[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.process
 def test_a_keras_file_of_keras_2_is_refused_with_what_to_do(keras_2: Path) -> None:
     said = complaint(keras_2 / "functional.keras")
     assert "a .keras file of Keras 2" in said
     assert "model.save('x.h5')" in said
 
 
+@pytest.mark.process
 def test_a_saved_model_is_refused_with_what_to_do(keras_2: Path, own: Path) -> None:
     for folder in (keras_2 / "functional", own / "Plain"):
         said = complaint(folder)
@@ -304,6 +312,7 @@ def test_code_in_an_h5_file_is_not_run(tmp_path: Path) -> None:
     assert "Keras cannot load it" in complaint(tmp_path / "lambda.h5")
 
 
+@pytest.mark.process
 def test_a_module_that_a_file_names_is_not_imported(beside: Path, tmp_path: Path) -> None:
     """A file may say which module its classes are from; only the user's word counts."""
     harmful = tmp_path / "harmful.keras"

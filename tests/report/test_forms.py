@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from rnnscope import stages
 from tests.compose import composed
 
+pytestmark = pytest.mark.tensorflow
+
 N, T = 90, 6
 
 
@@ -57,6 +59,7 @@ def test_a_whole_run_ends_with_a_page_that_says_what_was_measured(
         words += ["model=file", f"model.path={tmp_path / 'mine.keras'}"]
     else:
         words += ["model.units=4", "train.steps=5"]
+    words += ["decoding.folds=2", "decoding.max_timesteps=2", "units.permutations=20"]
     report = stages.run(composed(tmp_path / "outputs", *words))[-1].artefact.folder
     page = (report / "report.html").read_text()
     assert fact in page

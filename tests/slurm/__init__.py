@@ -19,6 +19,7 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+REMEDY = "apt-get install slurm-wlm munge"
 
 CONF = """
 ClusterName=test

@@ -23,6 +23,8 @@ from rnnscope.store.lineage import Finished
 from rnnscope.store.runs import Run, Survey
 from tests.compose import composed
 
+pytestmark = pytest.mark.tensorflow
+
 RUNS = (("seed=0", "model.units=4"), ("seed=1", "model.units=3"))
 NAMES = ["digits-lstm3-s1", "digits-lstm4-s0"]
 """Of these runs, in their order."""

@@ -3,7 +3,6 @@
 One sweep of six jobs on two nodes meets all of it at once, because each start of TensorFlow counts.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -19,22 +18,21 @@ from rnnscope.store.artefacts import MANIFEST, Artefact
 from rnnscope.sweep.record import read_record
 from rnnscope.sweep.slurm import _last_line
 from tests.compose import PROJECT, composed
-from tests.slurm import Slurm, cluster, missing, wait_until
+from tests.slurm import REMEDY, Slurm, cluster, missing, wait_until
 
 TINY = ("stage=extract", "model.units=4", "train.steps=2")
 MANY_PARTS = "extract.part_rows=8"
 """One sequence in each part: 359 of them, and time to meet a job between two."""
+pytestmark = [pytest.mark.tensorflow, pytest.mark.process, pytest.mark.cluster]
+
 PATIENCE = 240.0
 """Seconds; a job takes about ten where the machine is idle."""
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    if lacking := missing():
-        message = f"no {', '.join(lacking)}: apt-get install slurm-wlm munge"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    lacking = missing()
+    assert not lacking, f"no {', '.join(lacking)}; {REMEDY}"  # under CI=true; else deselected
     with cluster(tmp_path_factory.mktemp("slurm")) as running:
         yield running
 

@@ -14,6 +14,10 @@ from pathlib import Path
 import joblib
 import pandas as pd
 import pytest
+
+# submitit configures logging when it is imported, and absl's handler then closes what was standard
+# error when TensorFlow was imported. At collection, both are still the same.
+import submitit  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,10 +33,6 @@ from rnnscope.sweep.process import Marked, share
 from rnnscope.sweep.record import read_record, recorded
 from tests.compose import PROJECT, composed
 from tests.slurm import wait_until
-
-# submitit configures logging anew when it is imported, and absl's handler then closes what was
-# standard error when TensorFlow came; here both are the same still.
-pytest.importorskip("submitit")
 
 TINY = ("stage=train", "model.units=4", "train.steps=2")
 
@@ -100,6 +100,7 @@ def test_a_job_on_slurm_has_what_it_was_given_and_one_by_itself_has_all(
     assert share(None) == 3
 
 
+@pytest.mark.process
 def test_tensorflow_keeps_to_the_cores_of_its_job() -> None:
     code = (
         "from pathlib import Path; from rnnscope.sweep.process import keep_to; keep_to(1)\n"
@@ -213,6 +214,7 @@ def test_what_cannot_be_launched_any_more_is_called_not_begun(tmp_path: Path) ->
     assert fates[1][1] == "OSError: no space left"
 
 
+@pytest.mark.process
 def test_a_job_whose_process_is_killed_is_called_so_and_stops_no_other(tmp_path: Path) -> None:
     process = started(f"root={tmp_path}", *TINY, "seed=0,1,2", "hydra.launcher.n_jobs=2")
     killed = set[int]()
@@ -241,6 +243,7 @@ def alive_in(session: int) -> list[str]:
     return [line for line in listed.splitlines() if not line.startswith("Z")]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("sign", "seconds"), [("logs: ", 0.2), ("train      runs", 1.0), ("extract    runs", 0.0)]
 )
@@ -305,6 +308,7 @@ def test_what_workers_say_comes_to_the_terminal_only_if_the_launcher_fails(
 # The table
 
 
+@pytest.mark.process
 def test_a_sweep_tells_of_every_job_and_makes_what_they_share_once(tmp_path: Path) -> None:
     words = (f"root={tmp_path}", *TINY[1:], "stage=units", "seed=7")
     varied = ("extract.tolerance=1e-4,1e-30", "units.bins=8,16")
@@ -427,8 +431,8 @@ def test_a_plan_says_what_jobs_share_and_writes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.process
 def test_planning_a_sweep_on_slurm_needs_no_slurm(tmp_path: Path) -> None:
-    pytest.importorskip("submitit")
     words = (f"root={tmp_path}", "hydra/launcher=slurm", "hydra.launcher.partition=cpu")
     status, said, complained = ran(*words, "experiment=widths", "mode=plan", PATH="")
     assert status == 0, complained
@@ -436,6 +440,7 @@ def test_planning_a_sweep_on_slurm_needs_no_slurm(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
@@ -462,6 +467,7 @@ def test_a_mistake_in_every_job_is_told_once_before_any_begins(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "words",
     [
@@ -482,8 +488,8 @@ def test_a_stage_over_all_runs_is_no_job_of_a_sweep(tmp_path: Path, words: list[
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.process
 def test_what_sbatch_refuses_is_one_line_with_all_that_it_says(tmp_path: Path) -> None:
-    pytest.importorskip("submitit")
     for name in ("srun", "sbatch"):
         (tmp_path / name).write_text(
             "#!/bin/sh\n"
@@ -502,6 +508,7 @@ def test_what_sbatch_refuses_is_one_line_with_all_that_it_says(tmp_path: Path) -
     )
 
 
+@pytest.mark.process
 def test_slurm_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys, runpy; sys.modules['hydra_plugins.hydra_submitit_launcher'] = None\n"

@@ -14,6 +14,8 @@ from rnnscope import trace
 from rnnscope.trace import proof
 from tests import reference
 
+pytestmark = pytest.mark.tensorflow
+
 ACTIVATIONS = ("tanh", "relu", "softsign")
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid")
 

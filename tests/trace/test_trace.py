@@ -16,6 +16,8 @@ from rnnscope.errors import UserError
 from rnnscope.trace import proof
 from tests import reference
 
+pytestmark = pytest.mark.tensorflow
+
 SIGNALS = tuple("hcifog")
 RANDOM = np.random.default_rng(0)
 

@@ -38,6 +38,8 @@ from tests.analysis.ablation.test_clamping import drawn, expected, translator
 from tests.compose import composed
 from tests.trace.test_architectures import Leaky
 
+pytestmark = pytest.mark.tensorflow
+
 COUNT, TIMESTEPS, FEATURES, CLASSES = 23, 6, 2, 3
 
 

@@ -21,6 +21,8 @@ from rnnscope.trace import cells, loops
 from tests import reference
 from tests.trace.test_architectures import CLASSES, Leaky, Subclassed, mask_of, masks
 
+pytestmark = pytest.mark.tensorflow
+
 RANDOM = np.random.default_rng(0)
 
 Float = NDArray[np.float64]

@@ -238,7 +238,7 @@ def test_what_is_known_of_a_sequence_alone_is_known_of_it_at_no_timestep(tmp_pat
 
 
 def test_on_shuffled_labels_the_difference_holds_zero_in_its_interval(tmp_path: Path) -> None:
-    recording = noise(n=150, t=1, u=8, signals="c", k=3)
+    recording = noise(n=150, t=1, u=2, signals="c", k=3)
     assert recording.labels is not None
     recording.signals["lstm"]["c"][..., 0] += recording.labels[:, np.newaxis]
     missed, found = 0, []
@@ -683,6 +683,7 @@ def test_a_target_of_timesteps_is_a_target_and_no_annotation(tmp_path: Path) -> 
     assert "best score" in figures["headline"]
 
 
+@pytest.mark.tensorflow
 def test_annotations_of_a_file_are_read_out_of_what_was_recorded(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(80, 6, 2)).astype(np.float32)

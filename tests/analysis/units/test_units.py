@@ -896,6 +896,7 @@ def test_a_gate_that_never_forgets_lasts_forever_and_a_shut_one_not_at_all(tmp_p
     assert table["forget_timescale"][:2].tolist() == [np.inf, 0]
 
 
+@pytest.mark.tensorflow
 def test_a_forget_bias_made_for_a_timescale_has_that_timescale(
     tmp_path: Path, tensorflow: None
 ) -> None:
