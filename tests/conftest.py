@@ -11,7 +11,7 @@ from rnnscope.terminal import without_greeting
 from tests.compose import FINISHED, composed
 from tests.slurm import REMEDY, missing
 
-MNIST = Path(__file__).parent / "data" / "mnist.npz"
+MNIST = Path(__file__).parent / "fixtures" / "mnist.npz"
 """The first 1,000 + 300 sequences of MNIST, in their official order."""
 LONG = ("readme", "cluster", "process")
 """Marks of tests that take long, the longest first."""

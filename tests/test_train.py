@@ -79,6 +79,7 @@ def test_training_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     assert not np.array_equal(*drawn)
 
 
+@pytest.mark.process
 def test_extract_writes_the_same_bytes_after_training_as_in_a_process_of_its_own(
     tmp_path: Path,
 ) -> None:

@@ -17,6 +17,8 @@ import pytest
 
 from tests.compose import PROJECT
 
+pytestmark = pytest.mark.process
+
 SMALL = ("stage=units", "model.units=4", "train.steps=2", "units.permutations=10")
 
 

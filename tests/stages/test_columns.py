@@ -18,7 +18,9 @@ from rnnscope.stages.table import OVER_RUNS
 from rnnscope.store.tables import Column, Table, table_file
 from tests.compose import composed
 
-DECLARED = ["train", "extract", "population", "decoding", "collect", "compare"]
+pytestmark = pytest.mark.tensorflow
+
+DECLARED = [stage.name for stage in (STAGES | OVER_RUNS).values() if stage.tables]
 SMALL = (
     "train.steps=20",
     "train.validate_every=10",
@@ -26,6 +28,7 @@ SMALL = (
     "data.test_fraction=0.05",
     "decoding.max_timesteps=2",
     "decoding.folds=2",
+    "ablation.max_sequences=20",
 )
 
 
@@ -68,7 +71,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
     """Two finished runs, collected and compared."""
     root = tmp_path_factory.mktemp("outputs")
     for units in (3, 4):
-        for stage in ("population", "decoding", "units"):
+        for stage in ("population", "decoding", "ablation"):
             stages.run(composed(root, *SMALL, f"stage={stage}", f"model.units={units}"))
     for stage in ("collect", "compare"):
         stages.run(composed(root, f"stage={stage}"))

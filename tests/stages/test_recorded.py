@@ -1,6 +1,6 @@
 """A run made by version 0.1.0, before the package had its present name and rooms, still counts.
 
-``tests/data/recorded`` is its root as it was left behind, without logs, TensorBoard's files and
+``tests/fixtures/recorded`` is its root as it was left behind, without logs, TensorBoard's files and
 the page itself. It was made with the overrides in SMALL, of a config that was otherwise the same.
 """
 
@@ -30,7 +30,7 @@ SMALL = (
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A copy that may be written to."""
-    return Path(shutil.copytree(PROJECT / "tests" / "data" / "recorded", tmp_path / "outputs"))
+    return Path(shutil.copytree(PROJECT / "tests" / "fixtures" / "recorded", tmp_path / "outputs"))
 
 
 def test_a_run_made_before_the_move_is_up_to_date_up_to_the_page(root: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_range_of_numbers_without_a_list_of_values_is_refused() -> None:
         parsed("seed=interval(0,3)")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -97,6 +98,7 @@ def test_what_cannot_work_in_a_sweep_is_refused_in_one_line(
     assert not (tmp_path / "train").exists()
 
 
+@pytest.mark.process
 def test_a_users_callbacks_are_called_also_where_a_job_fails(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(CALLBACKS)
     log = tmp_path / "log"
@@ -107,6 +109,7 @@ def test_a_users_callbacks_are_called_also_where_a_job_fails(tmp_path: Path) -> 
     assert log.read_text().splitlines() == ["multirun start", *jobs, "multirun end"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["config-dir", "searchpath"])
 def test_experiments_outside_the_clone_are_found(how: str, tmp_path: Path) -> None:
     experiment = tmp_path / "mine" / "experiment"
