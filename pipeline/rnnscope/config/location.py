@@ -15,5 +15,12 @@ def outputs() -> Path:
     return (CLONE or Path.cwd()) / "outputs"
 
 
+def installing(extra: str) -> str:
+    """The command that adds one of the optional parts to this installation."""
+    if CLONE:
+        return f".venv/bin/python -m pip install -c requirements.lock -e '.[{extra}]'"
+    return f"python -m pip install 'rnnscope[{extra}]'"
+
+
 # Here, so that every process that reads a config can resolve ``root: ${outputs:}``.
 OmegaConf.register_new_resolver("outputs", lambda: str(outputs()), replace=True)

@@ -4,15 +4,14 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
+from rnnscope.config.location import installing
+
 
 def one_line(error: BaseException) -> str:
     """What is wrong and where, and if the error tells, what would be right."""
     match error:
         case MissingConfigException(missing_cfg_file="hydra/launcher/submitit_slurm"):
-            return (
-                "hydra/launcher=slurm: needs the extra slurm; "
-                "install it with .venv/bin/python -m pip install -c requirements.lock -e '.[slurm]'"
-            )
+            return f"hydra/launcher=slurm: needs the extra slurm: {installing('slurm')}"
         case MissingConfigException(missing_cfg_file=str(missing), options=options) if options:
             group, _, name = missing.rpartition("/")
             return f"{group}={name}: must be one of {', '.join(options)}"

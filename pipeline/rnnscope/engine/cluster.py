@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rnnscope.config import Dask, DaskSlurm
+from rnnscope.config.location import installing
 from rnnscope.errors import UserError
 from rnnscope.store import digests, provenance
 
@@ -47,8 +48,7 @@ def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) 
         import distributed
     except ImportError as error:
         raise UserError(
-            f"engine={engine.name}: needs the extra dask; "
-            "install it with .venv/bin/python -m pip install -c requirements.lock -e '.[dask]'"
+            f"engine={engine.name}: needs the extra dask: {installing('dask')}"
         ) from error
     for name in ("distributed", "dask_jobqueue"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised here as exceptions

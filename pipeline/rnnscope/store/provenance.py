@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from rnnscope.config.location import CLONE, PACKAGE
 from rnnscope.store import digests
 
 PACKAGES = ("rnnscope", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "scikit-learn")
@@ -19,7 +20,7 @@ def source_digest(package: Path) -> str:
     return digests.key({name: digests.file_digest(path) for name, path in files.items()})[:12]
 
 
-SOURCE = source_digest(Path(__file__).parents[1])
+SOURCE = source_digest(PACKAGE)
 """Digest of rnnscope's own code. Taken on import, so that it stays that of the code which this
 process runs when the files change later."""
 
@@ -37,17 +38,16 @@ def code() -> dict[str, str]:
 @functools.cache
 def of_this_code() -> dict[str, Any]:
     """For manifests: package versions, the digest of rnnscope's source, and its git commit."""
-    here = Path(__file__).parent
 
     def git(*words: str) -> str | None:
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             done = subprocess.run(
-                ["git", *words], cwd=here, capture_output=True, text=True, check=True
+                ["git", *words], cwd=CLONE, capture_output=True, text=True, check=True
             )
             return done.stdout.strip()
         return None
 
-    commit = git("rev-parse", "HEAD")
+    commit = git("rev-parse", "HEAD") if CLONE else None  # not of a repository around a wheel
     return {
         "packages": packages(),
         "source": SOURCE,
