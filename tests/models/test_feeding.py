@@ -196,7 +196,7 @@ def two() -> keras.Model:
         ),
         (
             Batch(floats(B, T, F), None, None, dict.fromkeys(["foo", "bar"], floats(B, T, F))),
-            r"the data has an input 'bar', model .* its inputs are x, foo; name the array",
+            r"the data has an input 'bar', which model .* its inputs are x, foo; name the array",
         ),
         (
             Batch(floats(B, T, F), None, None, {"foo": floats(B, T, 2)}),

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from rnnscope import store
 from rnnscope.stages import STAGES
-from rnnscope.store import digests, lineage, locks, runs
+from rnnscope.store import digests, lineage, locks, processes, runs
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.runs import Survey
 from rnnscope.store.tables import table_file
@@ -250,7 +249,8 @@ def test_what_a_dead_job_left_locked_is_interrupted(dead: str, tmp_path: Path) -
     store.open_partial(begun, resume=False)
     begun.lock.write_text("another-host:1:abc")
     if dead == "the process":
-        begun.lock.write_text(f"{socket.gethostname()}:{2**22 + 1}:abc")  # past the largest
+        host, _, place, start = processes.this_process().split(":")
+        begun.lock.write_text(f"{host}:{2**22 + 1}:{place}:{start}:abc")  # past the largest
     else:
         os.utime(begun.lock, (1, 1))
     assert why(find(tmp_path)) == {begun.folder: "unfinished, interrupted"}
