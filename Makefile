@@ -8,9 +8,11 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARGS ?=
-# A module stays on one worker, which makes its fixtures once; tests/conftest.py puts the long ones
-# first. ARGS="-n 0" runs all in one process.
-PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# ARGS="-n 0" runs tests in one process. Where their fixtures take long (a cluster, whole runs), a
+# module stays on one worker; tests/conftest.py puts the longest first.
+WORKERS := -n auto --maxprocesses 4
+QUICK := --dist worksteal -m "not process and not cluster and not readme"
+EVERY := --dist loadscope --no-loadscope-reorder
 
 .PHONY: all sweep check test bench lint format lock reference clean help
 
@@ -22,10 +24,10 @@ sweep: $(VENV)/installed ## every job of a sweep kept in conf/experiment: make s
 	@$(RNNSCOPE) -m experiment=$(E) $(ARGS)
 
 check: lint ## lint, types and the quick tests, in minutes: make check ARGS="-k trace"
-	$(RUN) -m pytest $(PARALLEL) -m "not process and not cluster and not readme" $(ARGS)
+	$(RUN) -m pytest $(WORKERS) $(QUICK) $(ARGS)
 
 test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
-	$(RUN) -m pytest $(PARALLEL) $(ARGS)
+	$(RUN) -m pytest $(WORKERS) $(EVERY) $(ARGS)
 
 # PyTorch and onnxruntime are contenders only where they can be imported: the first line installs
 # them if it can, and the benchmark goes on without them if not.

@@ -37,7 +37,7 @@ def tensorflow() -> None:
 def finished_root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
     """The root of one finished run of ``FINISHED``, all stages; to be read, never written.
 
-    The workers of pytest-xdist share it: the store's locks see to it that each stage runs once.
+    The workers of pytest-xdist share it; by the store's locks each stage runs once.
     """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -69,14 +69,14 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell pytest-xdist's controller how many, since it collects nothing itself."""
+    """Send the count to pytest-xdist's controller, which collects nothing itself."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, in the controller
 def pytest_testnodedown(node: Any) -> None:
-    """Hear it there; every worker collects the same tests, and one that crashed says nothing."""
+    """Keep a worker's count for the summary: all collect the same tests, a crashed one has none."""
     if hasattr(node, "workeroutput"):
         node.config.stash[LEFT_OUT] = node.workeroutput["left_out"]
 

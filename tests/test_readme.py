@@ -33,7 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     for name in listed.stdout.splitlines():
-        if (PROJECT / name).exists():  # else deleted, and not yet committed
+        if (PROJECT / name).is_file():  # else deleted, and not yet committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, folder / name)
     _lend_environment(folder / ".venv")
