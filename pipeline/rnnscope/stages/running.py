@@ -5,6 +5,7 @@ import itertools
 import logging
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rnnscope.stages import planning
 from rnnscope.stages.chain import Step, chain
 from rnnscope.store import provenance
 from rnnscope.store.inputs import Inputs
-from rnnscope.store.stage import Figures, Run, Stage
+from rnnscope.store.stage import Figures, Stage
 from rnnscope.terminal import short_path, without_greeting
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _run_step(step: Step, config: Config) -> None:
     log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {short_path(step.artefact.folder)}")
 
 
-def _imported(stage: Stage) -> tuple[Run, Figures]:
+def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
     """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use."""
     if not stage.tensorflow:
         return stage.run, {}

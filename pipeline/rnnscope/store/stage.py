@@ -1,4 +1,4 @@
-"""What a stage is, and what it is given when it runs."""
+"""What a stage is: the type of the entries in ``stages/table.py``."""
 
 import importlib
 from collections.abc import Callable
@@ -7,10 +7,6 @@ from typing import Any
 
 Figures = dict[str, Any]
 """What a stage reports: JSON values for its manifest, of which ``headline`` is also printed."""
-
-
-Run = Callable[..., Figures]
-"""Runs a stage: takes the config, the inputs and the folder to fill."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Stage:
     """For a stage over several runs: how many it needs at least."""
 
     @property
-    def run(self) -> Run:
-        """The function that runs it."""
-        function: Run = importlib.import_module(self.module).run
+    def run(self) -> Callable[..., Figures]:
+        """The function that runs it: takes the config, the inputs and the folder to fill."""
+        function: Callable[..., Figures] = importlib.import_module(self.module).run
         return function

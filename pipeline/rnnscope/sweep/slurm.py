@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.singleton import Singleton
 from hydra.plugins.launcher import Launcher
 
-from rnnscope.engine.cluster import sbatch_says
+from rnnscope.engine.slurm import sbatch_says
 from rnnscope.errors import UserError
 from rnnscope.sweep.jobs import Job
 from rnnscope.sweep.listing import Endings
@@ -64,7 +64,7 @@ def run(launcher: Launcher, jobs: Sequence[Job]) -> Endings:
 def _submit(launcher: Any, jobs: Sequence[Job]) -> list["SubmittedJob[object]"]:
     """Submit as the launcher's own ``launch`` does, and return a handle for each job.
 
-    That method goes on to wait for the jobs in turn, and gives up at the first that is lost.
+    That method then waits for the jobs in turn, and stops at the first that is lost.
     """
     from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
     from submitit import AutoExecutor
