@@ -105,3 +105,18 @@ def _allowed(kind: Any, rule: Any) -> str:
         if key in rule
     ]
     return " ".join([_WORDS.get(kind, "a group of options"), " and ".join(bounds)]).strip()
+
+
+def spelled(value: Any) -> str:
+    """An option's value as it is written on the command line."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{', '.join(map(spelled, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {spelled(each)}' for key, each in value.items())}}}"
+        case _:
+            return str(value)

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from rnnscope.config.loading import KINDS
 from rnnscope.config.location import CONF
-from rnnscope.config.options import allowed
+from rnnscope.config.options import allowed, spelled
 from rnnscope.config.whole import Config
 
 INTRODUCTION = """\
@@ -165,22 +165,7 @@ def _table(
 
 
 def _default(value: Any) -> str:
-    return "*required*" if value == "???" else f"`{_written(value)}`".replace("|", r"\|")
-
-
-def _written(value: Any) -> str:
-    """A value as YAML writes it in one line."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case list():
-            return f"[{', '.join(map(_written, value))}]"
-        case dict():
-            return f"{{{', '.join(f'{key}: {_written(each)}' for key, each in value.items())}}}"
-        case _:
-            return str(value)
+    return "*required*" if value == "???" else f"`{spelled(value)}`".replace("|", r"\|")
 
 
 def _link(file: str) -> str:

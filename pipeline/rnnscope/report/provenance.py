@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rnnscope.config.options import spelled
+
 Manifests = Mapping[str, dict[str, Any]]
 """Stage name -> its manifest."""
 
@@ -125,19 +127,6 @@ def packages(manifests: Manifests) -> list[tuple[str, str]]:
         )
         for name, by in versions.items()
     ]
-
-
-def spelled(value: Any) -> str:
-    """An option's value as it is written on the command line."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case list():
-            return f"[{', '.join(spelled(each) for each in value)}]"
-        case _:
-            return str(value)
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:

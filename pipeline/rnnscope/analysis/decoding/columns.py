@@ -83,6 +83,12 @@ _TASK = Column(
     lambda of: of.task,
     dtype="category",
 )
+_SEQUENCES = Column(
+    "sequences",
+    "number of sequences that are scored, over all folds",
+    lambda of: of.sequences,
+    dtype="int32",
+)
 _ESTIMATES = (
     *_estimate(
         "score",
@@ -119,12 +125,7 @@ DECODING = Table(
             dtype="int32",
         ),
         _TASK,
-        Column(
-            "sequences",
-            "number of sequences that are scored, over all folds",
-            lambda of: of.sequences,
-            dtype="int32",
-        ),
+        _SEQUENCES,
         Column(
             "features",
             "number of units that the probe reads",
@@ -157,12 +158,7 @@ DECODING_UNITS = Table(
             dtype="int32",
         ),
         _TASK,
-        Column(
-            "sequences",
-            "number of sequences that are scored, over all folds",
-            lambda of: of.sequences,
-            dtype="int32",
-        ),
+        _SEQUENCES,
         *_ESTIMATES,
     ),
 )
