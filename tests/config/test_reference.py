@@ -74,7 +74,7 @@ def test_every_choice_is_there_and_links_to_its_file() -> None:
     assert {"hydra/launcher/local.yaml", "hydra/launcher/slurm.yaml"} <= linked
 
 
-def test_every_row_has_four_cells_and_says_something() -> None:
+def test_every_row_has_four_literals_and_says_something() -> None:
     tables = [line for line in TEXT.splitlines() if line.startswith("| `") and "=" not in line[:30]]
     for line in tables:
         cells = re.split(r"(?<!\\)\|", line)[1:-1]
