@@ -1,8 +1,12 @@
 """The house: imports run one way, rooms are named in the architecture, stages are declared once."""
 
 import ast
+import importlib.metadata
 import inspect
 import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from importlib import import_module
@@ -71,11 +75,13 @@ def test_rooms_import_only_rooms_before_them() -> None:
         f"{module} imports {other}"
         for module, others in graph().items()
         for other in others
-        if module.startswith("rnnscope.") and room(module) in order
+        if room(module) in order
         if room(other) != room(module)
         if order.index(room(other)) > order.index(room(module))
     }
     assert not backwards
+    ends = {"rnnscope.__main__", "hydra_plugins.rnnscope_sweeper"}
+    assert not ends & {other for others in graph().values() for other in others}
 
 
 def test_the_architecture_names_every_room_and_no_other() -> None:
@@ -112,3 +118,43 @@ def test_modules_are_short_enough_to_hold_one_idea() -> None:
     lines = {name: len(file.read_text().splitlines()) for name, file in modules().items()}
     assert {name for name, count in lines.items() if count > 300} == set()
     assert lines["rnnscope.__main__"] <= 60
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = declared["optional-dependencies"]
+    lines = [*declared["dependencies"], *extras["slurm"], *extras["dask"]]
+    names = {re.split(r"[\[<>=!~ ;]", line)[0].lower() for line in lines}
+    provides = importlib.metadata.packages_distributions()
+    missing = set()
+    for file in (PROJECT / "pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for top in {name.partition(".")[0] for name in found}:
+                if top in sys.stdlib_module_names or top in ("rnnscope", "hydra_plugins"):
+                    continue
+                if not names & {each.lower() for each in provides.get(top, [])}:
+                    missing.add((top, file.name))
+    assert not missing
+
+
+def test_help_names_every_stage() -> None:
+    text = (PROJECT / "conf/hydra/help/rnnscope.yaml").read_text()
+    _, single, over = re.split(r"stage=|over several runs:", text.partition("mode=   run")[0])[-3:]
+    assert re.findall(r"\w+", single.partition(";")[0]) == list(STAGES)
+    assert re.findall(r"\w+", over) == list(OVER_RUNS)
+
+
+def test_the_former_name_is_history() -> None:
+    listed = subprocess.run(
+        ["git", "grep", "-li", "cell[s]cope"], cwd=PROJECT, capture_output=True, text=True
+    ).stdout.split()
+    allowed = ("CHANGELOG.md", "tests/fixtures/")
+    assert not [name for name in listed if not name.startswith(allowed)]
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\nversion: {version}\n" in (PROJECT / "CITATION.cff").read_text()
+    assert f"\n## {version}" in (PROJECT / "CHANGELOG.md").read_text()

@@ -15,8 +15,6 @@ import pytest
 
 from tests.compose import PROJECT
 
-pytestmark = [pytest.mark.process, pytest.mark.readme]
-
 README = (PROJECT / "README.md").read_text()
 LANGUAGES = {"", "bash", "python"}
 
@@ -70,6 +68,8 @@ def run(language: str, code: str, clone: Path, before: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.process
+@pytest.mark.readme
 def test_every_snippet_runs_in_order(clone: Path) -> None:
     for section in README.split("\n## "):
         python = ""

@@ -1,15 +1,13 @@
 """The wheel works by itself: built, installed into a fresh environment, run in an empty folder.
 
-The environment borrows the packages that rnnscope depends on, and not rnnscope; that they are all
-declared is computed from the imports.
+The environment borrows the packages that rnnscope depends on, and not rnnscope; that all
+of them are declared is a test in test_house.
 """
 
-import ast
 import importlib.metadata
 import re
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -93,22 +91,3 @@ def test_a_small_run_and_a_sweep_leave_tables_that_the_package_reads(
     assert columns == str(len(("sequence", "timestep", "label")) + 4)
     table = said(installed / "rnnscope", "-m", *SMALL, "seed=0,1", "mode=plan", cwd=tmp_path)
     assert re.search(r"units +1 up to date, 1 would run", table)
-
-
-def test_every_package_that_is_imported_is_declared() -> None:
-    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    extras = declared["optional-dependencies"]
-    lines = [*declared["dependencies"], *extras["slurm"], *extras["dask"]]
-    names = {re.split(r"[\[<>=!~ ;]", line)[0].lower() for line in lines}
-    provides = importlib.metadata.packages_distributions()
-    missing = set()
-    for file in (PROJECT / "pipeline").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            found += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            for top in {name.partition(".")[0] for name in found}:
-                if top in sys.stdlib_module_names or top in ("rnnscope", "hydra_plugins"):
-                    continue
-                if not names & {each.lower() for each in provides.get(top, [])}:
-                    missing.add((top, file.name))
-    assert not missing

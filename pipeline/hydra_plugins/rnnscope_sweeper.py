@@ -1,4 +1,4 @@
-"""Hydra's door to sweeps: ``hydra/sweeper=rnnscope``, the default of conf/config.yaml.
+"""The sweeper plugin, ``hydra/sweeper=rnnscope``, the default in conf/config.yaml.
 
 Hydra imports every plugin at each start, so nothing heavy is imported before a sweep begins.
 """
@@ -38,7 +38,7 @@ class RnnscopeSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what Hydra composed."""
+        """Store what Hydra passes before the sweep."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> None:
@@ -56,6 +56,6 @@ class RnnscopeSweeper(Sweeper):
         words = [*(f"{key}={values}" for key, values in self.params.items()), *arguments]
         status = sweep(self.config, words, self.hydra_context, self.task_function)
         if status:
-            # Hydra calls it after a sweep that returns; this one ends the process.
+            # Hydra calls this only if sweep() returns; here it ends the process.
             self.hydra_context.callbacks.on_multirun_end(config=self.config, config_name=None)
             raise SystemExit(status)

@@ -14,7 +14,7 @@ _HOMES = {
     "read_states": "rnnscope.states",
     "recording": "rnnscope.trace",
 }
-"""Imported when asked for: TensorFlow takes seconds, and the command line starts from here."""
+"""Public name -> its module, imported on first access: TensorFlow takes seconds to import."""
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ command_line = hydra.main(version_base="1.3", config_path=str(CONF), config_name
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] == ["--version"]:
+    if "--version" in sys.argv[1:]:
         print(f"rnnscope {importlib.metadata.version('rnnscope')}")
         return
     show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
@@ -37,7 +37,7 @@ def main() -> None:
             raise end.__cause__ from None
         _stop(end.code)
     except KeyboardInterrupt:
-        sys.stderr.write("rnnscope: stopped; the same command continues where it stopped\n")
+        sys.stderr.write("rnnscope: interrupted; run the same command again to resume\n")
         sys.exit(130)
 
 

@@ -1,4 +1,4 @@
-"""What the user sees while waiting: progress bars, short paths, and no greetings from libraries."""
+"""The terminal: progress bars, short paths, and imports without libraries' messages."""
 
 import contextlib
 import os

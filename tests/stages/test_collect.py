@@ -382,7 +382,7 @@ def test_kinds_of_runs_may_differ_in_what_they_have() -> None:
     assert table["model.forget_bias"].dtype == "float64"
     assert table["data.annotations"].dtype == "str"
     # What only one kind has does not differ between runs, their kind does.
-    assert collect.differing(runs) == ["data.name", "model.name", "model.bidirectional"]
+    assert collect.differing_options(runs) == ["data.name", "model.name", "model.bidirectional"]
 
 
 def test_an_option_that_no_run_sets_keeps_its_type() -> None:

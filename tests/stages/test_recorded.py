@@ -46,12 +46,21 @@ def test_it_is_found_as_a_run_and_its_tables_are_collected(root: Path) -> None:
     assert len(units) == pq.read_metadata(next(root.glob("units/*/units.parquet"))).num_rows == 24
 
 
-@pytest.mark.parametrize("stage", ["units", "population", "decoding"])
-def test_its_states_still_lead_to_its_tables(stage: str, root: Path) -> None:
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "report"])
+def test_each_stage_still_makes_the_same_tables(stage: str, root: Path) -> None:
     (recorded,) = root.glob(f"{stage}/*")
     kept = Path(shutil.move(recorded, root / "kept"))
     (*_, step) = stages.run(composed(root, *SMALL, f"stage={stage}"))
     assert step.artefact.folder == recorded
     for name in STAGES[stage].tables:
+        if not (kept / f"{name}.parquet").is_file():
+            continue
         old, new = (pd.read_parquet(folder / f"{name}.parquet") for folder in (kept, recorded))
-        pd.testing.assert_frame_equal(new, old, rtol=1e-9, atol=1e-12)
+        took = [name for name in old if name == "seconds"]
+        pd.testing.assert_frame_equal(
+            new.drop(columns=took), old.drop(columns=took), rtol=1e-6, atol=1e-9
+        )
+    for old in kept.glob("lstm/*/*.parquet"):
+        new = pd.read_parquet(recorded / old.relative_to(kept))
+        pd.testing.assert_frame_equal(new, pd.read_parquet(old), rtol=1e-5, atol=1e-6)

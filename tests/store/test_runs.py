@@ -225,7 +225,7 @@ def test_without_train_a_run_counts_only_if_its_model_was_trained_elsewhere(
     found = find(tmp_path)
     assert [run.name for run in found.runs] == ["mine-file", "mine-tf1_checkpoint"]
     assert [list(run.stages) for run in found.runs] == [["extract", "units"]] * 2
-    assert set(why(found).values()) == {"stale, nothing says which train it was made from"}
+    assert set(why(found).values()) == {"stale, its manifest names no train artefact"}
     assert len(found.left_out) == 2
 
 
@@ -335,7 +335,7 @@ def test_units_made_from_nothing_that_is_told_are_no_run(tmp_path: Path) -> None
     units = make(tmp_path, "units")
     found = find(tmp_path)
     assert found.runs == []
-    assert why(found) == {units.folder: "stale, nothing says which extract it was made from"}
+    assert why(found) == {units.folder: "stale, its manifest names no extract artefact"}
 
 
 def test_a_finished_artefact_counts_while_it_is_made_again(tmp_path: Path) -> None:

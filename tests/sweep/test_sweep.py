@@ -260,7 +260,7 @@ def test_ctrl_c_ends_a_sweep_with_one_line_and_all_its_processes(
     os.killpg(process.pid, signal.SIGINT)
     complained = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert complained == "rnnscope: stopped; the same command continues where it stopped\n"
+    assert complained == "rnnscope: interrupted; run the same command again to resume\n"
     wait_until(lambda: not alive_in(process.pid), 10, "the last of its processes to end")
 
 
@@ -414,7 +414,9 @@ def test_a_plan_says_what_jobs_share_and_writes_nothing(tmp_path: Path) -> None:
         Job(number, (), words[0], tmp_path, composed(tmp_path, "stage=units", *words), None)
         for number, words in enumerate(varied)
     ]
-    lines = sweep.plan([*jobs, Job(3, (), "units.bins=1", tmp_path, None, "units.bins=1: no")])
+    lines = sweep.plan_lines(
+        [*jobs, Job(3, (), "units.bins=1", tmp_path, None, "units.bins=1: no")]
+    )
     rows = [re.split(" {2,}", line) for line in lines]
     assert rows[:5] == [
         ["job", "config", "train", "extract", "units"],

@@ -84,6 +84,10 @@ def test_a_range_of_numbers_without_a_list_of_values_is_refused() -> None:
     [
         (["hydra/sweeper=basic", "hydra/launcher=basic"], "hydra/sweeper=basic: must be rnnscope"),
         (["hydra.sweeper.max_batch_size=2"], "hydra.sweeper.max_batch_size: no such option"),
+        (
+            ["hydra/launcher=basic", "hydra.launcher.n_jobs=1"],
+            "hydra.launcher.n_jobs: no such option; this group has none",
+        ),
         (["train.steps=interval(1,2)"], "train.steps=interval(1,2): has no list of values"),
         (["stage=collect"], "stage=collect: covers all runs"),
     ],
@@ -99,14 +103,16 @@ def test_what_cannot_work_in_a_sweep_is_refused_in_one_line(
 
 
 @pytest.mark.process
-def test_a_users_callbacks_are_called_also_where_a_job_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", ["local", "basic"])
+def test_a_users_callbacks_are_called_also_where_a_job_fails(launcher: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(CALLBACKS)
     log = tmp_path / "log"
     callback = "+hydra.callbacks.mine={_target_: mine.Log, file: " + f"{log}" + "}"
-    done = ran(tmp_path, *TINY, "seed=-1,0", "hydra/launcher=basic", callback)
+    done = ran(tmp_path, *TINY, "seed=-1,0", f"hydra/launcher={launcher}", callback)
     assert done.returncode == 1, done.stderr
-    jobs = ["job start", "job end"] * 2
-    assert log.read_text().splitlines() == ["multirun start", *jobs, "multirun end"]
+    first, *jobs, last = log.read_text().splitlines()
+    assert (first, last) == ("multirun start", "multirun end")
+    assert sorted(jobs) == ["job end"] * 2 + ["job start"] * 2
 
 
 @pytest.mark.process

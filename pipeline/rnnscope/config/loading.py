@@ -53,7 +53,7 @@ def load(raw: DictConfig) -> Config:
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} is not set: give {error.full_key}=...") from error
     except OmegaConfBaseException as error:
-        key = str(error.full_key).partition("[")[0]  # an entry of a list speaks for the list
+        key = str(error.full_key).partition("[")[0]  # errors in an entry are reported for the list
         value = OmegaConf.select(raw, key)
         raise UserError(f"{key}={value}: must be {allowed(*_find(schema, key))}") from error
     assert isinstance(config, Config)

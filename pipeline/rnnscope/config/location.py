@@ -22,5 +22,7 @@ def installing(extra: str) -> str:
     return f"python -m pip install 'rnnscope[{extra}]'"
 
 
-# Here, so that every process that reads a config can resolve ``root: ${outputs:}``.
+# Here, so that every process that reads a config can resolve ``root: ${outputs:}``, and --help
+# names the reference of options of this installation.
 OmegaConf.register_new_resolver("outputs", lambda: str(outputs()), replace=True)
+OmegaConf.register_new_resolver("conf", lambda name: str(CONF / name), replace=True)

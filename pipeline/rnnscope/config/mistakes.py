@@ -23,6 +23,6 @@ def one_line(error: BaseException) -> str:
             return f"{key}: {str(error).splitlines()[0]}"
         case OmegaConfBaseException(full_key=str(key), parent_node=DictConfig() as node):
             known = ", ".join(sorted(map(str, {*node} - {"hydra", "_target_"})))
-            return f"{key}: no such option; there is {known}"
+            return f"{key}: no such option; this group has {known or 'none'}"
         case _:
             return " ".join(str(error).split())

@@ -50,8 +50,8 @@ runs with `rnnscope --config-dir mine experiment=wide`, or with
 `rnnscope hydra.searchpath=[file://mine] experiment=wide`, which takes several folders. Any group
 can be extended in the same way, such as `mine/engine/ours.yaml` for `engine=ours`.
 
-**Paths** are relative to the working folder. Of files that a run reads the content counts: moving a
-file makes nothing stale, changing it does.
+**Paths** are relative to the working folder. Keys use the content of files, not their paths: moving
+a file makes nothing stale, changing it does.
 
 Lists are written `[a,b]`, no value `null`. In the tables, *required* marks an option without a
 default.

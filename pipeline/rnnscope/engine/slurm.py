@@ -34,7 +34,7 @@ def slurm_cluster(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
         job_name="rnnscope",
         log_directory=str(logs),
         interface=engine.interface,
-        # Slurm enforces a job's memory limit. Dask's limit would only pause a worker, for ever,
+        # Slurm enforces a job's memory limit. Dask's limit would only pause a worker, indefinitely,
         # because TensorFlow does not return memory.
         worker_extra_args=["--no-dashboard", "--memory-limit=0"],
         # The status page is for users of this machine only.

@@ -140,7 +140,7 @@ def curves(
         return svg(figure, f"{title} over {x}")
 
 
-def gates(means: Mapping[str, OverTime], words: Mapping[str, str], name: str) -> str:
+def gate_means(means: Mapping[str, OverTime], words: Mapping[str, str], name: str) -> str:
     """The SVG of gates over time: mean over units, and a band of the middle 80 % of the units.
 
     Args:

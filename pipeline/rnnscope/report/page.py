@@ -112,7 +112,9 @@ def _over_time(
                 "heat_map": Markup(
                     figures.heat_map(sums[layer], order, limit, signal, f"states-{number}")
                 ),
-                "gates": Markup(figures.gates(gates, GATES, f"gates-{number}")) if gates else None,
+                "gates": Markup(figures.gate_means(gates, GATES, f"gates-{number}"))
+                if gates
+                else None,
                 "clipped": bool(np.nanmax(np.abs(sums[layer].mean)) > limit),
             }
         )

@@ -1,9 +1,11 @@
 """Provenance: the options that were read, the proof, and how each stage was made."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rnnscope.config import Config
 from rnnscope.config.options import spelled
 
 Manifests = Mapping[str, dict[str, Any]]
@@ -143,18 +145,8 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Sort key: groups in the order in which data flows; a group's name first."""
-    groups = [
-        "data",
-        "model",
-        "seed",
-        "train",
-        "extract",
-        "units",
-        "population",
-        "decoding",
-        "ablation",
-    ]
+    """Sort key: groups in the order of the schema; a group's name first."""
+    groups = [field.name for field in dataclasses.fields(Config)]
     group, _, leaf = name.partition(".")
     place = groups.index(group) if group in groups else len(groups)
     return place, f"{group}.{'' if leaf == 'name' else leaf}"

@@ -23,7 +23,7 @@ from rnnscope.store.runs import Run
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
 
-__all__ = ["TABLES", "differing", "run", "table"]
+__all__ = ["TABLES", "differing_options", "run", "table"]
 
 ROWS = 100_000
 """Fewest rows of a row group but the last: many small ones are slow to read."""
@@ -53,7 +53,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     found = inputs.survey
     runs = table(found.runs)
     RUNS.write(runs, folder)
-    differ = differing(found.runs)
+    differ = differing_options(found.runs)
     beside = _beside(runs, differ)
     rows = {
         f"{stage}.parquet": _write(table_file(folder, stage), _tables(found.runs, beside, stage))
@@ -90,7 +90,7 @@ def table(runs: list[Run]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def differing(runs: list[Run]) -> list[str]:
+def differing_options(runs: list[Run]) -> list[str]:
     """The options that have different values in those runs that have them."""
     options = [each.config for each in runs]
     return [

@@ -6,7 +6,7 @@ from importlib import import_module
 from rnnscope.config.location import CLONE
 from rnnscope.config.reference import options
 from rnnscope.extract.columns import STATES
-from rnnscope.stages.table import OVER_RUNS, STAGES
+from rnnscope.stages.table import COLLECTED, OVER_RUNS, STAGES
 from rnnscope.store.tables import Column, Table
 
 INTRODUCTION = """\
@@ -24,6 +24,14 @@ This file is made from the declarations of the columns, by `make reference`.
 """
 
 
+COLLECTION = f"""\
+### {", ".join(f"`{name}`" for name in COLLECTED)}
+
+The tables of these stages of all runs below each other, each row preceded by `run` and by the
+options that differ between the runs.
+"""
+
+
 def tables() -> str:
     """The reference of all tables, in Markdown."""
     return "\n".join([INTRODUCTION, *_sections()])
@@ -37,6 +45,8 @@ def _sections() -> Iterator[str]:
                 yield from _section(table)
             if stage.name == "extract":
                 yield from _section(STATES)
+            if stage.name == "collect":
+                yield COLLECTION
 
 
 def _section(table: Table) -> Iterator[str]:

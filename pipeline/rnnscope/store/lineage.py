@@ -134,9 +134,9 @@ def _fault(made: Mapping[str, Finished], key: str, stages: Mapping[str, Stage]) 
     each = made[key]
     stage, version = each.artefact.stage, each.manifest["version"]
     if stage == "extract" and "train" not in each.upstream and not _trained_elsewhere(each):
-        return "stale, nothing says which train it was made from"
+        return "stale, its manifest names no train artefact"
     if stage == "units" and "extract" not in each.upstream:
-        return "stale, nothing says which extract it was made from"
+        return "stale, its manifest names no extract artefact"
     for need, behind in each.upstream.items():
         if behind not in made:
             return f"stale, {need} {behind[:8]} that it was made from is gone"

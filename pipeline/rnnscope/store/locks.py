@@ -43,7 +43,7 @@ def held(lock: Path, stage: str) -> Iterator[str]:
     while not _take(lock, name):
         if not pause:
             other = processes.described(holder(lock) or "")
-            log.info(f"{stage:<10} waits for {other}, which is making the same")
+            log.info(f"{stage:<10} waits for {other}, which is computing the same artefact")
         # Many jobs may wait for long, and every check costs the file server some work.
         pause = min(max(0.2, 1.2 * pause), HEARTBEAT)
         time.sleep(pause)
@@ -56,7 +56,7 @@ def held(lock: Path, stage: str) -> Iterator[str]:
         stop.set()
         heart.join()
         with contextlib.suppress(OSError):  # the work is done; a lock that stays becomes stale
-            _end(lock, name, heir=None)
+            _pass_on(lock, name, None)
 
 
 def holder(lock: Path) -> str | None:
@@ -66,7 +66,7 @@ def holder(lock: Path) -> str | None:
     from a cache that is a minute old.
     """
     try:
-        return patiently(lock.read_text)
+        return retried(lock.read_text)
     except FileNotFoundError:
         return None
 
@@ -87,28 +87,28 @@ def _take(lock: Path, name: str) -> bool:
             file.write(name)
     except FileExistsError:
         former = holder(lock)  # None where it was released meanwhile: the next try creates it
-        return former is not None and _abandoned(lock, former) and _end(lock, former, heir=name)
+        return former is not None and _abandoned(lock, former) and _pass_on(lock, former, name)
     return True
 
 
-def _end(lock: Path, name: str, *, heir: str | None) -> bool:
-    """End one holder's hold, if it still lasts, in favour of an heir or of nobody.
+def _pass_on(lock: Path, name: str, successor: str | None) -> bool:
+    """Release one holder's lock if it still holds it, or hand it to a successor.
 
     Several jobs may try this at once, some of which read the lock long ago. If each of them simply
-    replaced the lock it had found abandoned, the last would oust the first. So a job must first
-    take a second lock, on the right to end this one holder's hold, and then read the lock again.
+    replaced the lock it had found abandoned, the last would replace the first. So a second lock
+    guards the release of this one holder's lock, and the lock is read again under it.
     """
     right = lock.with_name(f"{lock.name}.{uuid.uuid5(uuid.NAMESPACE_OID, name).hex}")
-    if not _take(right, heir or name):
+    if not _take(right, successor or name):
         return False
     try:
         if holder(lock) != name:
             return False
-        if heir is None:
+        if successor is None:
             lock.unlink(missing_ok=True)
         else:
             fresh = lock.with_name(f"{lock.name}.{uuid.uuid4().hex}")
-            fresh.write_text(heir)
+            fresh.write_text(successor)
             fresh.replace(lock)
         return True
     finally:
@@ -120,7 +120,7 @@ def _abandoned(lock: Path, name: str) -> bool:
     if processes.has_ended(name):
         return True
     try:
-        return patiently(lambda: _silence(lock)) > STALE
+        return retried(lambda: _silence(lock)) > STALE
     except FileNotFoundError:
         return False
 
@@ -138,7 +138,7 @@ def _silence(lock: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def patiently(look: Callable[[], Seen]) -> Seen:
+def retried(look: Callable[[], Seen]) -> Seen:
     """The result of ``look``, called up to three times: NFS may fail (ESTALE, EIO) and recover."""
     for pause in (0.1, 1.0):
         try:

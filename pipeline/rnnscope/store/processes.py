@@ -47,9 +47,9 @@ def described(name: str) -> str:
 
 
 def _place() -> str:
-    """Where process ids and start times mean what they mean here; empty where that is not known."""
+    """Identifies this boot and the PID and time namespaces; empty if that is unknown."""
     try:
-        # A /proc mounted from another PID namespace counts processes otherwise.
+        # The process ids of a /proc that belongs to another PID namespace are not ours.
         if (PROC / "self").readlink().name != str(os.getpid()):
             return ""
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -61,7 +61,7 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot; empty where that is not known."""
+    """When a process started, in clock ticks since boot; empty if that is unknown."""
     try:
         about = (PROC / str(pid) / "stat").read_text()
     except OSError:

@@ -15,7 +15,7 @@ PACKAGES = ("rnnscope", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "sc
 
 
 def source_digest(package: Path) -> str:
-    """SHA-256 over a package's Python files and their names within it, in 12 hex digits."""
+    """SHA-256 over a package's Python sources and their names within it, in 12 hex digits."""
     files = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
     return digests.key({name: digests.file_digest(path) for name, path in files.items()})[:12]
 

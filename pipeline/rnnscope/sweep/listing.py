@@ -21,7 +21,7 @@ Endings = Mapping[int, tuple[str, str, Path]]
 """For jobs that could not record their own end, by number: state, error in one line, and log."""
 
 
-def plan(jobs: Sequence[Job]) -> list[str]:
+def plan_lines(jobs: Sequence[Job]) -> list[str]:
     """One line per job: which stages would run, and which share the result of another job."""
     makers: dict[Path, int] = {}
     counts: dict[str, Counter[str]] = {}

@@ -1,4 +1,4 @@
-"""Run the jobs of a sweep on this machine, whatever happens to single ones.
+"""Run the jobs of a sweep on this machine, and keep going when single jobs fail or are killed.
 
 Hydra's launchers do the work. They stop at the first job whose process is killed; this continues.
 """
@@ -21,7 +21,7 @@ def run(launch: Launch, jobs: Sequence[Job]) -> Endings:
     """Run the jobs on this machine.
 
     A killed process ends the whole pool of processes. The jobs that were running then run again,
-    one at a time, so that in the end only those that kill their process are missing.
+    one at a time, so that only jobs that kill their own process remain unfinished.
     """
     batches, trouble = _consecutive(jobs), ""
     while batches:

@@ -1,4 +1,4 @@
-"""One job's process: its share of the machine, and its mark on the terminal."""
+"""One job's process: its share of the machine, and the job number before its messages."""
 
 import logging
 import os

@@ -35,7 +35,7 @@ def sweep(
     if None not in mistakes:
         raise UserError("; ".join(map(str, mistakes)))
     if composed.mode == "plan":
-        print(*listing.plan(jobs), sep="\n")
+        print(*listing.plan_lines(jobs), sep="\n")
         return int(len(mistakes) > 1)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(composed, folder / "multirun.yaml")

@@ -23,7 +23,7 @@ from rnnscope.analysis.ablation.columns import (
     Clamped,
     Reruns,
 )
-from rnnscope.analysis.ablation.importance import KEYS, correlations
+from rnnscope.analysis.ablation.importance import KEYS, rank_correlations
 from rnnscope.analysis.ablation.places import places
 from rnnscope.analysis.ablation.rerun import Given, Rerun, given_batches
 from rnnscope.analysis.statistics.moments import moments
@@ -573,7 +573,7 @@ def test_importance_is_the_rank_correlation_over_units() -> None:
             "p_value": random.random(count),
         }
     )
-    rows = list(correlations(made, units, "loss_change"))
+    rows = list(rank_correlations(made, units, "loss_change"))
     table = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS)
     assert table.dtypes.astype(str).to_dict() == {
         **dict.fromkeys(["layer", "method", "signal", "statistic", "change"], "category"),

@@ -37,7 +37,9 @@ class Correlation:
     p_value: float
 
 
-def correlations(ablation: pd.DataFrame, units: pd.DataFrame, change: str) -> Iterator[Correlation]:
+def rank_correlations(
+    ablation: pd.DataFrame, units: pd.DataFrame, change: str
+) -> Iterator[Correlation]:
     """For each layer, method, signal and statistic, its rank correlation with a change.
 
     Spearman's (1904) rho over units, between a statistic of a unit's signal and the change of the

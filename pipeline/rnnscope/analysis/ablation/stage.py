@@ -25,7 +25,7 @@ from rnnscope.analysis.ablation.columns import (
     Clamped,
     Reruns,
 )
-from rnnscope.analysis.ablation.importance import KEYS, correlations
+from rnnscope.analysis.ablation.importance import KEYS, rank_correlations
 from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
 from rnnscope.analysis.statistics import moments
@@ -85,7 +85,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     scored = "loss" in baseline
     change = "loss_change" if scored else "output_change"
     units = pd.read_parquet(table_file(inputs.folders["units"], "units"))
-    rows = list(correlations(table, units, change))
+    rows = list(rank_correlations(table, units, change))
     importance = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS)
     IMPORTANCE.write(importance, folder)
     loss_rises, needed = _needed(table) if scored else ({}, {})

@@ -29,7 +29,7 @@ Y = "y of "
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ProbeRows:
     """The rows of one layer from which a probe predicts one target, by timestep and sequence."""
 
     keys: pd.DataFrame
@@ -65,7 +65,7 @@ def folds(sequences: pd.DataFrame, options: Decoding) -> NDArray[np.intp]:
 
 def choose(
     recorded: Path, signal: Signal, sequences: pd.DataFrame, options: Decoding
-) -> dict[str, Chosen]:
+) -> dict[str, ProbeRows]:
     """The rows of a layer to be decoded, by target: the label or target, and each annotation.
 
     Args:
@@ -161,16 +161,16 @@ def _keys(
     return keys[keys["fold"] >= 0]
 
 
-def _chosen(keys: pd.DataFrame, options: Decoding) -> Chosen:
+def _chosen(keys: pd.DataFrame, options: Decoding) -> ProbeRows:
     """Those of the chosen rows that have the target y, at timesteps where it can be decoded."""
     last = ~keys.duplicated("sequence", keep="last")  # a sequence's rows rise
     ends, of_ends = _able(keys[last].assign(timestep=LAST), options)
     if options.timesteps == "last":
-        return Chosen(ends, ends, of_ends)
+        return ProbeRows(ends, ends, of_ends)
     able, said = _able(keys, options)
     if not len(ends):
         said["why_not_by_units"] = "at their last timesteps: " + of_ends["why"]
-    return Chosen(able, ends, said)
+    return ProbeRows(able, ends, said)
 
 
 def _able(keys: pd.DataFrame, options: Decoding) -> tuple[pd.DataFrame, dict[str, Any]]:

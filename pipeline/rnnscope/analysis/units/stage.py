@@ -100,7 +100,7 @@ def _rows(recording: Recording, options: Units, block: UnitBlock) -> BlockRows:
 
 
 def _by_signal(blocks: list[UnitBlock], word: Callable[[UnitBlock], str]) -> dict[str, str]:
-    """A word about each signal; all its blocks agree."""
+    """One entry per signal; its blocks agree."""
     return {f"{block.signal.layer}/{block.signal.name}": word(block) for block in blocks}
 
 
