@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -40,27 +41,39 @@ def clone(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
 
 
 def _lend_environment(folder: Path) -> None:
-    """This environment under another name, marked as installed: `make` must leave it alone."""
-    folder.mkdir()
-    for entry in Path(sys.prefix).iterdir():
-        if not entry.name.startswith("installed"):
-            (folder / entry.name).symlink_to(entry)
+    """An environment marked as installed, which `make` leaves alone.
+
+    It has the packages of this one and, instead of this checkout, the clone's own code.
+    """
+    venv.create(folder, with_pip=False)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    # .pth files in a folder that a .pth file names are not read, so this checkout is not seen.
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    paths = [*borrowed, str(folder.parent / "pipeline")]
+    (packages / "borrowed.pth").write_text("\n".join(paths) + "\n")
+    command = folder / "bin" / "rnnscope"
+    command.write_text(
+        f"#!{folder / 'bin' / 'python'}\nfrom rnnscope.__main__ import main\n\nmain()\n"
+    )
+    command.chmod(0o755)
     for stamp in ("installed", "installed-dev"):
         (folder / stamp).touch()
 
 
 def run(language: str, code: str, clone: Path, before: str) -> subprocess.CompletedProcess[str]:
     """Run one snippet in the clone; a Python snippet sees what those ``before`` it defined."""
-    command = ["bash", "-ec", code] if language == "bash" else [sys.executable, "-c", before + code]
+    python = str(clone / ".venv" / "bin" / "python")
+    command = ["bash", "-ec", code] if language == "bash" else [python, "-c", before + code]
+    # What `make` tells the processes that it starts, these tests among them.
+    inherited = {name: os.environ[name] for name in os.environ.keys() - {"MAKEFLAGS", "ARGS"}}
     environment = {
         "PATH": f"{clone / '.venv' / 'bin'}:{os.environ['PATH']}",
-        "PYTHONPATH": str(clone / "pipeline"),  # before this environment's own rnnscope
         "PYTEST_ADDOPTS": "--collect-only --quiet",  # `make test` would run this very test
     }
     return subprocess.run(
         command,
         cwd=clone,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=600,
