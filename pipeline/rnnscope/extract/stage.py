@@ -109,8 +109,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
 def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     """The data and the recorder of an assignment, made once in each process that takes part."""
     config = assignment.config
-    dataset = data.load(config.data)
-    model = models.of_run(config.model, assignment.trained, dataset)
+    model, dataset = models.of_run(config.model, assignment.trained, config.data)
     _refuse_misfit(model, dataset)
     workers = engine.workers(config.engine)
     return dataset, Recorder(model, dataset.test, config.extract, assignment.folder, workers)
