@@ -169,7 +169,7 @@ def _given_lengths(
 ) -> dict[Name, NDArray[np.int32]]:
     """The lengths [N] that the data gives, by input; the plain ones are given to their owners."""
     at, part = inputs.at, inputs.part
-    found = {}
+    found: dict[Name, NDArray[np.int32]] = {}
     for name in filter(None, given):
         if name not in inputs.values:
             raise UserError(f"{at}lengths_{name}_{part} has no input: there is no x_{name}_{part}")
@@ -181,8 +181,8 @@ def _given_lengths(
     if None in given:
         plain = given[None]
         longest = int(plain.max()) if plain.size and plain.dtype.kind in "iub" else 0
-        for name in inputs.owners(longest, set(found)):
-            found[name] = _lengths(plain, inputs.values[name], f"{at}lengths_{part}")
+        for owner in inputs.owners(longest, set(found)):
+            found[owner] = _lengths(plain, inputs.values[owner], f"{at}lengths_{part}")
     return found
 
 

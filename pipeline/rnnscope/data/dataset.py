@@ -33,13 +33,13 @@ class Batch:
     other_lengths: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     """Valid timesteps [B] of those further inputs that differ in length, which are zero beyond."""
 
-    def lengths_of(self, name: str) -> NDArray[np.int32] | None:
-        """Valid timesteps [B] of one input, by the model's name; None where all have all."""
-        return self.other_lengths.get(name) if name in self.others else self.lengths
+    def lengths_of(self, name: str | None) -> NDArray[np.int32] | None:
+        """Valid timesteps [B] of a further input, or of x for None; None where all have all."""
+        return self.lengths if name is None else self.other_lengths.get(name)
 
-    def timesteps_of(self, name: str) -> int:
-        """T of one input, by the model's name."""
-        return int(self.others.get(name, self.x).shape[1])
+    def timesteps_of(self, name: str | None) -> int:
+        """T of a further input, or of x for None."""
+        return int((self.x if name is None else self.others[name]).shape[1])
 
     @property
     def valid(self) -> NDArray[np.bool_]:

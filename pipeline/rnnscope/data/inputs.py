@@ -1,4 +1,4 @@
-"""Of several inputs: which is the main one, which have timesteps, and whose the given lengths are."""
+"""Of several inputs: which is the main one, which have timesteps, whose the lengths are."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -104,10 +104,10 @@ class Inputs:
             if self.plain in names and self.plain in self.values:
                 return names
         if fitting:
-            names = sorted((name for names in fitting for name in names), key=str)
+            several = sorted((name for names in fitting for name in names), key=str)
+            keys = [[self.key(name, kind) for name in several] for kind in ("x", "lengths")]
             raise UserError(
-                f"{where} may belong to {_listed([self.key(name) for name in names])}: name the "
-                f"lengths of each, {_listed([self.key(name, 'lengths') for name in names])}"
+                f"{where} may belong to {_listed(keys[0])}: give each its own, {_listed(keys[1])}"
             )
         timed = sorted((name for names in left for name in names), key=str)
         if not timed:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,45 +13,143 @@ from rnnscope.errors import UserError
 from rnnscope.models.axes import Time
 from rnnscope.models.times import Times, times
 
-_CALL = re.compile(r"^(?P<layer>.*?)(\.call(?P<call>\d+))?(\.cell\d+)?$")
-"""The name of a recorded layer: with the number of its call, and of the cell in its stack."""
-Lengths = NDArray[np.int32] | None
-"""Of B sequences; None where all have all timesteps."""
+_RECORDED = re.compile(r"(.*?)(?:\.call(\d+))?(?:\.cell\d+)?")
+"""The name of a recorded layer: the layer's own, the number of its call, the cell in its stack."""
+ALL = "or leave the lengths out: all timesteps are then rows"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The timesteps of a model's recurrent layers."""
+    """The timesteps that a model's recurrent layers read, as far as its graph tells."""
 
     layers: dict[str, keras.layers.RNN]
     times: Times | None
     """None where the model has no graph."""
 
-    def time(self, layer: str) -> Time | None:
+    def valid(
+        self, layer: str, timesteps: int, mask: NDArray[np.bool_] | None, batch: Batch
+    ) -> tuple[NDArray[np.bool_], bool]:
+        """Which timesteps of a layer are rows [B, T], and whether lengths tell what no mask does.
+
+        They are those of its own mask and of the lengths of what it reads, where these are known.
+
+        Args:
+            layer: the name of the recorded layer.
+            timesteps: T of the layer.
+            mask: its own mask [B, T], or None.
+            batch: the sequences.
+
+        Raises:
+            UserError: without a mask it cannot be known which timesteps are rows.
+        """
+        valid = np.ones((len(batch.x), timesteps), bool) if mask is None else mask
+        lengths = self._lengths(layer, timesteps, batch, masked=mask is not None)
+        if lengths is None:
+            return valid, False
+        return valid & (np.arange(timesteps) < lengths[:, np.newaxis]), mask is None
+
+    def labelled(self, layer: str, split: Split) -> bool:
+        """Whether labels of timesteps belong to a layer's rows.
+
+        They do where its timesteps reach the model's output, and none of its rows is padding there.
+        A model that has no output of timesteps has labels of those of the main input.
+        """
+        time = self._time(layer)
+        if time is None:
+            return all(each.shape[1] != split.timesteps for each in split.others.values())
+        read = _names(time, split)
+        if self.times is None or self.times.output is None:
+            reaches = None in read
+        else:
+            parts, whole = _parts(time), _parts(self.times.output)
+            reaches = bool(parts) and parts <= whole
+        own = [split.other_lengths.get(name) if name else split.lengths for name in read]
+        known = [lengths for lengths in own if lengths is not None]
+        if split.lengths is not None and not known:
+            return False
+        return reaches and all(_same(lengths, split.lengths) for lengths in known)
+
+    def most(self, split: Split, count: int) -> tuple[int, int]:
+        """The most timesteps of any layer's input, and the most rows of ``count`` sequences."""
+        read: set[str | None] = {None}
+        for calls in (self.times.layers if self.times else {}).values():
+            read.update(name for time in calls for name in _names(time, split))
+        steps, rows = [], []
+        for name in read:
+            values, lengths = split.x, split.lengths
+            if name is not None:
+                values, lengths = split.others[name], split.other_lengths.get(name)
+            steps.append(int(values.shape[1]))
+            rows.append(count * steps[-1] if lengths is None else int(lengths[:count].sum()))
+        return max(steps), max(rows)
+
+    def _time(self, layer: str) -> Time | None:
         """The time of a recorded layer; None if the graph does not tell."""
-        if self.times is None:
+        found = _RECORDED.fullmatch(layer)
+        if self.times is None or found is None:
             return None
-        found = _CALL.match(layer)
-        assert found is not None
-        name, call = (layer, 0) if layer in self.layers else (found["layer"], int(found["call"] or 0))
+        name, number = (layer, None) if layer in self.layers else found.groups()
         calls = self.times.layers.get(id(self.layers.get(name)), [])
         if len(set(calls)) == 1:
             return calls[0]
+        call = int(number or 0)
         return calls[call] if call < len(calls) else None
 
-    def lengths(self, layer: str, timesteps: int, batch: Batch, *, masked: bool) -> Lengths:
-        """The lengths [B] of what a layer of this many timesteps reads; None where they are T.
+    def _lengths(
+        self, layer: str, timesteps: int, batch: Batch, *, masked: bool
+    ) -> NDArray[np.int32] | None:
+        """The lengths [B] of what a layer reads; None where it has none, or a mask must tell."""
+        time = self._time(layer)
+        read = {None, *batch.others} if time is None else _names(time, batch)
+        lengths = {name: batch.lengths_of(name) for name in read}
+        if all(each is None for each in lengths.values()):
+            return None
+        clear = time is not None and time.clear
+        fitting = {name for name in read if batch.timesteps_of(name) == timesteps}
+        if not fitting or (clear and fitting != read):
+            if masked:
+                return None
+            there = ", ".join(str(batch.timesteps_of(n)) for n in read if lengths[n] is not None)
+            raise UserError(
+                f"layer '{layer}': runs on {timesteps} timesteps without a mask, the data's "
+                f"lengths are of {there}; give the layer a mask, {ALL}"
+            )
+        # Beside padding of one input, another that is not padded has no timestep of its own either.
+        known = [lengths[name] for name in fitting if not clear or lengths[name] is not None]
+        if all(_same(each, known[0]) for each in known):
+            return known[0]
+        if masked:
+            return None
+        names = ", ".join(sorted(_key(name, batch) for name in fitting))
+        why = "it reads several inputs" if clear else "it cannot be told which input it reads"
+        raise UserError(
+            f"layer '{layer}': {why}, and {names} differ; give them the same lengths, "
+            f"or the layer a mask, {ALL}"
+        )
 
-        Args:
-            layer: the recorded layer.
-            timesteps: how many it runs on.
-            batch: the sequences.
-            masked: whether it has a mask of its own, which tells its rows where lengths do not.
 
-        Raises:
-            UserError: without a mask it is not known which timesteps are rows.
-        """
-        time = self.time(layer)
-        every = [batch.name or "x", *batch.others]
-        names = every if time is None else [n for n in every if n in time.inputs or n in ...]
-        raise NotImplementedError
+def rows_of(model: keras.Model) -> Rows:
+    """What a model's graph tells of the timesteps of its recurrent layers."""
+    return Rows(trace.recurrent_layers(model), times(model))
+
+
+def _names(time: Time, data: Batch | Split) -> set[str | None]:
+    """The inputs of a time; None stands for the main one, whose name the data may not know."""
+    return {name if name in data.others else None for name in time.inputs - {MASK}}
+
+
+def _parts(time: Time) -> frozenset[str | int]:
+    """All that a time consists of."""
+    return frozenset[str | int](time.inputs - {MASK}) | time.made
+
+
+def _same(one: NDArray[np.int32] | None, other: NDArray[np.int32] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
+
+
+def _key(name: str | None, batch: Batch) -> str:
+    """The name of the array of an input's lengths."""
+    name = name or batch.name
+    return "lengths_test" if name is None else f"lengths_{name}_test"

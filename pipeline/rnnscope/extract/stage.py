@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from rnnscope import data, engine, models, states, trace
+from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
@@ -70,7 +70,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
     _announce(record, dataset, count, folder)
     test = dataset.test
-    split = _parts(count, test.timesteps, config, record.model)
+    split = _parts(count, record.rows.most(test, count)[0], config, record.model)
     parts = _record_all(assignment, record, split)
     figures = _merged(parts)
     _check(figures["residuals"], config.extract.tolerance)
@@ -162,8 +162,7 @@ def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> li
 
 def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:
     """Log how much will be written, and raise if the disk cannot hold it."""
-    lengths = dataset.test.lengths
-    rows = count * dataset.test.timesteps if lengths is None else int(lengths[:count].sum())
+    _, rows = record.rows.most(dataset.test, count)
     columns = sum(len(units) for units in record.units.values())
     if not columns:
         raise UserError(

@@ -95,10 +95,10 @@ def _through(node: Any, known: dict[int, Axes]) -> list[Axes]:
     lost: frozenset[str] = frozenset()
     for time in dict.fromkeys(times.values()):
         changed = frozenset(place for place in times if times[place] == time)
-        reached = None
-        for changed in (changed, _alike(tensors, changed)):
-            if (reached := _reached(node, tensors, changed)) is not None:
-                break
+        reached = _reached(node, tensors, changed)
+        if reached is None:
+            changed = _alike(tensors, changed)
+            reached = _reached(node, tensors, changed)
         if reached is None:
             reached = _of_same_size(node, tensors, changed)
             lost |= frozenset() if reached else time.inputs
@@ -115,7 +115,7 @@ def _through(node: Any, known: dict[int, Axes]) -> list[Axes]:
 
 
 def _joined(ways: list[tuple[Time, Changed]]) -> Time | None:
-    """The time of an axis, given each time on which its size depends and what was changed to see it.
+    """The time of an axis, from each on which its size depends and what was changed for it.
 
     Where two of them change the size each by itself, they follow one another.
     """

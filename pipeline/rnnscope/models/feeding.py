@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rnnscope.data import MASK, Batch
 from rnnscope.errors import UserError
 
+
 def inputs(model: keras.Model, batch: Batch) -> Any:
     """The model's inputs for a batch: one array, or a dict if the inputs have names.
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from rnnscope.data import Roles
+from rnnscope.data import MASK, Roles
 from rnnscope.models.axes import Axes, Time, follow, inner_graph
-from rnnscope.models.feeding import MASK, named_inputs
+from rnnscope.models.feeding import named_inputs
 
 
 @dataclass

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from rnnscope import data, engine, models
+from rnnscope import engine, models
 from rnnscope.analysis.ablation.columns import (
     ABLATION,
     IMPORTANCE,
