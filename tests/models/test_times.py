@@ -22,9 +22,7 @@ def read(*sequences: Any) -> Any:
 def of_layers(model: keras.Model, found: Times | None) -> list[tuple[str, bool]]:
     """Of each of the model's recurrent layers: the names of inputs, and whether that is clear."""
     assert found is not None
-    calls = [
-        found.layers[id(layer)][0] for layer in model.layers if isinstance(layer, layers.GRU)
-    ]
+    calls = [found.layers[id(layer)][0] for layer in model.layers if isinstance(layer, layers.GRU)]
     return [("".join(sorted(time.inputs)), time.clear) for time in calls]
 
 
@@ -157,7 +155,7 @@ def test_each_call_of_a_layer_has_its_own_time_also_within_a_nested_model() -> N
     found = times(model)
     assert found is not None
     (calls,) = found.layers.values()
-    order = [node.arguments.args[0].name for node in shared._inbound_nodes[1:]]
+    order = [node.arguments.args[0].name for node in shared._inbound_nodes]
     assert [set(time.inputs) for time in calls] == [set(name) for name in order]
 
 
@@ -169,6 +167,16 @@ def test_the_output_has_the_time_of_the_decoder_and_a_mask_that_of_what_it_masks
     found = roles(keras.Model([a, b, mask], layers.Dense(2)(y)))
     assert found is not None
     assert (found.output, found.masked) == (frozenset("b"), frozenset("a"))
+
+
+def test_an_output_of_features_is_not_taken_for_one_of_timesteps() -> None:
+    static, x = keras.Input((T,), name="static"), keras.Input((T, F), name="x")
+    last, every = layers.GRU(2)(x), layers.Dense(1)(layers.GRU(2, return_sequences=True)(x))
+    found = [
+        roles(keras.Model([static, x], outputs))
+        for outputs in (layers.Concatenate()([last, static]), layers.Reshape((T,))(every))
+    ]
+    assert [each and each.output for each in found] == [frozenset(), frozenset("x")]
 
 
 def test_a_model_that_computes_otherwise_than_its_graph_tells_nothing() -> None:

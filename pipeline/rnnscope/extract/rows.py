@@ -61,8 +61,8 @@ class Rows:
         if self.times is None or self.times.output is None:
             reaches = None in read
         else:
-            parts, whole = _parts(time), _parts(self.times.output)
-            reaches = bool(parts) and parts <= whole
+            parts = time.parts - {MASK}
+            reaches = bool(parts) and parts <= self.times.output.parts
         own = [split.other_lengths.get(name) if name else split.lengths for name in read]
         known = [lengths for lengths in own if lengths is not None]
         if split.lengths is not None and not known:
@@ -136,11 +136,6 @@ def rows_of(model: keras.Model) -> Rows:
 def _names(time: Time, data: Batch | Split) -> set[str | None]:
     """The inputs of a time; None stands for the main one, whose name the data may not know."""
     return {name if name in data.others else None for name in time.inputs - {MASK}}
-
-
-def _parts(time: Time) -> frozenset[str | int]:
-    """All that a time consists of."""
-    return frozenset[str | int](time.inputs - {MASK}) | time.made
 
 
 def _same(one: NDArray[np.int32] | None, other: NDArray[np.int32] | None) -> bool:

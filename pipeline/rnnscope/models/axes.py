@@ -31,6 +31,11 @@ class Time:
     """Whether the axis has exactly the timesteps of its inputs, as far as the graph tells; False
     where they were joined one after another, or reshaped."""
 
+    @property
+    def parts(self) -> frozenset[str | int]:
+        """All that it consists of."""
+        return frozenset[str | int](self.inputs) | self.made
+
     def __or__(self, other: "Time") -> "Time":
         both = self.clear and other.clear
         return Time(self.inputs | other.inputs, self.made | other.made, both)

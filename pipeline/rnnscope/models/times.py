@@ -39,8 +39,7 @@ def times(model: keras.Model) -> Times | None:
         given = [_of_input(names[id(tensor)], len(tensor.shape)) for tensor in graph.inputs]
         found = Times()
         outputs = follow(graph, given, functools.partial(_see, found))
-        ends = [axes[1] for axes in outputs if len(axes) > 1 and axes[1] is not None]
-        found.output = ends[0] if ends else None
+        found.output = next((time for axes in outputs if (time := _end(axes, found))), None)
         _KNOWN[model] = found
     return _KNOWN[model]
 
@@ -63,6 +62,15 @@ def roles(model: keras.Model) -> Roles | None:
 def _of_input(name: str, rank: int) -> Axes:
     """The axes of an input: the second one may be timesteps."""
     return (None, Time(frozenset([name])), *[None] * (rank - 2)) if rank > 1 else (None,) * rank
+
+
+def _end(axes: Axes, found: Times) -> Time | None:
+    """The time of an output; of two axes only if a recurrent layer has it: else it is features."""
+    time = axes[1] if len(axes) > 1 else None
+    read = [each for calls in found.layers.values() for each in calls]
+    if time is None or len(axes) > 2:
+        return time
+    return time if any(each.parts and each.parts <= time.parts for each in read) else None
 
 
 def _see(found: Times, node: Any, tensors: list[Any], known: dict[int, Axes]) -> None:
