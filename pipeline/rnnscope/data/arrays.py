@@ -85,8 +85,36 @@ def splits_from_arrays(
             for name in annotations
             if f"{name}_{part}" in arrays
         }
+        if steps and roles is not None:
+            _refuse_unclear(split, named=None not in inputs[part], roles=roles, options=options)
         splits[part] = replace(split, y=y, steps=steps)
     return splits, tuple(map(str, range(max(largest) + 1))) if largest else ()
+
+
+def _refuse_unclear(split: Split, *, named: bool, roles: Roles, options: Files) -> None:
+    """Raise where annotations may as well be of another input of as many timesteps.
+
+    Args:
+        split: with its main input.
+        named: whether there is no plain x.
+        roles: what the model tells.
+        options: of the data.
+    """
+    apart = {name for group in roles.timed if split.name not in group for name in group}
+    rivals = sorted(
+        name for name in apart & set(split.others) if split.others[name].shape[1] == split.timesteps
+    )
+    if split.name is None or not rivals or (named and split.name in roles.output):
+        return
+    mend = (
+        "give the annotated one as the plain x_<split>"
+        if named
+        else f"they are of {split.name}, as the model's output is; give x_<split> its own name too"
+    )
+    raise UserError(
+        f"data.annotations=[{','.join(options.annotations or [])}]: {split.name} and "
+        f"{', '.join(rivals)} have as many timesteps: {mend}"
+    )
 
 
 def _by_split(

@@ -48,26 +48,33 @@ class Rows:
             return valid, False
         return valid & (np.arange(timesteps) < lengths[:, np.newaxis]), mask is None
 
-    def labelled(self, layer: str, split: Split) -> bool:
-        """Whether labels of timesteps belong to a layer's rows.
+    def known(self, layer: str, split: Split) -> bool:
+        """Whether what is known of single timesteps is known of a layer's.
 
-        They do where its timesteps reach the model's output, and none of its rows is padding there.
-        A model that has no output of timesteps has labels of those of the main input.
+        Labels and targets are known of the timesteps that reach the model's output, annotations of
+        those of the main input; so are labels where the model has no output of timesteps.
         """
         time = self._time(layer)
         if time is None:
             return all(each.shape[1] != split.timesteps for each in split.others.values())
-        read = _names(time, split)
-        if self.times is None or self.times.output is None:
-            reaches = None in read
-        else:
-            parts = time.parts - {MASK}
-            reaches = bool(parts) and parts <= self.times.output.parts
+        end = None if self.times is None else self.times.output
+        parts = time.parts - {MASK}
+        reaches = bool(parts) and end is not None and parts <= end.parts
+        if split.per_timestep and end is not None:
+            return reaches
+        return None in _names(time, split) or (
+            reaches and end is not None and None in _names(end, split)
+        )
+
+    def labelled(self, layer: str, split: Split) -> bool:
+        """Whether each of a layer's rows has a label of its timestep: none is padding there."""
+        time = self._time(layer)
+        read = {None} if time is None else _names(time, split)
         own = [split.other_lengths.get(name) if name else split.lengths for name in read]
-        known = [lengths for lengths in own if lengths is not None]
-        if split.lengths is not None and not known:
-            return False
-        return reaches and all(_same(lengths, split.lengths) for lengths in known)
+        lengths = [each for each in own if each is not None]
+        covered = split.lengths is None or bool(lengths)
+        same = all(_same(each, split.lengths) for each in lengths)
+        return covered and same and self.known(layer, split)
 
     def most(self, split: Split, count: int) -> tuple[int, int]:
         """The most timesteps of any layer's input, and the most rows of ``count`` sequences."""

@@ -17,7 +17,7 @@ from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
 from rnnscope.extract import notes
-from rnnscope.extract.columns import SEQUENCES, TABLES
+from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
 from rnnscope.models.batches import fixed_batch
@@ -75,7 +75,12 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     figures = _merged(parts)
     _check(figures["residuals"], config.extract.tolerance)
     written = TABLES if test.per_timestep or test.steps else (SEQUENCES,)
-    nulls = {table.name: by_column(notes.join(folder, len(split), table)) for table in written}
+    apart = [name for name in states.layers(folder) if not record.rows.known(name, test)]
+    said = {SEQUENCES.name: {}, STEPS.name: states.of_other_time(apart)}
+    nulls = {
+        table.name: by_column(notes.join(folder, len(split), table, said[table.name]))
+        for table in written
+    }
     shutil.rmtree(folder / PARTS)
     atomic.clear(folder)
     silent = sorted(
