@@ -229,6 +229,31 @@ def test_encoder_and_decoder_have_the_lengths_of_what_they_read(
     np.testing.assert_array_equal(steps["label"], frame["label"])
 
 
+def test_targets_and_annotations_of_timesteps_are_of_the_decoder_alone(tmp_path: Path) -> None:
+    net = Translator(T, T, masked=False)
+    lengths = drawn(2)
+    arrays: Arrays = {
+        "x_source_test": tokens(drawn(1), 3),
+        "x_target_test": tokens(lengths, 4),
+        "y_test": floats(N, T),
+        "depth_test": random(5).integers(0, 9, (N, T)),
+        "lengths_target_test": lengths,
+    }
+    options = ("data.labels=timestep", "data.annotations=[depth]")
+    folder = recorded(tmp_path, net.model, arrays, *options)
+    names = ["target", "depth"]
+    known = {}
+    for layer in ("enc", "dec"):
+        files = states.open_signal(folder, layer, "h").files
+        parts = [states.read_part(file, units=[])[0] for file in files]
+        found = [states.read_annotations(folder, rows, names, layer) for rows in parts]
+        known[layer] = np.concatenate(found, axis=1)
+    assert np.isnan(known["enc"]).all()
+    valid = np.arange(T) < lengths[:, np.newaxis]
+    want = np.stack([arrays["y_test"][valid], arrays["depth_test"][valid]])
+    np.testing.assert_array_equal(known["dec"], want)
+
+
 def test_the_plain_lengths_are_those_of_the_plain_x_and_the_other_input_has_all_timesteps(
     tmp_path: Path,
 ) -> None:

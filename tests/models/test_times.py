@@ -39,6 +39,18 @@ class Scaled(keras.layers.Layer):
         return x * self.scale
 
 
+class Declared(keras.layers.Layer):
+    """A layer of a user's own that declares the shape it was first called with."""
+
+    def call(self, x: Any) -> Any:
+        """Double each value."""
+        return 2 * x
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """What it is in the user's own network."""
+        return (None, T, F)
+
+
 WAYS = {
     "as it is": lambda x: x,
     "dense": layers.Dense(4),
@@ -51,6 +63,7 @@ WAYS = {
     "added": lambda x: x + 2 * x,
     "cut": lambda x: x[:, 1:],
     "of its own": Scaled,
+    "declared": lambda x: Declared()(x),
     "self-attention": lambda x: layers.MultiHeadAttention(2, 3)(x, x),
     "split": lambda x: ops.split(x, 3, axis=2)[1],
     "nested": lambda x: keras.Sequential([keras.Input((None, F)), layers.Dense(4)])(x),

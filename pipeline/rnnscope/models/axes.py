@@ -182,10 +182,18 @@ def _sizes(
     args, kwargs = node.arguments.fill_in(stand_ins)
     try:
         _refuse_uneven(node.operation, [each.shape for each in stand_ins.values()])
-        found = node.operation.compute_output_spec(*args, **kwargs)
+        found = _spec(node.operation)(*args, **kwargs)
     except Exception:  # of the user's own layers too: they raise anything
         return None
     return [tuple(each.shape) for each in keras.tree.flatten(found)]
+
+
+def _spec(operation: Any) -> Callable[..., Any]:
+    """What gives an operation's outputs; of a user's own layer its call, not what it declares."""
+    if isinstance(operation, keras.Layer) and not type(operation).__module__.startswith("keras."):
+        return functools.partial(keras.Operation.compute_output_spec, operation)
+    spec: Callable[..., Any] = operation.compute_output_spec
+    return spec
 
 
 def _refuse_uneven(operation: Any, shapes: list[tuple[int | None, ...]]) -> None:
