@@ -144,6 +144,36 @@ def test_of_two_sequences_both_are_read_and_only_side_by_side_is_clear(size: int
     assert found.timed == (frozenset("ab"),)
 
 
+def test_inputs_are_side_by_side_only_where_that_is_clear() -> None:
+    a, b = (keras.Input((T, F), name=name) for name in "ab")
+    found = roles(keras.Model([a, b], read(layers.Concatenate(axis=1)([a, b]))))
+    assert found is not None
+    assert found.timed == (frozenset("a"), frozenset("b"))
+
+
+@keras.saving.register_keras_serializable("tests.times")
+class Reader(keras.layers.Layer):
+    """A layer of a user's own that holds a recurrent one, and reads one of its inputs."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.inner = layers.GRU(2, return_sequences=True)
+
+    def call(self, x: Any, other: Any = None) -> Any:
+        """Read the first."""
+        return self.inner(x)
+
+
+def test_of_a_layer_inside_another_any_sequence_may_be_read() -> None:
+    a, b = (keras.Input((T, F), name=name) for name in "ab")
+    alone, both = Reader(), Reader()
+    found = times(keras.Model([a, b], layers.Add()([alone(a), both(b, a)])))
+    assert found is not None
+    (one,), (two,) = (found.layers[id(each.inner)] for each in (alone, both))
+    assert (one.inputs, one.clear) == (frozenset("a"), True)
+    assert (two.inputs, two.clear) == (frozenset("ab"), False)
+
+
 def test_a_static_input_has_no_time_however_it_is_joined() -> None:
     static, x = keras.Input((T,), name="static"), keras.Input((T, F), name="x")
     repeated = layers.RepeatVector(T)(static)

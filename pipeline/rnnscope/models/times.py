@@ -50,10 +50,11 @@ def roles(model: keras.Model) -> Roles | None:
     if found is None:
         return None
     read = [time for calls in found.layers.values() for time in calls]
-    clear = [time for time in read if time.clear] or read
+    beside = [time.inputs - {MASK} for time in read if time.clear]
+    any_of = sorted({name for time in read for name in time.inputs} - {MASK})
     return Roles(
         tuple(named_inputs(model)),
-        _together(time.inputs - {MASK} for time in clear),
+        _together(beside) or tuple(frozenset([name]) for name in any_of),
         frozenset() if found.output is None else found.output.inputs - {MASK},
         found.masked.inputs - {MASK},
     )
