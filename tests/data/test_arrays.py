@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.data import Split, lengths
+from rnnscope import data
+from rnnscope.config import Files
+from rnnscope.data import Roles, Split, lengths
 from rnnscope.errors import UserError
 from tests.data.test_data import Arrays, F, N, T, arrays, assert_same, complaint, load, npz, whole
 
@@ -250,20 +253,120 @@ def test_further_inputs_go_by_their_names(tmp_path: Path) -> None:
         np.testing.assert_array_equal(batch.others["decoder"], made["x_decoder_test"])
 
 
-def test_lengths_without_a_plain_x_are_those_of_all_inputs_of_that_many_timesteps(
-    tmp_path: Path,
-) -> None:
-    made: Arrays = {
-        "x_a_test": np.ones((2, T, F)),
-        "x_b_test": np.ones((2, T, 1)),
-        "x_c_test": np.ones((2, 3, 1)),
-        "lengths_test": np.array([T, 1]),
-    }
-    made["x_b_test"][1, 1:] = np.nan
-    test = load(npz(tmp_path, made)).test
-    assert test.name == "a"
+def ends(split: Split) -> dict[str | None, list[int] | None]:
+    """The lengths of each input by its name; of the main one under None."""
+    found: dict[str | None, list[int] | None] = {None: None, **dict.fromkeys(split.others)}
+    if split.lengths is not None:
+        found[None] = split.lengths.tolist()
+    return found | {name: each.tolist() for name, each in split.other_lengths.items()}
+
+
+def of_test(made: Arrays, folder: Path, roles: Roles | None = None) -> Split:
+    options = Files("files", 0.0, 0, str(npz(folder, made)), "sequence", None)
+    return data.load(options, roles).test
+
+
+SEVERAL: Arrays = {
+    "x_a_test": np.ones((2, T, F)),
+    "x_b_test": np.ones((2, T, 1)),
+    "x_c_test": np.ones((2, 3, 1)),
+}
+SHORT = np.array([T, 1])
+
+
+def test_each_input_ends_at_its_own_length(tmp_path: Path) -> None:
+    own = {"lengths_a_test": SHORT, "lengths_c_test": np.array([1, 2])}
+    test = of_test(SEVERAL | own, tmp_path)
     batch = test.take(slice(None))
-    assert [batch.x.sum(), batch.others["b"].sum(), batch.others["c"].sum()] == [6 * F, 6, 6]
+    assert ends(test) == {None: [T, 1], "b": None, "c": [1, 2]}
+    assert [batch.x.sum(), batch.others["b"].sum(), batch.others["c"].sum()] == [6 * F, 2 * T, 3]
+    assert [each.tolist() for each in batch.cut(slice(1, None)).other_lengths.values()] == [[2]]
+    again = test.select(np.array([1, 0]))
+    assert ends(again) == {None: [1, T], "b": None, "c": [2, 1]}
+
+
+ROLES = {
+    "one is read": (
+        Roles(("a", "b", "c"), (frozenset("b"),)),
+        {None: [T, 1], "a": None, "c": None},
+    ),
+    "two side by side": (
+        Roles(("a", "b", "c"), (frozenset("ab"),), frozenset("b")),
+        {None: [T, 1], "a": [T, 1], "c": None},
+    ),
+    "one is too short": (
+        Roles(("a", "b", "c"), (frozenset("a"), frozenset("c"))),
+        {None: [T, 1], "b": None, "c": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ROLES)
+def test_the_plain_lengths_are_of_what_the_model_reads(case: str, tmp_path: Path) -> None:
+    roles, want = ROLES[case]
+    assert ends(of_test(SEVERAL | {"lengths_test": SHORT}, tmp_path, roles)) == want
+
+
+APART = Roles(("a", "b", "c"), (frozenset("a"), frozenset("b"), frozenset("c")), frozenset("b"))
+
+
+def test_the_plain_lengths_are_of_the_plain_x_and_then_of_what_is_left(tmp_path: Path) -> None:
+    made = {"x_test" if name == "x_b_test" else name: x for name, x in SEVERAL.items()}
+    given = {"lengths_test": SHORT}
+    for roles in (None, APART):
+        test = of_test(made | given, tmp_path, roles)
+        assert (test.name, ends(test)) == (None, {None: [T, 1], "a": None, "c": None})
+    own = {"lengths_a_test": np.array([2, 3]), "lengths_c_test": np.array([3, 1])}
+    test = of_test(SEVERAL | given | own, tmp_path, APART)
+    assert (test.name, ends(test)) == ("b", {None: [T, 1], "a": [2, 3], "c": [3, 1]})
+
+
+@pytest.mark.parametrize("roles", [None, APART])
+def test_lengths_that_may_be_of_several_inputs_name_the_keys(
+    roles: Roles | None, tmp_path: Path
+) -> None:
+    says = (
+        "lengths_test may belong to x_a_test and x_b_test: "
+        "give each its own, lengths_a_test and lengths_b_test"
+    )
+    with pytest.raises(UserError, match=f"{re.escape(says)}$"):
+        of_test(SEVERAL | {"lengths_test": SHORT}, tmp_path, roles)
+
+
+def test_the_mask_is_made_from_the_lengths_of_what_it_masks(tmp_path: Path) -> None:
+    roles = Roles((*"ab", "mask"), (frozenset("a"), frozenset("b")), frozenset("b"), frozenset("a"))
+    made = {name: x for name, x in SEVERAL.items() if name != "x_c_test"}
+    test = of_test(made | {"lengths_a_test": SHORT}, tmp_path, roles)
+    assert test.take(slice(None)).others["mask"].tolist() == [[1] * T, [1] + [0] * (T - 1)]
+    assert ends(test) == {None: None, "a": [T, 1], "mask": None}
+
+
+@pytest.mark.parametrize(
+    ("plain", "says"),
+    [
+        ("a", "b and a have as many timesteps: they are of b, as the model's output is"),
+        ("b", None),
+        (None, None),
+    ],
+)
+def test_annotations_are_of_the_input_that_the_output_follows(
+    plain: str | None, says: str | None, tmp_path: Path
+) -> None:
+    made = {("x_test" if name == f"x_{plain}_test" else name): x for name, x in SEVERAL.items()}
+    path = npz(tmp_path, made | {"depth_test": np.arange(2 * T).reshape(2, T)})
+    options = Files("files", 0.0, 0, str(path), "sequence", ["depth"])
+    if says is None:
+        assert data.load(options, APART).test.take(slice(None)).steps["depth"][1, 0] == T
+        return
+    with pytest.raises(UserError, match=re.escape(says)):
+        data.load(options, APART)
+
+
+def test_annotations_of_one_of_several_inputs_need_a_plain_x(tmp_path: Path) -> None:
+    path = npz(tmp_path, SEVERAL | {"depth_test": np.ones((2, T))})
+    options = Files("files", 0.0, 0, str(path), "sequence", ["depth"])
+    with pytest.raises(UserError, match=r"a and b .*: give the annotated one as the plain x_"):
+        data.load(options, replace(APART, output=frozenset()))
 
 
 @pytest.mark.parametrize(

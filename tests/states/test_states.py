@@ -468,7 +468,7 @@ def annotate(folder: Path, notes: pd.DataFrame) -> Path:
 def known(folder: Path, sequence: list[int], timestep: list[int], *names: str) -> Any:
     """The annotations of some rows, as lists."""
     rows = states.RowKeys(np.array(sequence, np.int32), np.array(timestep, np.int32), None)
-    return states.read_annotations(folder, rows, list(names)).tolist()
+    return states.read_annotations(folder, rows, list(names), "lstm").tolist()
 
 
 def test_annotations_are_the_numbers_known_of_each_timestep(tmp_path: Path) -> None:
@@ -490,7 +490,7 @@ def test_annotations_come_with_their_own_sequence_and_timestep(tmp_path: Path) -
     annotate(tmp_path, NOTES)
     for part in states.open_signal(record(tmp_path), "lstm", "c").files:
         rows, _ = states.read_part(part)
-        found = states.read_annotations(tmp_path, rows, ["height", "depth", "inside"])
+        found = states.read_annotations(tmp_path, rows, ["height", "depth", "inside"], "lstm")
         asked = pd.DataFrame({"sequence": rows.sequence, "timestep": rows.timestep})
         expected = asked.merge(NOTES, how="left")[["height", "depth", "inside"]].to_numpy(float).T
         np.testing.assert_array_equal(found, expected)
@@ -521,7 +521,7 @@ def test_annotations_may_be_null_of_any_type(tmp_path: Path) -> None:
 
 def test_no_annotation_of_any_row_is_an_array_too(tmp_path: Path) -> None:
     rows = states.row_keys(0, np.array([3, 1]), None)
-    assert states.read_annotations(tmp_path, rows, []).shape == (0, 4)
+    assert states.read_annotations(tmp_path, rows, [], "lstm").shape == (0, 4)
 
 
 def test_annotations_of_other_sequences_are_not_read(tmp_path: Path) -> None:

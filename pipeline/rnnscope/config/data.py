@@ -43,7 +43,10 @@ class Files(Data):
     NaN, or with anything and lengths_train and lengths_test. Bytes are pixels and are scaled to
     [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model with an embedding, and one
     feature for any other model. A model of several inputs takes an array for each, named
-    x_<input>_train and x_<input>_test; a plain x_train goes to the input that is left.
+    x_<input>_train and x_<input>_test; a plain x_train goes to the input that is left. Inputs that
+    differ in length have lengths_<input>_test each; lengths_test belongs to the input whose
+    timesteps a recurrent layer reads, of several to x_test. Labels and annotations of timesteps are
+    of the input whose timesteps the model's output has.
 
     A long table, in a .csv or .parquet file or a folder of .parquet files: one row per timestep,
     with columns sequence, timestep, split (train, val or test) and label (a class, also by name) or

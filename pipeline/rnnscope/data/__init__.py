@@ -4,18 +4,24 @@ from rnnscope import config
 from rnnscope.data.dataset import Batch, Dataset, Split
 from rnnscope.data.digits import load_digits
 from rnnscope.data.files import load_files
+from rnnscope.data.inputs import MASK, Roles
 from rnnscope.data.mnist import load_mnist
 
-__all__ = ["Batch", "Dataset", "Split", "load"]
+__all__ = ["MASK", "Batch", "Dataset", "Roles", "Split", "load"]
 
 
-def load(data: config.Data) -> Dataset:
-    """The data set that a config names, with its validation split."""
+def load(data: config.Data, roles: Roles | None = None) -> Dataset:
+    """The data set that a config names, with its validation split.
+
+    Args:
+        data: the options of the data.
+        roles: what the model that is to be fed tells of its inputs, where it is known.
+    """
     match data:
         case config.Digits():
             return load_digits(data)
         case config.Mnist():
             return load_mnist(data)
         case config.Files():
-            return load_files(data)
+            return load_files(data, roles)
     raise TypeError(f"no loader for {type(data).__name__}")

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.dataset import Split
+from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of
 from rnnscope.data.labels import annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
+from rnnscope.data.mapped import LazyArray, Valid
 from rnnscope.errors import UserError
 
 PARTS = ("train", "val", "test")
 INPUT = re.compile(rf"x_(?:(.+)_)?({'|'.join(PARTS)})")
 """The name of an array of inputs: the model's name for it, if any, and its split."""
+LENGTHS = re.compile(rf"lengths_(?:(.+)_)?({'|'.join(PARTS)})")
+"""The name of the lengths of all inputs that share them, or of one input; and its split."""
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -52,7 +56,7 @@ def _map(path: Path, folder: Path) -> NDArray[Any]:
 
 
 def splits_from_arrays(
-    arrays: dict[str, NDArray[Any]], options: Files
+    arrays: dict[str, NDArray[Any]], options: Files, roles: Roles | None = None
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Those of the splits train, val and test that the arrays have, and the names of the classes.
 
@@ -60,18 +64,17 @@ def splits_from_arrays(
     ``labels=timestep`` [N, T], classes as whole numbers from 0 or targets as floats;
     ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
     ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
-    [N, ...], beside or instead of ``x_<split>``.
+    [N, ...], beside or instead of ``x_<split>``, with ``lengths_<input>_<split>`` [N] where inputs
+    differ in their timesteps. What ``roles`` tells of the model's inputs decides whose the plain
+    lengths are, and whose timesteps labels and annotations have.
     """
     annotations = options.annotations or []
     _refuse_unknown(arrays, annotations, options)
-    inputs: dict[str, dict[str | None, NDArray[Any]]] = {}
-    for name in sorted(arrays):
-        if match := INPUT.fullmatch(name):
-            inputs.setdefault(match[2], {})[match[1]] = arrays[name]
+    inputs, given = _by_split(arrays, INPUT), _by_split(arrays, LENGTHS)
     at = f"data.path={options.path}: "
     splits, largest = {}, []
     for part in (part for part in PARTS if part in inputs):
-        split = _split(inputs[part], arrays.get(f"lengths_{part}"), part, at)
+        split = _split(inputs[part], given.get(part, {}), roles, part, at)
         x, lengths = split.x, split.lengths
         if (y := arrays.get(f"y_{part}")) is not None:
             each = options.labels == "timestep"
@@ -82,8 +85,47 @@ def splits_from_arrays(
             for name in annotations
             if f"{name}_{part}" in arrays
         }
+        if steps and roles is not None:
+            _refuse_unclear(split, named=None not in inputs[part], roles=roles, options=options)
         splits[part] = replace(split, y=y, steps=steps)
     return splits, tuple(map(str, range(max(largest) + 1))) if largest else ()
+
+
+def _refuse_unclear(split: Split, *, named: bool, roles: Roles, options: Files) -> None:
+    """Raise where annotations may as well be of another input of as many timesteps.
+
+    Args:
+        split: with its main input.
+        named: whether there is no plain x.
+        roles: what the model tells.
+        options: of the data.
+    """
+    apart = {name for group in roles.timed if split.name not in group for name in group}
+    rivals = sorted(
+        name for name in apart & set(split.others) if split.others[name].shape[1] == split.timesteps
+    )
+    if split.name is None or not rivals or (named and split.name in roles.output):
+        return
+    mend = (
+        "give the annotated one as the plain x_<split>"
+        if named
+        else f"they are of {split.name}, as the model's output is; give x_<split> its own name too"
+    )
+    raise UserError(
+        f"data.annotations=[{','.join(options.annotations or [])}]: {split.name} and "
+        f"{', '.join(rivals)} have as many timesteps: {mend}"
+    )
+
+
+def _by_split(
+    arrays: dict[str, NDArray[Any]], named: re.Pattern[str]
+) -> dict[str, dict[Name, NDArray[Any]]]:
+    """The arrays of one kind by split, then by input."""
+    found: dict[str, dict[Name, NDArray[Any]]] = {}
+    for name in sorted(arrays):
+        if match := named.fullmatch(name):
+            found.setdefault(match[2], {})[match[1]] = arrays[name]
+    return found
 
 
 def _refuse_unknown(
@@ -91,53 +133,103 @@ def _refuse_unknown(
 ) -> None:
     """Raise where an array has an unknown name, or an annotation has no array."""
     known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *annotations) for part in PARTS}
-    if strange := sorted(name for name in set(arrays) - known if not INPUT.fullmatch(name)):
+    if strange := sorted(name for name in set(arrays) - known if not _is_input(name)):
         raise UserError(
-            f"data.path={options.path}: unknown arrays {strange}; "
-            f"known are {sorted(known)}, x_<input>_<split> and those named in data.annotations"
+            f"data.path={options.path}: unknown arrays {strange}; known are {sorted(known)}, "
+            "x_<input>_<split>, lengths_<input>_<split> and those named in data.annotations"
         )
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"
-        if name in ("y", "lengths") or INPUT.fullmatch(f"{name}_test"):
+        if name == "y" or _is_input(f"{name}_test"):
             raise UserError(f"{option}: '{name}_test' is reserved for another array")
         if f"{name}_test" not in arrays:
             raise UserError(f"{option}: no array '{name}_test' in {options.path}")
 
 
 def _split(
-    inputs: dict[str | None, NDArray[Any]], given: NDArray[Any] | None, part: str, at: str
+    values: dict[Name, NDArray[Any]],
+    given: dict[Name, NDArray[Any]],
+    roles: Roles | None,
+    part: str,
+    at: str,
 ) -> Split:
-    """All inputs of one split; without a plain x the first by name takes its place."""
-    name = None if None in inputs else min(filter(None, inputs))
-    x = inputs[name]
-    where = at + _array(name, part)
-    if x.ndim not in (2, 3) or 0 in x.shape:
-        raise UserError(f"{where} has shape {x.shape}; it must be [sequences, timesteps, features]")
-    _refuse_text(x, where)
-    lengths = None
-    if given is not None:
-        lengths = _lengths(given, x, f"{at}lengths_{part}")
-    lengths = measured(x, lengths, where)
-    others = {other: values for other, values in inputs.items() if other and other != name}
-    for other, values in others.items():
-        shared = name is not None and values.shape[1:2] == x.shape[1:2]
-        _check_other(values, x, lengths if shared else None, at + _array(other, part))
-    return Split(x, None, lengths, others=others, name=name)
+    """All inputs of one split, each with its own lengths."""
+    inputs = inputs_of(values, roles, part, at)
+    count = len(inputs.values.get(inputs.plain, next(iter(inputs.values.values()))))
+    for name, array in inputs.values.items():
+        _check_form(array, count, at + inputs.key(name), alone=len(values) == 1)
+    lengths: dict[Name, NDArray[np.int32] | None] = dict(_given_lengths(inputs, given))
+    for name, array in inputs.values.items():
+        whole = np.full(count, array.shape[1], np.int32)
+        known = lengths.get(name)
+        if known is None and not inputs.may_end(name):
+            measured(array, whole, at + inputs.key(name))
+        else:
+            lengths[name] = measured(array, known, at + inputs.key(name))
+    told = {name: each for name, each in lengths.items() if each is not None}
+    main = inputs.main(told)
+    if inputs.values[main].ndim not in (2, 3):
+        raise UserError(
+            f"{at}{inputs.key(main)} has shape {inputs.values[main].shape}; "
+            "it must be [sequences, timesteps, features]"
+        )
+    others = {name: array for name, array in inputs.values.items() if name and name != main}
+    return Split(
+        inputs.values[main],
+        None,
+        told.get(main),
+        others=others | _mask(inputs, told, main),
+        name=None if main == inputs.plain else main,
+        other_lengths={name: each for name, each in told.items() if name and name != main},
+    )
 
 
-def _check_other(
-    values: NDArray[Any], x: NDArray[Any], lengths: NDArray[np.int32] | None, where: str
-) -> None:
-    """Raise where a further input has another N than x, or a valid value is not finite."""
-    if values.ndim < 2 or 0 in values.shape or len(values) != len(x):
-        raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}, ...], as x")
-    _refuse_text(values, where)
-    whole = np.full(len(x), values.shape[1], np.int32)
-    measured(values, whole if lengths is None else lengths, where)
+def _check_form(array: NDArray[Any], count: int, where: str, *, alone: bool) -> None:
+    """Raise where an input has no timesteps or features, another N, or no numbers."""
+    if array.ndim < 2 or 0 in array.shape or len(array) != count:
+        must = "[sequences, timesteps, features]" if alone else f"[{count}, ...], as x"
+        raise UserError(f"{where} has shape {array.shape}; it must be {must}")
+    _refuse_text(array, where)
 
 
-def _array(name: str | None, part: str) -> str:
-    return f"x_{part}" if name is None else f"x_{name}_{part}"
+def _given_lengths(
+    inputs: Inputs, given: dict[Name, NDArray[Any]]
+) -> dict[Name, NDArray[np.int32]]:
+    """The lengths [N] that the data gives, by input; the plain ones are given to their owners."""
+    at, part = inputs.at, inputs.part
+    found: dict[Name, NDArray[np.int32]] = {}
+    for name in filter(None, given):
+        if name not in inputs.values:
+            raise UserError(f"{at}lengths_{name}_{part} has no input: there is no x_{name}_{part}")
+        if name == inputs.plain and None in given:
+            raise UserError(
+                f"{at}lengths_{name}_{part} and lengths_{part} are both of x_{part}; leave one out"
+            )
+        found[name] = _lengths(given[name], inputs.values[name], f"{at}lengths_{name}_{part}")
+    if None in given:
+        plain = given[None]
+        longest = int(plain.max()) if plain.size and plain.dtype.kind in "iub" else 0
+        for owner in inputs.owners(longest, set(found)):
+            found[owner] = _lengths(plain, inputs.values[owner], f"{at}lengths_{part}")
+    return found
+
+
+def _mask(
+    inputs: Inputs, lengths: dict[Name, NDArray[np.int32]], main: Name
+) -> dict[str, LazyArray]:
+    """The mask that a model of several inputs takes and that the data does not have."""
+    roles = inputs.roles
+    if roles is None or MASK not in roles.names or MASK in inputs.values or len(inputs.values) < 2:
+        return {}
+    of = min(roles.masked & inputs.values.keys(), default=main)
+    timesteps = inputs.values[of].shape[1]
+    whole = np.full(len(inputs.values[of]), timesteps, np.int32)
+    return {MASK: Valid(lengths.get(of, whole), timesteps)}
+
+
+def _is_input(name: str) -> bool:
+    """Whether an array is an input, or the lengths of inputs."""
+    return bool(INPUT.fullmatch(name) or LENGTHS.fullmatch(name))
 
 
 def _refuse_text(x: NDArray[Any], where: str) -> None:

@@ -30,6 +30,16 @@ class Batch:
     steps: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Annotations of single timesteps [B, T] by name: int32, or float32 with NaN where unknown.
     They are not given to the model."""
+    other_lengths: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    """Valid timesteps [B] of those further inputs that differ in length, which are zero beyond."""
+
+    def lengths_of(self, name: str | None) -> NDArray[np.int32] | None:
+        """Valid timesteps [B] of a further input, or of x for None; None where all have all."""
+        return self.lengths if name is None else self.other_lengths.get(name)
+
+    def timesteps_of(self, name: str | None) -> int:
+        """T of a further input, or of x for None."""
+        return int((self.x if name is None else self.others[name]).shape[1])
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -48,6 +58,7 @@ class Batch:
             lengths=None if self.lengths is None else self.lengths[part],
             others={name: values[part] for name, values in self.others.items()},
             steps={name: values[part] for name, values in self.steps.items()},
+            other_lengths={name: each[part] for name, each in self.other_lengths.items()},
         )
 
 
@@ -67,10 +78,11 @@ class Split:
     others: dict[str, LazyArray] = field(default_factory=dict)
     """Further inputs [N, ...], by the names that the model has for them."""
     name: str | None = None
-    """The model's name for x; None if x goes to the one input that is not in ``others``. With a
-    name, lengths apply to all inputs of T timesteps; without, to x alone."""
+    """The model's name for x; None if x goes to the one input that is not in ``others``."""
     steps: dict[str, LazyArray] = field(default_factory=dict)
     """Annotations of single timesteps [N, T] by name; NaN where unknown."""
+    other_lengths: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    """Valid timesteps [N] of those further inputs that differ in length."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -105,26 +117,22 @@ class Split:
 
     def take(self, index: slice | NDArray[np.integer]) -> Batch:
         """The sequences at ``index`` [B], in the types that models take; no others are read."""
-        others = {name: _ready(values, index) for name, values in self.others.items()}
         batch = Batch(
             _ready(self.x, index),
             None if self.y is None else _known(self.y, index),
             None if self.lengths is None else self.lengths[index],
-            others,
+            {name: _ready(values, index) for name, values in self.others.items()},
             self.name,
             {name: _known(values, index) for name, values in self.steps.items()},
+            {name: lengths[index] for name, lengths in self.other_lengths.items()},
         )
-        if batch.lengths is not None:
-            padding = ~batch.valid
-            of_timesteps = [batch.x, *batch.steps.values()]
-            if batch.y is not None and self.per_timestep:
-                of_timesteps.append(batch.y)
-            if self.name is not None:
-                of_timesteps += [
-                    each for each in others.values() if each.shape[1] == self.timesteps
-                ]
-            for values in of_timesteps:
-                values[padding] = 0
+        of_timesteps = [batch.x, *batch.steps.values()]
+        if batch.y is not None and self.per_timestep:
+            of_timesteps.append(batch.y)
+        for values in of_timesteps:
+            _clear(values, batch.lengths)
+        for name, lengths in batch.other_lengths.items():
+            _clear(batch.others[name], lengths)
         return batch
 
     def select(self, index: NDArray[np.integer]) -> "Split":
@@ -137,6 +145,7 @@ class Split:
             ids=None if self.ids is None else self.ids[index],
             others={name: chosen(values, index) for name, values in self.others.items()},
             steps={name: chosen(values, index) for name, values in self.steps.items()},
+            other_lengths={name: each[index] for name, each in self.other_lengths.items()},
         )
 
 
@@ -161,7 +170,7 @@ class Dataset:
         """Whether sequences differ in length, within a split or from one to another."""
         splits = [split for split in (self.test, self.train, self.val) if split is not None]
         return len({split.timesteps for split in splits}) > 1 or any(
-            split.lengths is not None for split in splits
+            split.lengths is not None or split.other_lengths for split in splits
         )
 
 
@@ -189,6 +198,12 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             stratify = split.y
     kept, held = train_test_split(index, test_size=count, random_state=seed, stratify=stratify)
     return split.select(np.sort(kept)), split.select(np.sort(held))
+
+
+def _clear(values: NDArray[Any], lengths: NDArray[np.int32] | None) -> None:
+    """Set values [B, T, ...] beyond the lengths [B] to 0."""
+    if lengths is not None:
+        values[np.arange(values.shape[1]) >= lengths[:, np.newaxis]] = 0
 
 
 def _ready(rows: LazyArray, index: slice | NDArray[np.integer]) -> NDArray[Any]:

@@ -5,21 +5,22 @@ from pathlib import Path
 from rnnscope.config import Files
 from rnnscope.data.arrays import map_npy, read_npz, splits_from_arrays
 from rnnscope.data.dataset import Dataset, Split, hold_out
+from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
 from rnnscope.data.parquet import splits_from_parquet
 from rnnscope.data.table import splits_from_table
 from rnnscope.errors import UserError
 
 
-def load_files(config: Files) -> Dataset:
+def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     """The data set in a file; if it has no validation split, one is drawn from training."""
     path = Path(config.path)
     refuse_names(config.annotations or [])
     match _kind(path):
         case ".npz":
-            splits, classes = splits_from_arrays(read_npz(path), config)
+            splits, classes = splits_from_arrays(read_npz(path), config, roles)
         case ".npy":
-            splits, classes = splits_from_arrays(map_npy(path), config)
+            splits, classes = splits_from_arrays(map_npy(path), config, roles)
         case ".parquet":
             splits, classes = splits_from_parquet(config)
         case ".csv":

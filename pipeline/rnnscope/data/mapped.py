@@ -40,6 +40,26 @@ class Chosen:
         return read(self.source, self.index[index])
 
 
+@dataclass(frozen=True)
+class Valid:
+    """Which timesteps are not padding [N, T], from the lengths [N]."""
+
+    lengths: NDArray[np.int32]
+    timesteps: int
+    dtype = np.dtype(bool)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, T]."""
+        return len(self.lengths), self.timesteps
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[np.bool_]:
+        return np.asarray(np.arange(self.timesteps) < self.lengths[index, np.newaxis])
+
+
 def chosen(rows: LazyArray, index: NDArray[np.integer]) -> LazyArray:
     """The rows at ``index`` [N']; those of a file are not read yet."""
     if isinstance(rows, Chosen):

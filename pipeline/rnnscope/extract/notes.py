@@ -43,11 +43,21 @@ def write(
         unfinished.write_text(json.dumps(figures))
 
 
-def join(folder: Path, parts: int, table: Table) -> Nulls:
-    """Write a table from the rows of all parts, in their order, as a stream; returns its nulls."""
+def join(
+    folder: Path, parts: int, table: Table, said: Mapping[bytes, bytes] | None = None
+) -> Nulls:
+    """Write a table from the rows of all parts, in their order, as a stream; returns its nulls.
+
+    Args:
+        folder: where the parts are, and the table will be.
+        parts: how many there are.
+        table: its declaration.
+        said: what its schema is to say besides.
+    """
     file = table_file(folder, table.name)
     rows = [_rows(folder, part, file.name) for part in range(parts)]
     schema = pq.read_schema(rows[0])
+    schema = schema.with_metadata({**(schema.metadata or {}), **(said or {})})
     nulls: Nulls = Counter()
     with pq.ParquetWriter(file, schema) as writer:
         waiting: list[pa.Table] = []

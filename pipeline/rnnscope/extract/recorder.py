@@ -18,6 +18,7 @@ from rnnscope.data import Batch, Split
 from rnnscope.errors import UserError
 from rnnscope.extract import notes
 from rnnscope.extract.outcome import SCORED, kind_of_scores, outcomes
+from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.states import selection
 from rnnscope.trace import comparison, proof
@@ -76,6 +77,7 @@ class Recorder:
             tf.function, input_signature=[models.signature(model)], autograph=False
         )
         self.kind = kind_of_scores(model)
+        self.rows = rows_of(model)
         self.paths: dict[str, str] = {}
         self.units: dict[tuple[str, str], list[int]] = {}
         self.recorded = graph(self._recorded)
@@ -96,7 +98,8 @@ class Recorder:
         rows = 0
         writing = []
         for layer, columns in found.columns.items():
-            keys = selection.keys_of(part.start, columns.kept, labels)
+            labelled = not self.split.per_timestep or self.rows.labelled(layer, self.split)
+            keys = selection.keys_of(part.start, columns.kept, labels if labelled else None)
             rows = max(rows, len(keys.sequence))
             for signal in list(columns.signals):
                 # No reference is kept here, so that its memory is freed as soon as it is written.
@@ -166,26 +169,17 @@ class Recorder:
         size: int,
         found: PartRecord,
     ) -> NDArray[np.bool_]:
-        """Which timesteps of a layer are valid [B, T]: by its own mask and by the lengths."""
+        """Which timesteps of a layer are rows [B, T], of the first B sequences of a batch."""
         _, sequences, timesteps = next(iter(signals.values())).shape
         if sequences != len(batch.x):
             raise UserError(
                 f"layer '{layer}': runs on {sequences} sequences where the data has {len(batch.x)}"
             )
-        valid = np.ones((size, timesteps), bool)
-        if mask is not None:
-            valid &= _array(mask)[:size]
-        if batch.lengths is not None:
-            if mask is None:
-                found.unmasked.add(layer)
-            if mask is None and timesteps != batch.x.shape[1]:
-                raise UserError(
-                    f"layer '{layer}': runs on {timesteps} timesteps without a mask, the data's "
-                    f"lengths are of {batch.x.shape[1]}; give the layer a mask"
-                )
-            if timesteps == batch.x.shape[1]:
-                valid &= batch.valid[:size]
-        return valid
+        own = None if mask is None else _array(mask)
+        valid, unmasked = self.rows.valid(layer, timesteps, own, batch)
+        if unmasked:
+            found.unmasked.add(layer)
+        return valid[:size]
 
     def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
         """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs; residuals."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import keras
 
-from rnnscope import data, engine, models, states, trace
+from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
 from rnnscope.extract import notes
-from rnnscope.extract.columns import SEQUENCES, TABLES
+from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
 from rnnscope.models.batches import fixed_batch
@@ -70,12 +70,17 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
     _announce(record, dataset, count, folder)
     test = dataset.test
-    split = _parts(count, test.timesteps, config, record.model)
+    split = _parts(count, record.rows.most(test, count)[0], config, record.model)
     parts = _record_all(assignment, record, split)
     figures = _merged(parts)
     _check(figures["residuals"], config.extract.tolerance)
     written = TABLES if test.per_timestep or test.steps else (SEQUENCES,)
-    nulls = {table.name: by_column(notes.join(folder, len(split), table)) for table in written}
+    apart = [name for name in states.layers(folder) if not record.rows.known(name, test)]
+    said = {SEQUENCES.name: {}, STEPS.name: states.of_other_time(apart)}
+    nulls = {
+        table.name: by_column(notes.join(folder, len(split), table, said[table.name]))
+        for table in written
+    }
     shutil.rmtree(folder / PARTS)
     atomic.clear(folder)
     silent = sorted(
@@ -109,8 +114,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
 def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     """The data and the recorder of an assignment, made once in each process that takes part."""
     config = assignment.config
-    dataset = data.load(config.data)
-    model = models.of_run(config.model, assignment.trained, dataset)
+    model, dataset = models.of_run(config.model, assignment.trained, config.data)
     _refuse_misfit(model, dataset)
     workers = engine.workers(config.engine)
     return dataset, Recorder(model, dataset.test, config.extract, assignment.folder, workers)
@@ -163,8 +167,7 @@ def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> li
 
 def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:
     """Log how much will be written, and raise if the disk cannot hold it."""
-    lengths = dataset.test.lengths
-    rows = count * dataset.test.timesteps if lengths is None else int(lengths[:count].sum())
+    _, rows = record.rows.most(dataset.test, count)
     columns = sum(len(units) for units in record.units.values())
     if not columns:
         raise UserError(

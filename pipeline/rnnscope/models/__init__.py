@@ -2,11 +2,10 @@
 
 from rnnscope.models.building import build
 from rnnscope.models.device import device
-from rnnscope.models.feeding import MASK, inputs, sequence_shape, signature
+from rnnscope.models.feeding import inputs, sequence_shape, signature
 from rnnscope.models.loading import MODEL, load, of_run
 
 __all__ = [
-    "MASK",
     "MODEL",
     "build",
     "device",

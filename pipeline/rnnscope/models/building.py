@@ -3,8 +3,7 @@
 import keras
 
 from rnnscope import config
-from rnnscope.data import Dataset
-from rnnscope.models.feeding import MASK
+from rnnscope.data import MASK, Dataset
 
 LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
 

@@ -22,9 +22,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnscope.config import Tf1Checkpoint
+from rnnscope.data import MASK
 from rnnscope.errors import UserError
 from rnnscope.models import variables
-from rnnscope.models.feeding import MASK
 from rnnscope.models.variables import Cell, Shapes
 
 log = logging.getLogger(__name__)

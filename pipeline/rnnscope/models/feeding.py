@@ -7,11 +7,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rnnscope.data import Batch
+from rnnscope.data import MASK, Batch
 from rnnscope.errors import UserError
-
-MASK = "mask"
-"""Name of the input that tells our own models which timesteps are valid."""
 
 
 def inputs(model: keras.Model, batch: Batch) -> Any:
@@ -49,17 +46,20 @@ def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
 
 def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
     """The model's inputs by name, with any batch size."""
-    struct = getattr(model, "_inputs_struct", None)  # of a functional model: as it was made
-    if isinstance(struct, dict) and all(isinstance(key, str) for key in struct):
-        named = dict(struct)
-    elif hasattr(model, "inputs"):
-        named = {each.name: each for each in model.inputs}
-    else:
+    if not hasattr(model, "inputs"):
         return _specs_of_subclass(model)
     return {
         name: tf.TensorSpec((None, *each.shape[1:]), each.dtype, name)
-        for name, each in named.items()
+        for name, each in named_inputs(model).items()
     }
+
+
+def named_inputs(model: keras.Model) -> dict[str, Any]:
+    """The symbolic inputs, by name, of a model that has a graph."""
+    struct = getattr(model, "_inputs_struct", None)  # of a functional model: as it was made
+    if isinstance(struct, dict) and all(isinstance(key, str) for key in struct):
+        return dict(struct)
+    return {each.name: each for each in model.inputs}
 
 
 def _specs_of_subclass(model: keras.Model) -> dict[str, tf.TensorSpec]:

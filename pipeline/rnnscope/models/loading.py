@@ -12,31 +12,35 @@ from typing import Any
 import h5py
 import keras
 
-from rnnscope.config import Model, ModelFile, Tf1Checkpoint
+from rnnscope import data
+from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
 from rnnscope.models import checkpoint, custom
+from rnnscope.models.times import roles
 
 MODEL = "model.keras"
 """The file in which stage train saves its model."""
 
 
-def of_run(model: Model, trained: Path | None, dataset: Dataset) -> keras.Model:
-    """A run's model: the one that stage train made, or the user's own from a file.
+def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Model, Dataset]:
+    """A run's model, which stage train made or the user's file holds, and the data it is for.
 
     Args:
         model: the options of group model.
         trained: the output of stage train; None if the model comes from a file.
-        dataset: the data that the model is for.
+        source: the options of the data.
     """
+    if trained is None and isinstance(model, Tf1Checkpoint):  # it has one input, whatever its data
+        dataset = data.load(source)
+        return checkpoint.load(model, padded=dataset.padded), dataset
     if trained is not None:
-        return load(trained / MODEL)
-    match model:
-        case Tf1Checkpoint():
-            return checkpoint.load(model, padded=dataset.padded)
-        case ModelFile():
-            return load(Path(model.path), model.custom_objects)
-    raise TypeError(f"no loader for {type(model).__name__}")
+        loaded = load(trained / MODEL)
+    elif isinstance(model, ModelFile):
+        loaded = load(Path(model.path), model.custom_objects)
+    else:
+        raise TypeError(f"no loader for {type(model).__name__}")
+    return loaded, data.load(source, roles(loaded))
 
 
 def load(path: Path, custom_objects: str | None = None) -> keras.Model:

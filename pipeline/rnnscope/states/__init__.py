@@ -18,7 +18,7 @@ from rnnscope.states.parts import (
     write_part,
 )
 from rnnscope.states.signals import Signal, open_signal
-from rnnscope.states.steps import annotations, read_annotations
+from rnnscope.states.steps import annotations, of_other_time, read_annotations
 
 __all__ = [
     "KEYS",
@@ -30,6 +30,7 @@ __all__ = [
     "class_count",
     "columns",
     "layers",
+    "of_other_time",
     "open_signal",
     "part_file",
     "place_of",

@@ -1,5 +1,6 @@
 """Annotations of single timesteps, among them targets that timesteps have of their own."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,15 @@ OUTCOME = ("prediction", "correct", "loss")
 """Columns of table steps that come from the model rather than from the data."""
 
 
+OTHER_TIME = b"rnnscope.layers_of_other_time"
+"""Key under which the schema of the tables names the layers to which steps do not belong."""
+
+
+def of_other_time(layers: list[str]) -> dict[bytes, bytes]:
+    """What the schema of table steps says of layers whose timesteps are those of another input."""
+    return {OTHER_TIME: json.dumps(layers).encode()} if layers else {}
+
+
 def annotations(folder: Path) -> list[str]:
     """The names of the recorded annotations that are numbers, and of a target of timesteps."""
     path = folder / STEPS
@@ -25,10 +35,18 @@ def annotations(folder: Path) -> list[str]:
     ]
 
 
-def read_annotations(folder: Path, rows: RowKeys, names: list[str]) -> NDArray[np.float64]:
-    """The annotations [A, R] of R rows, given their rising keys; NaN where a row has none."""
+def read_annotations(
+    folder: Path, rows: RowKeys, names: list[str], layer: str
+) -> NDArray[np.float64]:
+    """The annotations [A, R] of R rows of a layer, given their rising keys.
+
+    NaN where a row has none, as all rows of a layer that reads another input than the annotated.
+    """
     found = np.full((len(names), len(rows.sequence)), np.nan)
     if not names or not len(rows.sequence):
+        return found
+    said = pq.read_schema(folder / STEPS).metadata or {}
+    if layer in json.loads(said.get(OTHER_TIME, b"[]")):
         return found
     sequence = ds.field("sequence")
     among = (sequence >= int(rows.sequence[0])) & (sequence <= int(rows.sequence[-1]))

@@ -489,6 +489,26 @@ def test_without_a_mask_the_means_end_at_each_sequences_length() -> None:
     np.testing.assert_allclose(means["lstm"]["h"], h[valid].mean(axis=0), 0, 1e-6)
 
 
+def test_of_several_inputs_the_means_end_at_the_lengths_of_what_a_layer_reads() -> None:
+    one, two = (keras.Input((TIMESTEPS, FEATURES), name=name) for name in ("one", "two"))
+    ends = [keras.layers.LSTM(3, name=f"of_{each.name}")(each) for each in (one, two)]
+    model = drawn(keras.Model([one, two], keras.layers.Concatenate()(ends)))
+    given = arrays(padded=True)
+    lengths = given["lengths_test"].astype(np.int32)
+    of_two = TIMESTEPS + 1 - lengths
+    values = np.random.default_rng(5).normal(size=given["x_test"].shape).astype(np.float32)
+    split = Split(
+        values, None, lengths, others={"two": values}, name="one", other_lengths={"two": of_two}
+    )
+    held = {(f"of_{name}", "h"): places(model)[f"of_{name}"] for name in ("one", "two")}
+    with Rerun(model, held) as again:
+        means = again.means(given_batches(model, split, COUNT, 10))
+    for name, ending in (("of_one", lengths), ("of_two", of_two)):
+        valid = np.arange(TIMESTEPS) < ending[:, np.newaxis]
+        h = reference.cell(model.get_layer(name).cell, values, valid, None, False)["h"]
+        np.testing.assert_allclose(means[name]["h"], h[valid].mean(axis=0), 0, 1e-6)
+
+
 def test_a_mask_of_the_models_own_counts_too() -> None:
     x = keras.Input((TIMESTEPS, FEATURES))
     layer = keras.layers.GRU(3, name="gru")

@@ -17,6 +17,7 @@ from rnnscope.analysis.ablation.clamping import clamping
 from rnnscope.analysis.ablation.places import Place
 from rnnscope.data import Batch, Split
 from rnnscope.extract.outcome import kind_of_scores, outcomes
+from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.states import place_of
 from rnnscope.trace.loops import state_variables
@@ -71,6 +72,7 @@ class Rerun:
         """
         self.model, self.held = model, held
         self.kind = kind_of_scores(model)
+        self.rows = rows_of(model)
         batch = models.signature(model)
         graph = functools.partial(tf.function, autograph=False)
         self.whole = graph(self._whole, input_signature=[batch])
@@ -106,7 +108,8 @@ class Rerun:
                 for state, values in signals.items():
                     key = place_of(recorded), state
                     x = np.asarray(values)[:, : len(given.batch.x)]
-                    rows = _rows(given.batch.valid, mask, len(x))
+                    own = None if mask is None else np.asarray(mask)[: len(given.batch.x)]
+                    rows, _ = self.rows.valid(recorded, len(x), own, given.batch)
                     where = rows.T[:, :, np.newaxis]
                     totals[key] += x.sum(axis=(0, 1), where=where, dtype=np.float64)
                     counts[key] += int(rows.sum())
@@ -172,14 +175,6 @@ def given_batches(model: keras.Model, split: Split, count: int, batch_size: int)
     for batch, size in batches(model, split, range(count), batch_size):
         inputs = tf.nest.map_structure(tf.constant, models.inputs(model, batch))
         yield Given(inputs, dataclasses.replace(batch.cut(slice(size)), steps={}))
-
-
-def _rows(valid: NDArray[np.bool_], mask: Any, timesteps: int) -> NDArray[np.bool_]:
-    """Which timesteps of a layer are rows [B, T], by its mask and the lengths of the sequences."""
-    rows = np.ones((len(valid), timesteps), bool)
-    if mask is not None:
-        rows &= np.asarray(mask)[: len(valid)]
-    return rows & valid if timesteps == valid.shape[1] else rows
 
 
 def _floats(outputs: Any) -> list[Any]:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from rnnscope import data, engine, models
+from rnnscope import engine, models
 from rnnscope.analysis.ablation.columns import (
     ABLATION,
     IMPORTANCE,
@@ -58,8 +58,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             rerun.
     """
     options = config.ablation
-    dataset = data.load(config.data)
-    model = models.of_run(config.model, inputs.folders.get("train"), dataset)
+    model, dataset = models.of_run(config.model, inputs.folders.get("train"), config.data)
     cells = _cells(model, options)
     methods = {name: _methods(place, options) for name, place in cells.items()}
     held = {(name, method[0]): place for name, place in cells.items() for method in methods[name]}

@@ -80,7 +80,7 @@ def choose(
     fold = folds(sequences, options)
     target = sequences.set_index("sequence")["target"] if "target" in sequences else None
     names = states.annotations(recorded)
-    of_part = functools.partial(_keys, recorded, names, fold, target)
+    of_part = functools.partial(_keys, recorded, signal.layer, names, fold, target)
     keys = pd.concat([of_part(number, file) for number, file in enumerate(signal.files)])
     if options.timesteps != "last":
         wanted = selection.steps_of(options.timesteps, signal.timesteps)
@@ -135,6 +135,7 @@ def values(
 
 def _keys(
     recorded: Path,
+    layer: str,
     names: list[str],
     fold: NDArray[np.intp],
     target: "pd.Series[Any] | None",
@@ -156,7 +157,8 @@ def _keys(
         keys[f"{Y}label"] = rows.label
     elif target is not None:
         keys[f"{Y}target"] = target[rows.sequence].to_numpy(np.float64)
-    for name, values in zip(names, states.read_annotations(recorded, rows, names), strict=True):
+    known = states.read_annotations(recorded, rows, names, layer)
+    for name, values in zip(names, known, strict=True):
         keys[f"{Y}{name}"] = np.where(np.isfinite(values), values, np.nan)  # inf cannot be fitted
     return keys[keys["fold"] >= 0]
 

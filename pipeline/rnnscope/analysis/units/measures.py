@@ -164,7 +164,9 @@ def _summed(
     finals: list[tuple[Values, Labels]] = []
     sample: Sample | None = None
     for part in parts:
-        annotations = states.read_annotations(recording.folder, part[0], recording.annotations)
+        annotations = states.read_annotations(
+            recording.folder, part[0], recording.annotations, block.signal.layer
+        )
         more = summarise(part, annotations, cuts, recording.k, block.signal.timesteps)
         sums = more if sums is None else merge(sums, more)
         values, labels = final_rows(part)

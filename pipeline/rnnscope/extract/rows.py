@@ -1,0 +1,157 @@
+"""Which timesteps of which sequences are rows of a recurrent layer, and which have labels."""
+
+import re
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnscope import trace
+from rnnscope.data import MASK, Batch, Split
+from rnnscope.errors import UserError
+from rnnscope.models.axes import Time
+from rnnscope.models.times import Times, times
+
+_RECORDED = re.compile(r"(.*?)(?:\.call(\d+))?(?:\.cell\d+)?")
+"""The name of a recorded layer: the layer's own, the number of its call, the cell in its stack."""
+ALL = "or leave the lengths out: all timesteps are then rows"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The timesteps that a model's recurrent layers read, as far as its graph tells."""
+
+    layers: dict[str, keras.layers.RNN]
+    times: Times | None
+    """None where the model has no graph."""
+
+    def valid(
+        self, layer: str, timesteps: int, mask: NDArray[np.bool_] | None, batch: Batch
+    ) -> tuple[NDArray[np.bool_], bool]:
+        """Which timesteps of a layer are rows [B, T], and whether lengths tell what no mask does.
+
+        They are those of its own mask and of the lengths of what it reads, where these are known.
+
+        Args:
+            layer: the name of the recorded layer.
+            timesteps: T of the layer.
+            mask: its own mask [B, T], or None.
+            batch: the sequences.
+
+        Raises:
+            UserError: without a mask it cannot be known which timesteps are rows.
+        """
+        valid = np.ones((len(batch.x), timesteps), bool) if mask is None else mask
+        lengths = self._lengths(layer, timesteps, batch, masked=mask is not None)
+        if lengths is None:
+            return valid, False
+        return valid & (np.arange(timesteps) < lengths[:, np.newaxis]), mask is None
+
+    def known(self, layer: str, split: Split) -> bool:
+        """Whether what is known of single timesteps is known of a layer's.
+
+        Labels and targets are known of the timesteps that reach the model's output, annotations of
+        those of the main input; so are labels where the model has no output of timesteps.
+        """
+        time = self._time(layer)
+        if time is None:
+            return all(each.shape[1] != split.timesteps for each in split.others.values())
+        end = None if self.times is None else self.times.output
+        parts = time.parts - {MASK}
+        reaches = bool(parts) and end is not None and parts <= end.parts
+        if split.per_timestep and end is not None:
+            return reaches
+        return None in _names(time, split) or (
+            reaches and end is not None and None in _names(end, split)
+        )
+
+    def labelled(self, layer: str, split: Split) -> bool:
+        """Whether each of a layer's rows has a label of its timestep: none is padding there."""
+        time = self._time(layer)
+        read = {None} if time is None else _names(time, split)
+        own = [split.other_lengths.get(name) if name else split.lengths for name in read]
+        lengths = [each for each in own if each is not None]
+        covered = split.lengths is None or bool(lengths)
+        same = all(_same(each, split.lengths) for each in lengths)
+        return covered and same and self.known(layer, split)
+
+    def most(self, split: Split, count: int) -> tuple[int, int]:
+        """The most timesteps of any layer's input, and the most rows of ``count`` sequences."""
+        read: set[str | None] = {None}
+        for calls in (self.times.layers if self.times else {}).values():
+            read.update(name for time in calls for name in _names(time, split))
+        steps, rows = [], []
+        for name in read:
+            values, lengths = split.x, split.lengths
+            if name is not None:
+                values, lengths = split.others[name], split.other_lengths.get(name)
+            steps.append(int(values.shape[1]))
+            rows.append(count * steps[-1] if lengths is None else int(lengths[:count].sum()))
+        return max(steps), max(rows)
+
+    def _time(self, layer: str) -> Time | None:
+        """The time of a recorded layer; None if the graph does not tell."""
+        found = _RECORDED.fullmatch(layer)
+        if self.times is None or found is None:
+            return None
+        name, number = (layer, None) if layer in self.layers else found.groups()
+        calls = self.times.layers.get(id(self.layers.get(name)), [])
+        if len(set(calls)) == 1:
+            return calls[0]
+        call = int(number or 0)
+        return calls[call] if call < len(calls) else None
+
+    def _lengths(
+        self, layer: str, timesteps: int, batch: Batch, *, masked: bool
+    ) -> NDArray[np.int32] | None:
+        """The lengths [B] of what a layer reads; None where it has none, or a mask must tell."""
+        time = self._time(layer)
+        read = {None, *batch.others} if time is None else _names(time, batch)
+        lengths = {name: batch.lengths_of(name) for name in read}
+        if all(each is None for each in lengths.values()):
+            return None
+        clear = time is not None and time.clear
+        fitting = {name for name in read if batch.timesteps_of(name) == timesteps}
+        if not fitting or (clear and fitting != read):
+            if masked:
+                return None
+            there = ", ".join(str(batch.timesteps_of(n)) for n in read if lengths[n] is not None)
+            raise UserError(
+                f"layer '{layer}': runs on {timesteps} timesteps without a mask, the data's "
+                f"lengths are of {there}; give the layer a mask, {ALL}"
+            )
+        # Beside padding of one input, another that is not padded has no timestep of its own either.
+        known = [lengths[name] for name in fitting if not clear or lengths[name] is not None]
+        if all(_same(each, known[0]) for each in known):
+            return known[0]
+        if masked:
+            return None
+        names = ", ".join(sorted(_key(name, batch) for name in fitting))
+        why = "it reads several inputs" if clear else "it cannot be told which input it reads"
+        raise UserError(
+            f"layer '{layer}': {why}, and {names} differ; give them the same lengths, "
+            f"or the layer a mask, {ALL}"
+        )
+
+
+def rows_of(model: keras.Model) -> Rows:
+    """What a model's graph tells of the timesteps of its recurrent layers."""
+    return Rows(trace.recurrent_layers(model), times(model))
+
+
+def _names(time: Time, data: Batch | Split) -> set[str | None]:
+    """The inputs of a time; None stands for the main one, whose name the data may not know."""
+    return {name if name in data.others else None for name in time.inputs - {MASK}}
+
+
+def _same(one: NDArray[np.int32] | None, other: NDArray[np.int32] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
+
+
+def _key(name: str | None, batch: Batch) -> str:
+    """The name of the array of an input's lengths."""
+    name = name or batch.name
+    return "lengths_test" if name is None else f"lengths_{name}_test"
