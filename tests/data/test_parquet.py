@@ -196,15 +196,15 @@ def test_a_folder_of_folders_is_read_whole(tmp_path: Path) -> None:
 MEMORY = """
 import sys
 from pathlib import Path
-from rnnscope.config import Files
 from rnnscope.data import load, parquet
+from tests.data.test_data import options
 
 def peak():
     line = next(x for x in open("/proc/self/status") if x.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 def sequences(path):
-    test = load(Files("files", 0.0, 0, path, "sequence", None)).test
+    test = load(options(path)).test
     return sum(len(test.take(slice(i, i + 500)).x) for i in range(0, len(test), 500))
 
 parquet.IN_MEMORY = 0

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from rnnscope.data.mapped import LazyArray, chosen, read, release
+from rnnscope.data.classes import Classes, places
+from rnnscope.data.mapped import LazyArray, chosen, read, recoded, release
 from rnnscope.errors import UserError
 
 
@@ -149,6 +150,28 @@ class Dataset:
     val: Split | None = None
     classes: tuple[str, ...] = ()
     """Names of the K classes; empty where the data has no labels, or numbers."""
+    values: tuple[int, ...] = ()
+    """Where the data's labels are whole numbers: each of them once, rising."""
+
+    def as_outputs(self, k: int) -> "Dataset":
+        """The data set with its classes numbered as the K outputs of a model, where that fits."""
+        old = Classes(self.classes, self.values)
+        new = places(old, k)
+        if old.ranked == new.ranked:
+            return self
+
+        def renumbered(split: Split | None) -> Split | None:
+            if split is None or split.y is None:
+                return split
+            y = recoded(
+                split.y, lambda y: new.numbers(old.labels(y)), tuple(split.y.shape), np.int32
+            )
+            return replace(split, y=y)
+
+        test = renumbered(self.test)
+        assert test is not None
+        train, val = renumbered(self.train), renumbered(self.val)
+        return Dataset(test, train, val, new.names, new.values)
 
     @property
     def labelled(self) -> Split | None:

@@ -37,7 +37,7 @@ def load_files(config: Files) -> Dataset:
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
-    return Dataset(splits["test"], train, val, classes)
+    return Dataset(splits["test"], train, val, classes.names, classes.values)
 
 
 def _kind(path: Path) -> str:

@@ -10,8 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.classes import Classes, numbered
 from rnnscope.data.dataset import Split
-from rnnscope.errors import UserError
+from rnnscope.data.timesteps import in_time
+from rnnscope.errors import UserError, listed
 
 KEYS = ("sequence", "timestep", "split", "label", "target")
 SPLITS = ("train", "val", "test")
@@ -36,8 +38,8 @@ class Columns:
         return next((name for name in ("label", "target") if name in self.keys), None)
 
 
-def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """The splits of a long table, and the names of its classes.
+def splits_from_table(options: Files) -> tuple[dict[str, Split], Classes]:
+    """The splits of a long table, and its classes.
 
     Columns: ``sequence`` (a number or a name), ``timestep`` (its order within the sequence),
     ``split`` (train, val or test; all are test where the column is missing), ``label`` (a class: a
@@ -52,11 +54,16 @@ def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
     refuse_gaps(frame, columns)
-    frame, classes = with_classes(with_splits(frame, path), path)
+    frame, classes = with_classes(with_splits(frame, path), path, each=columns.each)
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
+    where = f"data.path={path}: column 'timestep'"
+    frame = frame.reset_index(drop=True)
+    written = frame["timestep"]
+    frame = frame.assign(timestep=in_time(written, frame["sequence"], where))
     return {
-        str(part): _split(rows, columns) for part, rows in frame.groupby("split", sort=True)
+        str(part): _split(rows, columns, written)
+        for part, rows in frame.groupby("split", sort=True)
     }, classes
 
 
@@ -65,12 +72,12 @@ def columns_of(names: list[str], options: Files) -> Columns:
     at = f"data.path={options.path}: "
     for name in ("sequence", "timestep"):
         if name not in names:
-            raise UserError(f"{at}no column '{name}'; it has {names}")
+            raise UserError(f"{at}no column '{name}'; it has {listed(names)}")
     annotations = tuple(options.annotations or ())
     for name in annotations:
         if name not in names:
             raise UserError(
-                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; it has {names}"
+                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; it has {listed(names)}"
             )
     if "label" in names and "target" in names:
         raise UserError(
@@ -141,22 +148,38 @@ def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     return frame
 
 
-def with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Labels as whole numbers from 0, and the classes' names."""
+def with_classes(
+    frame: pd.DataFrame, path: Path, *, each: bool = False
+) -> tuple[pd.DataFrame, Classes]:
+    """Labels as the numbers of their classes, and the classes.
+
+    Args:
+        frame: rows with a column label, if there is one.
+        path: of the table.
+        each: whether the labels are those of timesteps.
+    """
     if "label" not in frame:
-        return frame, ()
+        return frame, Classes()
     labels = frame["label"]
-    if pd.api.types.is_integer_dtype(labels):
-        if labels.min() < 0:
-            raise UserError(f"data.path={path}: label {labels.min()}; classes count from 0")
-        return frame, tuple(str(label) for label in range(int(labels.max()) + 1))
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        labels = labels.astype(str)
+    if pd.api.types.is_bool_dtype(labels) or not pd.api.types.is_numeric_dtype(labels):
+        codes, names = pd.factorize(labels.astype(str), sort=True)
+        return frame.assign(label=codes), Classes(tuple(names))
+    values = labels.to_numpy()
     if pd.api.types.is_float_dtype(labels):
+        if (values != np.rint(values)).any():
+            raise UserError(
+                f"data.path={path}: labels must be whole numbers or names, not fractions; "
+                "numbers to be predicted go in a column 'target'"
+            )
+    values = values.astype(np.int64)
+    if each and values.min() < 0:  # mostly it stands for padding or for no class
         raise UserError(
-            f"data.path={path}: labels must be whole numbers or names, not fractions; "
-            "numbers to be predicted go in a column 'target'"
+            f"data.path={path}: label {values.min()}; classes of timesteps count from 0"
         )
-    codes, names = pd.factorize(labels.astype(str), sort=True)
-    return frame.assign(label=codes), tuple(names)
+    classes = numbered(np.unique(values))
+    return frame.assign(label=classes.numbers(values)), classes
 
 
 def refuse_several(sequence: Any, columns: Columns) -> None:
@@ -167,14 +190,14 @@ def refuse_several(sequence: Any, columns: Columns) -> None:
     )
 
 
-def _split(rows: pd.DataFrame, columns: Columns) -> Split:
+def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> Split:
+    """The split of some rows; ``written`` has the timesteps as the table writes them."""
     # A categorical column sorts by its own order, which may differ from that of the values.
-    keys = {key: rows[key].to_numpy() for key in ("sequence", "timestep")}
-    rows = rows.assign(**keys)
+    rows = rows.assign(sequence=rows["sequence"].to_numpy())
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():
-        sequence, timestep = rows.loc[twice, ["sequence", "timestep"]].iloc[0]
+        sequence, timestep = rows.loc[twice, "sequence"].iloc[0], written[rows.index[twice][0]]
         raise UserError(
             f"data.path={columns.path}: sequence {sequence} has timestep {timestep} "
             "twice in one split"

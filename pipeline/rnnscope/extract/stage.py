@@ -111,6 +111,8 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     config = assignment.config
     dataset = data.load(config.data)
     model = models.of_run(config.model, assignment.trained, dataset)
+    if assignment.trained is None:
+        dataset = models.numbered(model, dataset)
     _refuse_misfit(model, dataset)
     workers = engine.workers(config.engine)
     return dataset, Recorder(model, dataset.test, config.extract, assignment.folder, workers)

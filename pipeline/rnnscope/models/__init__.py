@@ -4,6 +4,7 @@ from rnnscope.models.building import build
 from rnnscope.models.device import device
 from rnnscope.models.feeding import MASK, inputs, sequence_shape, signature
 from rnnscope.models.loading import MODEL, load, of_run
+from rnnscope.models.outputs import numbered
 
 __all__ = [
     "MASK",
@@ -12,6 +13,7 @@ __all__ = [
     "device",
     "inputs",
     "load",
+    "numbered",
     "of_run",
     "sequence_shape",
     "signature",

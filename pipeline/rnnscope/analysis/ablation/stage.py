@@ -59,7 +59,10 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """
     options = config.ablation
     dataset = data.load(config.data)
-    model = models.of_run(config.model, inputs.folders.get("train"), dataset)
+    trained = inputs.folders.get("train")
+    model = models.of_run(config.model, trained, dataset)
+    if trained is None:
+        dataset = models.numbered(model, dataset)
     cells = _cells(model, options)
     methods = {name: _methods(place, options) for name, place in cells.items()}
     held = {(name, method[0]): place for name, place in cells.items() for method in methods[name]}
