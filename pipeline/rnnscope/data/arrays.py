@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
-from rnnscope.data.classes import Classes
+from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
+from rnnscope.data.delimited import TOKENS
 from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
+from rnnscope.data.missing import filled
 from rnnscope.errors import UserError, listed
 
 PARTS = ("train", "val", "test")
@@ -68,7 +70,7 @@ def splits_from_arrays(
     inputs: dict[str, dict[str | None, NDArray[Any]]] = {}
     for name in sorted(arrays):
         if match := INPUT.fullmatch(name):
-            inputs.setdefault(match[2], {})[match[1]] = arrays[name]
+            inputs.setdefault(match[2], {})[match[1]] = _whole(name, match, arrays, options)
     at = f"data.path={options.path}: "
     splits, given = {}, {}
     for part in (part for part in PARTS if part in inputs):
@@ -84,6 +86,21 @@ def splits_from_arrays(
         splits[part] = replace(split, steps=steps)
     known, classes = labels_from(given, options.labels, options.task)
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
+
+
+def _whole(
+    name: str, match: re.Match[str], arrays: dict[str, NDArray[Any]], options: Files
+) -> NDArray[Any]:
+    """An array of inputs, its missing values filled if the options say so."""
+    x = arrays[name]
+    if x.dtype.kind in TEXT:
+        where = f"data.path={options.path}: {name}"
+        raise UserError(f"{where} has type {x.dtype}; it must hold numbers; {TOKENS}")
+    if options.missing == "refuse" or x.ndim < (2 if match[1] is None else 3):
+        return x
+    own = arrays.get(f"lengths_{match[1]}_{match[2]}", arrays.get(f"lengths_{match[2]}"))
+    fits = own is not None and own.shape == x.shape[:1] and own.max(initial=0) <= x.shape[1]
+    return filled(x, own if fits else None, options.missing, f"data.path={options.path}: {name}")
 
 
 def _given(
@@ -103,7 +120,8 @@ def _refuse_unknown(
     if strange := sorted(name for name in set(arrays) - known if not INPUT.fullmatch(name)):
         raise UserError(
             f"data.path={options.path}: unknown arrays {listed(strange)}; "
-            f"known are {listed(sorted(known))}, x_<input>_<split> and those named in data.annotations"
+            f"known are {listed(sorted(known))}, x_<input>_<split> "
+            "and those named in data.annotations"
         )
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"

@@ -1,4 +1,4 @@
-"""Which values of a y are classes and which are numbers to predict, and how classes are numbered."""
+"""Which values of a y are classes and which are targets, and how classes are numbered."""
 
 import logging
 from collections.abc import Iterable
@@ -49,19 +49,19 @@ class Classes:
 
     names: tuple[str, ...] = ()
     """Of the K classes, by their numbers."""
-    values: tuple[int, ...] = ()
+    occurring: tuple[int, ...] = ()
     """Where the data's labels are whole numbers: each of them once, rising."""
 
     @property
     def ranked(self) -> bool:
         """Whether a whole number became its rank among the values; else it is its own class."""
-        ranks = tuple(range(len(self.values)))
-        return len(self.names) == len(self.values) and self.values != ranks
+        ranks = tuple(range(len(self.occurring)))
+        return len(self.names) == len(self.occurring) and self.occurring != ranks
 
     def numbers(self, labels: NDArray[Any]) -> NDArray[np.int32]:
         """The classes of some labels, of any shape; of padding any number."""
         if self.ranked:
-            return np.searchsorted(self.values, labels).astype(np.int32)
+            return np.searchsorted(self.occurring, labels).astype(np.int32)
         if labels.dtype.kind in TEXT:
             return np.searchsorted(self.names, _texts(labels)).astype(np.int32)
         with np.errstate(invalid="ignore"):
@@ -69,7 +69,7 @@ class Classes:
 
     def labels(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """The whole numbers that stand in the data for some classes, of any shape."""
-        return np.take(self.values, numbers, mode="clip") if self.ranked else numbers
+        return np.take(self.occurring, numbers, mode="clip") if self.ranked else numbers
 
 
 def values_of(pieces: Iterable[NDArray[Any]], where: str) -> Values:
@@ -131,7 +131,11 @@ def decided(found: list[Values], task: str | None, *, said: str = "") -> Classes
         )
     if task == "regression" or "fraction" in kinds or (as_floats and not few):
         return None
-    return Classes(tuple(distinct)) if "name" in kinds else numbered(distinct.astype(np.int64))
+    return (
+        Classes(tuple(map(str, distinct)))
+        if "name" in kinds
+        else numbered(distinct.astype(np.int64))
+    )
 
 
 def numbered(distinct: NDArray[np.int64], k: int = 0) -> Classes:
@@ -158,7 +162,7 @@ def places(classes: Classes, k: int) -> Classes:
     Whole numbers below K are places among the outputs, counted from 0. Where they are not, but are
     K different ones, such as 1 to K, the outputs stand for them in rising order.
     """
-    if not (values := classes.values):
+    if not (values := classes.occurring):
         return classes
     if values[0] >= 0 and values[-1] < k:
         if values[0] > 0:

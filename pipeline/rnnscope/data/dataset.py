@@ -150,12 +150,12 @@ class Dataset:
     val: Split | None = None
     classes: tuple[str, ...] = ()
     """Names of the K classes; empty where the data has no labels, or numbers."""
-    values: tuple[int, ...] = ()
+    occurring: tuple[int, ...] = ()
     """Where the data's labels are whole numbers: each of them once, rising."""
 
     def as_outputs(self, k: int) -> "Dataset":
         """The data set with its classes numbered as the K outputs of a model, where that fits."""
-        old = Classes(self.classes, self.values)
+        old = Classes(self.classes, self.occurring)
         new = places(old, k)
         if old.ranked == new.ranked:
             return self
@@ -171,7 +171,7 @@ class Dataset:
         test = renumbered(self.test)
         assert test is not None
         train, val = renumbered(self.train), renumbered(self.val)
-        return Dataset(test, train, val, new.names, new.values)
+        return Dataset(test, train, val, new.names, new.occurring)
 
     @property
     def labelled(self) -> Split | None:

@@ -1,6 +1,5 @@
 """The forms in which y comes: of sequences or timesteps, one-hot, as a column, as horizons."""
 
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,8 +96,8 @@ def _several(y: LazyArray) -> str:
     count = int(np.prod(y.shape[1:]))
     what = "numbers" if y.dtype.kind in NUMBERS else "names"
     return (
-        f"{count} {what} for each sequence, which are not one-hot. One is trained on and scored "
-        "here: keep one column, such as y[:, 0]. For a model of several outputs, train it in "
+        f"{count} {what} for each sequence, which are not one-hot. A single one can be trained on "
+        "and scored: keep one column, such as y[:, 0]. For a model of several outputs, train it in "
         f"Keras and record it with model=file from a copy of the data without y"
     )
 

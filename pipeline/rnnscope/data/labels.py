@@ -70,8 +70,8 @@ def labels_from(
     classes = decided(found, task, said=where)
     if classes is None:
         return {part: _targets(each, labels) for part, each in known.items()}, Classes()
-    if k and classes.values:
-        classes = numbered(np.array(classes.values), k)
+    if k and classes.occurring:
+        classes = numbered(np.array(classes.occurring), k)
     return {part: _coded(each.y, classes) for part, each in known.items()}, classes
 
 

@@ -1,11 +1,13 @@
 """Long tables in Parquet that are larger than memory: checked in one pass, then read by batch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
@@ -14,6 +16,7 @@ from rnnscope.data.dataset import Split
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.table import (
     Columns,
+    read_parquet,
     refuse_gaps,
     refuse_several,
     splits_from_table,
@@ -45,7 +48,7 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
     read batch by batch; any other is read whole. Columns: see ``splits_from_table``.
     """
     table = open_table(options)
-    if table is not None and _bytes(table) > IN_MEMORY:
+    if table is not None and options.missing == "refuse" and _bytes(table) > IN_MEMORY:
         found = _one_pass(table)
         if found is not None:
             path = table.columns.path
@@ -57,7 +60,15 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
                 return {
                     str(part): _split(table, rows, found.whole, classes) for part, rows in parts
                 }, classes
-    return splits_from_table(options)
+    return splits_from_table(read_parquet(Path(options.path)), options)
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of the columns of a file."""
+    try:
+        return set(pq.read_schema(path).names)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
 
 def _bytes(table: LongTable) -> int:

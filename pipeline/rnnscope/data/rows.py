@@ -114,7 +114,7 @@ class Streamed:
         column = batch.column(self.columns)
         if self.columns in self.table.types:  # categories become their values
             column = column.cast(self.table.types[self.columns])
-        if self.classes is not None and not self.classes.values:
+        if self.classes is not None and not self.classes.occurring:
             encoded = column.dictionary_encode()
             found = encoded.dictionary.to_pandas().astype(str)
             return pd.Index(self.classes.names).get_indexer(found)[encoded.indices.to_numpy()]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes, numbered
 from rnnscope.data.dataset import Split
+from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.timesteps import in_time
 from rnnscope.errors import UserError, listed
 
@@ -31,6 +32,8 @@ class Columns:
     """Those of KEYS that are there."""
     each: bool
     """Whether a label or target belongs to each timestep."""
+    missing: str
+    """What to do with missing values of features: option ``data.missing``."""
 
     @property
     def label(self) -> str | None:
@@ -38,7 +41,7 @@ class Columns:
         return next((name for name in ("label", "target") if name in self.keys), None)
 
 
-def splits_from_table(options: Files) -> tuple[dict[str, Split], Classes]:
+def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Split], Classes]:
     """The splits of a long table, and its classes.
 
     Columns: ``sequence`` (a number or a name), ``timestep`` (its order within the sequence),
@@ -49,11 +52,11 @@ def splits_from_table(options: Files) -> tuple[dict[str, Split], Classes]:
     right.
     """
     path = Path(options.path)
-    frame = _read(path)
     columns = columns_of(list(frame), options)
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
     refuse_gaps(frame, columns)
+    _refuse_other_task(columns, options.task)
     frame, classes = with_classes(with_splits(frame, path), path, each=columns.each)
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
@@ -77,7 +80,8 @@ def columns_of(names: list[str], options: Files) -> Columns:
     for name in annotations:
         if name not in names:
             raise UserError(
-                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; it has {listed(names)}"
+                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; "
+                f"it has {listed(names)}"
             )
     if "label" in names and "target" in names:
         raise UserError(
@@ -88,12 +92,14 @@ def columns_of(names: list[str], options: Files) -> Columns:
     if not features:
         raise UserError(f"{at}no feature columns beside {', '.join(KEYS + annotations)}")
     keys = tuple(key for key in KEYS if key in names)
-    return Columns(Path(options.path), features, annotations, keys, options.labels == "timestep")
+    each = options.labels == "timestep"
+    return Columns(Path(options.path), features, annotations, keys, each, options.missing)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A table in a .parquet file, or in a folder of them."""
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        return pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
@@ -116,14 +122,14 @@ def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
                 f"data.path={columns.path}: column '{name}' is not numeric; "
                 "features, targets and annotations must be numbers"
             )
-    must = [*columns.features, *columns.keys]
-    _refuse(frame[must].isna(), "has no value", columns.path, first)
+    must = [*columns.features, *columns.keys] if columns.missing == "refuse" else columns.keys
+    _refuse(frame[list(must)].isna(), "has no value", columns, first)
     with np.errstate(over="ignore"):
         infinite = np.isinf(frame[numbers].astype(np.float64).astype(np.float32))
-    _refuse(infinite, "is infinite, or past float32,", columns.path, first)
+    _refuse(infinite, "is infinite, or past float32,", columns, first)
     whole = [name for name in columns.annotations if is_whole(frame[name])]
     past = (frame[whole] < -(2**31)) | (frame[whole] >= 2**31)
-    _refuse(past, "is past int32", columns.path, first)
+    _refuse(past, "is past int32", columns, first)
 
 
 def is_whole(values: "pd.Series[Any]") -> bool:
@@ -131,12 +137,19 @@ def is_whole(values: "pd.Series[Any]") -> bool:
     return not pd.api.types.is_float_dtype(values) and not values.isna().any()
 
 
-def _refuse(found: pd.DataFrame, problem: str, path: Path, first: int) -> None:
+def _refuse(found: pd.DataFrame, problem: str, columns: Columns, first: int) -> None:
     """Raise with the place of the first True."""
-    if found.any(axis=None):
-        row = int(found.any(axis=1).to_numpy().argmax())
-        column = found.columns[found.iloc[row].to_numpy().argmax()]
-        raise UserError(f"data.path={path}: row {first + row} {problem} in column '{column}'")
+    if not found.any(axis=None):
+        return
+    row = int(found.any(axis=1).to_numpy().argmax())
+    column = found.columns[found.iloc[row].to_numpy().argmax()]
+    hint = ""
+    if problem == "has no value" and column in columns.features:
+        values = int(found[list(columns.features)].to_numpy().sum())
+        hint = f", the first of {values} missing values: {REMEDY}"
+    raise UserError(
+        f"data.path={columns.path}: row {first + row} {problem} in column '{column}'{hint}"
+    )
 
 
 def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -167,12 +180,11 @@ def with_classes(
         codes, names = pd.factorize(labels.astype(str), sort=True)
         return frame.assign(label=codes), Classes(tuple(names))
     values = labels.to_numpy()
-    if pd.api.types.is_float_dtype(labels):
-        if (values != np.rint(values)).any():
-            raise UserError(
-                f"data.path={path}: labels must be whole numbers or names, not fractions; "
-                "numbers to be predicted go in a column 'target'"
-            )
+    if (values != np.rint(values.astype(np.float64))).any():
+        raise UserError(
+            f"data.path={path}: labels must be whole numbers or names, not fractions; "
+            "numbers to be predicted go in a column 'target'"
+        )
     values = values.astype(np.int64)
     if each and values.min() < 0:  # mostly it stands for padding or for no class
         raise UserError(
@@ -180,6 +192,17 @@ def with_classes(
         )
     classes = numbered(np.unique(values))
     return frame.assign(label=classes.numbers(values)), classes
+
+
+def _refuse_other_task(columns: Columns, task: str | None) -> None:
+    """Raise where the name of the label's column says something else than the task."""
+    wanted = {"classification": "label", "regression": "target"}.get(task or "", columns.label)
+    if columns.label is not None and columns.label != wanted:
+        raise UserError(
+            f"data.path={columns.path}: a column '{columns.label}' holds "
+            f"{'classes' if columns.label == 'label' else 'numeric targets'}, which does not go "
+            f"with data.task={task}: name the column '{wanted}'"
+        )
 
 
 def refuse_several(sequence: Any, columns: Columns) -> None:
@@ -220,8 +243,11 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
             changes = (np.diff(y) != 0) & (np.diff(np.repeat(np.arange(len(ids)), lengths)) == 0)
             if changes.any():
                 refuse_several(rows["sequence"].iloc[int(changes.argmax())], columns)
+    x = padded(rows[list(columns.features)].to_numpy(np.float32))
+    if columns.missing != "refuse":
+        x = np.nan_to_num(filled(x, lengths, columns.missing, f"data.path={columns.path}"))
     return Split(
-        padded(rows[list(columns.features)].to_numpy(np.float32)),
+        x,
         y if y is None else padded(y) if columns.each else y[starts],
         None if valid.all() else lengths.astype(np.int32),
         ids,
