@@ -272,7 +272,9 @@ def test_a_valid_input_that_is_no_number_is_placed(value: float, tmp_path: Path)
     made = arrays()
     made["lengths_test"][3] = 2
     made["x_test"][3, 1, 2] = value
-    assert complaint(npz(tmp_path, made)) == "x_test[3, 1] is not a finite number"
+    says = complaint(npz(tmp_path, made))
+    assert says.startswith("x_test[3, 1] is not a finite number")
+    assert ("1 values are missing within 1 of 30 sequences" in says) == np.isnan(value)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 7.0])
@@ -323,7 +325,7 @@ def test_a_file_that_is_no_npz_is_refused(damage: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_ending_names_those_there_are(tmp_path: Path) -> None:
-    assert complaint(tmp_path / "mine.txt").startswith("'.txt' is none of .npz, .parquet, .csv")
+    assert complaint(tmp_path / "mine.xls").startswith("'.xls' is none of .npz, .parquet, .csv")
 
 
 # long tables

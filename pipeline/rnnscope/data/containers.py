@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
 
 from rnnscope.errors import UserError, listed
 
@@ -38,7 +39,7 @@ def read_mat(path: Path) -> Arrays:
             for name, _, kind in scipy.io.whosmat(path):
                 if kind == "logical":  # SciPy reads it as bytes, which are pixels elsewhere
                     arrays[name] = arrays[name].astype(bool)
-        except (OSError, ValueError, TypeError, NotImplementedError) as error:
+        except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
             raise UserError(f"{at}: not a .mat file that can be read ({error})") from error
     arrays = {name: values for name, values in arrays.items() if not name.startswith("__")}
     return {name: _from_matlab(name, values, at) for name, values in arrays.items()}

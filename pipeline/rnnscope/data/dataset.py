@@ -188,7 +188,9 @@ class Dataset:
         )
 
 
-def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+def hold_out(
+    split: Split, fraction: float, seed: int, option: str = "data.validation_fraction"
+) -> tuple[Split, Split]:
     """Divide a split in two at random, stratified by class where sequences have classes.
 
     Where a class has too few sequences for that, it is not stratified.
@@ -197,13 +199,14 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
         split: N sequences.
         fraction: share of N in the second part; above 0.
         seed: of the random choice.
+        option: that sets the fraction.
     """
     index = np.arange(len(split))
     count = round(fraction * len(split))
     if not 0 < count < len(split):
         raise UserError(
-            f"a fraction of {fraction:g} of {len(split)} sequences leaves an empty split: "
-            "change data.validation_fraction or data.test_fraction"
+            f"{option}={fraction:g}: this fraction of {len(split)} sequences leaves an empty "
+            "split; choose another"
         )
     stratify = None
     if split.y is not None and not split.numeric and not split.per_timestep:

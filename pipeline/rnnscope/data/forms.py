@@ -1,6 +1,5 @@
 """The forms in which y comes: of sequences or timesteps, one-hot, as a column, as horizons."""
 
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -159,7 +159,7 @@ def _pieces(
     for block in blocks(values):
         piece = values[block]
         valid = np.ones(piece.shape, bool)
-        if lengths is not None and values.ndim == 2:
+        if lengths is not None and len(values.shape) == 2:
             valid = np.arange(values.shape[1]) < lengths[block, np.newaxis]
         yield block.start, piece, valid
         release(values)

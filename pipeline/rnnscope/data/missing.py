@@ -67,13 +67,13 @@ def _interpolate(
 def described(x: Any, lengths: NDArray[np.integer] | None, where: str) -> str:
     """What to add of missing values within sequences [N, T, ...]: how many, and what to do."""
     count = sequences = 0
+    features = int(np.prod(x.shape[2:]))
     for start in range(0, len(x), 1000):
         rows = slice(start, start + 1000)
-        nan: NDArray[np.bool_] = np.isnan(x[rows])
-        nan = nan.reshape(-1, x.shape[1], int(np.prod(x.shape[2:])))
+        nan = np.asarray(np.isnan(x[rows])).reshape(-1, x.shape[1], features)
         nan &= _valid(nan, None if lengths is None else lengths[rows])[:, :, np.newaxis]
         count += int(nan.sum())
-        sequences += int(np.any(nan, axis=(1, 2)).sum())
+        sequences += int((nan.sum(axis=(1, 2)) > 0).sum())
     says = f"; {count} values are missing within {sequences} of {len(x)} sequences"
     if x.ndim == 2 and not re.search(r"x_(train|val|test)$", where):
         return says  # it may be no sequence
@@ -84,6 +84,6 @@ def _valid(nan: NDArray[np.bool_], lengths: NDArray[np.integer] | None) -> NDArr
     """Valid timesteps [B, T]; without lengths up to the last one that has a known feature."""
     t = nan.shape[1]
     if lengths is None:
-        known = ~nan.all(axis=2)
+        known: NDArray[np.bool_] = np.logical_not(nan.all(axis=2))
         lengths = np.where(known.any(axis=1), t - np.argmax(known[:, ::-1], axis=1), 0)
     return np.asarray(np.arange(t) < lengths[:, np.newaxis])

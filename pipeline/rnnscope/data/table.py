@@ -63,7 +63,8 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     where = f"data.path={path}: column 'timestep'"
     frame = frame.reset_index(drop=True)
     written = frame["timestep"]
-    frame = frame.assign(timestep=in_time(written, frame["sequence"], where))
+    number = frame.groupby(["split", "sequence"], observed=True).ngroup()
+    frame = frame.assign(timestep=in_time(written, number, where))
     return {
         str(part): _split(rows, columns, written)
         for part, rows in frame.groupby("split", sort=True)

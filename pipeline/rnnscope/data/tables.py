@@ -198,5 +198,6 @@ def hold_out_test(splits: dict[str, Split], options: Files) -> dict[str, Split]:
             f"data.test_fraction={options.test_fraction:g}: the data has splits of its own "
             f"({listed(splits)}): leave that option out"
         )
-    train, test = hold_out(splits["test"], options.test_fraction, options.split_seed)
+    fraction, seed = options.test_fraction, options.split_seed
+    train, test = hold_out(splits["test"], fraction, seed, "data.test_fraction")
     return {"train": train, "test": test}

@@ -33,7 +33,7 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
 
     Args:
         values: the column of timesteps [R].
-        sequences: the sequence of each row [R].
+        sequences: the number of each row's sequence [R].
         where: what to call the column in an error.
 
     Raises:
@@ -114,13 +114,13 @@ def _refuse_midnight(
     seconds: NDArray[np.float64], text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str
 ) -> None:
     """Raise where the rows of a sequence are in order but for one fall: they pass midnight."""
-    for sequence, rows in sequences.groupby(sequences, sort=False, observed=True).indices.items():
+    for rows in sequences.groupby(sequences.to_numpy(), sort=False).indices.values():
         clock = seconds[rows]
         falls = np.flatnonzero(np.diff(clock) < 0)
         if len(falls) == 1 and len(clock) > 2 and clock[-1] <= clock[0]:
             before, after = text.iloc[rows[falls[0]]], text.iloc[rows[falls[0] + 1]]
             raise UserError(
-                f"{where}: sequence {sequence} goes from {before} to {after}, past midnight, which "
+                f"{where}: a sequence goes from {before} to {after}, past midnight, which "
                 "a clock alone cannot order: write the dates too, as 2016-03-04 00:55"
             )
 

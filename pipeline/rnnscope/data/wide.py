@@ -128,7 +128,8 @@ def _called(label: Any, frame: pd.DataFrame) -> str:
 def _refuse_text(steps: pd.DataFrame, at: str) -> None:
     for name in steps:
         if not pd.api.types.is_numeric_dtype(steps[name]):
-            value = next(each for each in steps[name].dropna() if isinstance(each, str))
+            text = steps[name].dropna().astype(str)
+            value = text[pd.to_numeric(text, errors="coerce").isna()].iloc[0]
             raise UserError(
                 f"{at}: column {name} holds '{value}', but it would be a timestep, which is a "
                 "number; a label has its column in data.label_column, a name of sequences in one "
