@@ -20,7 +20,7 @@ from tests.data.test_data import N, T, arrays, load, long_form, npz, write
 @settings(deadline=None, max_examples=60, derandomize=True)
 def test_interpolation_is_a_line_between_the_known_neighbours(seed: int, told: bool) -> None:
     random = np.random.default_rng(seed)
-    n, t, f = random.integers(1, 7, 3) + [0, 2, 0]
+    n, t, f = np.add(random.integers(1, 7, 3), (0, 2, 0))
     lengths = random.integers(3, t + 1, n)
     x = random.normal(size=(n, t, f))
     valid = np.arange(t) < lengths[:, np.newaxis]

@@ -139,7 +139,12 @@ def pair(folder: Path, names: tuple[str, str] = ("ECG_TRAIN.txt", "ECG_TEST.txt"
 
 @pytest.mark.parametrize(
     "names",
-    [("ECG_TRAIN.tsv", "ECG_TEST.tsv"), ("train.csv", "test.csv"), ("a-Train.txt", "a-Test.txt")],
+    [
+        ("ECG_TRAIN.tsv", "ECG_TEST.tsv"),
+        ("train.csv", "test.csv"),
+        ("ECG_TRAIN", "ECG_TEST"),
+        ("a-Train.txt", "a-Test.txt"),
+    ],
 )
 def test_train_and_test_may_be_two_files_or_their_folder(
     names: tuple[str, str], tmp_path: Path
@@ -222,6 +227,16 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "long": (text(","), {"layout": "long"}, "no column 'sequence'"),
     "series options": (text(","), {"stride": 3}, "data.stride=3: needs data.window"),
+    "a sign before the names": (
+        text(" ", header=f"# label {NAMES.replace(',', ' ')}"),
+        {},
+        "first line has 17 names, the lines below 16 values: .* without a #",
+    ),
+    "row names": (
+        text(",", last=True, header=NAMES),
+        {},
+        "first line has 15 names, the lines below 16 values: .* without row names",
+    ),
     "a sensor": (
         "date,temperature,pressure\n2016-01-01,1.5,2\n2016-01-02,2.5,3\n",
         {},

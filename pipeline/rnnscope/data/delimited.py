@@ -9,7 +9,8 @@ import pandas as pd
 
 from rnnscope.errors import UserError
 
-ENDINGS = (".csv", ".tsv", ".txt")
+ENDINGS = (".csv", ".tsv", ".txt", ".data", "")
+"""Of text files; some archives have none."""
 SAMPLE = 40
 """Lines that are looked at."""
 SPACES = r"\s+"
@@ -98,7 +99,14 @@ def _form(lines: list[str], at: str) -> Form:
     if separator != "," and commas and points:
         raise UserError(f"{at}: numbers are written with a comma and with a point; write one")
     decimal = "," if separator != "," and commas else "."
-    return Form(separator, decimal, _has_header(rows, at))
+    form = Form(separator, decimal, _has_header(rows, at))
+    widths = {len(row) for row in rows[1:]}
+    if form.header and widths and (max(widths) > len(rows[0]) or widths == {len(rows[0]) - 1}):
+        raise UserError(
+            f"{at}: the first line has {len(rows[0])} names, the lines below {max(widths)} values: "
+            "give each column one name, without row names and without a # in front"
+        )
+    return form
 
 
 def _separator(lines: list[str]) -> str | None:

@@ -55,8 +55,8 @@ def _kind(path: Path) -> str:
         kind = path.suffix.lower()
         if kind not in (*ARRAYS, *ENDINGS, ".parquet") or kind == ".npy":
             raise UserError(
-                f"data.path={path}: '{kind}' is none of .npz, .parquet, .csv, .tsv, .txt, .mat, "
-                ".h5, .hdf5, or a folder of .npy or of .parquet files"
+                f"data.path={path}: '{kind}' is none of .npz, .parquet, .csv, .tsv, .txt, .data, "
+                ".mat, .h5, .hdf5, or a folder of .npy or of .parquet files"
             )
         return kind
     held = [ending for ending in (".npy", ".parquet") if any(path.rglob(f"*{ending}"))]

@@ -47,7 +47,7 @@ def pair_in(folder: Path) -> tuple[Path, Path] | None:
     found: dict[str, list[Path]] = {"train": [], "test": []}
     for path in sorted(folder.iterdir()):
         part = part_of(path)
-        if path.suffix in ENDINGS and part in found:
+        if path.is_file() and path.suffix.lower() in ENDINGS and part in found:
             found[part].append(path)
     train, test = found["train"], found["test"]
     if not train and not test:
