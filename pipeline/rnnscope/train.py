@@ -79,7 +79,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     if dataset.train is None or dataset.train.y is None:
         raise UserError(
             f"data={config.data.name} has no labelled training sequences (x_train and y_train, "
-            "or split=train): train elsewhere and give model=file, or add them"
+            "split=train, data.test_path or data.test_fraction): "
+            "train elsewhere and give model=file, or add them"
         )
     assert isinstance(config.model, Recurrent)
     with seeded(config.seed):

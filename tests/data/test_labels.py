@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnscope.data import Dataset, Split, lengths, parquet, rows
 from rnnscope.data.dataset import hold_out
-from rnnscope.data.labels import labels_from
+from rnnscope.data.labels import Given, labels_from
 from rnnscope.data.mapped import Chosen
 from rnnscope.data.rows import Streamed
 from rnnscope.errors import UserError
@@ -175,11 +175,13 @@ def test_the_largest_class_is_that_of_valid_timesteps(seed: int, block: int, eac
     valid = np.arange(steps) < of[:, np.newaxis]
     y = np.where(valid, random.integers(0, 50, (count, steps)), random.integers(-99, 99))
     values = y.astype(random.choice(["int64", "int16"])) if each else y[:, 0]
-    x = np.zeros((count, steps, 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lengths, "BLOCK", block)
-        got, largest = labels_from(values, x, of, "y", each=each)
-    assert largest == (y[valid].max() if each else y[:, 0].max())
+        known, classes = labels_from(
+            {"test": Given(values, steps, of, "y")}, "timestep" if each else "sequence", None
+        )
+    got, largest = known["test"], y[valid].max() if each else y[:, 0].max()
+    assert classes.names == tuple(map(str, range(largest + 1)))
     np.testing.assert_array_equal(
         np.asarray(got)[valid] if each else got, values[valid] if each else values
     )
@@ -281,7 +283,7 @@ LAST = (np.arange(N)[:, np.newaxis] == 7) & (np.arange(T) == 1)
         (
             "sequence",
             {"y_test": Y},
-            r"y_test has shape \(30, 5\); labels of .*data.labels=timestep",
+            r"y_test has shape \(30, 5\), labels of .*data.labels=timestep",
         ),
         (
             "timestep",
@@ -296,9 +298,8 @@ LAST = (np.arange(N)[:, np.newaxis] == 7) & (np.arange(T) == 1)
         (
             "timestep",
             {"y_test": np.where(LAST, -1, 0)},
-            r"y_test\[7, 1\] is -1; classes count from 0.*give the data's lengths",
+            r"y_test\[7, 1\] is -1; classes of timesteps count from 0.*give the data's lengths",
         ),
-        ("timestep", {"y_test": np.where(LAST, 2**31, 0)}, r"y_test\[7, 1\] is 2147483648"),
         (
             "timestep",
             {"y_test": np.where(LAST, np.nan, 0)},
@@ -309,12 +310,12 @@ LAST = (np.arange(N)[:, np.newaxis] == 7) & (np.arange(T) == 1)
         (
             "timestep",
             {"y_test": np.full((N, T), "a")},
-            "y_test has type <U1; it must hold whole numbers.*or floats",
+            "y_test holds names, which does not go with .*y_train",
         ),
         (
             "timestep",
-            {"y_test": Y, "y_train": Y / 2},
-            "train has a number per timestep, test has a class per timestep; whole numbers are",
+            {"y_test": Y, "y_train": (Y + 1) / 2},
+            "y_train holds fractions and .*y_test whole numbers; .*data.task=regression takes both",
         ),
     ],
 )
@@ -337,7 +338,7 @@ def test_labels_that_do_not_fit_are_placed(
         (["depth"], {"depth_test": np.full((N, T), "a")}, "depth_test has type <U1; annotations"),
         (["depth"], {"depth_test": np.where(LAST, np.inf, 0)}, r"depth_test\[7, 1\] is inf; an"),
         (["depth"], {"depth_test": np.where(LAST, 2**31, 0)}, r"depth_test\[7, 1\] is 2147483648"),
-        ([], {"depth_test": Y}, r"unknown arrays \['depth_test'\]; .*data.annotations"),
+        ([], {"depth_test": Y}, r"unknown arrays depth_test; .*data.annotations"),
         (["loss"], {"loss_test": Y}, r"^data.annotations=\[loss\]: 'loss' is a reserved name"),
         (["a", "a"], {"a_test": Y}, r"^data.annotations=\[a,a\]: 'a' is named twice"),
         (["x_a"], {"x_a_test": Y}, r"^data.annotations=\[x_a\]: 'x_a_test' is reserved"),
@@ -419,7 +420,7 @@ def test_a_negative_label_of_a_timestep_is_refused(
     frame = long_form(arrays())
     frame["label"] = np.where(frame.index == 40, -2, frame["timestep"])
     message = complaint(streamed(tmp_path, frame), "timestep")
-    assert message.endswith("label -2; classes count from 0")
+    assert message.endswith("label -2; classes of timesteps count from 0")
 
 
 # Memory
@@ -427,15 +428,15 @@ def test_a_negative_label_of_a_timestep_is_refused(
 MEMORY = """
 import sys
 import numpy as np
-from rnnscope.config import Files
 from rnnscope.data import load, parquet
+from tests.data.test_data import options
 
 def peak():
     line = next(x for x in open("/proc/self/status") if x.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 def timesteps(path):
-    test = load(Files("files", 0.0, 0, path, "timestep", ["depth"])).test
+    test = load(options(path, labels="timestep", annotations=["depth"])).test
     batches = (test.take(slice(i, i + 500)) for i in range(0, len(test), 500))
     return sum(batch.y.size + batch.steps["depth"].size for batch in batches)
 

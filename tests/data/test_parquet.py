@@ -169,7 +169,7 @@ def test_files_of_other_columns_are_named(tmp_path: Path) -> None:
     path = files(tmp_path, long_form(arrays()))
     frame = pd.read_parquet(path / "part-001.parquet").rename(columns={"u": "z"})
     frame.to_parquet(path / "part-001.parquet", index=False)
-    assert complaint(path).startswith("part-001.parquet has the columns ['z', 'v', 'w'")
+    assert complaint(path).startswith("part-001.parquet has the columns z, v, w, ")
 
 
 def test_empty_files_and_narrower_numbers_are_no_matter(tmp_path: Path) -> None:
@@ -196,15 +196,15 @@ def test_a_folder_of_folders_is_read_whole(tmp_path: Path) -> None:
 MEMORY = """
 import sys
 from pathlib import Path
-from rnnscope.config import Files
 from rnnscope.data import load, parquet
+from tests.data.test_data import options
 
 def peak():
     line = next(x for x in open("/proc/self/status") if x.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 def sequences(path):
-    test = load(Files("files", 0.0, 0, path, "sequence", None)).test
+    test = load(options(path)).test
     return sum(len(test.take(slice(i, i + 500)).x) for i in range(0, len(test), 500))
 
 parquet.IN_MEMORY = 0

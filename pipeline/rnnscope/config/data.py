@@ -35,33 +35,77 @@ class Mnist(Data):
 
 @dataclass
 class Files(Data):
-    """Your own sequences, as arrays or as a long table.
+    """Your own sequences: arrays, tables, or one long series.
 
-    Arrays, in an .npz file or a folder of .npy files: x_train and x_test [sequences, timesteps,
-    features]; y_train and y_test [sequences], classes as whole numbers from 0 or numeric targets as
-    floats; optionally x_val and y_val. Sequences of different lengths are padded on the right, with
-    NaN, or with anything and lengths_train and lengths_test. Bytes are pixels and are scaled to
-    [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model with an embedding, and one
-    feature for any other model. A model of several inputs takes an array for each, named
-    x_<input>_train and x_<input>_test; a plain x_train goes to the input that is left. Inputs that
-    differ in length have lengths_<input>_test each; lengths_test belongs to the input whose
-    timesteps a recurrent layer reads, of several to x_test. Labels and annotations of timesteps are
-    of the input whose timesteps the model's output has.
+    Arrays, in an .npz file, a .mat file of MATLAB, an HDF5 file (.h5, .hdf5) or a folder of .npy
+    files: x_train and x_test [sequences, timesteps, features]; y_train and y_test [sequences],
+    classes (whole numbers, names, one-hot vectors) or numeric targets (floats), or the same of each
+    timestep [sequences, timesteps]; optionally x_val and y_val. Sequences of different lengths are
+    padded on the right, with NaN, or with anything and lengths_train and lengths_test. Bytes are
+    pixels and are scaled to [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model
+    with an embedding, and one feature for any other model. A model of several inputs takes an array
+    for each, named x_<input>_train and x_<input>_test; a plain x_train goes to the input that is
+    left. Inputs that differ in length have lengths_<input>_test each; lengths_test belongs to the
+    input whose timesteps a recurrent layer reads, of several to x_test. Labels and annotations of
+    timesteps are of the input whose timesteps the model's output has.
 
-    A long table, in a .csv or .parquet file or a folder of .parquet files: one row per timestep,
-    with columns sequence, timestep, split (train, val or test) and label (a class, also by name) or
-    target (a number). Every other column is a feature.
+    A long table, in a text file (.csv, .tsv, .txt) or a .parquet file or a folder of .parquet
+    files: one row per timestep, with columns sequence, timestep (a number, date or clock), split
+    (train, val or test) and label (a class, also by name) or target (a number). Every other column
+    is a feature.
 
-    Larger than memory: a folder of .npy files is memory-mapped; a .parquet table in order of
+    A wide table, in such a file (a text file may also end in .data, or in nothing): one row per
+    sequence, one column per timestep, and a label first or last, as in the UCR and UCI archives.
+    Train and test may be two files. In text files the separator (comma, tab, semicolon, spaces), a
+    decimal comma and whether there is a header are found out.
+
+    One long series, in a text file or a .parquet file: one row per timestep, cut into windows by
+    data.window.
+
+    Larger than memory: a folder of .npy files is memory-mapped; a long .parquet table in order of
     sequence and timestep is read batch by batch. Training draws sequences at random, for which .npy
     is faster.
     """
 
     path: str = option(file=True)
-    """An .npz, .csv or .parquet file, or a folder of .npy or of .parquet files."""
-    labels: str = option(choices=("sequence", "timestep"))
-    """Whether labels and targets belong to whole sequences or to each timestep."""
+    """The file; or a folder of .npy or .parquet files, or one with a text file *_TRAIN.* and one
+    *_TEST.*."""
+    labels: str | None = option(choices=("sequence", "timestep"))
+    """Whether labels and targets belong to whole sequences or to each timestep. Null takes what the
+    shape of y tells; in tables it is sequence."""
     annotations: list[str] | None = option()
     """Names of annotations: numbers known for each timestep that are not given to the model, such
-    as depth or count. They are arrays depth_test [N, T], ..., or columns of the table. Null means
-    none."""
+    as depth or count. They are arrays depth_test [N, T], ..., or columns of the long table. Null
+    means none."""
+    task: str | None = option(choices=("classification", "regression"))
+    """Whether labels are classes or numbers to predict. Null: names, whole numbers and one-hot
+    vectors are classes, fractions are numbers; whole numbers stored as floats are classes if there
+    are at most 100 different ones, each twice on average, which the log says."""
+    test_path: str | None = option(file=True)
+    """A second text or .parquet file, with the test split; data.path then holds the training
+    split."""
+    test_fraction: float | None = option(above=0, below=1)
+    """Fraction of the sequences in the test split, where the data has no splits: drawn at random by
+    data.split_seed, of windows the last ones in time. Null: all are test."""
+    layout: str | None = option(choices=("wide", "long"))
+    """Of a table: wide, one row per sequence, or long, one row per timestep. Null decides by the
+    names of the columns."""
+    label_column: str | None = option()
+    """The column of a table that holds the label or target: its name; first or last; or none. Null:
+    the column label or target, or in a wide table without such a name the first or last one if only
+    that holds whole numbers in few values, or names."""
+    missing: str = option(choices=("refuse", "interpolate", "zero_and_mask"))
+    """What to do with missing values (NaN, empty) within a sequence: refuse them; put the linear
+    interpolation over time in their place, at a sequence's ends the nearest value; or put 0, and
+    add to the F features F more that are 1 where the value is known, else 0."""
+    window: int | None = option(low=1)
+    """Timesteps of each window, in which a table that is one long series is cut: its rows are
+    timesteps, in order of a column timestep, date, time, datetime or timestamp if there is one.
+    Null: the table is no series."""
+    stride: int | None = option(low=1)
+    """Timesteps from the start of one window to the next; null means data.window, so that windows
+    do not overlap."""
+    horizon: int | None = option(low=1)
+    """The target of a window is the value so many timesteps after its last one, in
+    data.label_column, or in the only feature; this column stays a feature. Null: the label or
+    target of a window is that of its last timestep, if there is such a column."""

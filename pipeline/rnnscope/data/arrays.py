@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
+from rnnscope.data.delimited import TOKENS
 from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of
-from rnnscope.data.labels import annotation_from, labels_from
+from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
 from rnnscope.data.mapped import LazyArray, Valid
-from rnnscope.errors import UserError
+from rnnscope.data.missing import filled
+from rnnscope.errors import UserError, listed
 
 PARTS = ("train", "val", "test")
 INPUT = re.compile(rf"x_(?:(.+)_)?({'|'.join(PARTS)})")
@@ -57,11 +60,11 @@ def _map(path: Path, folder: Path) -> NDArray[Any]:
 
 def splits_from_arrays(
     arrays: dict[str, NDArray[Any]], options: Files, roles: Roles | None = None
-) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """Those of the splits train, val and test that the arrays have, and the names of the classes.
+) -> tuple[dict[str, Split], Classes]:
+    """Those of the splits train, val and test that the arrays have, and the classes.
 
-    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N], or with
-    ``labels=timestep`` [N, T], classes as whole numbers from 0 or targets as floats;
+    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N] or of
+    timesteps [N, T], in any of the forms of ``forms.plain``, classes or numeric targets;
     ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
     ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
     [N, ...], beside or instead of ``x_<split>``, with ``lengths_<input>_<split>`` [N] where inputs
@@ -70,16 +73,18 @@ def splits_from_arrays(
     """
     annotations = options.annotations or []
     _refuse_unknown(arrays, annotations, options)
-    inputs, given = _by_split(arrays, INPUT), _by_split(arrays, LENGTHS)
+    whole = {
+        name: _whole(name, match, arrays, options) if (match := INPUT.fullmatch(name)) else array
+        for name, array in arrays.items()
+    }
+    inputs, given_lengths = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
     at = f"data.path={options.path}: "
-    splits, largest = {}, []
+    splits, given = {}, {}
     for part in (part for part in PARTS if part in inputs):
-        split = _split(inputs[part], given.get(part, {}), roles, part, at)
+        split = _split(inputs[part], given_lengths.get(part, {}), roles, part, at)
         x, lengths = split.x, split.lengths
         if (y := arrays.get(f"y_{part}")) is not None:
-            each = options.labels == "timestep"
-            y, highest = labels_from(y, x, lengths, f"{at}y_{part}", each=each)
-            largest += [] if highest is None else [highest]
+            given[part] = _given(y, x, lengths, f"{at}y_{part}")
         steps = {
             name: annotation_from(arrays[f"{name}_{part}"], x, lengths, f"{at}{name}_{part}")
             for name in annotations
@@ -87,8 +92,33 @@ def splits_from_arrays(
         }
         if steps and roles is not None:
             _refuse_unclear(split, named=None not in inputs[part], roles=roles, options=options)
-        splits[part] = replace(split, y=y, steps=steps)
-    return splits, tuple(map(str, range(max(largest) + 1))) if largest else ()
+        splits[part] = replace(split, steps=steps)
+    known, classes = labels_from(given, options.labels, options.task)
+    return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
+
+
+def _whole(
+    name: str, match: re.Match[str], arrays: dict[str, NDArray[Any]], options: Files
+) -> NDArray[Any]:
+    """An array of inputs, its missing values filled if the options say so."""
+    x = arrays[name]
+    if x.dtype.kind in TEXT:
+        where = f"data.path={options.path}: {name}"
+        raise UserError(f"{where} has type {x.dtype}; it must hold numbers; {TOKENS}")
+    if options.missing == "refuse" or x.ndim < (2 if match[1] is None else 3):
+        return x
+    own = arrays.get(f"lengths_{match[1]}_{match[2]}", arrays.get(f"lengths_{match[2]}"))
+    fits = own is not None and own.shape == x.shape[:1] and own.max(initial=0) <= x.shape[1]
+    return filled(x, own if fits else None, options.missing, f"data.path={options.path}: {name}")
+
+
+def _given(
+    y: NDArray[Any], x: NDArray[Any], lengths: NDArray[np.int32] | None, where: str
+) -> Given:
+    """The y of a split whose input is x [N, T, ...]."""
+    if y.shape[:1] != x.shape[:1]:
+        raise UserError(f"{where} has shape {y.shape}; it must be [{len(x)}], as x")
+    return Given(y, x.shape[1], lengths, where)
 
 
 def _refuse_unclear(split: Split, *, named: bool, roles: Roles, options: Files) -> None:
@@ -135,8 +165,9 @@ def _refuse_unknown(
     known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *annotations) for part in PARTS}
     if strange := sorted(name for name in set(arrays) - known if not _is_input(name)):
         raise UserError(
-            f"data.path={options.path}: unknown arrays {strange}; known are {sorted(known)}, "
-            "x_<input>_<split>, lengths_<input>_<split> and those named in data.annotations"
+            f"data.path={options.path}: unknown arrays {listed(strange)}; "
+            f"known are {listed(sorted(known))}, x_<input>_<split>, lengths_<input>_<split> "
+            "and those named in data.annotations"
         )
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from rnnscope.data.mapped import LazyArray, chosen, read, release
+from rnnscope.data.classes import Classes, places
+from rnnscope.data.mapped import LazyArray, chosen, read, recoded, release
 from rnnscope.errors import UserError
 
 
@@ -158,6 +159,28 @@ class Dataset:
     val: Split | None = None
     classes: tuple[str, ...] = ()
     """Names of the K classes; empty where the data has no labels, or numbers."""
+    occurring: tuple[int, ...] = ()
+    """Where the data's labels are whole numbers: each of them once, rising."""
+
+    def as_outputs(self, k: int) -> "Dataset":
+        """The data set with its classes numbered as the K outputs of a model, where that fits."""
+        old = Classes(self.classes, self.occurring)
+        new = places(old, k)
+        if old.ranked == new.ranked:
+            return self
+
+        def renumbered(split: Split | None) -> Split | None:
+            if split is None or split.y is None:
+                return split
+            y = recoded(
+                split.y, lambda y: new.numbers(old.labels(y)), tuple(split.y.shape), np.int32
+            )
+            return replace(split, y=y)
+
+        test = renumbered(self.test)
+        assert test is not None
+        train, val = renumbered(self.train), renumbered(self.val)
+        return Dataset(test, train, val, new.names, new.occurring)
 
     @property
     def labelled(self) -> Split | None:
@@ -174,7 +197,9 @@ class Dataset:
         )
 
 
-def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+def hold_out(
+    split: Split, fraction: float, seed: int, option: str = "data.validation_fraction"
+) -> tuple[Split, Split]:
     """Divide a split in two at random, stratified by class where sequences have classes.
 
     Where a class has too few sequences for that, it is not stratified.
@@ -183,13 +208,14 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
         split: N sequences.
         fraction: share of N in the second part; above 0.
         seed: of the random choice.
+        option: that sets the fraction.
     """
     index = np.arange(len(split))
     count = round(fraction * len(split))
     if not 0 < count < len(split):
         raise UserError(
-            f"a fraction of {fraction:g} of {len(split)} sequences leaves an empty split: "
-            "change data.validation_fraction or data.test_fraction"
+            f"{option}={fraction:g}: this fraction of {len(split)} sequences leaves an empty "
+            "split; choose another"
         )
     stratify = None
     if split.y is not None and not split.numeric and not split.per_timestep:

@@ -15,8 +15,9 @@ def load_digits(config: Digits) -> Dataset:
     digits = datasets.load_digits()
     images = (digits.images / 16).astype(np.float32)
     whole = Split(images, digits.target.astype(np.int32))
-    train, test = hold_out(whole, config.test_fraction, config.split_seed)
+    fraction, seed = config.test_fraction, config.split_seed
+    train, test = hold_out(whole, fraction, seed, "data.test_fraction")
     val = None
     if config.validation_fraction:
-        train, val = hold_out(train, config.validation_fraction, config.split_seed)
+        train, val = hold_out(train, config.validation_fraction, seed)
     return Dataset(test, train, val, tuple(str(digit) for digit in range(10)))

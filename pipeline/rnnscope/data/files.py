@@ -1,35 +1,44 @@
-"""The user's own sequences: .npz, .parquet or .csv, or a folder of .npy or .parquet files."""
+"""The user's own sequences: arrays, tables or one long series, each in its kinds of files."""
 
 from pathlib import Path
 
 from rnnscope.config import Files
 from rnnscope.data.arrays import map_npy, read_npz, splits_from_arrays
+from rnnscope.data.containers import read_hdf5, read_mat
 from rnnscope.data.dataset import Dataset, Split, hold_out
+from rnnscope.data.delimited import ENDINGS
 from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
-from rnnscope.data.parquet import splits_from_parquet
-from rnnscope.data.table import splits_from_table
+from rnnscope.data.parquet import names_in, splits_from_parquet
+from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
 from rnnscope.errors import UserError
+
+ARRAYS = {
+    ".npz": read_npz,
+    ".npy": map_npy,
+    ".mat": read_mat,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+}
+OF_TABLES = ("test_path", "layout", "label_column", "window", "stride", "horizon")
+"""Options that arrays have no use for."""
 
 
 def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     """The data set in a file; if it has no validation split, one is drawn from training."""
     path = Path(config.path)
     refuse_names(config.annotations or [])
-    match _kind(path):
-        case ".npz":
-            splits, classes = splits_from_arrays(read_npz(path), config, roles)
-        case ".npy":
-            splits, classes = splits_from_arrays(map_npy(path), config, roles)
-        case ".parquet":
-            splits, classes = splits_from_parquet(config)
-        case ".csv":
-            splits, classes = splits_from_table(config)
-        case other:
-            raise UserError(
-                f"data.path={path}: '{other}' is none of .npz, .parquet, .csv, "
-                "or a folder of .npy or .parquet files"
-            )
+    kind = _kind(path)
+    if kind in ARRAYS:
+        for name in OF_TABLES:
+            if (value := getattr(config, name)) is not None:
+                raise UserError(f"data.{name}={value}: for tables; {path} holds arrays")
+        splits, classes = splits_from_arrays(ARRAYS[kind](path), config, roles)
+    elif kind == ".parquet" and _long(config):
+        splits, classes = splits_from_parquet(config)
+    else:
+        splits, classes = splits_from_tables(config)
+    splits = hold_out_test(splits, config)
     if "test" not in splits:
         raise UserError(f"data.path={path}: no test sequences (x_test, or split=test)")
     for name, split in splits.items():
@@ -38,20 +47,37 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
-    return Dataset(splits["test"], train, val, classes)
+    return Dataset(splits["test"], train, val, classes.names, classes.occurring)
 
 
 def _kind(path: Path) -> str:
     """The ending of a file, or of what lies in a folder."""
     if not path.is_dir():
-        return path.suffix
+        kind = path.suffix.lower()
+        if kind not in (*ARRAYS, *ENDINGS, ".parquet") or kind == ".npy":
+            raise UserError(
+                f"data.path={path}: '{kind}' is none of .npz, .parquet, .csv, .tsv, .txt, .data, "
+                ".mat, .h5, .hdf5, or a folder of .npy or of .parquet files"
+            )
+        return kind
     held = [ending for ending in (".npy", ".parquet") if any(path.rglob(f"*{ending}"))]
+    if not held and pair_in(path) is not None:
+        return ENDINGS[0]
     if len(held) != 1:
         what = "both" if held else "neither"
         raise UserError(
             f"data.path={path}: the folder holds {what} .npy and .parquet files; one kind is needed"
+            ", or text files *_TRAIN and *_TEST"
         )
     return held[0]
+
+
+def _long(config: Files) -> bool:
+    """Whether a table in Parquet is a long one, which may be larger than memory."""
+    path = Path(config.path)
+    if config.test_path or config.window or config.layout == "wide" or config.label_column:
+        return False
+    return config.layout == "long" or path.is_dir() or names_in(path) >= TOLD
 
 
 def _refuse_other_inputs(split: Split, test: Split, name: str, path: Path) -> None:

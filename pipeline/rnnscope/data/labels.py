@@ -1,18 +1,23 @@
 """Labels, numeric targets and annotations from arrays, with their checks."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope.data.classes import TEXT, Classes, decided, numbered, values_of
+from rnnscope.data.forms import NUMBERS, plain, refuse_horizons
 from rnnscope.data.lengths import blocks
-from rnnscope.data.mapped import LazyArray, release
+from rnnscope.data.mapped import LazyArray, recoded, release
 from rnnscope.errors import UserError
 from rnnscope.states.steps import OUTCOME
 
 TAKEN = ("sequence", "timestep", "split", "label", "target", *OUTCOME)
 """Reserved names of columns, which no annotation may have."""
+AT_ONCE = 2**17
+"""Values that are compared at a time: the table of those seen stays small."""
 HIGHEST = np.iinfo(np.int32).max
 
 
@@ -26,40 +31,95 @@ def refuse_names(annotations: list[str]) -> None:
             raise UserError(f"{option}: '{name}' is named twice")
 
 
+@dataclass(frozen=True)
+class Given:
+    """The y of one split, as the user gave it."""
+
+    y: LazyArray
+    timesteps: int
+    """T of its split."""
+    lengths: NDArray[np.int32] | None
+    """Valid timesteps [N]; None where all have T."""
+    where: str
+    """What to call y in an error."""
+
+
 def labels_from(
-    values: NDArray[Any], x: LazyArray, lengths: NDArray[np.int32] | None, where: str, *, each: bool
-) -> tuple[LazyArray, int | None]:
-    """Labels or targets, and the largest class; None where they are numeric targets.
+    given: dict[str, Given], labels: str | None, task: str | None
+) -> tuple[dict[str, LazyArray], Classes]:
+    """The labels or targets of the splits, [N] or [N, T], and their classes, none if numeric.
 
     Args:
-        values: of the sequences [N], or of each timestep [N, T]; whole numbers are classes from 0,
-            floats are numeric targets.
-        x: inputs [N, T, ...].
-        lengths: valid timesteps [N]; None where all have T.
-        where: what to call the values in an error.
-        each: whether they must belong to each timestep.
+        given: the y of each split, in any of the forms that ``forms.plain`` takes.
+        labels: option ``data.labels``.
+        task: option ``data.task``.
 
     Raises:
-        UserError: a wrong shape or type, or a valid value that is not a class or not finite.
+        UserError: a form or type that is none, or can be two; or a value that is not finite.
     """
-    _refuse_shape(values, x, where, each=each)
-    if values.dtype.kind == "f":
-        for start, piece, valid in _pieces(values, lengths):
-            says = "a target must be a finite number"
-            _refuse(piece, valid & ~_finite(piece), f"{where}[{{}}] is {{}}; {says}", start)
-        return values if each else np.array(values, np.float32), None
-    if values.dtype.kind not in "iub":
+    known, found, k = {}, [], 0
+    for part, each in given.items():
+        _refuse_type(each)
+        y, of_form = plain(each.y, each.timesteps, each.lengths, each.where, labels)
+        k = max(k, of_form)
+        known[part] = replace(each, y=y)
+        _refuse_endless(known[part])
+        _refuse_negative(known[part])
+        found.append(values_of(_valid(y, each.lengths), each.where))
+    where = ", ".join(each.where.rpartition(" ")[2] for each in given.values())
+    classes = decided(found, task, said=where)
+    if classes is None:
+        return {part: _targets(each, labels) for part, each in known.items()}, Classes()
+    if k and classes.occurring:
+        classes = numbered(np.array(classes.occurring), k)
+    return {part: _coded(each.y, classes) for part, each in known.items()}, classes
+
+
+def _refuse_type(given: Given) -> None:
+    if given.y.dtype.kind not in NUMBERS + TEXT:
         raise UserError(
-            f"{where} has type {values.dtype}; it must hold whole numbers, which are classes, "
-            "or floats, which are numeric targets"
+            f"{given.where} has type {given.y.dtype}; it must hold whole numbers or names, which "
+            "are classes, or floats, which are numeric targets"
         )
-    largest = 0
-    hint = "; where that is padding, give the data's lengths" if each else ""
-    for start, piece, valid in _pieces(values, lengths):
-        bad = valid & ((piece < 0) | (piece > HIGHEST))
-        _refuse(piece, bad, f"{where}[{{}}] is {{}}; classes count from 0, below 2^31{hint}", start)
-        largest = max(largest, int(piece[valid].max()))
-    return values if each else np.array(values, np.int32), largest
+
+
+def _refuse_endless(given: Given) -> None:
+    """Raise where a valid label or target is not finite in float32."""
+    if given.y.dtype.kind == "f":
+        for start, piece, valid in _pieces(given.y, given.lengths):
+            says = "a target must be a finite number"
+            if np.isnan(piece[valid]).any() and piece.ndim == 2:
+                says += "; where that is padding, give the data's lengths"
+            _refuse(piece, valid & ~_finite(piece), f"{given.where}[{{}}] is {{}}; {says}", start)
+
+
+def _refuse_negative(given: Given) -> None:
+    """Raise where a label of a timestep is negative, which mostly stands for padding."""
+    if len(given.y.shape) == 2 and given.y.dtype.kind == "i":
+        for start, piece, valid in _pieces(given.y, given.lengths):
+            says = "classes of timesteps count from 0; where that is padding, give the data's"
+            _refuse(
+                piece, valid & (piece < 0), f"{given.where}[{{}}] is {{}}; {says} lengths", start
+            )
+
+
+def _targets(given: Given, labels: str | None) -> LazyArray:
+    """Numeric targets [N] or [N, T]."""
+    y = given.y
+    if len(y.shape) == 2 and labels is None:
+        refuse_horizons(y, given.where)
+    if y.dtype.kind == "f" and len(y.shape) == 2:
+        return y
+    made = recoded(y, lambda values: values, tuple(y.shape), np.float32)
+    return made if len(y.shape) == 2 else made[:]
+
+
+def _coded(y: LazyArray, classes: Classes) -> LazyArray:
+    """The numbers of the classes; whole numbers of timesteps stay as they are, on disk if there."""
+    if len(y.shape) == 2 and y.dtype.kind in "iub" and not classes.ranked:
+        return y
+    made = recoded(y, classes.numbers, tuple(y.shape), np.int32)
+    return made if len(y.shape) == 2 else made[:]
 
 
 def annotation_from(
@@ -83,19 +143,6 @@ def _unfit(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((values < -HIGHEST - 1) | (values > HIGHEST))
 
 
-def _refuse_shape(values: NDArray[Any], x: LazyArray, where: str, *, each: bool) -> None:
-    of_sequences, of_timesteps = tuple(x.shape[:1]), tuple(x.shape[:2])
-    if values.shape == (of_timesteps if each else of_sequences):
-        return
-    found = f"{where} has shape {values.shape}; "
-    if values.shape == of_timesteps:
-        raise UserError(f"{found}labels of single timesteps need data.labels=timestep")
-    if not each:
-        raise UserError(f"{found}it must be {list(of_sequences)}, as x")
-    hint = "; labels of sequences need data.labels=sequence" if values.ndim == 1 else ""
-    raise UserError(f"{found}data.labels=timestep takes {list(of_timesteps)}, as x{hint}")
-
-
 def _refuse(values: NDArray[Any], bad: NDArray[np.bool_], says: str, start: int) -> None:
     """Raise with the place of the first bad value, and the value itself."""
     if bad.any():
@@ -112,10 +159,19 @@ def _pieces(
     for block in blocks(values):
         piece = values[block]
         valid = np.ones(piece.shape, bool)
-        if lengths is not None and values.ndim == 2:
+        if lengths is not None and len(values.shape) == 2:
             valid = np.arange(values.shape[1]) < lengths[block, np.newaxis]
         yield block.start, piece, valid
         release(values)
+
+
+def _valid(y: LazyArray, lengths: NDArray[np.int32] | None) -> Iterator[NDArray[Any]]:
+    """The valid values [V] of a y [N] or [N, T], about ``AT_ONCE`` at a time."""
+    size = max(1, AT_ONCE // int(np.prod(y.shape[1:])))
+    for _, piece, valid in _pieces(y, lengths):
+        for start in range(0, len(piece), size):
+            rows = slice(start, start + size)
+            yield piece[rows][valid[rows]]
 
 
 def _finite(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.data.mapped import LazyArray, release
+from rnnscope.data.missing import described
 from rnnscope.errors import UserError
 
 BLOCK = 2**24
@@ -47,6 +48,8 @@ def measured(x: LazyArray, given: NDArray[np.int32] | None, where: str) -> NDArr
             if bad.any():
                 sequence, timestep = np.argwhere(bad)[0]
                 hint = "; padding is NaN in all features, on the right" if given is None else ""
+                if np.isnan(values[sequence, timestep]).any():
+                    hint += described(x, given, where)
                 raise UserError(
                     f"{where}[{block.start + sequence}, {timestep}] is not a finite number{hint}"
                 )

@@ -1,6 +1,7 @@
 """Arrays that may be larger than memory, of which only the rows asked for are read."""
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,36 @@ class Valid:
 
     def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[np.bool_]:
         return np.asarray(np.arange(self.timesteps) < self.lengths[index, np.newaxis])
+
+
+@dataclass(frozen=True)
+class Recoded:
+    """An array whose values are changed as its rows are read."""
+
+    source: LazyArray
+    change: Callable[[NDArray[Any]], NDArray[Any]]
+    """From some rows of the source to the same rows of this array."""
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
+        values = self.change(read(self.source, index)).astype(self.dtype, copy=False)
+        release(self.source)
+        return values
+
+
+def recoded(
+    rows: LazyArray,
+    change: Callable[[NDArray[Any]], NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: Any,
+) -> LazyArray:
+    """The rows as ``change`` makes them, of this shape and type; those of a file when read."""
+    made = Recoded(rows, change, shape, np.dtype(dtype))
+    return made[:] if type(rows) is np.ndarray else made
 
 
 def chosen(rows: LazyArray, index: NDArray[np.integer]) -> LazyArray:

@@ -1,18 +1,22 @@
 """Long tables in Parquet that are larger than memory: checked in one pass, then read by batch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.classes import Classes
 from rnnscope.data.dataset import Split
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.table import (
     Columns,
+    read_parquet,
     refuse_gaps,
     refuse_several,
     splits_from_table,
@@ -37,26 +41,34 @@ class Scan:
     """The annotations that are whole numbers on every row."""
 
 
-def splits_from_parquet(options: Files) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """The splits of a long table in a file or a folder of files, and the names of its classes.
+def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
+    """The splits of a long table in a file or a folder of files, and its classes.
 
     A large table whose rows are in order of sequence and timestep, at least within each split, is
     read batch by batch; any other is read whole. Columns: see ``splits_from_table``.
     """
     table = open_table(options)
-    if table is not None and _bytes(table) > IN_MEMORY:
+    if table is not None and options.missing == "refuse" and _bytes(table) > IN_MEMORY:
         found = _one_pass(table)
         if found is not None:
             path = table.columns.path
             frame, classes = with_classes(with_splits(found.sequences, path), path)
-            labels, of_timesteps = with_classes(found.labels, path)
+            if table.columns.each:
+                _, classes = with_classes(found.labels, path, each=True)
             parts = frame.groupby("split", sort=True)
             if all(_rising(rows["sequence"].to_numpy()) for _, rows in parts):
-                names = () if labels is found.labels else of_timesteps
                 return {
-                    str(part): _split(table, rows, found.whole, names) for part, rows in parts
-                }, classes or of_timesteps
-    return splits_from_table(options)
+                    str(part): _split(table, rows, found.whole, classes) for part, rows in parts
+                }, classes
+    return splits_from_table(read_parquet(Path(options.path)), options)
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of the columns of a file."""
+    try:
+        return set(pq.read_schema(path).names)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
 
 def _bytes(table: LongTable) -> int:
@@ -152,30 +164,28 @@ def _rising(ids: NDArray[Any]) -> bool:
     return bool((ids[1:] > ids[:-1]).all())
 
 
-def _split(
-    table: LongTable, rows: pd.DataFrame, whole: frozenset[str], names: tuple[str, ...]
-) -> Split:
+def _split(table: LongTable, rows: pd.DataFrame, whole: frozenset[str], classes: Classes) -> Split:
     """The split of some sequences, one row each.
 
     Args:
         table: the table that they are in.
         rows: rows of ``Scan.sequences``.
         whole: the annotations that are whole numbers.
-        names: of the classes, where each timestep has its label by name.
+        classes: of the labels, if there are any.
     """
     columns = table.columns
     starts, lengths = rows["first"].to_numpy(np.int64), rows["length"].to_numpy(np.int32)
 
     def streamed(
-        of: str | tuple[str, ...], dtype: np.dtype[Any] = FLOAT, names: tuple[str, ...] = ()
+        of: str | tuple[str, ...], dtype: np.dtype[Any] = FLOAT, classes: Classes | None = None
     ) -> Streamed:
-        return Streamed(table, starts, lengths, of, dtype, names)
+        return Streamed(table, starts, lengths, of, dtype, classes)
 
     y: Any = None
     if columns.label is not None:
         dtype = WHOLE if columns.label == "label" else FLOAT
         if columns.each:
-            y = streamed(columns.label, dtype, names)
+            y = streamed(columns.label, dtype, classes if dtype == WHOLE else None)
         else:
             y = rows[columns.label].to_numpy(dtype)
     same = bool((lengths == lengths[0]).all())

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.classes import Classes
 from rnnscope.data.table import Columns, columns_of
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 
 BATCH = 2**15
 """Rows that are decoded at a time."""
@@ -80,8 +81,8 @@ class Streamed:
     columns: str | tuple[str, ...]
     """A tuple of columns gives [N, T, F], a single name [N, T]."""
     dtype: np.dtype[Any] = FLOAT
-    names: tuple[str, ...] = ()
-    """If the column holds names of classes: all of them, in the order of their numbers."""
+    classes: Classes | None = None
+    """Where the column holds labels."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,10 +114,12 @@ class Streamed:
         column = batch.column(self.columns)
         if self.columns in self.table.types:  # categories become their values
             column = column.cast(self.table.types[self.columns])
-        if self.names:
+        if self.classes is not None and not self.classes.occurring:
             encoded = column.dictionary_encode()
             found = encoded.dictionary.to_pandas().astype(str)
-            return pd.Index(self.names).get_indexer(found)[encoded.indices.to_numpy()]
+            return pd.Index(self.classes.names).get_indexer(found)[encoded.indices.to_numpy()]
+        if self.classes is not None:
+            return self.classes.numbers(column.to_numpy(zero_copy_only=False))
         with np.errstate(over="ignore"):
             return np.asarray(column.to_numpy(zero_copy_only=False)).astype(self.dtype)
 
@@ -137,8 +140,8 @@ def open_table(options: Files) -> LongTable | None:
     for file, _, schema in described:
         if sorted(_columns(schema)) != sorted(names):
             raise UserError(
-                f"data.path={path}: {file.name} has the columns {_columns(schema)}, "
-                f"{files[0].name} has {names}"
+                f"data.path={path}: {file.name} has the columns {listed(_columns(schema))}; "
+                f"{files[0].name} has {listed(names)}"
             )
     columns = columns_of(names, options)
     numbers = {*columns.features, *columns.annotations, *({"target"} & {*columns.keys})}
@@ -146,6 +149,8 @@ def open_table(options: Files) -> LongTable | None:
         _numeric(schema.field(name).type) for _, _, schema in described for name in numbers
     ):
         return None
+    if any(_text(schema.field("timestep").type) for _, _, schema in described):
+        return None  # its order is known only once all of it is
     groups, counts = [], [0]
     for number, (_, metadata, _) in enumerate(described):
         for inner in range(metadata.num_row_groups):
@@ -177,6 +182,10 @@ def _columns(schema: pa.Schema) -> list[str]:
     """Its columns, without those that pandas takes as the index."""
     index = (schema.pandas_metadata or {}).get("index_columns", [])
     return [name for name in schema.names if name not in index]
+
+
+def _text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind := _values(kind)) or pa.types.is_large_string(kind)
 
 
 def _numeric(kind: pa.DataType) -> bool:

@@ -10,8 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.classes import Classes, numbered
 from rnnscope.data.dataset import Split
-from rnnscope.errors import UserError
+from rnnscope.data.missing import REMEDY, filled
+from rnnscope.data.timesteps import in_time
+from rnnscope.errors import UserError, listed
 
 KEYS = ("sequence", "timestep", "split", "label", "target")
 SPLITS = ("train", "val", "test")
@@ -29,6 +32,8 @@ class Columns:
     """Those of KEYS that are there."""
     each: bool
     """Whether a label or target belongs to each timestep."""
+    missing: str
+    """What to do with missing values of features: option ``data.missing``."""
 
     @property
     def label(self) -> str | None:
@@ -36,8 +41,8 @@ class Columns:
         return next((name for name in ("label", "target") if name in self.keys), None)
 
 
-def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """The splits of a long table, and the names of its classes.
+def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Split], Classes]:
+    """The splits of a long table, and its classes.
 
     Columns: ``sequence`` (a number or a name), ``timestep`` (its order within the sequence),
     ``split`` (train, val or test; all are test where the column is missing), ``label`` (a class: a
@@ -47,16 +52,22 @@ def splits_from_table(options: Files) -> tuple[dict[str, Split], tuple[str, ...]
     right.
     """
     path = Path(options.path)
-    frame = _read(path)
     columns = columns_of(list(frame), options)
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
     refuse_gaps(frame, columns)
-    frame, classes = with_classes(with_splits(frame, path), path)
+    _refuse_other_task(columns, options.task)
+    frame, classes = with_classes(with_splits(frame, path), path, each=columns.each)
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
+    where = f"data.path={path}: column 'timestep'"
+    frame = frame.reset_index(drop=True)
+    written = frame["timestep"]
+    number = frame.groupby(["split", "sequence"], observed=True).ngroup()
+    frame = frame.assign(timestep=in_time(written, number, where))
     return {
-        str(part): _split(rows, columns) for part, rows in frame.groupby("split", sort=True)
+        str(part): _split(rows, columns, written)
+        for part, rows in frame.groupby("split", sort=True)
     }, classes
 
 
@@ -65,12 +76,13 @@ def columns_of(names: list[str], options: Files) -> Columns:
     at = f"data.path={options.path}: "
     for name in ("sequence", "timestep"):
         if name not in names:
-            raise UserError(f"{at}no column '{name}'; it has {names}")
+            raise UserError(f"{at}no column '{name}'; it has {listed(names)}")
     annotations = tuple(options.annotations or ())
     for name in annotations:
         if name not in names:
             raise UserError(
-                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; it has {names}"
+                f"data.annotations=[{','.join(annotations)}]: no column '{name}'; "
+                f"it has {listed(names)}"
             )
     if "label" in names and "target" in names:
         raise UserError(
@@ -81,12 +93,14 @@ def columns_of(names: list[str], options: Files) -> Columns:
     if not features:
         raise UserError(f"{at}no feature columns beside {', '.join(KEYS + annotations)}")
     keys = tuple(key for key in KEYS if key in names)
-    return Columns(Path(options.path), features, annotations, keys, options.labels == "timestep")
+    each = options.labels == "timestep"
+    return Columns(Path(options.path), features, annotations, keys, each, options.missing)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A table in a .parquet file, or in a folder of them."""
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        return pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
@@ -109,14 +123,14 @@ def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
                 f"data.path={columns.path}: column '{name}' is not numeric; "
                 "features, targets and annotations must be numbers"
             )
-    must = [*columns.features, *columns.keys]
-    _refuse(frame[must].isna(), "has no value", columns.path, first)
+    must = [*columns.features, *columns.keys] if columns.missing == "refuse" else columns.keys
+    _refuse(frame[list(must)].isna(), "has no value", columns, first)
     with np.errstate(over="ignore"):
         infinite = np.isinf(frame[numbers].astype(np.float64).astype(np.float32))
-    _refuse(infinite, "is infinite, or past float32,", columns.path, first)
+    _refuse(infinite, "is infinite, or past float32,", columns, first)
     whole = [name for name in columns.annotations if is_whole(frame[name])]
     past = (frame[whole] < -(2**31)) | (frame[whole] >= 2**31)
-    _refuse(past, "is past int32", columns.path, first)
+    _refuse(past, "is past int32", columns, first)
 
 
 def is_whole(values: "pd.Series[Any]") -> bool:
@@ -124,12 +138,19 @@ def is_whole(values: "pd.Series[Any]") -> bool:
     return not pd.api.types.is_float_dtype(values) and not values.isna().any()
 
 
-def _refuse(found: pd.DataFrame, problem: str, path: Path, first: int) -> None:
+def _refuse(found: pd.DataFrame, problem: str, columns: Columns, first: int) -> None:
     """Raise with the place of the first True."""
-    if found.any(axis=None):
-        row = int(found.any(axis=1).to_numpy().argmax())
-        column = found.columns[found.iloc[row].to_numpy().argmax()]
-        raise UserError(f"data.path={path}: row {first + row} {problem} in column '{column}'")
+    if not found.any(axis=None):
+        return
+    row = int(found.any(axis=1).to_numpy().argmax())
+    column = found.columns[found.iloc[row].to_numpy().argmax()]
+    hint = ""
+    if problem == "has no value" and column in columns.features:
+        values = int(found[list(columns.features)].to_numpy().sum())
+        hint = f", the first of {values} missing values: {REMEDY}"
+    raise UserError(
+        f"data.path={columns.path}: row {first + row} {problem} in column '{column}'{hint}"
+    )
 
 
 def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -141,22 +162,48 @@ def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     return frame
 
 
-def with_classes(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Labels as whole numbers from 0, and the classes' names."""
+def with_classes(
+    frame: pd.DataFrame, path: Path, *, each: bool = False
+) -> tuple[pd.DataFrame, Classes]:
+    """Labels as the numbers of their classes, and the classes.
+
+    Args:
+        frame: rows with a column label, if there is one.
+        path: of the table.
+        each: whether the labels are those of timesteps.
+    """
     if "label" not in frame:
-        return frame, ()
+        return frame, Classes()
     labels = frame["label"]
-    if pd.api.types.is_integer_dtype(labels):
-        if labels.min() < 0:
-            raise UserError(f"data.path={path}: label {labels.min()}; classes count from 0")
-        return frame, tuple(str(label) for label in range(int(labels.max()) + 1))
-    if pd.api.types.is_float_dtype(labels):
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        labels = labels.astype(str)
+    if pd.api.types.is_bool_dtype(labels) or not pd.api.types.is_numeric_dtype(labels):
+        codes, names = pd.factorize(labels.astype(str), sort=True)
+        return frame.assign(label=codes), Classes(tuple(names))
+    values = labels.to_numpy()
+    if (values != np.rint(values.astype(np.float64))).any():
         raise UserError(
             f"data.path={path}: labels must be whole numbers or names, not fractions; "
             "numbers to be predicted go in a column 'target'"
         )
-    codes, names = pd.factorize(labels.astype(str), sort=True)
-    return frame.assign(label=codes), tuple(names)
+    values = values.astype(np.int64)
+    if each and values.min() < 0:  # mostly it stands for padding or for no class
+        raise UserError(
+            f"data.path={path}: label {values.min()}; classes of timesteps count from 0"
+        )
+    classes = numbered(np.unique(values))
+    return frame.assign(label=classes.numbers(values)), classes
+
+
+def _refuse_other_task(columns: Columns, task: str | None) -> None:
+    """Raise where the name of the label's column says something else than the task."""
+    wanted = {"classification": "label", "regression": "target"}.get(task or "", columns.label)
+    if columns.label is not None and columns.label != wanted:
+        raise UserError(
+            f"data.path={columns.path}: a column '{columns.label}' holds "
+            f"{'classes' if columns.label == 'label' else 'numeric targets'}, which does not go "
+            f"with data.task={task}: name the column '{wanted}'"
+        )
 
 
 def refuse_several(sequence: Any, columns: Columns) -> None:
@@ -167,14 +214,14 @@ def refuse_several(sequence: Any, columns: Columns) -> None:
     )
 
 
-def _split(rows: pd.DataFrame, columns: Columns) -> Split:
+def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> Split:
+    """The split of some rows; ``written`` has the timesteps as the table writes them."""
     # A categorical column sorts by its own order, which may differ from that of the values.
-    keys = {key: rows[key].to_numpy() for key in ("sequence", "timestep")}
-    rows = rows.assign(**keys)
+    rows = rows.assign(sequence=rows["sequence"].to_numpy())
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():
-        sequence, timestep = rows.loc[twice, ["sequence", "timestep"]].iloc[0]
+        sequence, timestep = rows.loc[twice, "sequence"].iloc[0], written[rows.index[twice][0]]
         raise UserError(
             f"data.path={columns.path}: sequence {sequence} has timestep {timestep} "
             "twice in one split"
@@ -197,8 +244,11 @@ def _split(rows: pd.DataFrame, columns: Columns) -> Split:
             changes = (np.diff(y) != 0) & (np.diff(np.repeat(np.arange(len(ids)), lengths)) == 0)
             if changes.any():
                 refuse_several(rows["sequence"].iloc[int(changes.argmax())], columns)
+    x = padded(rows[list(columns.features)].to_numpy(np.float32))
+    if columns.missing != "refuse":
+        x = np.nan_to_num(filled(x, lengths, columns.missing, f"data.path={columns.path}"))
     return Split(
-        padded(rows[list(columns.features)].to_numpy(np.float32)),
+        x,
         y if y is None else padded(y) if columns.each else y[starts],
         None if valid.all() else lengths.astype(np.int32),
         ids,

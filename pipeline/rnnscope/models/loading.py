@@ -17,6 +17,7 @@ from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
 from rnnscope.models import checkpoint, custom
+from rnnscope.models.outputs import numbered
 from rnnscope.models.times import roles
 
 MODEL = "model.keras"
@@ -33,14 +34,16 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
     """
     if trained is None and isinstance(model, Tf1Checkpoint):  # it has one input, whatever its data
         dataset = data.load(source)
-        return checkpoint.load(model, padded=dataset.padded), dataset
+        loaded = checkpoint.load(model, padded=dataset.padded)
+        return loaded, numbered(loaded, dataset)
     if trained is not None:
         loaded = load(trained / MODEL)
     elif isinstance(model, ModelFile):
         loaded = load(Path(model.path), model.custom_objects)
     else:
         raise TypeError(f"no loader for {type(model).__name__}")
-    return loaded, data.load(source, roles(loaded))
+    dataset = data.load(source, roles(loaded))
+    return loaded, dataset if trained else numbered(loaded, dataset)
 
 
 def load(path: Path, custom_objects: str | None = None) -> keras.Model:

@@ -188,8 +188,8 @@ def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
     is not one of them is an input of the network.
     """
     found = run.config
-    other = {"data.labels", "data.validation_fraction"}
-    if "data.test_fraction" not in found:  # the data comes with its own test split
+    other = {"data.labels", "data.task", "data.validation_fraction"}
+    if found.get("data.test_fraction") is None:  # the data comes with its own test split
         other.add("data.split_seed")
     data = {
         name: value

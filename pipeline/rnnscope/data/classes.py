@@ -1,0 +1,210 @@
+"""Which values of a y are classes and which are targets, and how classes are numbered."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnscope.errors import UserError, listed
+
+FEW = 100
+"""Whole numbers stored as floats are classes up to so many values, each twice on average."""
+PLACES = 1_000
+"""Whole numbers below this are places among a model's outputs, whichever of them occur; larger ones
+too, if at least one in a hundred places occurs (tokens of a vocabulary)."""
+TEXT = "USOT"
+"""The kinds of NumPy's types that hold names."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Values:
+    """The valid values of one y."""
+
+    where: str
+    """What to call it in an error."""
+    distinct: NDArray[Any]
+    """Each value once, rising; of fractions only some."""
+    count: int
+
+    @property
+    def kind(self) -> str:
+        """Name, whole (whole numbers), float (whole numbers as floats) or fraction."""
+        match self.distinct.dtype.kind:
+            case "U":
+                return "name"
+            case "f":
+                return "fraction" if _fractions(self.distinct) else "float"
+        return "whole"
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a data set and their numbers."""
+
+    names: tuple[str, ...] = ()
+    """Of the K classes, by their numbers."""
+    occurring: tuple[int, ...] = ()
+    """Where the data's labels are whole numbers: each of them once, rising."""
+
+    @property
+    def ranked(self) -> bool:
+        """Whether a whole number became its rank among the values; else it is its own class."""
+        ranks = tuple(range(len(self.occurring)))
+        return len(self.names) == len(self.occurring) and self.occurring != ranks
+
+    def numbers(self, labels: NDArray[Any]) -> NDArray[np.int32]:
+        """The classes of some labels, of any shape; of padding any number."""
+        if self.ranked:
+            return np.searchsorted(self.occurring, labels).astype(np.int32)
+        if labels.dtype.kind in TEXT:
+            return np.searchsorted(self.names, _texts(labels)).astype(np.int32)
+        with np.errstate(invalid="ignore"):
+            return labels.astype(np.int32)
+
+    def labels(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """The whole numbers that stand in the data for some classes, of any shape."""
+        return np.take(self.occurring, numbers, mode="clip") if self.ranked else numbers
+
+
+def values_of(pieces: Iterable[NDArray[Any]], where: str) -> Values:
+    """The values of a y that comes piece by piece: [V] valid values each."""
+    distinct: NDArray[Any] | None = None
+    count = 0
+    for piece in pieces:
+        count += len(piece)
+        if distinct is not None and distinct.dtype.kind == "f" and _fractions(distinct):
+            continue
+        new = _distinct(piece)
+        distinct = new if distinct is None else np.union1d(distinct, new)
+    return Values(where, np.zeros(0, np.int64) if distinct is None else distinct, count)
+
+
+def _distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Each value once, rising: names as text, whole numbers as int64."""
+    if values.dtype.kind in TEXT:
+        return np.unique(_texts(values))
+    found = pd.unique(values.astype(np.int64) if values.dtype.kind in "iub" else values)
+    return np.sort(np.asarray(found))
+
+
+def decided(found: list[Values], task: str | None, *, said: str = "") -> Classes | None:
+    """The classes of all splits' values; None where they are numbers to predict.
+
+    Args:
+        found: the values of each split.
+        task: option ``data.task``; null: names and whole numbers are classes, fractions are numbers
+            to predict, whole numbers stored as floats are classes where they are few.
+        said: if given, what to call the values in the log where that is not clear from their type.
+
+    Raises:
+        UserError: kinds of values that do not go together, or not with the task.
+    """
+    kinds = {each.kind: each for each in found}
+    if "name" in kinds and (len(kinds) > 1 or task == "regression"):
+        other = "data.task=regression" if len(kinds) == 1 else _other(kinds, "name").where
+        raise UserError(f"{kinds['name'].where} holds names, which does not go with {other}")
+    if task == "classification" and "fraction" in kinds:
+        raise UserError(
+            f"{kinds['fraction'].where} holds fractions, such as {_fraction(kinds['fraction'])}; "
+            "data.task=classification takes whole numbers, names or one-hot vectors"
+        )
+    if "fraction" in kinds and "whole" in kinds and task is None:
+        raise UserError(
+            f"{kinds['fraction'].where} holds fractions and {kinds['whole'].where} whole numbers; "
+            "whole numbers are classes, floats are numeric targets: data.task=regression takes "
+            "both as numeric targets"
+        )
+    as_floats = kinds.keys() == {"float"} and task is None
+    few = len(distinct := _together(found)) <= min(FEW, sum(each.count for each in found) / 2)
+    if as_floats and said:
+        kind, other = ("classes", "regression") if few else ("numeric targets", "classification")
+        log.info(
+            f"{said}: whole numbers stored as floats, {len(distinct)} different ones, are taken as "
+            f"{kind}; data.task={other} takes them as "
+            f"{'numeric targets' if few else 'classes'}"
+        )
+    if task == "regression" or "fraction" in kinds or (as_floats and not few):
+        return None
+    return (
+        Classes(tuple(map(str, distinct)))
+        if "name" in kinds
+        else numbered(distinct.astype(np.int64))
+    )
+
+
+def numbered(distinct: NDArray[np.int64], k: int = 0) -> Classes:
+    """The classes of whole numbers, rising: their own numbers, or if these fit no model, ranks.
+
+    A label 3 is class 3 although the classes before it may not occur; of negative numbers, dates
+    and other large numbers, each value is a class.
+
+    Args:
+        distinct: each label once.
+        k: number of classes, where it is known to be larger than the labels tell.
+    """
+    values = tuple(map(int, distinct))
+    if not values:
+        return Classes(tuple(map(str, range(k))))
+    if values[0] >= 0 and values[-1] < max(PLACES, 100 * len(values), k):
+        return Classes(tuple(map(str, range(max(values[-1] + 1, k)))), values)
+    return Classes(tuple(map(str, values)), values)
+
+
+def places(classes: Classes, k: int) -> Classes:
+    """The classes numbered as the K outputs of a model are; as they are, where nothing else fits.
+
+    Whole numbers below K are places among the outputs, counted from 0. Where they are not, but are
+    K different ones, such as 1 to K, the outputs stand for them in rising order.
+    """
+    if not (values := classes.occurring):
+        return classes
+    if values[0] >= 0 and values[-1] < k:
+        if values[0] > 0:
+            log.info(
+                f"labels {_span(values)} are taken as places among the model's {k} outputs, "
+                "counted from 0"
+            )
+        return classes if not classes.ranked else Classes(_counted(values[-1] + 1), values)
+    if len(values) == k:
+        log.info(f"labels {_span(values)} are taken as the model's {k} outputs, in rising order")
+        return Classes(tuple(map(str, values)), values)
+    return classes
+
+
+def _counted(k: int) -> tuple[str, ...]:
+    return tuple(map(str, range(k)))
+
+
+def _span(values: tuple[int, ...]) -> str:
+    return listed(values) if len(values) < 4 else f"{values[0]} to {values[-1]}"
+
+
+def _together(found: list[Values]) -> NDArray[Any]:
+    parts = [each.distinct for each in found if len(each.distinct)]
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+
+def _other(kinds: dict[str, Values], but: str) -> Values:
+    return next(each for kind, each in kinds.items() if kind != but)
+
+
+def _fractions(values: NDArray[np.floating]) -> bool:
+    return bool((values != np.rint(values)).any() or (np.abs(values) >= 2**53).any())
+
+
+def _fraction(found: Values) -> float:
+    values = found.distinct
+    return float(values[np.argmax((values != np.rint(values)) | (np.abs(values) >= 2**53))])
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Names as text [V]; of bytes those that UTF-8 spells."""
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8")
+    return values.astype(str)

@@ -1,0 +1,215 @@
+"""Windows over one long series, split in time."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnscope.config import Files
+from rnnscope.data.missing import filled
+from rnnscope.data.timesteps import in_time
+from rnnscope.errors import UserError, listed
+
+TIMES = ("timestep", "date", "time", "datetime", "timestamp")
+FRACTIONS = {"val": "validation_fraction", "train": "test_fraction", "test": "test_fraction"}
+"""The option that sets the size of a part."""
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a series."""
+
+    features: list[str]
+    time: str | None
+    label: str | None
+    """What windows are labelled with, or whose later value is their target."""
+
+
+def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arrays, str | None]:
+    """Windows as arrays under the names of ``splits_from_arrays``, their names by split, the task.
+
+    The series is split in time: first the training part, then validation, then test. No window,
+    and no target of one, reaches into another part. A window's name is the time, or the row, of its
+    first timestep.
+
+    Args:
+        frame: one row per timestep.
+        options: ``window``, ``stride``, ``horizon``, ``test_fraction`` and
+            ``validation_fraction``, the latter of what is left for training.
+
+    Raises:
+        UserError: no order of time, no target, a part too short for a window, missing values.
+    """
+    at = f"data.path={options.path}"
+    roles = _roles(frame, options, at)
+    frame, times = _in_order(frame, roles, at)
+    parts = _parts(len(frame), options)
+    values = _features(frame, roles, parts, options, at)
+    arrays: Arrays = {}
+    ids: Arrays = {}
+    assert options.window is not None
+    for part, (start, stop) in parts.items():
+        reach = options.window + (options.horizon or 0)
+        first = np.arange(start, stop - reach + 1, options.stride or options.window)
+        if not len(first):
+            raise UserError(
+                f"{at}: the {part} part has {stop - start} of {len(frame)} timesteps, too few for "
+                f"a window of {options.window}"
+                + (f" and a horizon of {options.horizon}" if options.horizon else "")
+                + f": give a smaller data.window or another data.{FRACTIONS[part]}"
+                + (", 0 leaves it out" if part == "val" else "")
+            )
+        arrays[f"x_{part}"] = _windows(values, first, options.window)
+        if roles.label is not None:
+            arrays[f"y_{part}"] = _labels(frame[roles.label], first, options, at)
+        ids[part] = times[first]
+    task = options.task
+    if roles.label is not None and pd.api.types.is_numeric_dtype(frame[roles.label]):
+        ahead = options.horizon is not None and roles.label != "label"
+        task = task or ("regression" if ahead or roles.label == "target" else None)
+    return arrays, ids, task
+
+
+def _roles(frame: pd.DataFrame, options: Files, at: str) -> Roles:
+    names = [str(name) for name in frame]
+    if "sequence" in names or "split" in names:
+        raise UserError(
+            f"{at}: data.window cuts one series, split in time; it has a column "
+            f"'{'sequence' if 'sequence' in names else 'split'}': leave data.window out, or the "
+            "column"
+        )
+    times = [name for name in names if name.lower() in TIMES]
+    if len(times) > 1:
+        raise UserError(f"{at}: columns {listed(times)} may be the time: leave out all but one")
+    time = times[0] if times else None
+    label = options.label_column
+    left = [name for name in names if name != time]
+    if label in ("first", "last"):
+        label = left[0 if label == "first" else -1]
+    elif label is None:
+        label = next((name for name in ("label", "target") if name in names), None)
+        if label is None and options.horizon and len(left) == 1:
+            label = left[0]
+        if label is None and options.horizon:
+            raise UserError(
+                f"data.horizon={options.horizon}: which column is to be predicted? Give "
+                f"data.label_column=, one of {listed(left)}"
+            )
+    elif label == "none":
+        label = None
+    elif label not in left:
+        raise UserError(f"data.label_column={label}: no such column; there is {listed(left)}")
+    stays = bool(options.horizon) and label not in ("label", "target")
+    features = [name for name in left if name != label or stays]
+    if not features:
+        raise UserError(f"{at}: no feature columns beside {listed([time, label])}")
+    return Roles(features, time, label)
+
+
+def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """The rows in order of time, and how the table writes their times, or their numbers."""
+    frame.columns = [str(name) for name in frame]
+    if roles.time is None:
+        return frame, np.arange(len(frame))
+    if frame[roles.time].isna().any():
+        row = int(frame[roles.time].isna().to_numpy().argmax())
+        raise UserError(f"{at}: row {row} has no value in column '{roles.time}'")
+    one = pd.Series(np.zeros(len(frame), np.int8))
+    keys = in_time(frame[roles.time].reset_index(drop=True), one, f"{at}: column '{roles.time}'")
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    written = frame[roles.time].astype(str).to_numpy()[order]
+    twice = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(twice):
+        raise UserError(f"{at}: {roles.time} {written[twice[0]]} is there twice")
+    if keys.dtype.kind in "iufmM" and len(keys) > 2:
+        steps = np.diff(keys).astype(np.float64)
+        holes = np.flatnonzero(steps > 1.5 * np.median(steps))
+        if len(holes):
+            log.warning(
+                f"{at}: {len(holes)} steps of {roles.time} are longer than usual, the first after "
+                f"{written[holes[0]]}; windows reach across them as if they were not there"
+            )
+    return frame.iloc[order], written
+
+
+def _features(
+    frame: pd.DataFrame,
+    roles: Roles,
+    parts: dict[str, tuple[int, int]],
+    options: Files,
+    at: str,
+) -> NDArray[np.float32]:
+    """The features [R, F], without missing values, which are filled within each part."""
+    for name in roles.features:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise UserError(
+                f"{at}: column '{name}' is not numeric, so no feature: leave it out"
+                + (", or if it tells the time, name it timestep" if roles.time is None else "")
+            )
+    with np.errstate(over="ignore"):
+        values = frame[roles.features].to_numpy(np.float32)
+    nan = np.isnan(values)
+    if nan.any() and options.missing == "refuse":
+        row, column = np.argwhere(nan)[0]
+        raise UserError(
+            f"{at}: {nan.sum()} missing values in {nan.any(axis=1).sum()} of {len(nan)} rows, the "
+            f"first in row {row}, column '{roles.features[column]}': data.missing=interpolate puts "
+            "the linear interpolation in their place, data.missing=zero_and_mask 0 and features "
+            "that say which values are known"
+        )
+    if options.missing == "refuse":
+        return values
+    rows = [values[np.newaxis, start:stop] for start, stop in parts.values()]
+    done = [filled(each, np.array([each.shape[1]]), options.missing, at)[0] for each in rows]
+    return np.concatenate(done)
+
+
+def _parts(count: int, options: Files) -> dict[str, tuple[int, int]]:
+    """First row and the one after the last of each part."""
+    if options.test_fraction is None:
+        return {"test": (0, count)}
+    test = count - round(count * options.test_fraction)
+    val = test - round(test * options.validation_fraction)
+    parts = {"train": (0, val), "val": (val, test), "test": (test, count)}
+    return {part: rows for part, rows in parts.items() if part != "val" or val < test}
+
+
+def _windows(values: NDArray[Any], first: NDArray[np.int64], window: int) -> NDArray[Any]:
+    """[N, W, F], a view of the series [R, F]."""
+    every = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
+    step = int(first[1] - first[0]) if len(first) > 1 else 1
+    return every[int(first[0]) : int(first[-1]) + 1 : step].transpose(0, 2, 1)
+
+
+def _labels(
+    column: "pd.Series[Any]", first: NDArray[np.int64], options: Files, at: str
+) -> NDArray[Any]:
+    """The target [N] after each window; or its last label [N], or all its labels [N, W]."""
+    window = options.window or 0
+    numeric = pd.api.types.is_numeric_dtype(column)
+    values = column.to_numpy() if numeric else column.astype(str).to_numpy().astype("U")
+    each = options.labels == "timestep"
+    if options.horizon:
+        if each:
+            raise UserError(
+                "data.labels=timestep does not go with data.horizon: it is one target per window"
+            )
+        found = values[first + window - 1 + options.horizon]
+    elif each:
+        found = values[first[:, np.newaxis] + np.arange(window)]
+    else:
+        found = values[first + window - 1]
+    if found.dtype.kind == "f" and np.isnan(found).any():
+        raise UserError(
+            f"{at}: {int(np.isnan(found).sum())} labels or targets of windows are missing in "
+            f"column '{column.name}': fill that column before"
+        )
+    return found

@@ -1,0 +1,203 @@
+"""Tables of any layout: read from text files or Parquet, and told apart by their columns."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnscope.config import Files
+from rnnscope.data.arrays import splits_from_arrays
+from rnnscope.data.classes import Classes
+from rnnscope.data.dataset import Split, hold_out
+from rnnscope.data.delimited import ENDINGS, read_delimited
+from rnnscope.data.series import arrays_from_series
+from rnnscope.data.table import read_parquet, splits_from_table, with_splits
+from rnnscope.data.wide import arrays_from_wide, is_run
+from rnnscope.errors import UserError, listed
+
+TOLD = {"sequence", "timestep"}
+"""The columns that make a table a long one."""
+CLEARLY_WIDE = 10
+"""Columns from which on a table without a header is taken as a wide one."""
+Splits = tuple[dict[str, Split], Classes]
+
+
+def splits_from_tables(options: Files) -> Splits:
+    """The splits of one table or two, and their classes."""
+    frame, named = _table(options)
+    match _layout(frame, named, options):
+        case "long":
+            return splits_from_table(_with_label(frame, options), options)
+        case "wide":
+            frame = with_splits(frame, Path(options.path))
+            frames = {str(part): rows for part, rows in frame.groupby("split", sort=True)}
+            arrays, ids, task = arrays_from_wide(frames, options)
+        case _:
+            arrays, ids, task = arrays_from_series(frame, options)
+            options = replace(options, missing="refuse")  # done
+    splits, classes = splits_from_arrays(arrays, replace(options, task=task))
+    return {part: replace(split, ids=ids.get(part)) for part, split in splits.items()}, classes
+
+
+def pair_in(folder: Path) -> tuple[Path, Path] | None:
+    """The text files *_TRAIN.* and *_TEST.* of a folder, where there is one of each."""
+    found: dict[str, list[Path]] = {"train": [], "test": []}
+    for path in sorted(folder.iterdir()):
+        part = part_of(path)
+        if path.is_file() and path.suffix.lower() in ENDINGS and part in found:
+            found[part].append(path)
+    train, test = found["train"], found["test"]
+    if not train and not test:
+        return None
+    if len(train) != 1 or len(test) != 1 or train[0].suffix != test[0].suffix:
+        raise UserError(
+            f"data.path={folder}: the folder holds {listed(p.name for p in train + test)}; "
+            "give one as data.path and one as data.test_path"
+        )
+    return train[0], test[0]
+
+
+def part_of(path: Path) -> str | None:
+    """Train or test, if a file's name ends in it: ECG200_TRAIN."""
+    found = re.search(r"(?:^|[_.\- ])(train|test)$", path.stem, re.IGNORECASE)
+    return found[1].lower() if found else None
+
+
+def _table(options: Files) -> tuple[pd.DataFrame, bool]:
+    """All rows, with a column split if they come from two files, and whether columns have names."""
+    path = Path(options.path)
+    if path.is_dir() and path.suffix not in ENDINGS:
+        pair = pair_in(path)
+        if pair is not None:
+            return _joined(*pair, f"data.path={path}")
+    if options.test_path is not None:
+        return _joined(path, Path(options.test_path), f"data.path={path}")
+    beside = _beside(path)
+    if beside is not None:
+        raise UserError(
+            f"data.path={path}: {beside.name} lies beside it: give data.test_path={beside} for "
+            f"train and test, or for this file alone data.test_path={path}"
+        )
+    return _read(path, f"data.path={path}")
+
+
+def _beside(path: Path) -> Path | None:
+    """The test file beside a training file."""
+    if part_of(path) != "train":
+        return None
+    name = re.sub("train$", lambda found: _cased("test", found[0]), path.stem, flags=re.IGNORECASE)
+    test = path.with_name(name + path.suffix)
+    return test if test.is_file() else None
+
+
+def _cased(text: str, like: str) -> str:
+    return text.upper() if like.isupper() else text.capitalize() if like[0].isupper() else text
+
+
+def _joined(train: Path, test: Path, at: str) -> tuple[pd.DataFrame, bool]:
+    frames, headers = {}, set()
+    for part, path in (("train", train), ("test", test)):
+        frames[part], named = _read(path, f"{at}, {path.name}" if path != train else at)
+        headers.add(named)
+        if "split" in frames[part]:
+            raise UserError(f"{at}: two files, and {path.name} has a column 'split': leave it out")
+    columns = [list(frame) for frame in frames.values()]
+    if len(headers) > 1 or (named and sorted(map(str, columns[0])) != sorted(map(str, columns[1]))):
+        raise UserError(
+            f"{at}: {train.name} has the columns {listed(columns[0])}; {test.name} has "
+            f"{listed(columns[1])}"
+        )
+    return pd.concat(
+        [frame.assign(split=part) for part, frame in frames.items()], ignore_index=True
+    ), named
+
+
+def _read(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
+    if path.suffix == ".parquet":
+        return read_parquet(path), True
+    frame, named = read_delimited(path, at)
+    if frame.empty:
+        raise UserError(f"{at}: no rows in the table")
+    return frame, named
+
+
+def _layout(frame: pd.DataFrame, named: bool, options: Files) -> str:
+    """Wide, long or series."""
+    at = f"data.path={options.path}"
+    if options.window is not None:
+        if options.layout is not None:
+            raise UserError(
+                f"data.window={options.window} cuts a table that is one series, which does not go "
+                f"with data.layout={options.layout}: leave one of them out"
+            )
+        return "series"
+    if lost := [n for n in ("stride", "horizon") if getattr(options, n) is not None]:
+        raise UserError(f"data.{lost[0]}={getattr(options, lost[0])}: needs data.window")
+    if options.layout is not None:
+        return options.layout
+    names = [str(name) for name in frame if name != "split"]
+    if set(names) >= TOLD:
+        return "long"
+    if named and len(there := TOLD & set(names)) == 1 and "timestep" in there:
+        raise UserError(f"{at}: no column 'sequence'; it has {listed(names)}{_choices()}")
+    steps = [n for n in names if n not in ("sequence", "label", "target", options.label_column)]
+    if named and any(is_run(each) for each in (steps, steps[1:], steps[:-1])):
+        return "wide"
+    if not named and len(names) > CLEARLY_WIDE:
+        return "wide"
+    missing = "timestep" if "sequence" in names else "sequence"
+    if not named:
+        raise UserError(f"{at}: {len(names)} columns without names{_choices()}")
+    raise UserError(f"{at}: no column '{missing}'; it has {listed(names)}{_choices()}")
+
+
+def _choices() -> str:
+    return (
+        ". A long table has columns sequence and timestep; if each row is a sequence, give "
+        "data.layout=wide; if each row is a timestep of one series, data.window="
+    )
+
+
+def _with_label(frame: pd.DataFrame, options: Files) -> pd.DataFrame:
+    """A long table whose label has the name that its kind asks for: label or target."""
+    name = options.label_column
+    if name is None or name in ("label", "target"):
+        return frame
+    if name == "none":
+        return frame.drop(columns=[key for key in ("label", "target") if key in frame])
+    if name not in frame or name in ("sequence", "timestep", "split"):
+        raise UserError(
+            f"data.label_column={name}: no such column in the long table; it has {listed(frame)}"
+        )
+    if clash := [key for key in ("label", "target") if key in frame]:
+        raise UserError(
+            f"data.label_column={name}: the table has a column '{clash[0]}' too: leave one out"
+        )
+    values: Any = frame[name]
+    numbers = pd.api.types.is_float_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if options.task is None and numbers:
+        numbers = bool((values.dropna() != np.rint(values.dropna())).any())
+        if not numbers:
+            raise UserError(
+                f"data.label_column={name}: whole numbers stored as floats: give "
+                "data.task=classification or data.task=regression"
+            )
+    regression = options.task == "regression" or (options.task is None and numbers)
+    return frame.rename(columns={name: "target" if regression else "label"})
+
+
+def hold_out_test(splits: dict[str, Split], options: Files) -> dict[str, Split]:
+    """The splits; where all is test and a fraction is asked for, this fraction drawn at random."""
+    if options.test_fraction is None or options.window is not None:
+        return splits
+    if list(splits) != ["test"]:
+        raise UserError(
+            f"data.test_fraction={options.test_fraction:g}: the data has splits of its own "
+            f"({listed(splits)}): leave that option out"
+        )
+    fraction, seed = options.test_fraction, options.split_seed
+    train, test = hold_out(splits["test"], fraction, seed, "data.test_fraction")
+    return {"train": train, "test": test}

@@ -1,0 +1,190 @@
+"""The order of timesteps from a column of numbers, dates or clocks, also where they are text."""
+
+import datetime
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnscope.errors import UserError
+
+CLOCK = r"(?P<hour>\d{1,3}):(?P<minute>\d{2})(?P<rest>:\d{2}(?:[.,]\d+)?)?\s*(?P<half>[ap]\.?m\.?)?"
+DATE = r"(?P<a>\d{1,4})(?P<between>[-/.])(?P<b>\d{1,2})(?P=between)(?P<c>\d{1,4})\.?"
+ZONE = r"(?P<zone>\s*(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
+IS_CLOCK = re.compile(rf"(?:{CLOCK})", re.IGNORECASE)
+IS_DATE = re.compile(rf"{DATE}(?:(?:\s*T|,)?\s*(?:{CLOCK}){ZONE})?", re.IGNORECASE)
+NAMED = re.compile(r".*\b\d{0,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
+ORDERS = (("a", "b", "c"), ("c", "b", "a"), ("c", "a", "b"))
+"""Year, month and day among the groups of DATE: the year first, the day first, the month first."""
+REMEDY = (
+    "write numbers, dates as 2016-03-04 00:55, or clocks as 0:55; if the rows are in order: "
+    "frame['timestep'] = frame.groupby('sequence').cumcount()"
+)
+
+
+def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> NDArray[Any]:
+    """Keys [R] by which the rows of each sequence sort into the order of time.
+
+    Numbers, dates and times keep their values; text is read as numbers, as dates, or as clocks,
+    whichever all rows are.
+
+    Args:
+        values: the column of timesteps [R].
+        sequences: the number of each row's sequence [R].
+        where: what to call the column in an error.
+
+    Raises:
+        UserError: text that is none of these or is several; dates that can be read with the day or
+            the month first, if the order depends on it; or clocks that pass midnight.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    plain = values.to_numpy()
+    if plain.dtype.kind != "O" and not pd.api.types.is_string_dtype(values):
+        if plain.dtype.kind == "f" and not np.isfinite(plain).all():
+            raise UserError(f"{where}: {plain[~np.isfinite(plain)][0]} is no timestep")
+        return plain
+    kinds = {type(value) for value in plain}
+    if kinds != {str}:
+        if len(kinds) == 1 and isinstance(plain[0], datetime.date | datetime.time):
+            return plain
+        names = sorted(kind.__name__ for kind in kinds)
+        raise UserError(f"{where} holds values of the types {', '.join(names)}: {REMEDY}")
+    text = values.astype(str).str.strip()
+    readers: tuple[tuple[Callable[[Any], bool], Callable[..., NDArray[Any]]], ...] = (
+        (_is_number, _numbers),
+        (lambda each: IS_CLOCK.fullmatch(each) is not None, _clocks),
+        (lambda each: IS_DATE.fullmatch(each) is not None, _dates),
+        (lambda each: NAMED.match(each) is not None, _named_dates),
+    )
+    for fits, read in readers:
+        if fits(text.iloc[0]):
+            strange = text[~text.map(fits)]
+            if len(strange):
+                raise UserError(
+                    f"{where} holds '{text.iloc[0]}' and '{strange.iloc[0]}', which are not of "
+                    f"one kind: {REMEDY}"
+                )
+            return read(text, sequences, where)
+    raise UserError(f"{where}: '{text.iloc[0]}' is no number, date or clock: {REMEDY}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _numbers(text: "pd.Series[Any]", sequences: Any, where: str) -> NDArray[Any]:
+    return pd.to_numeric(text).to_numpy()
+
+
+def _clocks(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> NDArray[Any]:
+    parts = text.str.extract(IS_CLOCK)
+    if parts["rest"].isna().any() and parts["rest"].notna().any():
+        raise UserError(
+            f"{where} holds clocks with and without seconds, such as "
+            f"'{text[parts['rest'].isna()].iloc[0]}' and '{text[parts['rest'].notna()].iloc[0]}': "
+            "write all as 0:55:00"
+        )
+    seconds = _seconds(parts, where)
+    _refuse_midnight(seconds, text, sequences, where)
+    return seconds
+
+
+def _seconds(parts: pd.DataFrame, where: str) -> NDArray[np.float64]:
+    """Seconds since midnight of the parts of clocks."""
+    hour, minute = parts["hour"].astype(np.int64), parts["minute"].astype(np.int64)
+    second = parts["rest"].str[1:].str.replace(",", ".").astype(np.float64).fillna(0.0)
+    half = parts["half"].str[0].str.lower()
+    if half.notna().any():
+        if half.isna().any() or not hour.between(1, 12).all():
+            raise UserError(f"{where} mixes clocks of 12 and of 24 hours: write all as 13:05")
+        hour = hour % 12 + 12 * (half == "p")
+    if (minute > 59).any() or (second >= 61).any():
+        raise UserError(f"{where} holds a clock past 59 minutes or seconds: {REMEDY}")
+    return (hour * 3600 + minute * 60 + second).to_numpy(np.float64)
+
+
+def _refuse_midnight(
+    seconds: NDArray[np.float64], text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str
+) -> None:
+    """Raise where the rows of a sequence are in order but for one fall: they pass midnight."""
+    for rows in sequences.groupby(sequences.to_numpy(), sort=False).indices.values():
+        clock = seconds[rows]
+        falls = np.flatnonzero(np.diff(clock) < 0)
+        if len(falls) == 1 and len(clock) > 2 and clock[-1] <= clock[0]:
+            before, after = text.iloc[rows[falls[0]]], text.iloc[rows[falls[0] + 1]]
+            raise UserError(
+                f"{where}: a sequence goes from {before} to {after}, past midnight, which "
+                "a clock alone cannot order: write the dates too, as 2016-03-04 00:55"
+            )
+
+
+def _dates(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> NDArray[Any]:
+    parts = text.str.extract(IS_DATE)
+    seconds = np.zeros(len(text))
+    if parts["hour"].notna().any():
+        clocks = parts.assign(hour=parts["hour"].fillna("0"), minute=parts["minute"].fillna("0"))
+        seconds = _seconds(clocks, where) - _zone(parts["zone"], where)
+    readings = []
+    for year, month, day in (
+        ("a", "b", "c"),
+        ("c", "b", "a"),
+        ("c", "a", "b"),
+    ):  # year, day or month first
+        if (days := _days(parts[year], parts[month], parts[day])) is not None:
+            readings.append(days * 86400.0 + seconds)
+    if not readings:
+        raise UserError(f"{where}: '{text.iloc[0]}' and others are dates in no one order: {REMEDY}")
+    orders = [_ranks(reading, sequences) for reading in readings]
+    if any((order != orders[0]).any() for order in orders):
+        raise UserError(
+            f"{where}: '{text.iloc[0]}' may have the day or the month first, and the order of "
+            "the timesteps depends on it: write the year first, as 2016-03-04 00:55"
+        )
+    return readings[0]
+
+
+def _days(year: Any, month: Any, day: Any) -> NDArray[np.float64] | None:
+    """Days since 1970, if all of these are dates."""
+    digits = year.str.len()
+    if not ((digits == 4).all() or ((digits <= 2) & (month.str.len() <= 2)).all()):
+        return None
+    if (day.str.len() > 2).any():
+        return None
+    years = year.astype(np.int64) + np.where(digits == 4, 0, 2000)
+    parts = {"year": years, "month": month.astype(np.int64), "day": day.astype(np.int64)}
+    dates = pd.to_datetime(pd.DataFrame(parts), errors="coerce")
+    if dates.isna().any():
+        return None
+    return (dates - pd.Timestamp(0)).dt.days.to_numpy(np.float64)
+
+
+def _zone(zones: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
+    """Seconds that each row's zone is ahead of UTC."""
+    if zones.isna().any() and zones.notna().any():
+        raise UserError(f"{where} holds times with and without a zone: write all with one")
+    digits = zones.str.strip().str.extract(r"([+-])(\d{2}):?(\d{2})").fillna("0")
+    ahead = digits[1].astype(np.int64) * 3600 + digits[2].astype(np.int64) * 60
+    return np.where(digits[0] == "-", -ahead, ahead).astype(np.float64)
+
+
+def _ranks(keys: NDArray[np.float64], sequences: "pd.Series[Any]") -> NDArray[np.float64]:
+    """The place of each row within its sequence."""
+    ranks = pd.Series(keys).groupby(sequences.to_numpy(), observed=True).rank("min")
+    return ranks.to_numpy(np.float64)
+
+
+def _named_dates(text: "pd.Series[Any]", sequences: Any, where: str) -> NDArray[Any]:
+    """Dates with the month by its name."""
+    try:
+        return pd.to_datetime(text, format="mixed", utc=True).to_numpy()
+    except (ValueError, OverflowError) as error:
+        raise UserError(
+            f"{where}: '{text.iloc[0]}' is no date that can be read: {REMEDY}"
+        ) from error

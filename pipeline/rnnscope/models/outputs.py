@@ -1,0 +1,20 @@
+"""Which of the data's classes a model's outputs stand for."""
+
+from typing import Any
+
+from rnnscope.data import Dataset
+
+
+def numbered(model: Any, dataset: Dataset) -> Dataset:
+    """The data set with its classes numbered as the outputs of a model that was trained elsewhere.
+
+    One output stands for two classes. Where the model does not say how many outputs it has, the
+    classes keep their numbers.
+    """
+    labelled = dataset.labelled
+    if labelled is None or labelled.numeric:
+        return dataset
+    rank = 3 if labelled.per_timestep else 2
+    shapes = [output.shape for output in getattr(model, "outputs", None) or []]
+    sizes = {shape[-1] for shape in shapes if len(shape) == rank and shape[-1]}
+    return dataset.as_outputs(max(*sizes, 2)) if len(sizes) == 1 else dataset

@@ -1,0 +1,217 @@
+"""One long series in windows: what stands in them, their targets, and the split in time."""
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnscope.data import Dataset
+from rnnscope.data.series import arrays_from_series
+from rnnscope.errors import UserError
+from tests.data.test_data import load, options, whole
+
+R = 300
+TIMES = pd.date_range("2016-01-11 17:00", periods=R, freq="10min")
+
+
+def sensor() -> pd.DataFrame:
+    """The row's number and its square root, every 10 minutes."""
+    rows = np.arange(R)
+    written = [f"{t.day:02d}/{t.month:02d}/{t.year} {t.hour}:{t.minute:02d}" for t in TIMES]
+    return pd.DataFrame({"date": written, "row": rows * 1.0, "root": np.sqrt(rows)})
+
+
+def saved(folder: Path, frame: pd.DataFrame, **changes: Any) -> Path:
+    frame.to_csv(folder / "sensor.csv", index=False, **changes)
+    return folder / "sensor.csv"
+
+
+def complaint(path: Path, **changes: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        load(path, **changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def rows_of(dataset: Dataset) -> list[Any]:
+    return [split.take(slice(None)).x[:, :, 0] for split in whole(dataset)]
+
+
+@given(
+    st.integers(20, 120),
+    st.integers(1, 12),
+    st.integers(1, 15) | st.none(),
+    st.integers(1, 5) | st.none(),
+    st.sampled_from([0.2, 0.45, None]),
+    st.sampled_from([0.0, 0.3]),
+)
+@settings(deadline=None, max_examples=150, derandomize=True)
+def test_windows_are_those_of_a_loop_and_cross_no_split(
+    count: int,
+    window: int,
+    stride: int | None,
+    horizon: int | None,
+    test: float | None,
+    validation: float,
+) -> None:
+    frame = pd.DataFrame({"row": np.arange(count) * 1.0})
+    chosen = options(
+        Path("it"),
+        validation,
+        window=window,
+        stride=stride,
+        horizon=horizon,
+        test_fraction=test,
+    )
+    ends = [0, count]
+    if test is not None:
+        first = count - round(count * test)
+        ends = sorted({0, first - round(first * validation), first, count})
+    parts = ["test"] if test is None else ["train", "val", "test"]
+    if len(ends) == 3:
+        parts.remove("val")
+    want: dict[str, list[int]] = {}
+    for part, start, stop in zip(parts, ends[:-1], ends[1:], strict=True):
+        at = start
+        want[part] = []
+        while at + window + (horizon or 0) <= stop:
+            want[part].append(at)
+            at += stride or window
+    if not all(want.values()):
+        with pytest.raises(UserError, match=r"too few for a window.*data\.\w+_fraction"):
+            arrays_from_series(frame, chosen)
+        return
+    arrays, ids, task = arrays_from_series(frame, chosen)
+    assert {name for name in arrays if name[0] == "x"} == {f"x_{part}" for part in want}
+    for part, starts in want.items():
+        x = arrays[f"x_{part}"][:, :, 0]
+        np.testing.assert_array_equal(x, np.add.outer(starts, np.arange(window)))
+        np.testing.assert_array_equal(ids[part], starts)
+        if horizon:
+            assert task == "regression"
+            np.testing.assert_array_equal(arrays[f"y_{part}"], x[:, -1] + horizon)
+        else:
+            assert f"y_{part}" not in arrays
+
+
+def test_rows_in_any_order_are_put_into_that_of_time(tmp_path: Path) -> None:
+    frame = sensor()
+    turned = frame.sample(frac=1, random_state=0)
+    for written in (frame, turned):
+        forms: list[dict[str, Any]] = [{}, {"sep": ";", "decimal": ","}, {"sep": "\t"}]
+        for changes in forms:
+            test = load(saved(tmp_path, written, **changes), window=48).test
+            batch = test.take(slice(None))
+            assert batch.x.shape == (6, 48, 2)
+            np.testing.assert_array_equal(batch.x[:, :, 0].ravel(), np.arange(288))
+            assert test.ids is not None
+            assert test.ids[1] == "12/01/2016 1:00"
+    frame.assign(date=TIMES).to_parquet(tmp_path / "sensor.parquet", index=False)
+    again = load(tmp_path / "sensor.parquet", window=48).test.take(slice(None))
+    np.testing.assert_array_equal(again.x[:, :, 0].ravel(), np.arange(288))
+
+
+def test_the_target_is_a_later_value_of_a_column_that_stays_a_feature(tmp_path: Path) -> None:
+    chosen: dict[str, Any] = {
+        "window": 24,
+        "stride": 3,
+        "horizon": 6,
+        "label_column": "row",
+        "test_fraction": 0.25,
+    }
+    dataset = load(saved(tmp_path, sensor()), 0.2, **chosen)
+    assert dataset.test.labels == "number per sequence"
+    for split in whole(dataset):
+        batch = split.take(slice(None))
+        assert batch.y is not None
+        assert batch.x.shape[2] == 2
+        np.testing.assert_array_equal(batch.y, batch.x[:, -1, 0] + 6)
+    train, val, test = rows_of(dataset)
+    assert train.max() + 6 < val.min()
+    assert val.max() + 6 < test.min()
+
+
+def test_labels_of_rows_are_those_of_windows_or_of_timesteps(tmp_path: Path) -> None:
+    activity = np.where(np.arange(R) < 200, "walk", "run")
+    path = saved(tmp_path, sensor().assign(activity=activity))
+    last = load(path, window=30, label_column="activity").test.take(slice(None)).y
+    assert last is not None
+    assert last.tolist() == [1] * 6 + [0] * 4
+    each = load(path, window=30, label_column="last", labels="timestep")
+    batch = each.test.take(slice(None))
+    assert batch.y is not None
+    assert batch.x.shape[2] == 2
+    assert each.classes == ("run", "walk")
+    np.testing.assert_array_equal(batch.y.ravel(), activity == "walk")
+
+
+def test_a_hole_in_time_is_said(tmp_path: Path, caplog: Any) -> None:
+    with caplog.at_level(logging.WARNING):
+        load(saved(tmp_path, sensor()), window=20)
+        assert not caplog.messages
+        load(saved(tmp_path, sensor().drop(index=range(50, 60))), window=20)
+    assert len(caplog.messages) == 1
+    assert (
+        "1 steps of date are longer than usual, the first after 12/01/2016 1:10"
+        in (caplog.messages[0])
+    )
+
+
+GAP = sensor().assign(root=lambda f: f["root"].where((f.index < 10) | (f.index > 12)))
+
+
+@pytest.mark.parametrize(
+    ("frame", "changes", "says"),
+    [
+        (sensor(), {"horizon": 2}, "which column is to be predicted.*one of row, root"),
+        (
+            sensor(),
+            {"label_column": "temp"},
+            "label_column=temp: no such column; there is row, root",
+        ),
+        (sensor(), {"layout": "wide"}, "does not go with data.layout=wide"),
+        (sensor().assign(sequence=1), {}, "has a column 'sequence': leave data.window out"),
+        (sensor().assign(time=1), {}, "columns date, time may be the time"),
+        (sensor().assign(place="a"), {}, "column 'place' is not numeric, so no feature"),
+        (sensor().rename(columns={"date": "when"}), {}, "'when' .* if it tells the time, name it"),
+        (sensor().assign(date="1/1/2016"), {}, "date 1/1/2016 is there twice"),
+        (
+            GAP,
+            {},
+            "3 missing values in 3 of 300 rows, the first in row 10, column 'root': data.miss",
+        ),
+        (sensor(), {"test_fraction": 0.1}, "test part has 30 of 300 .* another data.test_fraction"),
+        (
+            sensor(),
+            {"test_fraction": 0.4, "validation": 0.1},
+            "val part has 18 of 300 .* another data.validation_fraction, 0 leaves it out",
+        ),
+        (sensor(), {"horizon": 2, "label_column": "row", "labels": "timestep"}, "does not go with"),
+    ],
+)
+def test_what_is_not_clear_of_a_series_is_asked(
+    frame: pd.DataFrame, changes: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    assert re.search(says, complaint(saved(tmp_path, frame), window=40, **changes))
+
+
+def test_missing_values_are_filled_without_looking_into_another_part(tmp_path: Path) -> None:
+    frame = sensor()
+    frame.loc[[100, 101, 239, 240], "row"] = np.nan
+    path = saved(tmp_path, frame)
+    chosen: dict[str, Any] = {"window": 60, "stride": 1, "test_fraction": 0.2}
+    train, test = rows_of(load(path, missing="interpolate", **chosen))
+    np.testing.assert_allclose(train[41], np.arange(41, 101))
+    assert train[-1, -1] == 238  # not the mean with the first value of the test part
+    assert test[0, 0] == 241
+    masked = load(path, missing="zero_and_mask", **chosen).test.take(slice(None)).x
+    assert masked.shape[2] == 4
+    np.testing.assert_array_equal(
+        masked[0, :2], [[0, np.float32(np.sqrt(240)), 0, 1], masked[0, 1]]
+    )
