@@ -83,6 +83,8 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     )
     for name in silent:
         log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
+    if record.scores.why_not:
+        log.warning(f"no accuracy and no loss: {record.scores.why_not}")
     unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
     if unmasked:
         log.warning(
@@ -95,6 +97,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         "null": nulls,
         "not_called": silent,
         "without_mask": unmasked,
+        "no_scores": record.scores.why_not or None,
         "classes": list(dataset.classes),
         "labels": test.labels,
         "annotations": list(test.steps),
@@ -113,7 +116,7 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     model = models.of_run(config.model, assignment.trained, dataset)
     _refuse_misfit(model, dataset)
     workers = engine.workers(config.engine)
-    return dataset, Recorder(model, dataset.test, config.extract, assignment.folder, workers)
+    return dataset, Recorder(model, dataset, config.extract, assignment.folder, workers)
 
 
 _getting_ready = threading.Lock()
@@ -188,15 +191,6 @@ def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
         names = ", ".join(layer.name for layer in model.layers)
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
     models.inputs(model, dataset.test.take(slice(0, 1)))
-    outputs = getattr(model, "outputs", None) or []
-    # Scores of the classes are [B, K], of classes of timesteps [B, T, K].
-    rank = 3 if dataset.test.per_timestep else 2
-    k = 0 if dataset.test.y is None else len(dataset.classes)
-    for shape in (each.shape for each in outputs):
-        if len(shape) == rank and 1 < (shape[-1] or k) < k:
-            raise UserError(
-                f"model '{model.name}' has {shape[-1]} outputs; the data has a class {k - 1}"
-            )
 
 
 def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:

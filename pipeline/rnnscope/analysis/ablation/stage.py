@@ -65,7 +65,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     held = {(name, method[0]): place for name, place in cells.items() for method in methods[name]}
     count = min(len(dataset.test), options.max_sequences or len(dataset.test))
     batches = functools.partial(given_batches, model, dataset.test, count, options.batch_size)
-    with Rerun(model, held) as rerun:
+    with Rerun(model, held, dataset) as rerun:
         means = rerun.means(batches())
         clamps = _clamps(methods, means, options)
         runs = {
