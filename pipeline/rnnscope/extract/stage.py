@@ -21,6 +21,7 @@ from rnnscope.extract.columns import SEQUENCES, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
 from rnnscope.models.batches import fixed_batch
+from rnnscope.states import place_of
 from rnnscope.store import atomic
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
@@ -78,9 +79,9 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     nulls = {table.name: by_column(notes.join(folder, len(split), table)) for table in written}
     shutil.rmtree(folder / PARTS)
     atomic.clear(folder)
-    silent = sorted(
-        set(trace.recurrent_layers(record.model)) - {_layer(name) for name in record.paths}
-    )
+    called = {place_of(name) for name in record.paths}
+    layers = trace.recurrent_layers(record.model)
+    silent = sorted(name for name in layers if not {name, f"{name}.cell0"} & called)
     for name in silent:
         log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
     if record.scores.why_not:
@@ -230,8 +231,3 @@ def _scores(parts: list[dict[str, Any]], test: Split, count: int) -> dict[str, f
 def _headline(figures: dict[str, Any], count: int) -> dict[str, Any]:
     worst = max(value for kinds in figures["residuals"].values() for value in kinds.values())
     return {"sequences": count, "rows": figures["rows"], "residual": worst}
-
-
-def _layer(name: str) -> str:
-    """The layer's name, from that of a trace, which may add the call and the cell."""
-    return name.partition(".call")[0].partition(".cell")[0]

@@ -174,7 +174,7 @@ def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
     for name, place in cells.items():
         if options.layers is not None and not place.states:
             raise UserError(f"ablation.layers={options.layers}: {name} has {UNKNOWN}")
-    most = max((place.cell.units for place in cells.values() if place.states), default=0)
+    most = max((place.units for place in cells.values() if place.states), default=0)
     if options.units is not None and 0 < most <= max(options.units, default=most):
         raise UserError(f"ablation.units={options.units}: there are {most}, from 0 to {most - 1}")
     return cells
