@@ -56,7 +56,8 @@ def splits_from_arrays(
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Those of the splits train, val and test that the arrays have, and the names of the classes.
 
-    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N], or with
+    Arrays: ``x_<split>`` [N, T, F], [N, T] (one feature, or tokens) or of any further axes, such as
+    frames [N, T, H, W, C]; ``y_<split>`` [N], or with
     ``labels=timestep`` [N, T], classes as whole numbers from 0 or targets as floats;
     ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
     ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
@@ -111,8 +112,11 @@ def _split(
     name = None if None in inputs else min(filter(None, inputs))
     x = inputs[name]
     where = at + _array(name, part)
-    if x.ndim not in (2, 3) or 0 in x.shape:
-        raise UserError(f"{where} has shape {x.shape}; it must be [sequences, timesteps, features]")
+    if x.ndim < 2 or 0 in x.shape:
+        raise UserError(
+            f"{where} has shape {x.shape}; it must be [sequences, timesteps, features], or of each "
+            "timestep whatever the model takes"
+        )
     _refuse_text(x, where)
     lengths = None
     if given is not None:
