@@ -1,6 +1,7 @@
 """The inputs of a subclassed model: Keras keeps only the shapes with which it was first called."""
 
 import inspect
+import re
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -22,19 +23,29 @@ def specs(model: keras.Model) -> Specs:
     """A subclassed model's inputs by name, with any batch size.
 
     One input is ``x``, those of a dict go by their keys, those of a tuple by their place: ``0``,
-    ``1``. T is free if the model runs so, else as it was built. Of a model with an embedding one
-    input [B, T] is tokens; of several all are floats, which Keras' embedding takes too, unless the
-    model runs on tokens only.
+    ``1``. T is free if the model runs so, else as it was built. Inputs [B, T] are whole numbers
+    where there is an embedding and no other input, or where the model runs on no floats; an
+    embedding takes both.
 
     Raises:
-        UserError: the shapes are not known, the model takes its inputs in another form, or one of
-            its layers came without weights.
+        UserError: the shapes are not known, the model takes its inputs in another form or does not
+            run on them, or one of its layers came without weights.
     """
     if model not in _KNOWN:
-        candidates = list(_candidates(model))
         unbuilt = [layer for layer in model._flatten_layers() if not layer.built]
-        _KNOWN[model] = next((each for each in candidates if _runs(model, each)), candidates[0])
-        _refuse_new([layer for layer in unbuilt if layer.built and layer.weights], model)
+        found, reason = _tried(model)
+        if late := unbuilt if found is None else [each for each in unbuilt if each.weights]:
+            raise UserError(
+                f"model '{model.name}': layer '{late[0].name}' has no weights in the file, since "
+                "it was not built when the model was loaded; call the model on data before it is "
+                "saved, or give it a method build(input_shape) that builds the layer"
+            )
+        if found is None:
+            raise UserError(
+                f"model '{model.name}' does not run on inputs of the shapes it was built with, "
+                f"{_kept(model)}: {reason}"
+            )
+        _KNOWN[model] = found
     return _KNOWN[model]
 
 
@@ -49,9 +60,10 @@ def packed(model: keras.Model, by_name: dict[str, Any]) -> Any:
 def _candidates(model: keras.Model) -> Iterator[Specs]:
     """What the inputs may be, the likeliest first."""
     shapes, floats = _shapes(model), model.variable_dtype
-    types = [floats]
-    if any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers()):
-        types = ["int32", floats] if len(shapes) == 1 else [floats, "int32"]
+    types = [floats, "int32"]
+    embeds = any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers())
+    if embeds and len(shapes) == 1:
+        types.reverse()
     for free in (True, False):
         for flat in types:
             yield {
@@ -64,24 +76,18 @@ def _candidates(model: keras.Model) -> Iterator[Specs]:
             }
 
 
-def _runs(model: keras.Model, given: Specs) -> bool:
-    """Whether the graph of a pass can be made for these inputs."""
+def _tried(model: keras.Model) -> tuple[Specs | None, str]:
+    """The first of the candidates for which the graph of a pass can be made, or why none is."""
     graph = tf.function(lambda named: model(packed(model, named), training=False), autograph=False)
-    try:
-        graph.get_concrete_function(given)
-    except (TypeError, ValueError, tf.errors.OpError):
-        return False
-    return True
-
-
-def _refuse_new(layers: list[keras.layers.Layer], model: keras.Model) -> None:
-    """Raise where a pass made weights, which are then not those of the file."""
-    if layers:
-        raise UserError(
-            f"model '{model.name}': layer '{layers[0].name}' has no weights in the file, since it "
-            "was not built when the model was loaded; call the model on data before it is saved, "
-            "or give it a method build(input_shape) that builds the layer"
-        )
+    reasons = []
+    for candidate in _candidates(model):
+        try:
+            graph.get_concrete_function(candidate)
+        except (TypeError, ValueError, tf.errors.OpError) as error:
+            reasons.append(" ".join(re.sub(r"\x1b\[\d+m", "", str(error)).split())[:300])
+        else:
+            return candidate, ""
+    return None, reasons[0]
 
 
 def _shapes(model: keras.Model) -> dict[str, Any]:
