@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Step = Callable[[Float, dict[str, Float]], dict[str, Float]]
-"""From an input [F] and the signals one step earlier [U] to the signals now."""
+"""From an input [F] or [..., F] and the signals one step earlier [U] to the signals now."""
 
 FUNCTIONS: dict[str, Callable[[Float], Float]] = {
     "tanh": np.tanh,
@@ -65,6 +65,15 @@ def cell(
             after = given.reset_after
             step = gru_step(weights, tanh, given.recurrent_activation.__name__, after)
             signals, states = "hzrg", "h"
+        case "ConvLSTMCell":
+            options = given.padding, given.strides, given.dilation_rate
+            maps = correlated(np.zeros(x.shape[2:]), weights[0], *options)[..., : given.filters]
+            step = conv_lstm_step(given, weights, maps.shape)
+            start = {
+                name: None if initial is None else initial[number].reshape(len(x), -1)
+                for number, name in enumerate("hc")
+            }
+            return run(step, "hcifog", x, valid, start, maps.size, backwards)
         case _:
             step = simple_step(weights, tanh)
             signals, states = "h", "h"
@@ -82,7 +91,7 @@ def run(
     backwards: bool,
 ) -> dict[str, Float]:
     """Sequence by sequence, step by step, over the valid timesteps alone."""
-    batch, timesteps, _ = x.shape
+    batch, timesteps = x.shape[:2]
     found = {name: np.full((batch, timesteps, units), np.nan) for name in signals}
     for number in range(batch):
         now = {
@@ -127,6 +136,53 @@ def gru_step(weights: Sequence[Float], activation: str, gate: str, reset_after: 
         return {"h": z * h + (1 - z) * g, "z": z, "r": r, "g": g}
 
     return step
+
+
+def conv_lstm_step(given: Any, weights: Sequence[Float], shape: tuple[int, ...]) -> Step:
+    """Of a ConvLSTM with channels last, whose states have this shape: [..., filters].
+
+    Source: Shi et al. 2015, without peepholes.
+    """
+    kernel, recurrent, *bias = weights
+    tanh = FUNCTIONS[given.activation.__name__]
+    sigma = FUNCTIONS[given.recurrent_activation.__name__]
+    one = (1,) * given.rank
+
+    def step(x: Float, before: dict[str, Float]) -> dict[str, Float]:
+        drive = correlated(x, kernel, given.padding, given.strides, given.dilation_rate)
+        drive = drive + correlated(before["h"].reshape(shape), recurrent, "same", one, one)
+        a_i, a_f, a_g, a_o = np.split(drive + sum(bias), 4, axis=-1)
+        i, f, g, o = (each.ravel() for each in (sigma(a_i), sigma(a_f), tanh(a_g), sigma(a_o)))
+        c = f * before["c"] + i * g
+        return {"h": o * tanh(c), "c": c, "i": i, "f": f, "o": o, "g": g}
+
+    return step
+
+
+def correlated(
+    x: Float, kernel: Float, padding: str, strides: Sequence[int], dilation: Sequence[int]
+) -> Float:
+    """The convolution of x [..., C] with a kernel [..., C, D], which is not turned round."""
+    sizes = kernel.shape[:-2]
+    reach = [(size - 1) * step + 1 for size, step in zip(sizes, dilation, strict=True)]
+    if padding == "same":
+        margins = []
+        for length, width, stride in zip(x.shape, reach, strides, strict=False):
+            total = max((-(-length // stride) - 1) * stride + width - length, 0)
+            margins.append((total // 2, total - total // 2))
+        x = np.pad(x, [*margins, (0, 0)])
+    made = [
+        (length - width) // stride + 1
+        for length, width, stride in zip(x.shape, reach, strides, strict=False)
+    ]
+    found = np.zeros((*made, kernel.shape[-1]))
+    for place in np.ndindex(*sizes):
+        cut = tuple(
+            slice(at * step, at * step + (count - 1) * stride + 1, stride)
+            for at, step, count, stride in zip(place, dilation, made, strides, strict=True)
+        )
+        found += x[cut] @ kernel[place]
+    return found
 
 
 def simple_step(weights: Sequence[Float], activation: str) -> Step:

@@ -71,8 +71,8 @@ def in_memory(model: keras.Model, x: Array) -> Batches:
 
 def to_parquet(model: keras.Model, x: Array, folder: Path, options: Extract) -> None:
     """The signals of x [N, T, F] as stage extract writes them, with its proof."""
-    split = data.Split(x, _labels(x))
-    record = Recorder(model, split, options, folder, cores())
+    dataset = data.Dataset(data.Split(x, _labels(x)))
+    record = Recorder(model, dataset, options, folder, cores())
     (folder / notes.PARTS).mkdir()
     step = max(1, options.part_rows // x.shape[1])
     parts = [

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnscope import data
-from rnnscope.config import Files
 from rnnscope.data import Roles, Split, lengths
 from rnnscope.errors import UserError
 from tests.data.test_data import Arrays, F, N, T, arrays, assert_same, complaint, load, npz, whole
+from tests.data.test_data import options as files
 
 
 def npy(folder: Path, made: Arrays) -> Path:
@@ -262,7 +262,7 @@ def ends(split: Split) -> dict[str | None, list[int] | None]:
 
 
 def of_test(made: Arrays, folder: Path, roles: Roles | None = None) -> Split:
-    options = Files("files", 0.0, 0, str(npz(folder, made)), "sequence", None)
+    options = files(npz(folder, made))
     return data.load(options, roles).test
 
 
@@ -354,7 +354,7 @@ def test_annotations_are_of_the_input_that_the_output_follows(
 ) -> None:
     made = {("x_test" if name == f"x_{plain}_test" else name): x for name, x in SEVERAL.items()}
     path = npz(tmp_path, made | {"depth_test": np.arange(2 * T).reshape(2, T)})
-    options = Files("files", 0.0, 0, str(path), "sequence", ["depth"])
+    options = files(path, annotations=["depth"])
     if says is None:
         assert data.load(options, APART).test.take(slice(None)).steps["depth"][1, 0] == T
         return
@@ -364,7 +364,7 @@ def test_annotations_are_of_the_input_that_the_output_follows(
 
 def test_annotations_of_one_of_several_inputs_need_a_plain_x(tmp_path: Path) -> None:
     path = npz(tmp_path, SEVERAL | {"depth_test": np.ones((2, T))})
-    options = Files("files", 0.0, 0, str(path), "sequence", ["depth"])
+    options = files(path, annotations=["depth"])
     with pytest.raises(UserError, match=r"a and b .*: give the annotated one as the plain x_"):
         data.load(options, replace(APART, output=frozenset()))
 

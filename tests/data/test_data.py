@@ -249,7 +249,10 @@ def changed(name: str, value: Any) -> Arrays:
     [
         ({"x_tset": np.ones((4, 6, 1))}, "unknown arrays x_tset; known are .*x_test"),
         ({"x_train": np.ones((4, 6, 1))}, "no test sequences"),
-        (changed("x_test", np.ones((N, T, F, 1))), r"x_test has shape \(30, 5, 3, 1\)"),
+        (
+            changed("x_test", np.ones((N, T, F, 1))),
+            r"a timestep of train has shape \(3,\), of test \(3, 1\)",
+        ),
         (changed("x_test", np.ones(N)), r"x_test has shape \(30,\)"),
         (changed("x_test", np.ones((0, T, F))), r"x_test has shape \(0, 5, 3\)"),
         (changed("x_test", np.ones((N, T, 2))), "train has 3 features, test has 2"),

@@ -2,22 +2,21 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras import layers
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 from rnnscope.data import Batch
-from rnnscope.extract.outcome import kind_of_scores, outcome, outcomes
+from rnnscope.extract.outcome import outcome, outcomes
 
 pytestmark = pytest.mark.tensorflow
 
+CLASSES, NUMBERS = np.array([0, 1], np.int32), np.array([0.5, 1], np.float32)
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 
 
@@ -33,7 +32,7 @@ def drawn(seed: int) -> tuple[np.random.Generator, int, int, int, NDArray[np.int
     return random, int(count), int(steps), int(k) + 1, lengths
 
 
-@given(st.integers(0, 10_000), st.sampled_from(["logits", "probabilities", "unknown"]))
+@given(st.integers(0, 10_000), st.sampled_from(["logits", "probabilities"]))
 @EXAMPLES
 def test_classes_of_timesteps_are_scored_at_each_and_over_each_sequence(
     seed: int, kind: str
@@ -65,7 +64,7 @@ def test_classes_of_timesteps_are_scored_at_each_and_over_each_sequence(
         assert rows["loss"].mean() == pytest.approx(want, rel=1e-5)
 
 
-@given(st.integers(0, 10_000), st.booleans(), st.sampled_from(["logits", "values", "unknown"]))
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from(["logits", "values", "sigmoid"]))
 @EXAMPLES
 def test_numbers_have_their_squared_error(seed: int, flat: bool, kind: str) -> None:
     random, count, steps, _, lengths = drawn(seed)
@@ -91,6 +90,34 @@ def test_numbers_have_their_squared_error(seed: int, flat: bool, kind: str) -> N
         np.testing.assert_array_equal(at["prediction"], got[valid])
 
 
+@given(st.integers(0, 10_000), st.booleans())
+@EXAMPLES
+def test_one_sigmoid_is_the_probability_of_class_1(seed: int, flat: bool) -> None:
+    random, count, steps, _, lengths = drawn(seed)
+    for shape in ((count,), (count, steps)):
+        p = (1 / (1 + np.exp(-random.normal(0, 3, shape)))).astype(np.float32)
+        y = random.integers(0, 2, shape).astype(np.int32)
+        given = batch(y, lengths, steps)
+        sequences, at = outcomes(p if flat else p[..., np.newaxis], given, lengths, 0, "sigmoid")
+        rows = sequences if at is None else at
+        valid = np.arange(steps) < lengths[:, np.newaxis]
+        if at is not None:
+            p, y = p[valid], y[valid]
+        np.testing.assert_array_equal(rows["prediction"], p > 0.5)
+        assert rows["correct"].mean() == pytest.approx(accuracy_score(y, p > 0.5))
+        two = np.stack([1 - p.astype(np.float64), p], axis=-1)
+        assert rows["loss"].mean() == pytest.approx(log_loss(y, two, labels=[0, 1]), rel=1e-5)
+        if at is None:
+            np.testing.assert_allclose(sequences[["p_0", "p_1"]], two, rtol=1e-6)
+        else:
+            assert list(sequences) == ["sequence", "length", "correct", "loss"]
+
+
+def test_a_sigmoid_of_one_half_is_class_0() -> None:
+    half = np.full((2, 1), 0.5, np.float32)
+    assert outcome(half, CLASSES, "sigmoid")["prediction"].tolist() == [0, 0]
+
+
 def test_padding_counts_for_nothing() -> None:
     lengths = np.array([2, 3], np.int32)
     outputs = np.full((2, 3, 2), [2.0, 0.0], np.float32)
@@ -102,7 +129,6 @@ def test_padding_counts_for_nothing() -> None:
     assert sequences["correct"].tolist() == [0.5, 1.0]
 
 
-CLASSES, NUMBERS = np.array([0, 1], np.int32), np.array([0.5, 1], np.float32)
 OF_TIMESTEPS = np.zeros((2, 3), np.int32)
 
 
@@ -112,6 +138,7 @@ OF_TIMESTEPS = np.zeros((2, 3), np.int32)
         (CLASSES, (2, 2), "values", ["label"], None),  # sigmoids, say
         (CLASSES, (2, 2), None, ["label"], None),
         (CLASSES, (2, 1), "logits", ["label"], None),
+        (CLASSES, (2, 2), "sigmoid", ["label"], None),  # two labels, each of which may be true
         (CLASSES, (2, 3, 2), "logits", ["label"], None),
         (CLASSES, (4, 2), "logits", ["label"], None),  # not of these sequences
         (None, (2, 3, 2), "logits", [], None),
@@ -164,31 +191,3 @@ def test_scores_are_left_out_where_they_are_not_wanted() -> None:
     )
     assert list(table)[-3:] == ["p_0", "p_1", "p_2"]
     pd.testing.assert_frame_equal(table.iloc[:, :-3], without)
-
-
-def model(*last: Any) -> keras.Model:
-    x = keras.Input((3, 2))
-    y = layers.LSTM(4)(x)
-    for layer in last:
-        y = layer(y)
-    return keras.Model(x, y)
-
-
-@pytest.mark.parametrize(
-    ("last", "kind"),
-    [
-        ([layers.Dense(3)], "logits"),
-        ([layers.Dense(3, activation="softmax")], "probabilities"),
-        ([layers.Dense(3), layers.Softmax()], "probabilities"),
-        ([layers.Dense(3, activation="sigmoid")], "values"),
-        ([], "values"),
-    ],
-)
-def test_the_last_activation_tells_what_outputs_are(last: Any, kind: str) -> None:
-    assert kind_of_scores(model(*last)) == kind
-
-
-def test_of_several_outputs_none_is_taken_for_scores() -> None:
-    x = keras.Input((3, 2))
-    y = layers.LSTM(4)(x)
-    assert kind_of_scores(keras.Model(x, [layers.Dense(2)(y), layers.Dense(2)(y)])) is None

@@ -63,8 +63,9 @@ def splits_from_arrays(
 ) -> tuple[dict[str, Split], Classes]:
     """Those of the splits train, val and test that the arrays have, and the classes.
 
-    Arrays: ``x_<split>`` [N, T, F] or [N, T] (one feature, or tokens); ``y_<split>`` [N] or of
-    timesteps [N, T], in any of the forms of ``forms.plain``, classes or numeric targets;
+    Arrays: ``x_<split>`` [N, T, F], [N, T] (one feature, or tokens) or of any further axes, such as
+    frames [N, T, H, W, C]; ``y_<split>`` [N] or of timesteps [N, T], in any of the forms of
+    ``forms.plain``, classes or numeric targets;
     ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
     ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
     [N, ...], beside or instead of ``x_<split>``, with ``lengths_<input>_<split>`` [N] where inputs
@@ -199,11 +200,6 @@ def _split(
             lengths[name] = measured(array, known, at + inputs.key(name))
     told = {name: each for name, each in lengths.items() if each is not None}
     main = inputs.main(told)
-    if inputs.values[main].ndim not in (2, 3):
-        raise UserError(
-            f"{at}{inputs.key(main)} has shape {inputs.values[main].shape}; "
-            "it must be [sequences, timesteps, features]"
-        )
     others = {name: array for name, array in inputs.values.items() if name and name != main}
     return Split(
         inputs.values[main],
@@ -218,7 +214,7 @@ def _split(
 def _check_form(array: NDArray[Any], count: int, where: str, *, alone: bool) -> None:
     """Raise where an input has no timesteps or features, another N, or no numbers."""
     if array.ndim < 2 or 0 in array.shape or len(array) != count:
-        must = "[sequences, timesteps, features]" if alone else f"[{count}, ...], as x"
+        must = "[sequences, timesteps, ...]" if alone else f"[{count}, ...], as x"
         raise UserError(f"{where} has shape {array.shape}; it must be {must}")
     _refuse_text(array, where)
 

@@ -1,5 +1,6 @@
 """What a data set is: sequences of one length or many, split into train, validation and test."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,8 +18,9 @@ class Batch:
     """Sequences ready for a model."""
 
     x: NDArray[Any]
-    """Inputs [B, T, F] or [B, T], zero beyond a sequence's length: float32, float64 if the data is,
-    or whole numbers [B, T], which are tokens."""
+    """Inputs [B, T, F], [B, T], or of further axes such as frames [B, T, H, W, C], zero beyond a
+    sequence's length: float32, float64 if the data is, or whole numbers [B, T], which are
+    tokens."""
     y: NDArray[Any] | None
     """Classes (int32) or numeric targets (float32) of the sequences [B] or of each timestep [B, T],
     the latter zero beyond a sequence's length."""
@@ -68,7 +70,8 @@ class Split:
     """N sequences in the form of the data; they are read and converted batch by batch."""
 
     x: LazyArray
-    """Inputs [N, T, F] or [N, T]; uint8 [N, T, F] are pixels, which batches scale to [0, 1]."""
+    """Inputs [N, T, F], [N, T], or of further axes such as frames [N, T, H, W, C]; uint8 of three
+    axes or more are pixels, which batches scale to [0, 1]."""
     y: LazyArray | None = None
     """Labels or targets of the sequences [N] or of each timestep [N, T]: whole numbers are classes
     from 0, floats are numeric targets. Values beyond a sequence's length are ignored."""
@@ -95,8 +98,8 @@ class Split:
 
     @property
     def features(self) -> int:
-        """F."""
-        return int(self.x.shape[2]) if len(self.x.shape) == 3 else 1
+        """F: how many values a timestep has."""
+        return math.prod(self.x.shape[2:])
 
     @property
     def numeric(self) -> bool:

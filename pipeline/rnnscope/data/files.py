@@ -82,9 +82,12 @@ def _long(config: Files) -> bool:
 
 def _refuse_other_inputs(split: Split, test: Split, name: str, path: Path) -> None:
     """Raise where a split's inputs are not those of the test split."""
-    if split.features != test.features:
+    if split.x.shape[2:] != test.x.shape[2:]:
+        sizes = [tuple(each.x.shape[2:]) for each in (split, test)]
         raise UserError(
             f"data.path={path}: {name} has {split.features} features, test has {test.features}"
+            if len(sizes[0]) == len(sizes[1]) == 1
+            else f"data.path={path}: a timestep of {name} has shape {sizes[0]}, of test {sizes[1]}"
         )
     if (split.name, set(split.others)) != (test.name, set(test.others)):
         inputs = [sorted(filter(None, [each.name, *each.others])) for each in (split, test)]

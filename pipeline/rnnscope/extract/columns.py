@@ -19,7 +19,8 @@ STATES = Table(
         Column(
             "<signal>_<unit>",
             "value of the unit, as after the cell's activation, at the end of the timestep: "
-            "`c_017` is the cell state of unit 17",
+            "`c_017` is the cell state of unit 17; the units of a convolutional layer are numbered "
+            "in C order of (row, column, filter)",
         ),
     ),
 )

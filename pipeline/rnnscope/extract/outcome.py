@@ -7,29 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.data import Batch
+from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID
 
 SCORED = ("correct", "loss")
 """The columns whose means over sequences are a model's accuracy and loss."""
-
-
-def kind_of_scores(model: Any) -> str | None:
-    """What a model's output is: "probabilities", "logits" or other "values"; None for several.
-
-    It follows from the activation of the layer that gives the output. A subclassed model does not
-    say which layer that is: its outputs are then "unknown".
-    """
-    outputs = getattr(model, "outputs", None)
-    if not outputs or len(outputs) != 1:
-        return "unknown" if outputs is None else None
-    layer = outputs[0]._keras_history.operation
-    activation = getattr(layer, "activation", None)
-    name = getattr(activation, "__name__", None) or type(layer).__name__.lower()
-    match name:
-        case "softmax":
-            return "probabilities"
-        case "linear":
-            return "logits"
-    return "values"
 
 
 def outcomes(
@@ -51,7 +32,7 @@ def outcomes(
         batch: the sequences.
         lengths: recorded timesteps of each [B].
         first: number of the first sequence.
-        kind: of the outputs, as ``kind_of_scores`` gives it.
+        kind: of the outputs, as ``models.scores`` gives it.
     """
     y, valid = batch.y, batch.valid
     if len(outputs) != len(valid):
@@ -84,20 +65,21 @@ def outcome(
     nats. Of numeric targets: target, prediction, loss; the loss is the squared error.
 
     Args:
-        outputs: one score per class [B, K], K > 1; or one number [B, 1] or [B] where y holds
-            numeric targets. From outputs of any other shape nothing is predicted.
+        outputs: one score per class [B, K], K > 1; one sigmoid [B, 1] or [B], the probability of
+            class 1 of two; or one number [B, 1] or [B] where y holds numeric targets. From outputs
+            of any other shape nothing is predicted.
         y: classes [B] in whole numbers, numeric targets [B] in floats, or None.
-        kind: as ``kind_of_scores`` gives it. "unknown" outputs are probabilities if all rows are
-            non-negative and sum to 1, else logits; of "values" and None no classes are read.
+        kind: as ``models.scores`` gives it; of "values" and None no classes are read.
         scores: whether p_0 to p_K-1 are wanted.
     """
     if y is not None and y.dtype.kind == "f":
         return _of_numbers(outputs, y, kind)
     known: dict[str, Any] = {} if y is None else {"label": y}
-    if kind in (None, "values") or outputs.ndim != 2 or outputs.shape[1] < 2:
+    given = _of_classes(outputs, kind)
+    if given is None:
         return pd.DataFrame(known, index=range(len(outputs)))
-    probabilities, logarithms = _scores(outputs.astype(np.float64), kind)
-    known["prediction"] = prediction = outputs.argmax(axis=1).astype(np.int32)
+    probabilities, logarithms = _probabilities(given, kind)
+    known["prediction"] = prediction = given.argmax(axis=1).astype(np.int32)
     if y is not None:
         known["correct"] = prediction == y
         known["loss"] = -logarithms[np.arange(len(y)), y]
@@ -117,12 +99,21 @@ def _of_numbers(
     return pd.DataFrame(known)
 
 
-def _scores(
+def _of_classes(outputs: NDArray[np.floating], kind: str | None) -> NDArray[np.float64] | None:
+    """One score per class [B, K], K > 1; None where outputs are none."""
+    scores = outputs.astype(np.float64)
+    if kind == SIGMOID and scores.shape[1:] in ((), (1,)):
+        p = scores.reshape(-1, 1)
+        return np.concatenate([1 - p, p], axis=1)  # of equals the first is predicted: p = 0.5 is 0
+    fits = kind in (PROBABILITIES, LOGITS) and scores.ndim == 2 and scores.shape[1] > 1
+    return scores if fits else None
+
+
+def _probabilities(
     x: NDArray[np.float64], kind: str | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Probabilities and their logarithms, both [B, K]."""
-    looks_so = (x >= 0).all() and np.allclose(x.sum(axis=1), 1, atol=1e-4)
-    if kind == "probabilities" or (kind == "unknown" and looks_so):
+    if kind != LOGITS:
         return x, np.log(np.maximum(x, np.finfo(np.float64).tiny))
     x = x - x.max(axis=1, keepdims=True)
     logarithms = x - np.log(np.exp(x).sum(axis=1, keepdims=True))

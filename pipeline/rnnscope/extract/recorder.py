@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from rnnscope import models, states, trace
 from rnnscope.config import Extract
-from rnnscope.data import Batch, Split
+from rnnscope.data import Batch, Dataset
 from rnnscope.errors import UserError
 from rnnscope.extract import notes
-from rnnscope.extract.outcome import SCORED, kind_of_scores, outcomes
+from rnnscope.extract.outcome import SCORED, outcomes
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
+from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
 from rnnscope.trace import comparison, proof
 from rnnscope.trace.comparison import Residuals, merge
@@ -65,18 +66,19 @@ class PartRecord:
 
 
 class Recorder:
-    """A model made ready to record a split into a folder."""
+    """A model made ready to record the test split into a folder."""
 
     def __init__(
-        self, model: keras.Model, split: Split, options: Extract, folder: Path, workers: int = 1
+        self, model: keras.Model, dataset: Dataset, options: Extract, folder: Path, workers: int = 1
     ):
         # Signals are encoded side by side, also while other parts are being computed.
         self.writers = ThreadPoolExecutor(workers)
-        self.model, self.split, self.options, self.folder = model, split, options, folder
+        self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
+        self.split = dataset.test
         graph = functools.partial(
             tf.function, input_signature=[models.signature(model)], autograph=False
         )
-        self.kind = kind_of_scores(model)
+        self.scores = Scores(None)
         self.rows = rows_of(model)
         self.paths: dict[str, str] = {}
         self.units: dict[tuple[str, str], list[int]] = {}
@@ -153,7 +155,9 @@ class Recorder:
             if batch.y is not None and not self.split.numeric:
                 found.labels.append(batch.y[:size])
             given = batch.cut(slice(size))
-            sequences, steps = outcomes(_array(output)[:size], given, longest, first, self.kind)
+            sequences, steps = outcomes(
+                _array(output)[:size], given, longest, first, self.scores.kind
+            )
             found.sequences.append(sequences)
             if steps is not None:
                 found.steps.append(steps)
@@ -198,8 +202,9 @@ class Recorder:
             if signals:
                 chosen[name] = (signals, layer.reading.mask)
         found = {name: proof.recurrence(layer) for name, layer in traced.layers.items()}
-        # Of several outputs the first is returned, as it has the batch's size; it is not scored.
-        return chosen, tf.cast(tf.nest.flatten(outputs)[0], tf.float32), found
+        self.scores = scores_of(outputs, self.dataset)
+        scored = tf.nest.flatten(outputs)[self.scores.output]
+        return chosen, tf.cast(scored, tf.float32), found
 
     def _columns(self, layer: str, signal: str, values: Any) -> Any:
         """A signal [T, B, U] as columns of its chosen units [U', B, T], float32."""

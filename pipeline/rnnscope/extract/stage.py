@@ -21,6 +21,7 @@ from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
 from rnnscope.models.batches import fixed_batch
+from rnnscope.states import place_of
 from rnnscope.store import atomic
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
@@ -83,11 +84,13 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     }
     shutil.rmtree(folder / PARTS)
     atomic.clear(folder)
-    silent = sorted(
-        set(trace.recurrent_layers(record.model)) - {_layer(name) for name in record.paths}
-    )
+    called = {place_of(name) for name in record.paths}
+    layers = trace.recurrent_layers(record.model)
+    silent = sorted(name for name in layers if not {name, f"{name}.cell0"} & called)
     for name in silent:
         log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
+    if record.scores.why_not:
+        log.warning(f"no accuracy and no loss: {record.scores.why_not}")
     unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
     if unmasked:
         log.warning(
@@ -100,6 +103,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         "null": nulls,
         "not_called": silent,
         "without_mask": unmasked,
+        "no_scores": record.scores.why_not or None,
         "classes": list(dataset.classes),
         "labels": test.labels,
         "annotations": list(test.steps),
@@ -117,7 +121,7 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     model, dataset = models.of_run(config.model, assignment.trained, config.data)
     _refuse_misfit(model, dataset)
     workers = engine.workers(config.engine)
-    return dataset, Recorder(model, dataset.test, config.extract, assignment.folder, workers)
+    return dataset, Recorder(model, dataset, config.extract, assignment.folder, workers)
 
 
 _getting_ready = threading.Lock()
@@ -191,15 +195,6 @@ def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
         names = ", ".join(layer.name for layer in model.layers)
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
     models.inputs(model, dataset.test.take(slice(0, 1)))
-    outputs = getattr(model, "outputs", None) or []
-    # Scores of the classes are [B, K], of classes of timesteps [B, T, K].
-    rank = 3 if dataset.test.per_timestep else 2
-    k = 0 if dataset.test.y is None else len(dataset.classes)
-    for shape in (each.shape for each in outputs):
-        if len(shape) == rank and 1 < (shape[-1] or k) < k:
-            raise UserError(
-                f"model '{model.name}' has {shape[-1]} outputs; the data has a class {k - 1}"
-            )
 
 
 def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -239,8 +234,3 @@ def _scores(parts: list[dict[str, Any]], test: Split, count: int) -> dict[str, f
 def _headline(figures: dict[str, Any], count: int) -> dict[str, Any]:
     worst = max(value for kinds in figures["residuals"].values() for value in kinds.values())
     return {"sequences": count, "rows": figures["rows"], "residual": worst}
-
-
-def _layer(name: str) -> str:
-    """The layer's name, from that of a trace, which may add the call and the cell."""
-    return name.partition(".call")[0].partition(".cell")[0]

@@ -4,6 +4,7 @@ import keras
 
 from rnnscope import config
 from rnnscope.data import MASK, Dataset
+from rnnscope.errors import UserError
 
 LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
 
@@ -18,6 +19,12 @@ def build(model: config.Recurrent, data: Dataset) -> keras.Model:
     """
     labelled = data.labelled
     assert labelled is not None
+    if len(data.test.x.shape) > 3:
+        shape = list(data.test.x.shape[2:])
+        raise UserError(
+            f"model={model.name} takes features, the data has {shape} at each timestep: reshape it "
+            f"to [sequences, timesteps, {data.test.features}], or give your own model, model=file"
+        )
     timesteps = None if data.padded else data.test.timesteps
     x = keras.Input((timesteps, data.test.features), name="x")
     mask = keras.Input((timesteps,), dtype="bool", name=MASK) if data.padded else None

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 
 from rnnscope.data import MASK, Batch
 from rnnscope.errors import UserError
+from rnnscope.models import subclassed
 
 
 def inputs(model: keras.Model, batch: Batch) -> Any:
-    """The model's inputs for a batch: one array, or a dict if the inputs have names.
+    """The model's inputs for a batch: one array, a dict if the inputs have names, or a tuple.
 
     An input takes the data's array of its name; the one that remains takes x; ``mask`` beside other
-    inputs is made from the lengths. An input of shape [B, T] takes tokens or a single feature, one
-    of [B, T, F] takes a 2-D array as its single feature. Arrays are cast to the input's type.
+    inputs is made from the lengths. An input of shape [B, T] takes tokens or a single feature. An
+    array that lacks the last axis of its input is taken for that axis' single feature: [B, T] for
+    [B, T, 1], gray frames [B, T, H, W] for [B, T, H, W, 1]. Arrays are cast to the input's type.
 
     Raises:
         UserError: the model has an input for which the data has no array, or the data an array for
@@ -24,14 +26,12 @@ def inputs(model: keras.Model, batch: Batch) -> Any:
     """
     specs = _specs(model)
     given = _by_input(model, list(specs), batch)
-    fitted = {name: _fitted(given[name], spec, model) for name, spec in specs.items()}
-    return fitted if _by_name(model) else next(iter(fitted.values()))
+    return _packed(model, {name: _fitted(given[name], spec, model) for name, spec in specs.items()})
 
 
 def signature(model: keras.Model) -> Any:
     """The shapes and types of ``inputs`` with any batch size, as ``tf.function`` takes them."""
-    specs = _specs(model)
-    return specs if _by_name(model) else next(iter(specs.values()))
+    return _packed(model, _specs(model))
 
 
 def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
@@ -47,7 +47,7 @@ def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
 def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
     """The model's inputs by name, with any batch size."""
     if not hasattr(model, "inputs"):
-        return _specs_of_subclass(model)
+        return subclassed.specs(model)
     return {
         name: tf.TensorSpec((None, *each.shape[1:]), each.dtype, name)
         for name, each in named_inputs(model).items()
@@ -62,33 +62,15 @@ def named_inputs(model: keras.Model) -> dict[str, Any]:
     return {each.name: each for each in model.inputs}
 
 
-def _specs_of_subclass(model: keras.Model) -> dict[str, tf.TensorSpec]:
-    """The inputs of a subclassed model, which knows only the shapes it was built for; T is free."""
-    shapes = (model.get_build_config() or {}).get("input_shape")
-    if not isinstance(shapes, dict):
-        shapes = {"x": shapes}
-    specs = {}
-    for name, shape in shapes.items():
-        if not shape or not all(size is None or isinstance(size, int) for size in shape):
-            raise UserError(
-                f"model '{model.name}' does not declare its inputs: they must be one array or a "
-                "dict by name, and the model must have been called once before it was saved"
-            )
-        tokens = len(shape) == 2 and any(
-            isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers()
-        )
-        dtype = "int32" if tokens else model.variable_dtype
-        specs[name] = tf.TensorSpec((None, None, *shape[2:]), dtype, name)
-    return specs
-
-
-def _by_name(model: keras.Model) -> bool:
-    """Whether the model takes its inputs as a dict, which Keras also accepts for a list."""
+def _packed(model: keras.Model, by_name: dict[str, Any]) -> Any:
+    """Inputs in the form that the model takes: a dict, which Keras also accepts for a list."""
     if hasattr(model, "_inputs_struct"):
-        return not isinstance(model._inputs_struct, keras.KerasTensor)
-    if hasattr(model, "inputs"):
-        return len(model.inputs) > 1
-    return isinstance((model.get_build_config() or {}).get("input_shape"), dict)
+        single = isinstance(model._inputs_struct, keras.KerasTensor)
+    elif hasattr(model, "inputs"):
+        single = len(model.inputs) == 1
+    else:
+        return subclassed.packed(model, by_name)
+    return next(iter(by_name.values())) if single else by_name
 
 
 def _by_input(model: keras.Model, names: list[str], batch: Batch) -> dict[str, NDArray[Any]]:
@@ -120,12 +102,12 @@ def _fitted(values: NDArray[Any], spec: tf.TensorSpec, model: keras.Model) -> ND
     whole = dtype.kind in "iu"
     bytes_ = values.dtype == np.uint8
     rank = spec.shape.rank
-    if rank == 3 and values.ndim == 2:
-        values = values[:, :, np.newaxis]
+    if values.ndim > 1 and rank == values.ndim + 1:
+        values = values[..., np.newaxis]
         if bytes_ and not whole:
             values = values / np.asarray(255, dtype)
-    elif rank == 2 and values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
+    elif values.ndim > 2 and rank == values.ndim - 1 and values.shape[-1] == 1:
+        values = values[..., 0]
     if not spec.shape.is_compatible_with(values.shape):
         raise UserError(
             f"model '{model.name}' takes {tuple(spec.shape[1:])} for its input '{spec.name}'; "

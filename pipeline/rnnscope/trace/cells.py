@@ -19,9 +19,12 @@ GRU (Cho et al. 2014; ``reset_after`` as in cuDNN):
     g = tanh (x W_g + r (h' U_g + b'_g) + b_g)      candidate, reset after the product
     h = z h' + (1 - z) g                hidden state
 
-A simple RNN has h alone (Elman 1990). Any other cell has its state tensors: s0, s1, ...
+A simple RNN has h alone (Elman 1990). A ConvLSTM is an LSTM whose products are convolutions (Shi et
+al. 2015); its units are the values of its maps, in C order of (row, column, filter). Any other cell
+has its state tensors: s0, s1, ...
 """
 
+import math
 from typing import Any
 
 import keras
@@ -31,17 +34,48 @@ from rnnscope.trace.reading import Tensor
 
 Signals = dict[str, Tensor]
 
+ConvLSTMCell = type(keras.layers.ConvLSTM1D(1, 1).cell)
+"""The cell of ConvLSTM1D, 2D and 3D, for which Keras has no public name."""
+
 LSTM = ("h", "c", "i", "f", "o", "g")
 GRU = ("h", "z", "r", "g")
 
 
 def states_of(cell: Any, count: int) -> tuple[str, ...]:
     """Names of a cell's ``count`` state tensors."""
-    if _computes_as(cell, keras.layers.LSTMCell):
+    if _computes_as(cell, keras.layers.LSTMCell) or _computes_as(cell, ConvLSTMCell):
         return ("h", "c")
     if _computes_as(cell, keras.layers.GRUCell) or _computes_as(cell, keras.layers.SimpleRNNCell):
         return ("h",)
     return tuple(f"s{number}" for number in range(count))
+
+
+def units(cell: Any) -> int:
+    """U of a known cell, once it is built."""
+    if not _computes_as(cell, ConvLSTMCell):
+        return int(cell.units)
+    return math.prod(cell.get_initial_state(1)[0].shape[1:])
+
+
+def flat(cell: Any, values: Tensor) -> Tensor:
+    """States or outputs of a cell [A, B, ...] as [A, B, U], in floating point."""
+    if len(values.shape) > 3:
+        if _channels_first(cell):
+            values = tf.transpose(values, (0, 1, *range(3, len(values.shape)), 2))
+        size = -1 if None in values.shape[2:] else math.prod(values.shape[2:])
+        values = tf.reshape(values, (*_sizes(values)[:2], size))
+    return values if values.dtype.is_floating else tf.cast(values, tf.float32)
+
+
+def maps(cell: Any, values: Tensor) -> Tensor:
+    """What ``flat`` made of a ConvLSTM's states, [A, B, U], in the shape that they have."""
+    shape = cell.get_initial_state(1)[0].shape[1:]
+    last = (*shape[1:], shape[0]) if _channels_first(cell) else shape
+    values = tf.reshape(values, (*_sizes(values)[:2], *last))
+    if not _channels_first(cell):
+        return values
+    rank = len(values.shape)
+    return tf.transpose(values, (0, 1, rank - 1, *range(2, rank - 1)))
 
 
 def drops(cell: Any) -> bool:
@@ -90,9 +124,11 @@ def gates(cell: Any, x: Tensor, before: Signals) -> Signals:
 
     Args:
         cell: any cell; if its gates are not known, the result is empty.
-        x: its inputs [T, B, F].
+        x: its inputs [T, B, F]; of a ConvLSTM [T, B, ...].
         before: its states before each timestep, [T, B, U] each.
     """
+    if _computes_as(cell, ConvLSTMCell):
+        return _conv_lstm_gates(cell, x, before["h"])
     if _computes_as(cell, keras.layers.LSTMCell):
         return _lstm_gates(cell, x, before["h"])
     if _computes_as(cell, keras.layers.GRUCell):
@@ -109,7 +145,7 @@ def residuals(cell: Any, signals: Signals, before: Signals) -> Signals:
         before: its states before each timestep, likewise.
     """
     s = signals
-    if _computes_as(cell, keras.layers.LSTMCell):
+    if _computes_as(cell, keras.layers.LSTMCell) or _computes_as(cell, ConvLSTMCell):
         return {
             "recurrence_c": s["c"] - (s["f"] * before["c"] + s["i"] * s["g"]),
             "recurrence_h": s["h"] - s["o"] * cell.activation(s["c"]),
@@ -131,6 +167,35 @@ def _lstm_gates(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor) -> Signals:
     i, f, g, o = tf.split(drive, 4, axis=-1)
     sigma, tanh = cell.recurrent_activation, cell.activation
     return {"i": sigma(i), "f": sigma(f), "o": sigma(o), "g": tanh(g)}
+
+
+def _conv_lstm_gates(cell: Any, x: Tensor, h: Tensor) -> Signals:
+    h = maps(cell, h)
+    inputs, states = (tf.reshape(each, (-1, *each.shape[2:])) for each in (x, h))
+    kernels = tf.split(tf.cast(cell.kernel, x.dtype), 4, axis=-1)
+    recurrent = tf.split(tf.cast(cell.recurrent_kernel, x.dtype), 4, axis=-1)
+    biases = [None] * 4 if cell.bias is None else tf.split(tf.cast(cell.bias, x.dtype), 4)
+    i, f, g, o = (
+        cell.input_conv(inputs, kernel, bias, padding=cell.padding)
+        + cell.recurrent_conv(states, own)
+        for kernel, own, bias in zip(kernels, recurrent, biases, strict=True)
+    )
+    sigma, tanh = cell.recurrent_activation, cell.activation
+    found = {"i": sigma(i), "f": sigma(f), "o": sigma(o), "g": tanh(g)}
+    return {
+        name: flat(cell, tf.reshape(gate, (*_sizes(x)[:2], *gate.shape[1:])))
+        for name, gate in found.items()
+    }
+
+
+def _channels_first(cell: Any) -> bool:
+    return _computes_as(cell, ConvLSTMCell) and cell.data_format == "channels_first"
+
+
+def _sizes(x: Tensor) -> list[Any]:
+    """The sizes of x, as numbers where they are known."""
+    sizes = tf.shape(x)
+    return [sizes[axis] if size is None else size for axis, size in enumerate(x.shape)]
 
 
 def _gru_gates(cell: keras.layers.GRUCell, x: Tensor, h: Tensor) -> Signals:

@@ -6,6 +6,7 @@ rebuilt nor copied, and is unchanged afterwards.
 """
 
 import contextlib
+import itertools
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,16 +22,28 @@ Loop = Callable[..., tuple[Tensor, Tensor, Any]]
 """An ``inner_loop``: returns the last output [B, U], all outputs [B, T, U] in the order of its
 steps, and the final states."""
 
-BUILT_IN_CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+BUILT_IN_CELLS = (
+    keras.layers.LSTMCell,
+    keras.layers.GRUCell,
+    keras.layers.SimpleRNNCell,
+    cells.ConvLSTMCell,
+)
 LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
 
 
 def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
     """The model's recurrent layers by name, in the model's order.
 
-    A layer inside another is named after both: ``bidirectional.forward``, ``encoder.lstm``.
+    A layer inside another is named after both: ``bidirectional.forward``, ``encoder.lstm``. Of
+    layers that share a name the second is ``lstm.2``. A layer that is reached in two ways, say from
+    two models that share it, is named after the first.
     """
-    return dict(_recurrent(model, ""))
+    found: dict[str, keras.layers.RNN] = {}
+    for name, layer in _recurrent(model, ""):
+        if all(layer is not known for known in found.values()):
+            names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
+            found[next(each for each in names if each not in found)] = layer
+    return found
 
 
 def state_variables(model: keras.Model) -> list[Any]:
@@ -154,24 +167,41 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
         if isinstance(layer, BUILT_IN_CELLS) and id(layer) not in held:
             raise UserError(f"cell '{layer.name}': called outside keras.layers.RNN; wrap it in one")
         if isinstance(layer, keras.layers.TimeDistributed) and recurrent_layers(layer):
-            inner = ", ".join(recurrent_layers(layer))
-            raise UserError(
-                f"layer '{inner}': inside TimeDistributed it has two kinds of timesteps"
-            )
+            raise UserError(_of_two_times(model, layer))
     for name, layer in layers.items():
         kind = type(layer).__name__
         if type(layer).inner_loop not in {known.inner_loop for known in LAYERS}:
             raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
 
 
+def _of_two_times(model: keras.Model, outer: keras.layers.TimeDistributed) -> str:
+    """Why a layer inside TimeDistributed cannot be recorded in place, and how else."""
+    inner, td = ", ".join(recurrent_layers(outer)), outer.name
+    why = (
+        f"layer '{inner}': inside TimeDistributed '{td}' it starts anew in every outer timestep, "
+        "and a row has one timestep; "
+    )
+    if not hasattr(model, "inputs") or outer not in model.layers:
+        return f"{why}record '{inner}' as a model of its own, on what '{td}' gives it at each"
+    return (
+        f"{why}record two models in its place: with td = model.get_layer('{td}') and "
+        "x = keras.Input(td.input.shape[2:]), keras.Model(x, td.layer(x)) on "
+        "keras.Model(model.input, td.input).predict(data).reshape(-1, *td.input.shape[2:]), and "
+        "keras.Model(td.output, model.output) on keras.Model(model.input, td.output).predict(data)"
+    )
+
+
 def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, keras.layers.RNN]]:
     for child in layer._flatten_layers(include_self=False, recursive=False):
         # The name becomes that of a folder, and readers skip hidden folders.
         name = f"{prefix}{child.name.lstrip('._').replace('/', '-') or 'layer'}"
+        named = {name: child}
         if isinstance(child, keras.layers.Bidirectional):
-            yield f"{name}.forward", child.forward_layer
-            yield f"{name}.backward", child.backward_layer
-        elif isinstance(child, keras.layers.RNN):
-            yield name, child
-        else:
-            yield from _recurrent(child, f"{name}.")
+            named = {
+                f"{name}.forward": child.forward_layer,
+                f"{name}.backward": child.backward_layer,
+            }
+        for path, each in named.items():
+            if isinstance(each, keras.layers.RNN):
+                yield path, each
+            yield from _recurrent(each, f"{path}.")  # also a layer within a cell

@@ -21,6 +21,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnscope.states import place_of
 from rnnscope.trace import cells, loops
 from rnnscope.trace.loops import Loop, recurrent_layers
 from rnnscope.trace.reading import Reading, Tensor
@@ -105,7 +106,7 @@ def _recorder(name: str, layer: keras.layers.RNN, trace: Trace) -> Loop:
             output, states = _fused(here, layer, sequences, initial_state, read, trace)
         else:
             output, states = _loop(here, layer, sequences, initial_state, read, trace, training)
-        trace.handed[here] = [output, *tf.nest.flatten(states)]
+        trace.handed[here] = _handed(layer, output, states)
         return output[:, -1], output, states
 
     return loops.stand_in(name, layer, compute)
@@ -159,10 +160,13 @@ def _loop(
         given = tf.nest.flatten(initial_state[number] if stacked else initial_state)
         names = cells.states_of(cell, len(given))
         signals = {
-            signal: _flat(_in_time(values, read.backwards), 2)
+            signal: cells.flat(cell, _in_time(values, read.backwards))
             for signal, values in zip(names, states[number], strict=True)
         }
-        initial = {signal: _flat(value, 1) for signal, value in zip(names, given, strict=True)}
+        initial = {
+            signal: cells.flat(cell, value[tf.newaxis])[0]
+            for signal, value in zip(names, given, strict=True)
+        }
         whole = LayerTrace(cell, signals, initial, read, "loop")
         signals |= cells.gates(cell, x, whole.before())
         trace.layers[f"{name}.cell{number}" if stacked else name] = whole
@@ -181,15 +185,22 @@ def _stock(name: str, layer: keras.layers.RNN, kept: dict[str, list[Tensor]]) ->
             last, outputs, states = stock(*args, **kwargs)
         finally:
             layer.return_sequences = returns_sequences
-        kept[_called(name, kept)] = [outputs, *tf.nest.flatten(states)]
+        kept[_called(name, kept)] = _handed(layer, outputs, states)
         return last, outputs, states
 
     return inner_loop
 
 
+def _handed(layer: keras.layers.RNN, output: Tensor, states: Any) -> list[Tensor]:
+    """What is returned to Keras, outputs [B, T, U] and final states [B, U]."""
+    cell = loops.cells_of(layer)[-1]
+    final = [cells.flat(cell, state[tf.newaxis])[0] for state in tf.nest.flatten(states)]
+    return [cells.flat(cell, output), *final]
+
+
 def _called(name: str, before: dict[str, Any]) -> str:
     """The name of a layer's next call: its own, then ``name.call1``, ``name.call2``, ..."""
-    calls = sum(key == name or key.startswith(f"{name}.call") for key in before)
+    calls = sum(place_of(key) == name for key in before)
     return f"{name}.call{calls}" if calls else name
 
 
@@ -197,10 +208,3 @@ def _in_time(x: Tensor, backwards: bool = False) -> Tensor:
     """x [B, T, ...] in the order of Keras' steps as [T, B, ...] in input time."""
     x = tf.transpose(x, (1, 0, *range(2, len(x.shape))))
     return tf.reverse(x, [0]) if backwards else x
-
-
-def _flat(x: Tensor, lead: int) -> Tensor:
-    """x as floats, with all dimensions after the first ``lead`` flattened into one."""
-    if len(x.shape) > lead + 1:
-        x = tf.reshape(x, tf.concat([tf.shape(x)[:lead], [-1]], axis=0))
-    return x if x.dtype.is_floating else tf.cast(x, tf.float32)

@@ -29,7 +29,7 @@ from rnnscope.analysis.ablation.rerun import Given, Rerun, given_batches
 from rnnscope.analysis.statistics.moments import moments
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Config
-from rnnscope.data import Batch, Split
+from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
 from rnnscope.stages.table import STAGES
 from rnnscope.store.inputs import Inputs
@@ -356,7 +356,7 @@ def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
         ]
     )
     held = {("known", "h"): places(model)["known"]}
-    with Rerun(model, held) as again:
+    with Rerun(model, held, Dataset(NUMBERS)) as again:
         assert set(again.means(batches(model))) == {"known"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "of_run", lambda *given: (model, data.load(given[-1])))
@@ -393,10 +393,14 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, override: str, me
         run(tmp_path, network(), arrays(), override)
 
 
+NUMBERS = Split(
+    np.random.default_rng(7).normal(size=(COUNT, TIMESTEPS, FEATURES)).astype(np.float32)
+)
+
+
 def batches(model: keras.Model, count: int = COUNT, size: int = 10) -> list[Given]:
     """The test sequences, unlabelled, in batches."""
-    values = np.random.default_rng(7).normal(size=(COUNT, TIMESTEPS, FEATURES))
-    return list(given_batches(model, Split(values.astype(np.float32)), count, size))
+    return list(given_batches(model, NUMBERS, count, size))
 
 
 def test_the_weights_are_bit_for_bit_as_before_also_after_an_error(
@@ -467,7 +471,7 @@ def test_the_means_are_over_valid_rows_of_all_calls_of_a_layer() -> None:
     place = places(model)["shared"]
     given = arrays(padded=True)
     split = Split(given["x_test"], lengths=given["lengths_test"].astype(np.int32))
-    with Rerun(model, {("shared", "h"): place, ("shared", "c"): place}) as again:
+    with Rerun(model, {("shared", "h"): place, ("shared", "c"): place}, Dataset(split)) as again:
         means = again.means(given_batches(model, split, COUNT, 10))
     valid = np.arange(TIMESTEPS) < given["lengths_test"][:, np.newaxis]
     values = split.take(slice(None)).x
@@ -480,7 +484,7 @@ def test_the_means_are_over_valid_rows_of_all_calls_of_a_layer() -> None:
 def test_without_a_mask_the_means_end_at_each_sequences_length() -> None:
     model, given = network(), arrays(padded=True)
     split = Split(given["x_test"], lengths=given["lengths_test"].astype(np.int32))
-    with Rerun(model, {("lstm", "h"): places(model)["lstm"]}) as again:
+    with Rerun(model, {("lstm", "h"): places(model)["lstm"]}, Dataset(split)) as again:
         means = again.means(given_batches(model, split, COUNT, 10))
     everywhere = np.ones((COUNT, TIMESTEPS), bool)
     cell = model.get_layer("lstm").cell
@@ -501,7 +505,7 @@ def test_of_several_inputs_the_means_end_at_the_lengths_of_what_a_layer_reads() 
         values, None, lengths, others={"two": values}, name="one", other_lengths={"two": of_two}
     )
     held = {(f"of_{name}", "h"): places(model)[f"of_{name}"] for name in ("one", "two")}
-    with Rerun(model, held) as again:
+    with Rerun(model, held, Dataset(split)) as again:
         means = again.means(given_batches(model, split, COUNT, 10))
     for name, ending in (("of_one", lengths), ("of_two", of_two)):
         valid = np.arange(TIMESTEPS) < ending[:, np.newaxis]
@@ -515,7 +519,7 @@ def test_a_mask_of_the_models_own_counts_too() -> None:
     model = drawn(keras.Model(x, layer(keras.layers.Masking(0.0)(x))))
     values = arrays()["x_test"].copy()
     values[::2, 1:3] = 0
-    with Rerun(model, {("gru", "h"): places(model)["gru"]}) as again:
+    with Rerun(model, {("gru", "h"): places(model)["gru"]}, Dataset(Split(values))) as again:
         means = again.means(given_batches(model, Split(values), COUNT, 10))
     valid = (values != 0).any(axis=2)
     h = reference.cell(layer.cell, values, valid, None, False)["h"]
@@ -531,7 +535,8 @@ def test_labels_per_timestep_give_each_sequence_its_mean_over_valid_timesteps() 
     labels = random.integers(0, CLASSES, (5, TIMESTEPS))
     valid = np.arange(TIMESTEPS) < np.array([6, 1, 3, 2, 6])[:, np.newaxis]
     given = Given(values, Batch(values, labels, valid.sum(axis=1, dtype=np.int32)))
-    with Rerun(model, {("lstm", "h"): places(model)["lstm"]}) as again:
+    dataset = Dataset(Split(values, labels), classes=tuple("abc"[:CLASSES]))
+    with Rerun(model, {("lstm", "h"): places(model)["lstm"]}, dataset) as again:
         whole = again.made(given)
         without = again.made_without(given, "lstm", "h", 1, 0.5)
     logits = model.predict(values, verbose=0)
@@ -550,7 +555,7 @@ def test_several_outputs_count_together_in_the_distance() -> None:
     held = {("encoder", "h"): places(both)["encoder"]}
     inputs = {each.name: values for each, values in zip(both.inputs, [x, later], strict=True)}
     given = Given(inputs, Batch(x, None, None))
-    with Rerun(both, held) as again:
+    with Rerun(both, held, Dataset(Split(x))) as again:
         whole, without = again.made(given), again.made_without(given, "encoder", "h", 0, 0.9)
     parts = [
         np.square(a - b).reshape(2, -1).sum(axis=1)

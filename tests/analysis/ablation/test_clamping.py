@@ -341,6 +341,26 @@ def test_a_cell_of_a_list_is_held_alone(state: str, number: int) -> None:
     np.testing.assert_allclose(got[0], below[:, -1], 1e-5, 1e-5)
 
 
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("state", ["h", "c"])
+def test_one_unit_of_a_map_is_held(state: str, form: str) -> None:
+    values = RANDOM.normal(size=(4, 5, 4, 3, 2)).astype(np.float32)
+    fed = values if form.endswith("last") else np.moveaxis(values, -1, 2)
+    x = keras.Input(fed.shape[1:])
+    layer = keras.layers.ConvLSTM2D(
+        3, 2, padding="same", data_format=form, return_state=True, name="maps"
+    )
+    model = drawn(keras.Model(x, layer(x)))
+    place = places(model)["maps"]
+    assert (place.states, place.units) == (("h", "c"), 36)
+    everywhere = np.ones((4, 5), bool)
+    want = expected(layer.cell, values, everywhere, None, False, state, 17, 0.7)
+    output, h, c = run(model, fed, "maps", state, 17, 0.7)
+    for got, name in ((output, "h"), (h, "h"), (c, "c")):
+        maps = got if form.endswith("last") else np.moveaxis(got, 1, -1)
+        np.testing.assert_allclose(maps.reshape(4, 36), want[name][:, -1], 1e-5, 1e-5)
+
+
 def test_both_calls_of_a_layer_are_held() -> None:
     x = keras.Input((5, 3))
     layer = keras.layers.GRU(4, name="shared")

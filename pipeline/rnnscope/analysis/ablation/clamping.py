@@ -208,16 +208,24 @@ def _held(
     cell: Any, clamp: Clamp, x: Tensor, before: list[Tensor], after: list[Tensor]
 ) -> list[Tensor]:
     """The states of a known cell after a timestep, with the unit clamped."""
+    h, *rest = (cells.flat(cell, state[tf.newaxis])[0] for state in after)
     if clamp.state == "h":
-        return [clamp.hold(after[0]), *after[1:]]
-    h, c = after
-    tanh_c = cell.activation(tf.cast(clamp.value, c.dtype))
-    o = _output_gate(cell, clamp.unit, x, before[0])
-    return [tf.where(clamp.at(cell.units), o * tanh_c, h), clamp.hold(c)]
+        held = [clamp.hold(h), *rest]
+    else:
+        (c,) = rest
+        tanh_c = cell.activation(tf.cast(clamp.value, c.dtype))
+        o = _output_gate(cell, clamp.unit, x, before[0])
+        held = [tf.where(clamp.at(h.shape[-1]), o * tanh_c, h), clamp.hold(c)]
+    if isinstance(cell, cells.ConvLSTMCell):
+        held = [cells.maps(cell, state[tf.newaxis])[0] for state in held]
+    return held
 
 
-def _output_gate(cell: keras.layers.LSTMCell, unit: Tensor, x: Tensor, h: Tensor) -> Tensor:
-    """One unit's output gate [B, 1], from inputs [B, F] and h one timestep before [B, U]."""
+def _output_gate(cell: Any, unit: Tensor, x: Tensor, h: Tensor) -> Tensor:
+    """One unit's output gate [B, 1], from inputs [B, ...] and h one timestep before [B, ...]."""
+    if isinstance(cell, cells.ConvLSTMCell):
+        before = {"h": cells.flat(cell, h[tf.newaxis])}
+        return tf.gather(cells.gates(cell, x[tf.newaxis], before)["o"][0], [unit], axis=-1)
     column = [3 * cell.units + unit]  # Keras' order is i, f, g, o
 
     def of(weights: Any) -> Tensor:

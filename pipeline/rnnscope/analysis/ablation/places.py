@@ -27,6 +27,11 @@ class Place:
     """Which of h and c can be clamped; none for a cell of unknown kind."""
 
     @property
+    def units(self) -> int:
+        """U; only of a cell of known kind."""
+        return cells.units(self.cell)
+
+    @property
     def c_is_private(self) -> bool:
         """Whether c acts only through h, which is 0 where c is: then c at 0 is h at 0."""
         silent = self.cell.activation in (keras.activations.tanh, keras.activations.relu)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from rnnscope import models, trace
 from rnnscope.analysis.ablation.clamping import clamping
 from rnnscope.analysis.ablation.places import Place
-from rnnscope.data import Batch, Split
-from rnnscope.extract.outcome import kind_of_scores, outcomes
+from rnnscope.data import Batch, Dataset, Split
+from rnnscope.extract.outcome import outcomes
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
+from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import place_of
 from rnnscope.trace.loops import state_variables
 
@@ -63,15 +64,16 @@ class Made:
 class Rerun:
     """Passes of one model. As a context manager it restores the states of a stateful model."""
 
-    def __init__(self, model: keras.Model, held: Mapping[tuple[str, str], Place]):
+    def __init__(self, model: keras.Model, held: Mapping[tuple[str, str], Place], dataset: Dataset):
         """Trace every graph once, before several threads run them.
 
         Args:
             model: any that ``trace.recording`` takes.
             held: the cells whose units will be clamped, by the name of the place and the state.
+            dataset: what is passed; its test split's y decides what is scored.
         """
-        self.model, self.held = model, held
-        self.kind = kind_of_scores(model)
+        self.model, self.held, self.dataset = model, held, dataset
+        self.scores = Scores(None)
         self.rows = rows_of(model)
         batch = models.signature(model)
         graph = functools.partial(tf.function, autograph=False)
@@ -145,6 +147,7 @@ class Rerun:
         """Outputs; and by recorded name the states that may be clamped [T, B, U], and the mask."""
         with trace.recording(self.model) as traced:
             outputs = self.model(inputs, training=False)
+        self.scores = scores_of(outputs, self.dataset)
         states = {}
         for name, layer in traced.layers.items():
             signals = {
@@ -161,8 +164,9 @@ class Rerun:
 
     def _made(self, outputs: list[Any], given: Given) -> Made:
         arrays = [np.asarray(values)[: len(given.batch.x)] for values in outputs]
+        scored = arrays[self.scores.output]
         lengths = given.batch.valid.sum(axis=1, dtype=np.int32)
-        table, _ = outcomes(arrays[0], given.batch, lengths, 0, self.kind)
+        table, _ = outcomes(scored, given.batch, lengths, 0, self.scores.kind)
         loss, accuracy = (
             table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
             for name in ("loss", "correct")

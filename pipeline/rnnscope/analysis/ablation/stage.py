@@ -64,7 +64,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     held = {(name, method[0]): place for name, place in cells.items() for method in methods[name]}
     count = min(len(dataset.test), options.max_sequences or len(dataset.test))
     batches = functools.partial(given_batches, model, dataset.test, count, options.batch_size)
-    with Rerun(model, held) as rerun:
+    with Rerun(model, held, dataset) as rerun:
         means = rerun.means(batches())
         clamps = _clamps(methods, means, options)
         runs = {
@@ -173,7 +173,7 @@ def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
     for name, place in cells.items():
         if options.layers is not None and not place.states:
             raise UserError(f"ablation.layers={options.layers}: {name} has {UNKNOWN}")
-    most = max((place.cell.units for place in cells.values() if place.states), default=0)
+    most = max((place.units for place in cells.values() if place.states), default=0)
     if options.units is not None and 0 < most <= max(options.units, default=most):
         raise UserError(f"ablation.units={options.units}: there are {most}, from 0 to {most - 1}")
     return cells
