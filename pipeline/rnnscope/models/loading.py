@@ -1,11 +1,10 @@
-"""A trained model from a file: .keras, or .h5 of Keras 2 and 3."""
+"""A trained model from a file: .keras, or .h5 of Keras 2 and 3, or weights with an architecture."""
 
 import json
 import re
-import shutil
-import tempfile
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import keras
 from rnnscope.config import Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
-from rnnscope.models import checkpoint, custom
+from rnnscope.models import checkpoint, custom, rebuilding
 
 MODEL = "model.keras"
 """The file in which stage train saves its model."""
@@ -35,39 +34,77 @@ def of_run(model: Model, trained: Path | None, dataset: Dataset) -> keras.Model:
         case Tf1Checkpoint():
             return checkpoint.load(model, padded=dataset.padded)
         case ModelFile():
-            return load(Path(model.path), model.custom_objects)
+            architecture = None if model.architecture is None else Path(model.architecture)
+            return load(Path(model.path), model.custom_objects, architecture)
     raise TypeError(f"no loader for {type(model).__name__}")
 
 
-def load(path: Path, custom_objects: str | None = None) -> keras.Model:
+def load(
+    path: Path, custom_objects: str | None = None, architecture: Path | None = None
+) -> keras.Model:
     """A model saved by Keras as .keras or .h5; code inside it is not run (safe mode).
 
     Args:
         path: the file.
         custom_objects: the user's module with the model's custom classes and functions; those that
             it registers with Keras are found too.
+        architecture: a file with the text of ``model.to_json()``, if ``path`` holds weights alone.
+
+    Raises:
+        UserError: the file, or a layer in it, cannot be loaded.
     """
     _refuse_form(path)
     own = {} if custom_objects is None else custom.members(custom_objects)
     try:
-        if path.suffix == ".keras":
-            return keras.saving.load_model(path, own, compile=False, safe_mode=True)
-        return _load_h5(path, own)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        if missing := _MISSING.search(reason):
-            here = "" if custom_objects is None else f" nor in {custom_objects}"
-            raise UserError(
-                f"model.path={path}: '{missing[1]}' is not Keras' own{here}: give the module that "
-                "defines it, model.custom_objects=package.module"
-            ) from error
-        raise UserError(f"model.path={path}: Keras cannot load it ({reason[:300]})") from error
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
+            return _loaded(path, own, architecture)
+    except UserError as error:
+        raise UserError(f"model.path={path}: {error}") from error
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
+
+
+def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> keras.Model:
+    """The model in a file, by what the file holds."""
+    if path.suffix == ".keras":
+        if architecture is not None:
+            raise UserError("it has its own architecture: leave model.architecture=null")
+        if _of_keras_2(path):
+            return rebuilding.of_zip(path, own)
+        return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+    with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            return rebuilding.of_weights(path, file, own, architecture)
+        if architecture is not None:
+            raise UserError("it has its own architecture: leave model.architecture=null")
+        if rebuilding.version(file).startswith("3"):
+            return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+        return rebuilding.of_h5(file, own)
 
 
 _MISSING = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:layer|object|\w* ?function):?) '([^']+)'"
 )
 """Keras' messages for an unknown class or function: for .keras, then for .h5."""
+
+
+def _reason(error: Exception, custom_objects: str | None) -> str:
+    """Why Keras did not load a model, in one line, with what would help."""
+    reason = " ".join(str(error).split())
+    if missing := _MISSING.search(reason):
+        here = "" if custom_objects is None else f" nor in {custom_objects}"
+        return (
+            f"'{missing[1]}' is not Keras' own{here}: give the module that defines it, "
+            "model.custom_objects=package.module"
+        )
+    if "ambda" in reason and "deserialization" in reason:
+        return (
+            "it has a Lambda layer, and Python code in a file is not run: where it was made, put a "
+            "layer class of your own in its place, save it again, and give the module that defines "
+            "the class, model.custom_objects=package.module"
+        )
+    return f"Keras cannot load it ({reason[:300]})"
 
 
 def _refuse_form(path: Path) -> None:
@@ -81,11 +118,6 @@ def _refuse_form(path: Path) -> None:
         )
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise UserError(f"model.path={path}: must be a .keras or .h5 file; save it {again}")
-    if path.suffix == ".keras" and _of_keras_2(path):
-        raise UserError(
-            f"model.path={path}: a .keras file of Keras 2, which Keras 3 cannot load; save it "
-            "again where it was made: model.save('x.h5')"
-        )
 
 
 def _of_keras_2(path: Path) -> bool:
@@ -96,44 +128,3 @@ def _of_keras_2(path: Path) -> bool:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return False  # loading it raises the more specific error
     return version.startswith("2.")
-
-
-def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
-    """A model in the older .h5 format, of Keras 3, Keras 2 or tf_keras.
-
-    Keras 2 wrote an option that Keras 3 does not know, and its hard_sigmoid is another function.
-    """
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
-        copy = Path(shutil.copy(path, Path(folder) / "model.h5"))
-        copy.chmod(0o600)
-        with h5py.File(copy, "r+") as file:
-            version = file.attrs.get("keras_version", b"2")
-            old = not (version if isinstance(version, bytes) else version.encode()).startswith(b"3")
-            if old and "model_config" in file.attrs:
-                layers = json.loads(file.attrs["model_config"])
-                file.attrs["model_config"] = json.dumps(_without_time_major(layers))
-        model = keras.saving.load_model(copy, own, compile=False, safe_mode=True)
-    if old:
-        for layer in model._flatten_layers():
-            for name in ("activation", "recurrent_activation"):
-                if vars(layer).get(name) is keras.activations.hard_sigmoid:
-                    setattr(layer, name, hard_sigmoid_of_keras_2)
-    return model
-
-
-def hard_sigmoid_of_keras_2(x: Any) -> Any:
-    """Clip 0.2 x + 0.5 to [0, 1], as early LSTMs did by default; the slope in Keras 3 is 1/6."""
-    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
-
-
-def _without_time_major(config: Any) -> Any:
-    """A model's config without time_major=False, since Keras 3 has batch-major layers only."""
-    match config:
-        case dict():
-            kept = {k: v for k, v in config.items() if k != "time_major" or v}
-            return {key: _without_time_major(value) for key, value in kept.items()}
-        case list():
-            return [_without_time_major(value) for value in config]
-        case _:
-            return config
