@@ -129,6 +129,10 @@ def _is_tensor(value: Json) -> bool:
     return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
+def _is_list(value: Json) -> bool:
+    return isinstance(value, list)
+
+
 def _arguments(node: Json) -> Json:
     """What a call gives beside the first argument, the same at each of its tensors."""
     match node:
@@ -145,9 +149,9 @@ def _arguments(node: Json) -> Json:
 
 
 def _nested(layer: Json, states: list[Json]) -> list[Json]:
-    """Initial states cell by cell for a stack of cells, which Keras 2 took in one list."""
+    """Initial states cell by cell for a stack of cells; before TensorFlow's they were one list."""
     cell = layer["config"].get("cell")
-    if not cell or cell["class_name"] != "StackedRNNCells":
+    if not cell or cell["class_name"] != "StackedRNNCells" or any(map(_is_list, states)):
         return states
     cells = cell["config"]["cells"]
     if cell["config"].get("reverse_state_order"):

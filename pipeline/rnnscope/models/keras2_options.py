@@ -98,6 +98,8 @@ def _renamed_options(was: str, old: Json) -> Json:
             new["negative_slope"] = new.pop("alpha")
         case "ThresholdedReLU":
             new["threshold"] = new.pop("theta")
+        case "SeparableConv1D" | "SeparableConv2D" if new.get("groups") == 1:
+            del new["groups"]
         case "SyncBatchNormalization":
             new["synchronized"] = True
     if isinstance(axis := new.get("axis"), list) and len(axis) == 1:

@@ -61,8 +61,15 @@ def load(
             return _loaded(path, own, architecture)
     except UserError as error:
         raise UserError(f"model.path={path}: {error}") from error
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except _FAILURES as error:
         raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
+
+
+_FAILURES = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError),
+    zipfile.BadZipFile,
+)
+"""What Keras, h5py and zipfile raise for content that they cannot use."""
 
 
 def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> keras.Model:
@@ -91,7 +98,7 @@ _MISSING = re.compile(
 
 def _reason(error: Exception, custom_objects: str | None) -> str:
     """Why Keras did not load a model, in one line, with what would help."""
-    reason = " ".join(str(error).split())
+    reason = re.sub(r"\x1b\[\d+m", "", " ".join(str(error).split()))
     if missing := _MISSING.search(reason):
         here = "" if custom_objects is None else f" nor in {custom_objects}"
         return (

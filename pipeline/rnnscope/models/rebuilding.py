@@ -111,8 +111,16 @@ def version(file: h5py.File) -> str:
 
 
 def _built(config: Json, own: Mapping[str, Any]) -> keras.Model:
-    """The model of a config of Keras 2, its weights not yet set."""
-    return _deserialised(keras2.model(config, own), own)
+    """The model of a config of Keras 2, its weights not yet set.
+
+    What the user's module itself imports from Keras stays Keras' own.
+    """
+    mine = {
+        name: each
+        for name, each in own.items()
+        if each.__module__.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
+    }
+    return _deserialised(keras2.model(config, mine), mine)
 
 
 def _deserialised(config: Json, own: Mapping[str, Any]) -> keras.Model:

@@ -23,6 +23,10 @@ from rnnscope.models.keras2_json import Json, inner_layers, is_model, name_of, s
 
 Array = NDArray[Any]
 
+_OUTSIDE = (
+    "the model has weights outside its layers, which are not loaded: rebuild it where it was made "
+    "with these in a layer of your own, and save it again"
+)
 _PROJECTIONS = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
 """The layers within MultiHeadAttention, in the order of their weights."""
 _KNOWN = {"kernel", "recurrent_kernel", "bias", "embeddings", "depthwise_kernel"}
@@ -39,7 +43,7 @@ class Leaf(NamedTuple):
 
 def is_paths(file: h5py.Group) -> bool:
     """Whether weights are stored by paths of attributes, not by layers' names."""
-    return any(name in file for name in _ROOTS)
+    return any(name.startswith(_ROOTS) for name in file)
 
 
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
@@ -99,8 +103,9 @@ def _numbered(configs: list[Json]) -> list[str]:
 
 def _snake_case(name: str) -> str:
     """The name of a class as Keras 2 wrote it in paths."""
-    apart = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
+    apart = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    apart = re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
+    return f"private{apart}" if apart.startswith("_") else apart
 
 
 def from_groups(model: keras.Model, config: Json, group: h5py.Group) -> None:
@@ -141,7 +146,7 @@ def _refuse_early(group: h5py.Group) -> None:
         )
     top = group.get("top_level_model_weights")
     if top is not None and _names(top, "weight_names"):
-        raise UserError("the model itself has weights outside its layers, which are not loaded")
+        raise UserError(_OUTSIDE)
 
 
 def _set_group(name: str, found: list[Leaf], stored: h5py.Group, group: h5py.Group) -> None:
@@ -188,18 +193,27 @@ def from_paths(model: keras.Model, config: Json, file: h5py.Group) -> None:
     Raises:
         UserError: the weights are of another model.
     """
+    if len(file.get("vars", {})):
+        raise UserError(_OUTSIDE)
     for layer, path in leaves(model, config):
-        where = "/".join(path)
-        if file.get(where) is None:
-            where = "/".join(_ROOTS[1] if part == _ROOTS[0] else part for part in path)
-        its = file.get(f"{where}/vars", {})
+        its = _variables(file, path)
         arrays = [np.asarray(its[str(number)]) for number in range(len(its))]
         if len(arrays) != len(layer.weights):
             raise UserError(
                 f"layer '{layer.name}' has {len(layer.weights)} weights, and the file has "
-                f"{len(arrays)} in {where}"
+                f"{len(arrays)} in {'/'.join(path)}"
             )
         _set(layer.name, layer, layer.weights, arrays)
+
+
+def _variables(file: h5py.Group, path: tuple[str, ...]) -> Any:
+    """The group of a layer's arrays; Keras 2 parted its path by backslashes on Windows."""
+    for root in _ROOTS:
+        parts = [root if part == _ROOTS[0] else part for part in path]
+        for separator in ("/", "\\"):
+            if (found := file.get(f"{separator.join(parts)}/vars")) is not None:
+                return found
+    return {}
 
 
 def _set(name: str, layer: Any, weights: list[Any], arrays: list[Array]) -> None:

@@ -33,7 +33,7 @@ _NN = (
     "softplus softsign swish tanh l2_normalize"
 )
 _ARRAYS = (
-    "broadcast_to cast clip_by_value concat einsum expand_dims eye fill gather gather_nd identity "
+    "broadcast_to cast clip_by_value concat expand_dims eye fill gather gather_nd identity "
     "linalg.band_part linalg.diag linalg.diag_part linalg.matmul linalg.matvec linalg.norm "
     "linalg.trace one_hot ones ones_like pad range rank repeat reshape reverse reverse_sequence "
     "roll scatter_nd sequence_mask shape size slice sort split squeeze stack stop_gradient "
@@ -77,16 +77,20 @@ def template(nodes: list[Json], layer: str) -> tuple[Json, list[Json]]:
         layer: its name.
 
     Raises:
-        UserError: it is called with different arguments; Keras 2 made a layer for each call.
+        UserError: no tensor is among them, or the calls differ; Keras 2 made a layer for each.
     """
-    found = []
+    templates, calls = [], []
     for node in nodes:
         tensors: list[Json] = []
-        arguments = _numbered({"args": node["args"], "kwargs": node["kwargs"]}, tensors)
-        found.append((arguments, {"args": [tensors], "kwargs": {}}))
-    if not found or any(arguments != found[0][0] for arguments, _ in found):
-        raise UserError(f"layer '{layer}' calls a function with several sets of arguments")
-    return found[0][0], [call for _, call in found]
+        templates.append(_numbered({"args": node["args"], "kwargs": node["kwargs"]}, tensors))
+        calls.append({"args": [tensors], "kwargs": {}})
+        if not tensors or templates[0] != templates[-1]:
+            raise UserError(
+                f"layer '{layer}' calls a function, and the file does not say with which tensors: "
+                "rebuild the model with a layer of your own in its place and set_weights of the "
+                "old one"
+            )
+    return templates[0], calls
 
 
 def _numbered(value: Json, tensors: list[Json]) -> Json:
