@@ -157,6 +157,7 @@ for name in ("frozen", "cells_both_ways", "layers"):
     made[name].save_weights(f"{name}_old.h5")
     made[name].save_weights(f"{name}.weights.h5")
     open(f"{name}.json", "w").write(made[name].to_json())
+made["frozen"].save_weights("checkpoint_of_weights")
 for name, layer in {"unlisted": tf.random.shuffle, "local": L.LocallyConnected1D(2, 3)}.items():
     model(lambda x: layer(lstm(x))).save(f"{name}.h5")
 """
@@ -237,3 +238,9 @@ def test_what_is_not_loaded_is_named(written: Path, name: str, words: str) -> No
         models.load(written / f"{name}.h5")
     assert words in str(caught.value)
     assert "give the module" not in str(caught.value)
+
+
+def test_a_checkpoint_of_weights_says_what_to_save_instead(written: Path) -> None:
+    for name in ("checkpoint_of_weights", "checkpoint_of_weights.index"):
+        with pytest.raises(UserError, match=r"model\.load_weights\('checkpoint_of_weights'\)"):
+            models.load(written / name)

@@ -31,6 +31,8 @@ _LEFT_OUT = {
     *("value_shape", "experimental_autocast", "momentum_schedule", "unit_forget_bias"),
 }
 """Options that say nothing about what a loaded layer computes, or that are read elsewhere."""
+_NEUTRAL = {"groups": 1}
+"""Values of options that only some layers of Keras 3 have, and that change nothing."""
 
 
 def hard_sigmoid_of_keras_2(x: Any) -> Any:
@@ -75,7 +77,7 @@ def modern(layer: Json, cls: type, own: Mapping[str, Any], inner: Callable[[Json
             new[key] = _activation(value, own, inner)
         elif key in accepted:
             new[key] = inner(value)
-        elif value not in (None, False, 0, [], {}):
+        elif value not in (None, False, 0, [], {}, _NEUTRAL.get(key)):
             raise UserError(
                 f"layer '{new['name']}' ({was}) has {key}={value}, an option that Keras 3 does not "
                 f"have: rebuild the model without it and set_weights of the old one"
@@ -98,8 +100,6 @@ def _renamed_options(was: str, old: Json) -> Json:
             new["negative_slope"] = new.pop("alpha")
         case "ThresholdedReLU":
             new["threshold"] = new.pop("theta")
-        case "SeparableConv1D" | "SeparableConv2D" if new.get("groups") == 1:
-            del new["groups"]
         case "SyncBatchNormalization":
             new["synchronized"] = True
     if isinstance(axis := new.get("axis"), list) and len(axis) == 1:

@@ -15,6 +15,7 @@ from rnnscope.config import Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
 from rnnscope.models import checkpoint, custom, rebuilding
+from rnnscope.store import digests
 
 MODEL = "model.keras"
 """The file in which stage train saves its model."""
@@ -122,6 +123,13 @@ def _refuse_form(path: Path) -> None:
             f"model.path={path}: a SavedModel, which Keras 3 cannot load as layers; save it again "
             f"{again}; its LSTM cells of TensorFlow 1 load from {path / 'variables' / 'variables'} "
             "with model=tf1_checkpoint"
+        )
+    if digests.checkpoint(path):
+        prefix = path.with_suffix("") if path.suffix == ".index" else path
+        raise UserError(
+            f"model.path={path}: a checkpoint of TensorFlow; if Keras wrote it, make the model with "
+            f"Keras 2, model.load_weights('{prefix.name}'), and save all of it, "
+            "model.save('x.h5'); LSTM cells of TensorFlow 1 load with model=tf1_checkpoint"
         )
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise UserError(f"model.path={path}: must be a .keras or .h5 file; save it {again}")

@@ -34,6 +34,7 @@ def of_h5(file: h5py.File, own: Mapping[str, Any]) -> keras.Model:
     Raises:
         UserError: a layer that Keras 3 does not have, or weights that do not fit.
     """
+    _refuse_keras_1(file)
     config = decoded(json.loads(file.attrs["model_config"]))
     model = _built(config, own)
     stored.from_groups(model, config, file["model_weights"])
@@ -68,6 +69,7 @@ def of_weights(
     paths = stored.is_paths(file)
     if not paths and "layer_names" not in file.attrs and "layer_names0" not in file.attrs:
         raise UserError("an HDF5 file without a Keras model or weights")
+    _refuse_keras_1(file)
     if architecture is None:
         raise UserError(
             "it holds weights alone, and not the layers that they are for: save the whole model "
@@ -102,6 +104,15 @@ def _architecture(path: Path) -> Json:
             "and config"
         )
     return config
+
+
+def _refuse_keras_1(file: h5py.File) -> None:
+    """Raise for what is described and stored in another way than since Keras 2.0."""
+    if version(file).startswith("1."):
+        raise UserError(
+            f"written by Keras {version(file)}, whose layers and weights are stored in another way: "
+            "load it with Keras 2.0 to 2.3, and save it again there, model.save('x.h5')"
+        )
 
 
 def version(file: h5py.File) -> str:

@@ -29,8 +29,8 @@ _OUTSIDE = (
 )
 _PROJECTIONS = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
 """The layers within MultiHeadAttention, in the order of their weights."""
-_KNOWN = {"kernel", "recurrent_kernel", "bias", "embeddings", "depthwise_kernel"}
-_KNOWN |= {"pointwise_kernel", "gamma", "beta", "moving_mean", "moving_variance"}
+_KNOWN = {"kernel", "recurrent_kernel", "bias", "embeddings"}
+_KNOWN |= {"gamma", "beta", "moving_mean", "moving_variance"}
 """Names of weights that Keras 2 and 3 share."""
 
 
@@ -119,7 +119,9 @@ def from_groups(model: keras.Model, config: Json, group: h5py.Group) -> None:
     Raises:
         UserError: the weights are of another model.
     """
-    _refuse_early(group)
+    top = group.get("top_level_model_weights")
+    if top is not None and _names(top, "weight_names"):
+        raise UserError(_OUTSIDE)
     stored = {name: group[name] for name in _names(group, "layer_names")}
     stored = {name: each for name, each in stored.items() if _names(each, "weight_names")}
     own = {}
@@ -135,18 +137,6 @@ def from_groups(model: keras.Model, config: Json, group: h5py.Group) -> None:
     same = set(by_name) == set(own)
     for (name, found), each in zip(own.items(), stored.values(), strict=True):
         _set_group(name, found, by_name[name] if same else each, group)
-
-
-def _refuse_early(group: h5py.Group) -> None:
-    """Raise for what is stored in another way than since Keras 2.0."""
-    if _text(group.attrs.get("keras_version", "")).startswith("1."):
-        raise UserError(
-            "written by Keras 1, whose weights are stored in another way: load it with Keras 2.0 "
-            "to 2.3, and save it again there, model.save('x.h5')"
-        )
-    top = group.get("top_level_model_weights")
-    if top is not None and _names(top, "weight_names"):
-        raise UserError(_OUTSIDE)
 
 
 def _set_group(name: str, found: list[Leaf], stored: h5py.Group, group: h5py.Group) -> None:
