@@ -127,8 +127,8 @@ def _refuse_form(path: Path) -> None:
     if digests.checkpoint(path):
         prefix = path.with_suffix("") if path.suffix == ".index" else path
         raise UserError(
-            f"model.path={path}: a checkpoint of TensorFlow; if Keras wrote it, make the model with "
-            f"Keras 2, model.load_weights('{prefix.name}'), and save all of it, "
+            f"model.path={path}: a checkpoint of TensorFlow; if Keras wrote it, make the model "
+            f"with Keras 2, model.load_weights('{prefix.name}'), and save all of it, "
             "model.save('x.h5'); LSTM cells of TensorFlow 1 load with model=tf1_checkpoint"
         )
     if path.suffix not in (".keras", ".h5", ".hdf5"):
