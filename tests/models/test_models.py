@@ -251,6 +251,21 @@ def test_another_form_is_refused_with_what_to_do(tmp_path: Path, name: str) -> N
     assert "must be a .keras or .h5 file" in complaint(tmp_path / name)
 
 
+@pytest.mark.parametrize(("name", "layer"), [("slice", "GetItem"), ("mean", "Mean"), ("dot", "it")])
+def test_what_keras_3_does_not_restore_from_h5_is_to_be_saved_as_keras(
+    tmp_path: Path, name: str, layer: str
+) -> None:
+    """Its own operations and Attention, and not as if they were the user's."""
+    x = keras.Input((5, 2))
+    y = keras.layers.LSTM(3, return_sequences=True)(x)
+    made = {"slice": y[:, -1], "mean": keras.ops.mean(y, axis=1)}
+    model = keras.Model(x, made.get(name, keras.layers.Attention()([y, y])))
+    keras.saving.save_model(model, tmp_path / "mine.h5")
+    assert f"Keras 3 does not restore {layer} from its .h5" in complaint(tmp_path / "mine.h5")
+    model.save(tmp_path / "mine.keras")
+    assert models.load(tmp_path / "mine.keras").output_shape == model.output_shape
+
+
 @pytest.mark.process
 def test_a_module_that_a_file_names_is_not_imported(beside: Path, tmp_path: Path) -> None:
     """A file may say which module its classes are from; only the user's word counts."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -86,11 +87,33 @@ def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> ke
             return rebuilding.of_weights(path, file, own, architecture)
         if architecture is not None:
             raise UserError("it has its own architecture: leave model.architecture=null")
-        if rebuilding.version(file).startswith("3"):
-            return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
-        return rebuilding.of_h5(file, own)
+        if not rebuilding.version(file).startswith("3"):
+            return rebuilding.of_h5(file, own)
+    return _of_keras_3(path, own)
 
 
+def _of_keras_3(path: Path, own: Mapping[str, Any]) -> keras.Model:
+    """The model in an .h5 that Keras 3 wrote, from which it does not restore all of its layers."""
+    try:
+        return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+    except _FAILURES as error:
+        missing = _MISSING.search(str(error))
+        if _LAMBDA in str(error) or (missing and not _is_operation(missing[1])):
+            raise
+        raise UserError(
+            f"Keras 3 does not restore {missing[1] if missing else 'it'} from its .h5: save it as "
+            "model.save('x.keras') where it was made"
+        ) from error
+
+
+def _is_operation(name: str) -> bool:
+    """Whether a class is one of Keras' operations, which a model has of keras.ops or of slices."""
+    rooms = [each for room, each in sys.modules.items() if room.startswith("keras.src.ops.")]
+    return any(hasattr(each, name) for each in rooms)
+
+
+_LAMBDA = "arries a potential risk of arbitrary code execution"
+"""In Keras' messages on Python code in a file."""
 _MISSING = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:layer|object|\w* ?function):?) '([^']+)'"
 )
@@ -106,7 +129,7 @@ def _reason(error: Exception, custom_objects: str | None) -> str:
             f"'{missing[1]}' is not Keras' own{here}: give the module that defines it, "
             "model.custom_objects=package.module"
         )
-    if "ambda" in reason and "deserialization" in reason:
+    if _LAMBDA in reason:
         return (
             "it has a Lambda layer, and Python code in a file is not run: where it was made, put a "
             "layer class of your own in its place, save it again, and give the module that defines "

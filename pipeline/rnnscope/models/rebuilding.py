@@ -110,8 +110,8 @@ def _refuse_keras_1(file: h5py.File) -> None:
     """Raise for what is described and stored in another way than since Keras 2.0."""
     if version(file).startswith("1."):
         raise UserError(
-            f"written by Keras {version(file)}, which stored layers and weights in another way: load "
-            "it with Keras 2.0 to 2.3, and save it again there, model.save('x.h5')"
+            f"written by Keras {version(file)}, which stored layers and weights in another way: "
+            "load it with Keras 2.0 to 2.3, and save it again there, model.save('x.h5')"
         )
 
 
