@@ -1,5 +1,6 @@
 """Files of Keras 2 before TensorFlow's: loaded, and as a float64 loop over their weights says."""
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,37 @@ def test_what_keras_3_does_not_have_is_refused_by_name(
 ) -> None:
     said = complaint(write(tmp_path / "model.h5", *made))
     assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize("kind", ["layer", "cell", "model", "activation"])
+def test_what_is_the_users_own_is_asked_for(tmp_path: Path, kind: str) -> None:
+    config, layers = nothing()
+    match kind:
+        case "layer":
+            config, layers = with_layer("Mine")
+        case "cell":
+            cell = {"class_name": "Mine", "config": {"units": 3}}
+            config, layers = with_layer("RNN", cell=cell)
+        case "model":
+            config["class_name"] = "Mine"
+        case _:
+            config, layers = with_option(activation="Mine")
+    path = write(tmp_path / "model.h5", config, layers)
+    with pytest.raises(UserError, match="'Mine' is not Keras' own: give the module"):
+        models.load(path)
+
+
+def test_what_a_users_module_imports_from_keras_stays_keras_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine_and_keras.py").write_text(
+        "from keras.activations import hard_sigmoid\nfrom keras.layers import LSTM\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    config, (layer,) = nothing()
+    path = write(tmp_path / "model.h5", config, [layer])
+    agrees(path, h(layer, X), X, custom_objects="mine_and_keras")
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

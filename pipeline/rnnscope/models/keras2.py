@@ -63,7 +63,7 @@ def _object(layer: Json, own: Mapping[str, Any]) -> Json:
     if is_model(layer):
         functional = isinstance(layer["config"], dict) and "input_layers" in layer["config"]
         settings = _functional(layer, own) if functional else _sequential(layer, own)
-        if name not in own:
+        if name in ("Model", "Functional", "Sequential") and name not in own:
             return keras_object("keras", "Model" if functional else "Sequential", settings)
         return other_object(class_name, settings)
     if name in own:
