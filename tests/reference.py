@@ -16,6 +16,7 @@ FUNCTIONS: dict[str, Callable[[Float], Float]] = {
     "softsign": lambda a: a / (1 + np.abs(a)),
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),
+    "hard_sigmoid_of_keras_2": lambda a: np.clip(a / 5 + 0.5, 0, 1),
 }
 
 

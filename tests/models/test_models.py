@@ -111,12 +111,13 @@ def test_padding_does_not_change_a_prediction() -> None:
         np.testing.assert_allclose(one[0], whole[number], rtol=1e-5, atol=1e-6)
 
 
-def test_code_in_a_model_file_is_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_code_in_a_model_file_is_not_run(tmp_path: Path, form: str) -> None:
     x = keras.Input((5, 2))
     model = keras.Model(x, keras.layers.Lambda(lambda y: y + 1)(x))
-    model.save(tmp_path / "lambda.keras")
-    with pytest.raises(UserError, match="Keras cannot load it"):
-        models.load(tmp_path / "lambda.keras")
+    keras.saving.save_model(model, tmp_path / f"lambda.{form}")
+    said = complaint(tmp_path / f"lambda.{form}")
+    assert "it has a Lambda layer, and Python code in a file is not run" in said
 
 
 OWN = """
@@ -145,30 +146,6 @@ for name in ("Registered", "Plain", "steep"):
         model.save(f"{{name}}.{{form}}")
     model.export(f"{{name}}", verbose=False)
 """
-WRITE_KERAS_2 = """
-import numpy as np
-import tf_keras as keras
-
-layers = keras.layers
-x = keras.Input((5, 2))
-y = layers.LSTM(4, return_sequences=True, recurrent_activation="hard_sigmoid", name="low")(x)
-y = layers.Bidirectional(layers.LSTM(3, recurrent_activation="hard_sigmoid"), name="top")(y)
-models = {
-    "functional": keras.Model(x, layers.Dense(2)(y)),
-    "sequential": keras.Sequential(
-        [layers.Masking(0.0, input_shape=(None, 2)), layers.GRU(4), layers.Dense(2)]
-    ),
-}
-values = np.random.default_rng(0).normal(size=(3, 5, 2)).astype("float32")
-outputs = {"x": values}
-for name, model in models.items():
-    model.set_weights([weight + 0.3 for weight in model.get_weights()])
-    outputs[name] = model.predict(values, verbose=0)
-    model.save(f"{name}.h5")
-    model.save(f"{name}.keras")
-    model.save(name)
-np.savez("outputs.npz", **outputs)
-"""
 
 
 def python(code: str, folder: Path, **environment: str) -> None:
@@ -191,14 +168,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     (folder / "own_layers.py").write_text(OWN)
     python(WRITE_OWN.format(module="own_layers"), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def keras_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models as Keras 2 writes them, and what it predicts."""
-    folder = tmp_path_factory.mktemp("keras_2")
-    python(WRITE_KERAS_2, folder, TF_USE_LEGACY_KERAS="1")
     return folder
 
 
@@ -269,28 +238,11 @@ def test_a_model_saved_as_h5_predicts_the_same(tmp_path: Path, lengths: bool) ->
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["functional", "sequential"])
-def test_an_h5_of_keras_2_predicts_as_keras_2_did(keras_2: Path, name: str) -> None:
-    """With its hard_sigmoid, which is another function in Keras 3."""
-    with np.load(keras_2 / "outputs.npz") as want:
-        got = models.load(keras_2 / f"{name}.h5").predict(want["x"], verbose=0)
-        np.testing.assert_allclose(got, want[name], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.process
-def test_a_keras_file_of_keras_2_is_refused_with_what_to_do(keras_2: Path) -> None:
-    said = complaint(keras_2 / "functional.keras")
-    assert "a .keras file of Keras 2" in said
+def test_a_saved_model_is_refused_with_what_to_do(own: Path) -> None:
+    said = complaint(own / "Plain")
+    assert "a SavedModel, which Keras 3 cannot load as layers" in said
+    assert "model.save('x.keras')" in said
     assert "model.save('x.h5')" in said
-
-
-@pytest.mark.process
-def test_a_saved_model_is_refused_with_what_to_do(keras_2: Path, own: Path) -> None:
-    for folder in (keras_2 / "functional", own / "Plain"):
-        said = complaint(folder)
-        assert "a SavedModel, which Keras 3 cannot load as layers" in said
-        assert "model.save('x.keras')" in said
-        assert "model.save('x.h5')" in said
 
 
 @pytest.mark.parametrize("name", ["mine.pt", "mine"])
@@ -299,17 +251,19 @@ def test_another_form_is_refused_with_what_to_do(tmp_path: Path, name: str) -> N
     assert "must be a .keras or .h5 file" in complaint(tmp_path / name)
 
 
-def test_weights_alone_are_refused(tmp_path: Path) -> None:
-    model = models.build(config.Recurrent("gru", 4, 1, False, 0.0), dataset())
-    model.save_weights(tmp_path / "mine.weights.h5")
-    assert "No model config found" in complaint(tmp_path / "mine.weights.h5")
-
-
-def test_code_in_an_h5_file_is_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "layer"), [("slice", "GetItem"), ("mean", "Mean"), ("dot", "it")])
+def test_what_keras_3_does_not_restore_from_h5_is_to_be_saved_as_keras(
+    tmp_path: Path, name: str, layer: str
+) -> None:
+    """Its own operations and Attention, and not as if they were the user's."""
     x = keras.Input((5, 2))
-    model = keras.Model(x, keras.layers.Lambda(lambda y: y + 1)(x))
-    keras.saving.save_model(model, tmp_path / "lambda.h5")
-    assert "Keras cannot load it" in complaint(tmp_path / "lambda.h5")
+    y = keras.layers.LSTM(3, return_sequences=True)(x)
+    made = {"slice": y[:, -1], "mean": keras.ops.mean(y, axis=1)}
+    model = keras.Model(x, made.get(name, keras.layers.Attention()([y, y])))
+    keras.saving.save_model(model, tmp_path / "mine.h5")
+    assert f"Keras 3 does not restore {layer} from its .h5" in complaint(tmp_path / "mine.h5")
+    model.save(tmp_path / "mine.keras")
+    assert models.load(tmp_path / "mine.keras").output_shape == model.output_shape
 
 
 @pytest.mark.process

@@ -48,7 +48,7 @@ class Trained(Model):
 
 @dataclass
 class ModelFile(Trained):
-    """Your own trained Keras model: a .keras file, or an .h5 file of Keras 2 or 3.
+    """Your own trained Keras model: a .keras or .h5 file of Keras 2 or 3.
 
     Layers are named as in the model, and become folders of the states: upper.forward and
     upper.backward of a bidirectional layer (both in input time), encoder.lstm inside another model,
@@ -61,6 +61,9 @@ class ModelFile(Trained):
     """Python module with the model's custom classes and functions, such as package.module, found
     among installed packages or in the working folder. It is imported when the model is loaded, so
     its code runs; null imports nothing."""
+    architecture: str | None = option(file=True)
+    """A file with the text of model.to_json(), where path holds weights alone (save_weights); null
+    for a file that holds the whole model."""
 
 
 @dataclass

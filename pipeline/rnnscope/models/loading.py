@@ -1,11 +1,11 @@
-"""A trained model from a file: .keras, or .h5 of Keras 2 and 3."""
+"""A trained model from a file: .keras, or .h5 of Keras 2 and 3, or weights with an architecture."""
 
 import json
 import re
-import shutil
-import tempfile
+import sys
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from rnnscope import data
 from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
-from rnnscope.models import checkpoint, custom
+from rnnscope.models import checkpoint, custom, rebuilding
 from rnnscope.models.outputs import numbered
 from rnnscope.models.times import roles
+from rnnscope.store import digests
 
 MODEL = "model.keras"
 """The file in which stage train saves its model."""
@@ -39,42 +40,109 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
     if trained is not None:
         loaded = load(trained / MODEL)
     elif isinstance(model, ModelFile):
-        loaded = load(Path(model.path), model.custom_objects)
+        architecture = None if model.architecture is None else Path(model.architecture)
+        loaded = load(Path(model.path), model.custom_objects, architecture)
     else:
         raise TypeError(f"no loader for {type(model).__name__}")
     dataset = data.load(source, roles(loaded))
     return loaded, dataset if trained else numbered(loaded, dataset)
 
 
-def load(path: Path, custom_objects: str | None = None) -> keras.Model:
+def load(
+    path: Path, custom_objects: str | None = None, architecture: Path | None = None
+) -> keras.Model:
     """A model saved by Keras as .keras or .h5; code inside it is not run (safe mode).
 
     Args:
         path: the file.
         custom_objects: the user's module with the model's custom classes and functions; those that
             it registers with Keras are found too.
+        architecture: a file with the text of ``model.to_json()``, if ``path`` holds weights alone.
+
+    Raises:
+        UserError: the file, or a layer in it, cannot be loaded.
     """
     _refuse_form(path)
     own = {} if custom_objects is None else custom.members(custom_objects)
     try:
-        if path.suffix == ".keras":
-            return keras.saving.load_model(path, own, compile=False, safe_mode=True)
-        return _load_h5(path, own)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        if missing := _MISSING.search(reason):
-            here = "" if custom_objects is None else f" nor in {custom_objects}"
-            raise UserError(
-                f"model.path={path}: '{missing[1]}' is not Keras' own{here}: give the module that "
-                "defines it, model.custom_objects=package.module"
-            ) from error
-        raise UserError(f"model.path={path}: Keras cannot load it ({reason[:300]})") from error
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
+            return _loaded(path, own, architecture)
+    except UserError as error:
+        raise UserError(f"model.path={path}: {error}") from error
+    except _FAILURES as error:
+        raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
 
 
+_FAILURES = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError),
+    zipfile.BadZipFile,
+)
+"""What Keras, h5py and zipfile raise for content that they cannot use."""
+
+
+def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> keras.Model:
+    """The model in a file, by what the file holds."""
+    if path.suffix == ".keras":
+        if architecture is not None:
+            raise UserError("it has its own architecture: leave model.architecture=null")
+        if _of_keras_2(path):
+            return rebuilding.of_zip(path, own)
+        return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+    with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            return rebuilding.of_weights(path, file, own, architecture)
+        if architecture is not None:
+            raise UserError("it has its own architecture: leave model.architecture=null")
+        if not rebuilding.version(file).startswith("3"):
+            return rebuilding.of_h5(file, own)
+    return _of_keras_3(path, own)
+
+
+def _of_keras_3(path: Path, own: Mapping[str, Any]) -> keras.Model:
+    """The model in an .h5 that Keras 3 wrote, from which it does not restore all of its layers."""
+    try:
+        return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+    except _FAILURES as error:
+        missing = _MISSING.search(str(error))
+        if _LAMBDA in str(error) or (missing and not _is_operation(missing[1])):
+            raise
+        raise UserError(
+            f"Keras 3 does not restore {missing[1] if missing else 'it'} from its .h5: save it as "
+            "model.save('x.keras') where it was made"
+        ) from error
+
+
+def _is_operation(name: str) -> bool:
+    """Whether a class is one of Keras' operations, which a model has of keras.ops or of slices."""
+    rooms = [each for room, each in sys.modules.items() if room.startswith("keras.src.ops.")]
+    return any(hasattr(each, name) for each in rooms)
+
+
+_LAMBDA = "arries a potential risk of arbitrary code execution"
+"""In Keras' messages on Python code in a file."""
 _MISSING = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:layer|object|\w* ?function):?) '([^']+)'"
 )
 """Keras' messages for an unknown class or function: for .keras, then for .h5."""
+
+
+def _reason(error: Exception, custom_objects: str | None) -> str:
+    """Why Keras did not load a model, in one line, with what would help."""
+    reason = re.sub(r"\x1b\[\d+m", "", " ".join(str(error).split()))
+    if missing := _MISSING.search(reason):
+        here = "" if custom_objects is None else f" nor in {custom_objects}"
+        return (
+            f"'{missing[1]}' is not Keras' own{here}: give the module that defines it, "
+            "model.custom_objects=package.module"
+        )
+    if _LAMBDA in reason:
+        return (
+            "it has a Lambda layer, and Python code in a file is not run: where it was made, put a "
+            "layer class of your own in its place, save it again, and give the module that defines "
+            "the class, model.custom_objects=package.module"
+        )
+    return f"Keras cannot load it ({reason[:300]})"
 
 
 def _refuse_form(path: Path) -> None:
@@ -86,13 +154,15 @@ def _refuse_form(path: Path) -> None:
             f"{again}; its LSTM cells of TensorFlow 1 load from {path / 'variables' / 'variables'} "
             "with model=tf1_checkpoint"
         )
+    if digests.checkpoint(path):
+        prefix = path.with_suffix("") if path.suffix == ".index" else path
+        raise UserError(
+            f"model.path={path}: a checkpoint of TensorFlow; if Keras wrote it, make the model "
+            f"with Keras 2, model.load_weights('{prefix.name}'), and save all of it, "
+            "model.save('x.h5'); LSTM cells of TensorFlow 1 load with model=tf1_checkpoint"
+        )
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise UserError(f"model.path={path}: must be a .keras or .h5 file; save it {again}")
-    if path.suffix == ".keras" and _of_keras_2(path):
-        raise UserError(
-            f"model.path={path}: a .keras file of Keras 2, which Keras 3 cannot load; save it "
-            "again where it was made: model.save('x.h5')"
-        )
 
 
 def _of_keras_2(path: Path) -> bool:
@@ -103,44 +173,3 @@ def _of_keras_2(path: Path) -> bool:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return False  # loading it raises the more specific error
     return version.startswith("2.")
-
-
-def _load_h5(path: Path, own: dict[str, Any]) -> keras.Model:
-    """A model in the older .h5 format, of Keras 3, Keras 2 or tf_keras.
-
-    Keras 2 wrote an option that Keras 3 does not know, and its hard_sigmoid is another function.
-    """
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
-        copy = Path(shutil.copy(path, Path(folder) / "model.h5"))
-        copy.chmod(0o600)
-        with h5py.File(copy, "r+") as file:
-            version = file.attrs.get("keras_version", b"2")
-            old = not (version if isinstance(version, bytes) else version.encode()).startswith(b"3")
-            if old and "model_config" in file.attrs:
-                layers = json.loads(file.attrs["model_config"])
-                file.attrs["model_config"] = json.dumps(_without_time_major(layers))
-        model = keras.saving.load_model(copy, own, compile=False, safe_mode=True)
-    if old:
-        for layer in model._flatten_layers():
-            for name in ("activation", "recurrent_activation"):
-                if vars(layer).get(name) is keras.activations.hard_sigmoid:
-                    setattr(layer, name, hard_sigmoid_of_keras_2)
-    return model
-
-
-def hard_sigmoid_of_keras_2(x: Any) -> Any:
-    """Clip 0.2 x + 0.5 to [0, 1], as early LSTMs did by default; the slope in Keras 3 is 1/6."""
-    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
-
-
-def _without_time_major(config: Any) -> Any:
-    """A model's config without time_major=False, since Keras 3 has batch-major layers only."""
-    match config:
-        case dict():
-            kept = {k: v for k, v in config.items() if k != "time_major" or v}
-            return {key: _without_time_major(value) for key, value in kept.items()}
-        case list():
-            return [_without_time_major(value) for value in config]
-        case _:
-            return config
