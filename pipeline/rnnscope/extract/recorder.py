@@ -20,8 +20,8 @@ from rnnscope.extract import judging, notes
 from rnnscope.extract.outcome import SCORED, kind_of_scores, outcomes
 from rnnscope.models.batches import batches
 from rnnscope.states import selection
-from rnnscope.trace import drawing, proof
-from rnnscope.trace.findings import Findings, findings, sample
+from rnnscope.trace import drawing, proof, steps
+from rnnscope.trace.findings import Findings, sample
 
 EXACT_IN_FLOAT16 = 2048
 """The largest whole number up to which float16 holds all of them."""
@@ -75,6 +75,7 @@ class Recorder:
         self.model, self.split, self.options, self.folder = model, split, options, folder
         self.kind = kind_of_scores(model)
         self.paths: dict[str, str] = {}
+        self.calls: dict[str, proof.Proved] = {}
         self.units: dict[tuple[str, str], list[int]] = {}
         batch = models.signature(model)
         graph = functools.partial(tf.function, autograph=False)
@@ -135,8 +136,8 @@ class Recorder:
             inputs = models.inputs(self.model, batch)
             if not found.proof:
                 count = min(size, sample(batch.x.shape[1]))
-                recorded, output, proved = self.proved(inputs, count)
-                found.proof = findings(proved, first)
+                recorded, output, gathered = self.proved(inputs, count)
+                found.proof = proof.proof(self.calls, gathered, first)
                 judging.check(found.proof, self.options.tolerance)
             else:
                 recorded, output = self.recorded(inputs)
@@ -201,10 +202,11 @@ class Recorder:
         return self._kept(traced, outputs)
 
     def _proved(self, inputs: Any, count: Any) -> tuple[Any, Any, Any]:
-        """The same, and the proof of its first ``count`` sequences."""
+        """The same, and what the proof compares of its first ``count`` sequences."""
         with trace.recording(self.model) as traced:
             outputs = self.model(inputs, training=False)
-        return *self._kept(traced, outputs), proof.proved(traced, count)
+        self.calls = proof.calls_of(traced)
+        return *self._kept(traced, outputs), steps.gathered(traced, count)
 
     def _kept(self, traced: trace.Trace, outputs: Any) -> tuple[Any, Any]:
         """What is written of a pass."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from threadpoolctl import threadpool_limits
 
 from rnnscope import data, engine, models, states, trace
 from rnnscope.config import Config, located
@@ -71,7 +72,8 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     _announce(record, dataset, count, folder)
     test = dataset.test
     split = _parts(count, test.timesteps, config, record.model)
-    parts = _record_all(assignment, record, split)
+    with threadpool_limits(1, "blas"):  # the proof's products are small: threads would only wait
+        parts = _record_all(assignment, record, split)
     found = _found(parts)
     figures = _merged(parts, found)
     written = TABLES if test.per_timestep or test.steps else (SEQUENCES,)

@@ -9,23 +9,27 @@ analysis; Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3
 are large and cancel, two right evaluations of one equation differ by as much.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from rnnscope.trace import cells
-from rnnscope.trace.reading import Tensor
+
+Float = NDArray[np.float64]
+Function = Callable[[Float], Float]
 
 
 @dataclass(frozen=True)
 class Rounded:
-    """A float64 tensor and how far rounding may move it, in the same shape; or 0 of exact sums."""
+    """A value and how far rounding may move it, in the same shape; 0 where that is not asked."""
 
-    value: Tensor
-    spread: Tensor
+    value: Float
+    spread: Float | float
     unit: float
     """Relative rounding error of one operation; 0 computes no spread."""
 
@@ -36,29 +40,31 @@ class Rounded:
         value = self.value * other.value
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
-        spread = tf.abs(self.value) * other.spread + tf.abs(other.value) * self.spread
-        return Rounded(value, spread + self.unit * tf.abs(value), self.unit)
+        spread = np.abs(self.value) * other.spread + np.abs(other.value) * self.spread
+        return Rounded(value, spread + self.unit * np.abs(value), self.unit)
 
-    def through(self, function: Callable[[Tensor], Tensor]) -> "Rounded":
+    def through(self, function: Function) -> "Rounded":
         """An activation of it."""
         value = function(self.value)
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
-        spread = tf.abs(function(self.value + self.spread) - function(self.value - self.spread))
-        return Rounded(value, spread + self.unit * tf.abs(value), self.unit)
+        spread = np.abs(function(self.value + self.spread) - function(self.value - self.spread))
+        return Rounded(value, spread + self.unit * np.abs(value), self.unit)
 
-    def product(self, weights: Tensor) -> "Rounded":
+    def product(self, weights: Float) -> "Rounded":
         """[R, F] times weights [F, U]."""
         value = self.value @ weights
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
-        terms = self.unit * tf.abs(self.value) + self.spread
-        return Rounded(value, terms @ tf.abs(weights), self.unit)
+        # A bound needs no precision.
+        terms = (self.unit * np.abs(self.value) + self.spread).astype(np.float32)
+        return Rounded(value, (terms @ np.abs(weights).astype(np.float32)).astype(float), self.unit)
 
     def split(self, count: int) -> list["Rounded"]:
         """Its columns in ``count`` equal blocks."""
-        spreads = tf.split(self.spread, count, -1) if self.unit else [0.0] * count
-        blocks = zip(tf.split(self.value, count, -1), spreads, strict=True)
+        spread = np.broadcast_to(self.spread, self.value.shape)
+        spreads = np.split(spread, count, -1)
+        blocks = zip(np.split(self.value, count, -1), spreads, strict=True)
         return [Rounded(value, spread, self.unit) for value, spread in blocks]
 
     def complement(self) -> "Rounded":
@@ -66,64 +72,82 @@ class Rounded:
         return Rounded(1 - self.value, self.spread, self.unit)
 
 
-def signals(
-    cell: Any, x: Tensor, before: dict[str, Tensor], rounding: bool = True
-) -> dict[str, Rounded]:
-    """All signals of one timestep [R, U] of a cell that ``cells.stock_kind`` knows.
+class Equations:
+    """The equations of one cell that ``cells.stock_kind`` knows, with its weights as they are now.
 
-    Args:
-        cell: the cell.
-        x: its inputs [R, F].
-        before: its states one timestep earlier, [R, U] each.
-        rounding: whether to find the spreads as well.
+    Weights are taken in the cell's own precision, as its call does.
     """
-    dtype = tf.as_dtype(cell.compute_dtype)
-    unit = float(tf.experimental.numpy.finfo(dtype.as_numpy_dtype).eps) / 2 if rounding else 0.0
-    given = {name: _exact(values, unit) for name, values in before.items()}
-    return _EQUATIONS[cells.stock_kind(cell)](cell, _exact(x, unit), given)
+
+    def __init__(self, cell: Any):
+        self.cell = cell
+        self.dtype = tf.as_dtype(cell.compute_dtype).as_numpy_dtype
+        self.unit = float(tf.experimental.numpy.finfo(self.dtype).eps) / 2
+        self.kernel = self._weights(cell.kernel)
+        self.recurrent = self._weights(cell.recurrent_kernel)
+        self.bias = self._weights(cell.bias) if cell.use_bias else None
+        self.tanh = self._function(cell.activation)
+        self.sigma = self._function(getattr(cell, "recurrent_activation", None))
+
+    def signals(
+        self, x: Float, before: dict[str, Float], rounding: bool = True
+    ) -> dict[str, Rounded]:
+        """All signals of one timestep [R, U].
+
+        Args:
+            x: the cell's inputs [R, F].
+            before: its states one timestep earlier, [R, U] each.
+            rounding: whether to find the spreads as well.
+        """
+        unit = self.unit if rounding else 0.0
+        given = {name: _exact(values, unit) for name, values in before.items()}
+        return _EQUATIONS[cells.stock_kind(self.cell)](self, _exact(x, unit), given)
+
+    def drive(self, x: Rounded, weights: Float, bias: Float | None) -> Rounded:
+        """x [R, F] times weights [F, U], and the bias [U]."""
+        found = x.product(weights)
+        if bias is None:
+            return found
+        return found + Rounded(bias, x.unit * np.abs(bias), x.unit)
+
+    def _weights(self, weights: Any) -> Float:
+        return np.asarray(weights).astype(self.dtype).astype(np.float64)
+
+    def _function(self, activation: Any) -> Function:
+        """An activation of float64; one that is not Keras' own is asked in the cell's precision."""
+        if isinstance(activation, Hashable) and activation in _IN_NUMPY:
+            return _IN_NUMPY[activation]
+        own = getattr(activation, "__module__", "").startswith("keras.")
+        exact = own and not isinstance(activation, keras.Layer)
+        dtype = tf.float64 if exact else self.cell.compute_dtype
+        return lambda a: np.asarray(tf.cast(activation(tf.cast(a, dtype)), tf.float64))
 
 
-def _lstm(
-    cell: keras.layers.LSTMCell, x: Rounded, before: dict[str, Rounded]
-) -> dict[str, Rounded]:
-    drive = x.product(_weights(cell, cell.kernel))
-    drive += before["h"].product(_weights(cell, cell.recurrent_kernel))
-    if cell.use_bias:
-        drive += _bias(cell, cell.bias, x.unit)
+def _lstm(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
+    drive = cell.drive(x, cell.kernel, cell.bias) + before["h"].product(cell.recurrent)
     to_i, to_f, to_g, to_o = drive.split(4)
-    sigma, tanh = _function(cell, cell.recurrent_activation), _function(cell, cell.activation)
-    i, f, o = (gate.through(sigma) for gate in (to_i, to_f, to_o))
-    g = to_g.through(tanh)
+    i, f, o = (gate.through(cell.sigma) for gate in (to_i, to_f, to_o))
+    g = to_g.through(cell.tanh)
     c = f * before["c"] + i * g
-    return {"h": o * c.through(tanh), "c": c, "i": i, "f": f, "o": o, "g": g}
+    return {"h": o * c.through(cell.tanh), "c": c, "i": i, "f": f, "o": o, "g": g}
 
 
-def _gru(cell: keras.layers.GRUCell, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
-    h, units = before["h"], cell.units
-    sigma, tanh = _function(cell, cell.recurrent_activation), _function(cell, cell.activation)
-    recurrent = _weights(cell, cell.recurrent_kernel)
-    from_x = x.product(_weights(cell, cell.kernel))
-    if cell.use_bias:
-        from_x += _bias(cell, cell.bias[0] if cell.reset_after else cell.bias, x.unit)
-    x_z, x_r, x_g = from_x.split(3)
-    from_h = h.product(recurrent if cell.reset_after else recurrent[:, : 2 * units])
-    if cell.reset_after and cell.use_bias:
-        from_h += _bias(cell, cell.bias[1], x.unit)
-    h_z, h_r, *h_g = from_h.split(3 if cell.reset_after else 2)
-    z, r = (x_z + h_z).through(sigma), (x_r + h_r).through(sigma)
-    reset = r * h_g[0] if cell.reset_after else (r * h).product(recurrent[:, 2 * units :])
-    g = (x_g + reset).through(tanh)
+def _gru(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
+    h, units, after = before["h"], cell.cell.units, cell.cell.reset_after
+    to_x, to_h = (None, None) if cell.bias is None else cell.bias if after else (cell.bias, None)
+    x_z, x_r, x_g = cell.drive(x, cell.kernel, to_x).split(3)
+    if after:
+        h_z, h_r, h_g = cell.drive(h, cell.recurrent, to_h).split(3)
+    else:
+        h_z, h_r = h.product(cell.recurrent[:, : 2 * units]).split(2)
+    z, r = (x_z + h_z).through(cell.sigma), (x_r + h_r).through(cell.sigma)
+    reset = r * h_g if after else (r * h).product(cell.recurrent[:, 2 * units :])
+    g = (x_g + reset).through(cell.tanh)
     return {"h": z * h + z.complement() * g, "z": z, "r": r, "g": g}
 
 
-def _simple(
-    cell: keras.layers.SimpleRNNCell, x: Rounded, before: dict[str, Rounded]
-) -> dict[str, Rounded]:
-    drive = x.product(_weights(cell, cell.kernel))
-    drive += before["h"].product(_weights(cell, cell.recurrent_kernel))
-    if cell.use_bias:
-        drive += _bias(cell, cell.bias, x.unit)
-    return {"h": drive.through(_function(cell, cell.activation))}
+def _simple(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
+    drive = cell.drive(x, cell.kernel, cell.bias) + before["h"].product(cell.recurrent)
+    return {"h": drive.through(cell.tanh)}
 
 
 _EQUATIONS: dict[Any, Callable[..., dict[str, Rounded]]] = {
@@ -131,29 +155,15 @@ _EQUATIONS: dict[Any, Callable[..., dict[str, Rounded]]] = {
     keras.layers.GRUCell: _gru,
     keras.layers.SimpleRNNCell: _simple,
 }
+_IN_NUMPY: dict[Any, Function] = {
+    keras.activations.tanh: np.tanh,
+    keras.activations.sigmoid: lambda a: 0.5 + 0.5 * np.tanh(0.5 * a),
+    keras.activations.linear: lambda a: a,
+    keras.activations.relu: lambda a: np.maximum(a, 0.0),
+    None: lambda a: a,
+}
 
 
-def _exact(values: Tensor, unit: float) -> Rounded:
-    values = tf.cast(values, tf.float64)
-    return Rounded(values, tf.zeros_like(values) if unit else 0.0, unit)
-
-
-def _bias(cell: Any, bias: Any, unit: float) -> Rounded:
-    values = _weights(cell, bias)
-    return Rounded(values, unit * tf.abs(values) if unit else 0.0, unit)
-
-
-def _weights(cell: Any, weights: Any) -> Tensor:
-    """Weights as the cell uses them, in its own precision, as float64."""
-    return tf.cast(tf.cast(weights, cell.compute_dtype), tf.float64)
-
-
-def _function(cell: Any, activation: Any) -> Callable[[Tensor], Tensor]:
-    """An activation of float64; one that is not Keras' own is asked in the cell's precision."""
-    if activation is None:
-        return tf.identity
-    if getattr(activation, "__module__", "").startswith("keras.") and not isinstance(
-        activation, keras.Layer
-    ):
-        return lambda a: tf.cast(activation(a), tf.float64)
-    return lambda a: tf.cast(activation(tf.cast(a, cell.compute_dtype)), tf.float64)
+def _exact(values: Float, unit: float) -> Rounded:
+    values = np.asarray(values, np.float64)
+    return Rounded(values, np.zeros_like(values) if unit else 0.0, unit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +28,6 @@ class Worst:
         """All but the residual itself, for the manifest."""
         return {key: value for key, value in asdict(self).items() if key != "value"}
 
-    @classmethod
-    def of(cls, signal: str, found: Any, first: int) -> Self:
-        """From what ``proof`` returns, of a batch that begins with sequence ``first``."""
-        value, sequence, timestep, unit, recorded, expected = (float(each) for each in found)
-        place = first + int(sequence), int(timestep), int(unit)
-        return cls(value, signal, *place, recorded, expected)
-
 
 Findings = dict[str, dict[str, Worst]]
 """Layer -> kind of residual -> its worst."""
@@ -43,17 +36,6 @@ Findings = dict[str, dict[str, Worst]]
 def sample(timesteps: int) -> int:
     """How many sequences of this length are proved per part."""
     return max(1, min(SEQUENCES, TIMESTEPS // timesteps))
-
-
-def findings(found: Any, first: int) -> Findings:
-    """What ``proof.proved`` returns (layer -> kind -> signal -> numbers), which waits for it."""
-    return {
-        layer: {
-            kind: worst(Worst.of(signal, numbers, first) for signal, numbers in by_signal.items())
-            for kind, by_signal in kinds.items()
-        }
-        for layer, kinds in found.items()
-    }
 
 
 def worst(found: Iterable[Worst]) -> Worst:

@@ -20,16 +20,19 @@ drift_float64   the same against a loop in float64, where the equations are know
 keras_float64   Keras' own loop against that one
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
+import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from rnnscope.trace import cells, drift, equations
-from rnnscope.trace.equations import Rounded
-from rnnscope.trace.reading import Tensor
+from rnnscope.trace import cells
+from rnnscope.trace.equations import Equations, Float, Rounded
+from rnnscope.trace.findings import Findings, Worst, worst
 from rnnscope.trace.recording import Trace
-from rnnscope.trace.steps import Stepped, Steps, stepped, steps_of
+from rnnscope.trace.steps import Gathered, Stepped
 
 DRIFT = ("drift", "drift_float64", "keras_float64")
 """Kinds that are reported and not judged."""
@@ -38,148 +41,214 @@ ROUNDING = 2e-6
 """A spread of this much counts like a value of 1: a tolerance of 1e-5 allows five of them, each of
 which is one rounding of every sum in the step."""
 
-Numbers = Any
-"""A float64 tensor [6]: residual, sequence, timestep, unit, recorded value, expected value."""
-Found = dict[str, dict[str, dict[str, Numbers]]]
-"""Layer -> kind of residual -> signal -> numbers."""
+Compared = Iterator[tuple[str, str, Worst]]
+"""Layer, kind and residual of each comparison."""
 
 
-def proved(trace: Trace, count: Tensor) -> Found:
-    """The worst residual of each kind over the first ``count`` sequences of a pass.
+@dataclass(frozen=True)
+class Proved:
+    """A call of a layer, as it was recorded: what does not differ from batch to batch."""
 
-    To be called in the graph in which the pass was recorded: cells may hold what belongs to its
-    batch.
+    layer: keras.layers.RNN
+    cells: dict[str, Any]
+    """Its cells by name, from the bottom up."""
 
-    Raises:
-        UserError: a cell draws at random at each timestep.
-    """
-    found: Found = {}
-    for call in trace.calls.values():
-        if all(cells.stock_kind(each.cell) for each in call.cells.values()):
-            call = call.first(count)  # only Keras' own cells surely take any number of sequences
-        steps = steps_of(call)
-        own = stepped(steps)
-        every = (_judged(steps, own, count), _handed(steps, own, count), _drift(steps, count))
-        for part in every:
-            for layer, kind, signal, numbers in part:
-                found.setdefault(layer, {}).setdefault(kind, {})[signal] = numbers
-    return found
+    @property
+    def known(self) -> bool:
+        """Whether the equations of all its cells are known."""
+        return all(cells.stock_kind(cell) for cell in self.cells.values())
 
 
-Compared = Iterator[tuple[str, str, str, Numbers]]
-"""Layer, kind, signal and numbers of each comparison."""
-
-
-def _judged(steps: Steps, own: dict[str, Stepped], count: Tensor) -> Compared:
-    """The signals of each cell."""
-    compare = _comparison(steps.timestep, steps.mask, count)
-    for layer, trace in steps.call.cells.items():
-        known = _equations(trace.cell, own[layer])
-        for state, after in own[layer].after.items():
-            spread = known[state].spread if known else 0.0
-            recorded = steps.recorded(trace.signals[state])
-            yield layer, f"step_{state}", state, compare(recorded, after, spread)
-            if known:
-                yield layer, "equations", state, compare(after, known[state].value, spread)
-        for gate in known.keys() - own[layer].after.keys():
-            recorded, exact = steps.recorded(trace.signals[gate]), known[gate]
-            yield layer, "gates", gate, compare(recorded, exact.value, exact.spread)
-
-
-def _handed(steps: Steps, own: dict[str, Stepped], count: Tensor) -> Compared:
-    """What was returned to Keras: outputs, which it repeats at masked steps, and final states."""
-    call = steps.call
-    top = list(call.cells)[-1]
-    outputs, *states = call.outputs_and_states()
-    want = own[top].output
-    if steps.mask is not None:
-        none = tf.zeros_like(want[:, 0])
-        held = tf.zeros_like(want) if call.layer.zero_output_for_mask else steps.held(outputs, none)
-        want = tf.where(steps.mask[:, :, tf.newaxis], want, held)
-    known = _equations(call.cells[top].cell, own[top])
-    spread = known["h"].spread if known else 0.0
-    yield top, "handed", "outputs", _comparison(steps.timestep, None, count)(outputs, want, spread)
-    compare = _comparison(steps.final_timestep(), None, count)
-    for layer, trace in call.cells.items():
-        known = _equations(trace.cell, own[layer])
-        for state, initial in trace.initial.items():
-            want = steps.held(own[layer].after[state], initial)[:, -1:]
-            spread = _final_spread(steps, known[state].spread) if known else 0.0
-            yield layer, "handed", state, compare(states.pop(0), want, spread)
-
-
-def _final_spread(steps: Steps, spread: Tensor) -> Tensor:
-    return steps.held(spread, tf.zeros_like(spread[:, 0]))[:, -1:]
-
-
-def _drift(steps: Steps, count: Tensor) -> Compared:
-    call = steps.call
-    top = list(call.cells)[-1]
-    ours = call.outputs_and_states()
-    keras = drift.of_keras(call)
-    exact = drift.in_float64(call)
-    for kind, got, want in (
-        ("drift", ours, keras),
-        ("drift_float64", ours, exact),
-        ("keras_float64", keras, exact),
-    ):
-        if want is None:
-            continue
-        for number, (a, b) in enumerate(zip(got, want, strict=True)):
-            time = steps.final_timestep() if number else steps.timestep
-            signal = f"state {number - 1}" if number else "outputs"
-            yield top, kind, signal, _comparison(time, None, count)(a, b, 0.0)
-
-
-def _equations(cell: Any, own: Stepped) -> dict[str, Rounded]:
-    """All signals by the equations, [B, T, U] each; empty where they are not known."""
-    if cells.stock_kind(cell) is None:
-        return {}
-    lead = tf.shape(own.x)[:2]
-
-    def rows(x: Tensor) -> Tensor:
-        return tf.reshape(x, (-1, x.shape[-1]))
-
-    def back(x: Tensor) -> Tensor:
-        return tf.reshape(x, (*tf.unstack(lead), x.shape[-1]))
-
-    before = {name: rows(values) for name, values in own.before.items()}
-    found = equations.signals(cell, rows(own.x), before)
+def calls_of(trace: Trace) -> dict[str, Proved]:
+    """The calls of a pass."""
     return {
-        signal: Rounded(back(each.value), back(each.spread), each.unit)
+        name: Proved(call.layer, {each: found.cell for each, found in call.cells.items()})
+        for name, call in trace.calls.items()
+    }
+
+
+def proof(calls: Mapping[str, Proved], gathered: Mapping[str, Any], first: int = 0) -> Findings:
+    """The worst residual of each kind.
+
+    Args:
+        calls: the calls of the pass, as ``calls_of`` gives them.
+        gathered: what ``steps.gathered`` gives of each.
+        first: the number of the batch's first sequence.
+    """
+    found: dict[str, dict[str, list[Worst]]] = {}
+    for name, call in calls.items():
+        for layer, kind, each in _Call(call, gathered[name], first).compared():
+            found.setdefault(layer, {}).setdefault(kind, []).append(each)
+    return {
+        layer: {kind: worst(each) for kind, each in kinds.items()} for layer, kinds in found.items()
+    }
+
+
+class _Call:
+    """The comparisons of one call."""
+
+    def __init__(self, call: Proved, given: Gathered, first: int):
+        self.call, self.given, self.first = call, given, first
+        self.mask = None if given.mask is None else np.asarray(given.mask)
+        sequences, timesteps, _ = given.handed[0].shape
+        steps = np.broadcast_to(np.arange(timesteps), (sequences, timesteps))
+        read = steps if self.mask is None else np.where(self.mask, steps, -1)
+        self.latest: NDArray[Any] = np.maximum.accumulate(read, axis=1)
+        """The last step up to each that is read [B, T]; -1 before the first."""
+        self.timestep = steps[:, ::-1] if call.layer.go_backwards else steps
+        last = np.maximum(self.latest[:, -1:], 0)
+        self.final = np.take_along_axis(self.timestep, last, axis=1)
+        self.equations = {
+            name: Equations(cell) for name, cell in call.cells.items() if cells.stock_kind(cell)
+        }
+        self.exact = {
+            name: _signals(self.equations.get(name), given.cells[name]) for name in call.cells
+        }
+
+    def compared(self) -> Compared:
+        """Every comparison."""
+        for name in self.call.cells:
+            yield from self._cell(name)
+        yield from self._handed()
+        yield from self._drift()
+
+    def _cell(self, name: str) -> Compared:
+        """The signals of one cell."""
+        own, exact = self.given.cells[name], self.exact[name]
+        for state, after in own.after.items():
+            spread = exact[state].spread if exact else 0.0
+            recorded = own.signals[state]
+            yield name, f"step_{state}", self._worst(state, recorded, after, spread)
+            if exact:
+                found = self._worst(state, after, exact[state].value, spread)
+                yield name, "equations", found
+        for gate in [each for each in exact if each not in own.after]:
+            want = exact[gate]
+            yield name, "gates", self._worst(gate, own.signals[gate], want.value, want.spread)
+
+    def _handed(self) -> Compared:
+        """What was returned to Keras: outputs, repeated at masked steps, and final states."""
+        outputs, *states = map(_float, self.given.handed)
+        top = list(self.call.cells)[-1]
+        want = _float(self.given.cells[top].output)
+        if self.mask is not None:
+            zeros = np.zeros_like(want)
+            repeats = not self.call.layer.zero_output_for_mask
+            held = self._held(outputs, zeros[:, 0]) if repeats else zeros
+            want = np.where(self.mask[:, :, np.newaxis], want, held)
+        spread = self.exact[top]["h"].spread if self.exact[top] else 0.0
+        yield top, "handed", self._worst("output", outputs, want, spread, everywhere=True)
+        for name, own in self.given.cells.items():
+            for state, initial in own.initial.items():
+                want = self._held(_float(own.after[state]), _float(initial))[:, -1:]
+                spread = 0.0
+                if exact := self.exact[name]:
+                    wide = np.asarray(exact[state].spread)
+                    spread = self._held(wide, np.zeros_like(wide[:, 0]))[:, -1:]
+                found = self._worst(state, states.pop(0), want, spread, final=True)
+                yield name, "handed", found
+
+    def _drift(self) -> Compared:
+        """Whole sequences against other loops."""
+        top = list(self.call.cells)[-1]
+        ours, keras = self.given.handed, self.given.keras
+        pairs = {"drift": (ours, keras)}
+        if self.call.known:
+            exact = self._in_float64()
+            pairs |= {"drift_float64": (ours, exact), "keras_float64": (keras, exact)}
+        for kind, (got, want) in pairs.items():
+            for number, (a, b) in enumerate(zip(got, want, strict=True)):
+                signal = f"final state {number}" if number else "output"
+                yield top, kind, self._worst(signal, a, b, final=number > 0, everywhere=number == 0)
+
+    def _in_float64(self) -> list[Float]:
+        """Outputs [B, T, U] and final states [B, 1, U] of a loop in float64 over the equations."""
+        bottom = next(iter(self.call.cells))
+        inputs = _float(self.given.cells[bottom].x)
+        states = {
+            name: {state: _float(x) for state, x in self.given.cells[name].initial.items()}
+            for name in self.call.cells
+        }
+        outputs = []
+        for step in range(inputs.shape[1]):
+            x = inputs[:, step]
+            read = True if self.mask is None else self.mask[:, step, np.newaxis]
+            for name, of in self.equations.items():
+                found = of.signals(x, states[name], rounding=False)
+                x = found["h"].value
+                states[name] = {
+                    state: np.where(read, found[state].value, before)
+                    for state, before in states[name].items()
+                }
+            outputs.append(x)
+        whole = np.stack(outputs, axis=1)
+        if self.mask is not None:
+            none = np.zeros_like(whole[:, 0])
+            shown = self.mask[:, :, np.newaxis]
+            repeats = not self.call.layer.zero_output_for_mask
+            whole = self._held(whole, none) if repeats else np.where(shown, whole, 0)
+        return [whole, *(x[:, np.newaxis] for each in states.values() for x in each.values())]
+
+    def _held(self, values: Float, initial: Float) -> Float:
+        """Values [B, T, U] at the last step up to each that is read; ``initial`` where none was."""
+        whole = np.concatenate([initial[:, np.newaxis], values], axis=1)
+        return np.take_along_axis(whole, self.latest[:, :, np.newaxis] + 1, axis=1)
+
+    def _worst(
+        self,
+        signal: str,
+        recorded: Any,
+        expected: Any,
+        spread: Float | float = 0.0,
+        *,
+        final: bool = False,
+        everywhere: bool = False,
+    ) -> Worst:
+        """The largest residual of values [B, T, U] to others, at the steps that are read.
+
+        Args:
+            signal: its name.
+            recorded: what was recorded.
+            expected: what it is held to.
+            spread: how far rounding may move it.
+            final: whether the values are those after the final step, [B, 1, U].
+            everywhere: whether steps that are not read count as well.
+        """
+        a, b = _float(recorded), _float(expected)
+        with np.errstate(invalid="ignore"):
+            residual = np.abs(a - b) / np.maximum(np.maximum(1.0, np.abs(b)), spread / ROUNDING)
+        if self.mask is not None and not final and not everywhere:
+            residual[~self.mask] = 0
+        # NaN comes first. Of equal ones the first in the order of steps is named.
+        rank = np.where(np.isnan(residual), np.inf, residual).swapaxes(0, 1)
+        step, sequence, unit = np.unravel_index(rank.argmax(), rank.shape)
+        place = sequence, step, unit
+        timestep = (self.final if final else self.timestep)[sequence, step]
+        numbers = float(residual[place]), float(a[place]), float(b[place])
+        return Worst(
+            numbers[0], signal, self.first + int(sequence), int(timestep), int(unit), *numbers[1:]
+        )
+
+
+def _signals(equations: Equations | None, own: Stepped) -> dict[str, Rounded]:
+    """All signals by the equations, [B, T, U] each; empty where they are not known."""
+    if equations is None:
+        return {}
+    lead = own.x.shape[:2]
+    before = {name: _rows(values) for name, values in own.before.items()}
+    found = equations.signals(_rows(own.x), before)
+    return {
+        signal: Rounded(
+            each.value.reshape(*lead, -1), np.reshape(each.spread, (*lead, -1)), each.unit
+        )
         for signal, each in found.items()
     }
 
 
-def _comparison(
-    timestep: Tensor, mask: Tensor | None, count: Tensor
-) -> Callable[[Tensor, Tensor, Tensor | float], Numbers]:
-    """A function of recorded and expected values [B, T, U] and their spread, which gives numbers.
+def _rows(x: Any) -> Float:
+    """[B, T, U] as [B T, U]."""
+    return _float(x).reshape(-1, x.shape[-1])
 
-    Args:
-        timestep: the input timestep of each row [B, T].
-        mask: which rows count [B, T]; None if all do.
-        count: only so many sequences.
-    """
 
-    def compare(recorded: Tensor, expected: Tensor, spread: Tensor | float) -> Numbers:
-        a, b = (tf.cast(values[:count], tf.float64) for values in (recorded, expected))
-        scale = tf.maximum(tf.abs(b), 1.0)
-        if not isinstance(spread, float):
-            scale = tf.maximum(scale, spread[:count] / ROUNDING)
-        residual = tf.abs(a - b) / scale
-        if mask is not None:
-            residual = tf.where(mask[:count, :, tf.newaxis], residual, tf.zeros_like(residual))
-        # NaN comes first: it is larger than any number.
-        rank = tf.where(tf.math.is_nan(residual), tf.constant(float("inf"), tf.float64), residual)
-        # In the order of steps, so that of equal ones the first is named.
-        rank = tf.transpose(rank, (1, 0, 2))
-        flat = tf.argmax(tf.reshape(rank, [-1]), output_type=tf.int64)
-        step, sequence, unit = tf.unstack(tf.unravel_index(flat, tf.shape(rank, tf.int64)))
-        place = tf.stack([sequence, step, unit])
-        at = [tf.gather_nd(values, place) for values in (residual, a, b)]
-        time = tf.gather_nd(timestep[:count], place[:2])
-        numbers = (at[0], sequence, time, unit, *at[1:])
-        return tf.stack([tf.cast(each, tf.float64) for each in numbers])
-
-    return compare
+def _float(x: Any) -> Float:
+    return np.asarray(x).astype(np.float64)

@@ -1,13 +1,14 @@
-"""The steps of one call of a recurrent layer, in the order in which the layer reads.
+"""The steps of each call of a recurrent layer, in the order in which the layer reads.
 
-They follow from what Keras passed to the layer: its inputs, its mask and its direction. Nothing of
-the recorder's packing (``reading``) is used, so that a mistake there shows.
+What the proof compares is gathered here, in the graph of the pass that it proves. The steps follow
+from what Keras passed to the layer: its inputs, its mask and its direction. Nothing of the
+recorder's packing (``reading``) is used, so that a mistake there shows.
 """
 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -15,21 +16,37 @@ from rnnscope.errors import UserError
 from rnnscope.trace import cells, loops
 from rnnscope.trace.drawing import watched
 from rnnscope.trace.reading import Tensor
-from rnnscope.trace.recording import Call, LayerTrace
+from rnnscope.trace.recording import Call, LayerTrace, Trace, outputs_and_states
 
 
-@dataclass(frozen=True)
-class Stepped:
-    """One call of one cell at every step, all from recorded states."""
+class Stepped(NamedTuple):
+    """One cell at every step, called once from its recorded states."""
 
+    signals: dict[str, Tensor]
+    """What was recorded, [B, T, U] each."""
     x: Tensor
-    """What the cell was given [B, T, ...]."""
+    """What the cell is given [B, T, ...]."""
     before: dict[str, Tensor]
     """The recorded states one step earlier, [B, T, U] each."""
+    initial: dict[str, Tensor]
+    """The states before the first step, [B, U] each."""
     output: Tensor
-    """What it returned [B, T, U]."""
+    """What the cell returns [B, T, U]."""
     after: dict[str, Tensor]
     """Its states after the step, [B, T, U] each."""
+
+
+class Gathered(NamedTuple):
+    """One call of a layer, all in the order of its steps."""
+
+    mask: Tensor | None
+    """Which steps are read [B, T], bool; None if all are."""
+    cells: dict[str, Stepped]
+    """Each cell, by name."""
+    handed: list[Tensor]
+    """What was returned to Keras: outputs [B, T, U] and final states [B, 1, U]."""
+    keras: list[Tensor]
+    """The same from Keras' own loop over the same inputs."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +56,9 @@ class Steps:
     call: Call
     mask: Tensor | None
     """Which steps are read [B, T], bool; None if all are."""
-    latest: Tensor
-    """The last step up to each that is read [B, T], from 0; -1 before the first."""
-    timestep: Tensor
-    """The input timestep of each step [B, T]."""
+    latest: Tensor | None
+    """The last step up to each that is read [B, T], from 0; -1 before the first; None if all are
+    read."""
 
     def in_order(self, x: Tensor) -> Tensor:
         """x [B, T, ...] of input time, in the order of reading."""
@@ -54,39 +70,62 @@ class Steps:
 
     def before(self, state: Tensor, initial: Tensor) -> Tensor:
         """A state [B, T, U] one step earlier; ``initial`` [B, U] before the first."""
-        return self._at(state, initial, tf.pad(self.latest[:, :-1] + 1, [[0, 0], [1, 0]]))
-
-    def held(self, values: Tensor, initial: Tensor) -> Tensor:
-        """Values [B, T, U] at the last step up to each that is read; ``initial`` where none was."""
-        return self._at(values, initial, self.latest + 1)
-
-    def final_timestep(self) -> Tensor:
-        """The input timestep of the last step that is read [B, 1]; where none is, of the first."""
-        return tf.gather(self.timestep, tf.maximum(self.latest[:, -1:], 0), axis=1, batch_dims=1)
-
-    def _at(self, values: Tensor, initial: Tensor, place: Tensor) -> Tensor:
-        whole = tf.concat([initial[:, tf.newaxis], values], axis=1)
+        whole = tf.concat([initial[:, tf.newaxis], state], axis=1)
+        if self.latest is None:
+            return whole[:, :-1]
+        place = tf.pad(self.latest[:, :-1] + 1, [[0, 0], [1, 0]])
         return tf.gather(whole, place, axis=1, batch_dims=1)
 
 
-def steps_of(call: Call) -> Steps:
-    """The steps of a call."""
+def gathered(trace: Trace, count: Tensor) -> dict[str, Gathered]:
+    """Each call of a pass: its first ``count`` sequences at every step.
+
+    To be called in the graph in which the pass was recorded: cells may hold what belongs to its
+    batch.
+
+    Raises:
+        UserError: a cell draws at random at each timestep.
+    """
+    return {name: _of_call(call, count) for name, call in trace.calls.items()}
+
+
+def _of_call(call: Call, count: Tensor) -> Gathered:
+    if all(cells.stock_kind(each.cell) for each in call.cells.values()):
+        call = call.first(count)  # only Keras' own cells surely take any number of sequences
+    steps = _steps(call)
+    whole = Gathered(steps.mask, _stepped(steps), call.outputs_and_states(), _by_keras(call))
+    return tf.nest.map_structure(lambda x: None if x is None else x[:count], whole)
+
+
+def _steps(call: Call) -> Steps:
+    if call.mask is None:
+        return Steps(call, None, None)
     shape = tf.shape(call.sequences)[:2]
     time = tf.broadcast_to(tf.range(shape[1]), shape)
-    if call.mask is None:
-        mask, latest = None, time
-    else:
-        mask = tf.cast(call.mask, tf.bool)
-        mask = tf.reverse(mask, [1]) if call.layer.go_backwards else mask
-        places = tf.sort(tf.where(mask, time, shape[1]), axis=1)
-        count = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
-        found = tf.gather(places, tf.maximum(count - 1, 0), axis=1, batch_dims=1)
-        latest = tf.where(count > 0, found, -1)
-    timestep = tf.reverse(time, [1]) if call.layer.go_backwards else time
-    return Steps(call, mask, latest, timestep)
+    mask = tf.cast(call.mask, tf.bool)
+    mask = tf.reverse(mask, [1]) if call.layer.go_backwards else mask
+    places = tf.sort(tf.where(mask, time, shape[1]), axis=1)
+    number = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
+    latest = tf.gather(places, tf.maximum(number - 1, 0), axis=1, batch_dims=1)
+    return Steps(call, mask, tf.where(number > 0, latest, -1))
 
 
-def stepped(steps: Steps) -> dict[str, Stepped]:
+def _by_keras(call: Call) -> list[Tensor]:
+    """Outputs [B, T, U] in the order of steps and final states [B, 1, U] of Keras' own loop."""
+    layer = call.layer
+    returns_sequences = layer.return_sequences
+    layer.return_sequences = True
+    try:
+        with _dropout_masks(call, call.sequences[:, 0]):
+            _, outputs, states = type(layer).inner_loop(
+                layer, call.sequences, call.initial_state, mask=call.mask, training=call.training
+            )
+    finally:
+        layer.return_sequences = returns_sequences
+    return outputs_and_states([outputs, *tf.nest.flatten(states)])
+
+
+def _stepped(steps: Steps) -> dict[str, Stepped]:
     """Each cell of the layer, by name from the bottom up, called once at every step.
 
     Keras' own cells take all steps of all sequences as one batch. Any other cell may hold what
@@ -105,26 +144,35 @@ def stepped(steps: Steps) -> dict[str, Stepped]:
     if all(cells.stock_kind(trace.cell) for trace in call.cells.values()):
         lead = tf.shape(x)[:2]
         rows = tf.nest.map_structure(_rows, (x, flat))
-        with dropout_masks(call, rows[0]):
+        with _dropout_masks(call, rows[0]):
             found = _step(call, rows)
         found = tf.nest.map_structure(lambda values: _unrows(values, lead), found)
     else:
         given = tf.nest.map_structure(_swapped, (x, flat))
         first = tf.nest.map_structure(lambda values: values[0], given)
-        with dropout_masks(call, first[0]):
+        with _dropout_masks(call, first[0]):
             types = tf.nest.map_structure(lambda values: values.dtype, _step(call, first))
             found = tf.map_fn(
                 lambda one: _step(call, one), given, fn_output_signature=types, swap_memory=True
             )
         found = tf.nest.map_structure(_swapped, found)
     return {
-        name: Stepped(taken, of, _flat(output), dict(zip(of, map(_flat, after), strict=True)))
-        for name, of, (taken, output, after) in zip(call.cells, before, found, strict=True)
+        name: Stepped(
+            {signal: steps.recorded(values) for signal, values in trace.signals.items()},
+            taken,
+            of,
+            trace.initial,
+            _flat(output),
+            dict(zip(of, map(_flat, after), strict=True)),
+        )
+        for (name, trace), of, (taken, output, after) in zip(
+            call.cells.items(), before, found, strict=True
+        )
     }
 
 
 @contextlib.contextmanager
-def dropout_masks(call: Call, x: Tensor) -> Iterator[None]:
+def _dropout_masks(call: Call, x: Tensor) -> Iterator[None]:
     """While open, cells that drop inputs in training have their masks, as in the layer's call.
 
     A simple RNN's cell asks for them also where it does not use them, and would keep one that
