@@ -149,7 +149,13 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
     Raises:
         UserError: with the layer's name and the reason.
     """
-    held = {id(cell) for layer in layers.values() for cell in cells_of(layer)}
+    # A user's own cell may call one of Keras'.
+    held = {
+        id(inner)
+        for layer in layers.values()
+        for cell in cells_of(layer)
+        for inner in (cell._flatten_layers() if isinstance(cell, keras.Layer) else [cell])
+    }
     for layer in model._flatten_layers():
         if isinstance(layer, BUILT_IN_CELLS) and id(layer) not in held:
             raise UserError(f"cell '{layer.name}': called outside keras.layers.RNN; wrap it in one")

@@ -76,9 +76,10 @@ def proof(calls: Mapping[str, Proved], gathered: Mapping[str, Any], first: int =
         first: the number of the batch's first sequence.
     """
     found: dict[str, dict[str, list[Worst]]] = {}
-    for name, call in calls.items():
-        for layer, kind, each in _Call(call, gathered[name], first).compared():
-            found.setdefault(layer, {}).setdefault(kind, []).append(each)
+    with np.errstate(all="ignore"):  # states past all bounds are found by their residual
+        for name, call in calls.items():
+            for layer, kind, each in _Call(call, gathered[name], first).compared():
+                found.setdefault(layer, {}).setdefault(kind, []).append(each)
     return {
         layer: {kind: worst(each) for kind, each in kinds.items()} for layer, kinds in found.items()
     }
@@ -215,8 +216,7 @@ class _Call:
             everywhere: whether steps that are not read count as well.
         """
         a, b = _float(recorded), _float(expected)
-        with np.errstate(invalid="ignore"):
-            residual = np.abs(a - b) / np.maximum(np.maximum(1.0, np.abs(b)), spread / ROUNDING)
+        residual = np.abs(a - b) / np.maximum(np.maximum(1.0, np.abs(b)), spread / ROUNDING)
         if self.mask is not None and not final and not everywhere:
             residual[~self.mask] = 0
         # NaN comes first. Of equal ones the first in the order of steps is named.

@@ -116,7 +116,7 @@ def _by_keras(call: Call) -> list[Tensor]:
     returns_sequences = layer.return_sequences
     layer.return_sequences = True
     try:
-        with _dropout_masks(call, call.sequences[:, 0]):
+        with _dropout_masks(call, call.sequences[:, 0], call.initial_state):
             _, outputs, states = type(layer).inner_loop(
                 layer, call.sequences, call.initial_state, mask=call.mask, training=call.training
             )
@@ -141,19 +141,20 @@ def _stepped(steps: Steps) -> dict[str, Stepped]:
         ]
         for of, given in zip(before, _by_cell(call, call.initial_state), strict=True)
     ]
+    given = x, flat
     if all(cells.stock_kind(trace.cell) for trace in call.cells.values()):
-        lead = tf.shape(x)[:2]
-        rows = tf.nest.map_structure(_rows, (x, flat))
-        with _dropout_masks(call, rows[0]):
+        rows = tf.nest.map_structure(_rows, given)
+        with _dropout_masks(call, *rows):
             found = _step(call, rows)
+        lead = tf.shape(x)[:2]
         found = tf.nest.map_structure(lambda values: _unrows(values, lead), found)
     else:
-        given = tf.nest.map_structure(_swapped, (x, flat))
-        first = tf.nest.map_structure(lambda values: values[0], given)
-        with _dropout_masks(call, first[0]):
+        in_time = tf.nest.map_structure(_swapped, given)
+        first = tf.nest.map_structure(lambda values: values[0], in_time)
+        with _dropout_masks(call, *first):
             types = tf.nest.map_structure(lambda values: values.dtype, _step(call, first))
             found = tf.map_fn(
-                lambda one: _step(call, one), given, fn_output_signature=types, swap_memory=True
+                lambda one: _step(call, one), in_time, fn_output_signature=types, swap_memory=True
             )
         found = tf.nest.map_structure(_swapped, found)
     return {
@@ -172,14 +173,15 @@ def _stepped(steps: Steps) -> dict[str, Stepped]:
 
 
 @contextlib.contextmanager
-def _dropout_masks(call: Call, x: Tensor) -> Iterator[None]:
+def _dropout_masks(call: Call, x: Tensor, states: list[list[Tensor]]) -> Iterator[None]:
     """While open, cells that drop inputs in training have their masks, as in the layer's call.
 
     A simple RNN's cell asks for them also where it does not use them, and would keep one that
     belongs to an inner graph.
     """
     layer = call.layer
-    layer._maybe_config_dropout_masks(layer.cell, x, call.initial_state)
+    packed = tf.nest.pack_sequence_as(call.initial_state, tf.nest.flatten(states))
+    layer._maybe_config_dropout_masks(layer.cell, x, packed)
     try:
         yield
     finally:
