@@ -434,12 +434,25 @@ def test_of_long_sequences_few_are_proved(timesteps: int, count: int) -> None:
 # Models that draw at random
 
 
-def drawing(seed: int | None = 3) -> keras.Model:
-    """Monte Carlo dropout (Gal & Ghahramani 2016) before and after the recurrent layer."""
+@keras.saving.register_keras_serializable("tests")
+class AlwaysDropout(keras.layers.Dropout):
+    """Monte Carlo dropout (Gal & Ghahramani 2016)."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return super().call(inputs, training=True)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Noise(keras.layers.Layer):
+    """Draws from Keras' global stream, which no layer keeps."""
+
+    def call(self, x: Any) -> Any:
+        return x + keras.random.normal(keras.ops.shape(x))
+
+
+def drawing() -> keras.Model:
     x = keras.Input((8, 8))
-    y = keras.layers.Dropout(0.3, seed=seed, name="before")(x, training=True)
-    y = keras.layers.GRU(5, name="r", dropout=0.2)(y)
-    y = keras.layers.GaussianNoise(0.5, seed=seed, name="after")(y, training=True)
+    y = keras.layers.GRU(5, name="r", dropout=0.2)(AlwaysDropout(0.3, seed=3, name="before")(x))
     return keras.Model(x, keras.layers.Dense(10)(y))
 
 
@@ -451,17 +464,29 @@ def test_a_model_that_draws_at_random_is_recorded_as_one_draw(
     folders = [
         finished(composed(tmp_path / name, *words), "extract") for name in ("first", "again")
     ]
-    assert "before, after draws at random" in caplog.text
+    assert "layer 'before' draws at random" in caplog.text
     for folder in folders:
         manifest = store.read_manifest(folder)
-        assert manifest["draws"] == ["before", "after"]
+        assert manifest["draws"] == ["before"]
         assert manifest["headline"]["residual"] < 1e-6
     h, again = (states.read_states(folder, "h", as_array=True) for folder in folders)
-    np.testing.assert_array_equal(h, again)  # from the streams as the file has them
-    # With equal sequences in two batches, the draws are two.
-    still = models.load(path)
-    first = np.asarray(still.get_layer("r")(data.load(composed(tmp_path).data).test.x[:50]))
-    assert np.abs(first - h[:50, -1]).max() > 0.01
+    np.testing.assert_array_equal(h, again)  # the streams begin as the file has them
+    x = data.load(composed(tmp_path).data).test.x[:50]
+    undisturbed = np.asarray(models.load(path).get_layer("r")(x))
+    assert np.abs(undisturbed - h[:50, -1]).max() > 0.01
+
+
+def test_the_global_stream_is_found_and_left_as_it_was(tmp_path: Path) -> None:
+    x = keras.Input((8, 8))
+    model = keras.Model(x, keras.layers.GRU(10)(Noise(name="z")(x)))
+    test = data.load(composed(tmp_path).data).test
+    streams = recorder.Recorder(model, test, composed(tmp_path).extract, tmp_path).streams
+    assert streams.layers == ["z"]
+    (variable,) = streams.variables
+    before = np.array(variable)
+    words = "stage=extract", "model=file", f"model.path={saved(tmp_path, model)}"
+    finished(composed(tmp_path, *words), "extract")
+    np.testing.assert_array_equal(variable, before)
 
 
 def test_dropout_that_inference_leaves_alone_is_no_draw(tmp_path: Path) -> None:
@@ -472,12 +497,15 @@ def test_dropout_that_inference_leaves_alone_is_no_draw(tmp_path: Path) -> None:
     assert store.read_manifest(finished(composed(tmp_path, *words), "extract"))["draws"] == []
 
 
+OWN = tf.random.Generator.from_seed(1)
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda x: tf.random.normal(tf.shape(x)),
         lambda x: tf.nn.dropout(x, 0.5),
-        lambda x, own=tf.random.Generator.from_seed(1): own.normal(tf.shape(x)),
+        lambda x: OWN.normal(tf.shape(x)),
         lambda x: tf.map_fn(lambda each: each + tf.random.uniform(()), x),
     ],
 )

@@ -92,7 +92,7 @@ def test_no_alarm_on_random_networks(kind: str, units: int, features: int, maske
         )
     if kind in ("fused", "softsign", "loop") and not masked:
         assert largest > 900
-    if kind == "fused":
+    if kind == "fused" and not masked:
         assert drifted  # two right loops part
 
 

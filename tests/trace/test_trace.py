@@ -254,6 +254,16 @@ def bare_cell(x: Any) -> Any:
     return keras.layers.LSTMCell(3, name="odd")(x[:, 0], [x[:, 1, :3], x[:, 2, :3]])[0]
 
 
+class OwnStack(keras.layers.StackedRNNCells):
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        outputs, states = super().call(inputs, states, training=training)
+        return 2 * outputs, states
+
+
+def own_stack(x: Any) -> Any:
+    return keras.layers.RNN(OwnStack([keras.layers.GRUCell(3)]), name="odd")(x)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -261,6 +271,7 @@ def bare_cell(x: Any) -> Any:
         (dropping, "drops inputs at random"),
         (in_a_loop, "inside TimeDistributed"),
         (bare_cell, "outside keras"),
+        (own_stack, "in a way of its own"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_by_name(

@@ -86,10 +86,8 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     for name in silent:
         log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
     if record.streams.layers:
-        log.warning(
-            f"{', '.join(record.streams.layers)} draws at random: the states and outputs are those "
-            "of one draw"
-        )
+        names = ", ".join(f"'{name}'" for name in record.streams.layers)
+        log.warning(f"layer {names} draws at random: states and outputs are those of one draw")
     unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
     if unmasked:
         log.warning(

@@ -168,6 +168,11 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
         kind = type(layer).__name__
         if type(layer).inner_loop not in {known.inner_loop for known in LAYERS}:
             raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
+        if stacked(layer) and type(layer.cell).call is not keras.layers.StackedRNNCells.call:
+            raise UserError(
+                f"layer '{name}': {type(layer.cell).__name__} calls its cells in a way of its own; "
+                "make it one cell, a keras.layers.Layer with call and state_size"
+            )
 
 
 def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, keras.layers.RNN]]:
