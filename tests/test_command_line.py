@@ -137,13 +137,30 @@ def test_hydra_full_error_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
-def test_any_other_failure_exits_1_with_its_traceback_in_the_log(tmp_path: Path) -> None:
+def test_a_proof_that_fails_is_one_line_and_leaves_nothing_finished(tmp_path: Path) -> None:
     done = rnnscope(f"root={tmp_path}", "train.steps=5", "stage=extract", "extract.tolerance=1e-30")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("rnnscope: layer 'lstm': residual step_h is ")
+    assert "past extract.tolerance=1e-30: sequence " in line
+    assert line.endswith("extract.tolerance=1e-05 is the default")
+    assert not [path for path in tmp_path.glob("extract/*") if (path / "_manifest.json").exists()]
+    again = rnnscope(
+        f"root={tmp_path}", "train.steps=5", "stage=extract", "extract.tolerance=1e-05"
+    )
+    assert again.returncode == 0, again.stderr
+
+
+def test_any_other_failure_exits_1_with_its_traceback_in_the_log(tmp_path: Path) -> None:
+    words = f"root={tmp_path}", "train.steps=5"
+    assert rnnscope(*words, "stage=extract").returncode == 0
+    (part,) = tmp_path.glob("extract/digits*/lstm/c/part-00000.parquet")
+    part.write_bytes(b"not Parquet")
+    done = rnnscope(*words, "stage=units")
     assert done.returncode == 1
-    (log,) = (tmp_path / "logs").rglob("*.log")
-    assert "Traceback" in log.read_text()
-    assert "past extract.tolerance" in log.read_text()
-    assert not list((tmp_path / "extract").glob("digits*"))
+    texts = [log.read_text() for log in (tmp_path / "logs").rglob("*.log")]
+    assert sum("Traceback" in text for text in texts) == 1
+    assert not [path for path in tmp_path.glob("units/*") if (path / "_manifest.json").exists()]
 
 
 @pytest.mark.parametrize("words", [["--help"], ["mode=plan"]])

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from rnnscope import data, models, stages, states, store, trace
 from rnnscope.config import Config
-from rnnscope.data import Batch
 from rnnscope.errors import UserError
 from rnnscope.extract import recorder
 from rnnscope.stages import planning
-from rnnscope.trace import comparison
+from rnnscope.trace import findings
 from tests import reference
 from tests.compose import composed
 
@@ -166,7 +166,8 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
 
 def test_states_past_the_tolerance_are_not_kept(trained: tuple[Config, Path]) -> None:
     config = digits(Path(trained[0].root), "extract.tolerance=1e-12")
-    with pytest.raises(ArithmeticError, match=r"layer 'lstm'.*extract\.tolerance=1e-12"):
+    where = r"sequence \d+, timestep \d, \w of unit \d+: .*give.* [-.e\d]+; "
+    with pytest.raises(UserError, match=rf"layer 'lstm'.*extract\.tolerance=1e-12: {where}"):
         stages.run(config)
     assert not stages.chain(config)[-1].artefact.finished
 
@@ -419,12 +420,107 @@ def test_every_kind_of_layer_runs_from_end_to_end(tmp_path: Path, kind: str) -> 
         np.testing.assert_allclose(got, values, rtol=0, atol=1e-5)
     manifest = store.read_manifest(folders["extract"])
     assert manifest["paths"] == {kind: "loop"}
-    assert {"stock_h", "stock_states", "stock_outputs"} <= set(manifest["residuals"][kind])
+    kinds = {"step_h", "equations", "handed", "drift", "drift_float64", "keras_float64"}
+    assert set(manifest["residuals"][kind]) == kinds | ({"gates"} if kind == "gru" else set())
+    assert set(manifest["worst"][kind]) == set(manifest["residuals"][kind])
+    assert manifest["proved"] == 32
 
 
 @pytest.mark.parametrize(("timesteps", "count"), [(1, 32), (28, 32), (2_800, 3), (100_000, 1)])
-def test_few_long_sequences_are_held_against_kerass_own_loop(timesteps: int, count: int) -> None:
-    assert comparison.sample(timesteps) == count
-    batch = Batch(np.zeros((40, timesteps, 1), np.float32), None, None)
-    model = keras.Sequential([keras.Input((None, 1)), keras.layers.LSTM(1)])
-    assert len(comparison.head(batch.x, batch, model)) == count
+def test_of_long_sequences_few_are_proved(timesteps: int, count: int) -> None:
+    assert findings.sample(timesteps) == count
+
+
+# Models that draw at random
+
+
+@keras.saving.register_keras_serializable("tests")
+class AlwaysDropout(keras.layers.Dropout):
+    """Monte Carlo dropout (Gal & Ghahramani 2016)."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return super().call(inputs, training=True)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Noise(keras.layers.Layer):
+    """Draws from Keras' global stream, which no layer keeps."""
+
+    def call(self, x: Any) -> Any:
+        return x + keras.random.normal(keras.ops.shape(x))
+
+
+def drawing() -> keras.Model:
+    x = keras.Input((8, 8))
+    y = keras.layers.GRU(5, name="r", dropout=0.2)(AlwaysDropout(0.3, seed=3, name="before")(x))
+    return keras.Model(x, keras.layers.Dense(10)(y))
+
+
+def test_a_model_that_draws_at_random_is_recorded_as_one_draw(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = saved(tmp_path, drawing())
+    words = "stage=extract", "model=file", f"model.path={path}", "extract.part_rows=400"
+    folders = [
+        finished(composed(tmp_path / name, *words), "extract") for name in ("first", "again")
+    ]
+    assert "layer 'before' draws at random" in caplog.text
+    for folder in folders:
+        manifest = store.read_manifest(folder)
+        assert manifest["draws"] == ["before"]
+        assert manifest["headline"]["residual"] < 1e-6
+    h, again = (states.read_states(folder, "h", as_array=True) for folder in folders)
+    np.testing.assert_array_equal(h, again)  # the streams begin as the file has them
+    x = data.load(composed(tmp_path).data).test.x[:50]
+    undisturbed = np.asarray(models.load(path).get_layer("r")(x))
+    assert np.abs(undisturbed - h[:50, -1]).max() > 0.01
+
+
+def test_the_global_stream_is_found_and_left_as_it_was(tmp_path: Path) -> None:
+    x = keras.Input((8, 8))
+    model = keras.Model(x, keras.layers.GRU(10)(Noise(name="z")(x)))
+    test = data.load(composed(tmp_path).data)
+    streams = recorder.Recorder(model, test, composed(tmp_path).extract, tmp_path).streams
+    assert streams.layers == ["z"]
+    (variable,) = streams.variables
+    before = np.array(variable)
+    words = "stage=extract", "model=file", f"model.path={saved(tmp_path, model)}"
+    finished(composed(tmp_path, *words), "extract")
+    np.testing.assert_array_equal(variable, before)
+
+
+def test_dropout_that_inference_leaves_alone_is_no_draw(tmp_path: Path) -> None:
+    x = keras.Input((8, 8))
+    layer = keras.layers.SimpleRNN(3, dropout=0.5, recurrent_dropout=0.5)
+    model = keras.Model(x, keras.layers.Dense(10)(keras.layers.Dropout(0.5)(layer(x))))
+    words = "stage=extract", "model=file", f"model.path={saved(tmp_path, model)}"
+    assert store.read_manifest(finished(composed(tmp_path, *words), "extract"))["draws"] == []
+
+
+OWN = tf.random.Generator.from_seed(1)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: tf.random.normal(tf.shape(x)),
+        lambda x: tf.nn.dropout(x, 0.5),
+        lambda x: OWN.normal(tf.shape(x)),
+        lambda x: tf.map_fn(lambda each: each + tf.random.uniform(()), x),
+    ],
+)
+def test_a_stream_that_cannot_be_set_is_refused_by_the_layers_name(
+    draw: Any, tmp_path: Path
+) -> None:
+    class Sampling(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return draw(x)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    x = keras.Input((8, 8))
+    y = keras.layers.LSTM(3)(Sampling(name="z")(x))
+    test = data.load(composed(tmp_path).data)
+    with pytest.raises(UserError, match=r"layer 'z': draws at random by tf\.random"):
+        recorder.Recorder(keras.Model(x, y), test, composed(tmp_path).extract, tmp_path)

@@ -29,6 +29,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 LENGTHS = np.array([3, 5, 1, 5, 2, 4])
 LABELS = np.array([0, 1, 2, 0, 1, 2], np.int32)
 PREDICTIONS = np.array([0, 1, 2, 1, 1, 0], np.int32)
+PLACE = {"signal": "h", "sequence": 3, "timestep": 2, "unit": 1}
 CLASSES = ["<b>", "b & c", "third"]
 SLUG = "<i>odd-lstm3-s0"
 Values = NDArray[np.float32]
@@ -103,10 +104,11 @@ def extracted(
         files={"data.path": "/home/<someone>/data.npz"},
         rows=int(LENGTHS.sum()),
         states_bytes=4_321_000,
-        residuals={layer: {"stock_h": 2.5e-7, "recurrence_c": 0.0} for layer in layers},
+        residuals={layer: {"step_h": 2.5e-7, "step_c": 0.0, "drift": 3e-3} for layer in layers},
+        worst={layer: dict.fromkeys(("step_h", "step_c", "drift"), PLACE) for layer in layers},
         layers={layer: list("hcifog") for layer in layers},
         classes=CLASSES if labelled else [],
-        compared_with_stock=4,
+        proved=4,
         headline={**scores, "sequences": 6, "rows": int(LENGTHS.sum())},
     )
     return finish(folder, manifest)
@@ -420,9 +422,12 @@ def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
         "20 <small>timesteps</small>",
         "1 to 5 timesteps each",
         "4.32 <small>MB</small>",
-        "4 of 6 sequences were also run",
+        "4 of 6 sequences were proved",
         "Every residual is within the tolerance",
         "2.5e-07",
+        "sequence 3, timestep 2, h of unit 1",
+        "3.0e-03",
+        "not judged",
         "0123456789, with changes",
         "SHA-256 abababababab",
         "train.patience",
@@ -464,7 +469,7 @@ def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) ->
 def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
     manifest = store.read_manifest(inputs["extract"])
-    manifest["residuals"]["lstm"]["stock_h"] = math.nan
+    manifest["residuals"]["lstm"]["step_h"] = math.nan
     finish(inputs["extract"], manifest)
     page = page_of(tmp_path, inputs)
     assert "Every residual is within" not in page
@@ -472,17 +477,21 @@ def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("others", "formula"), [({"recurrence_c": 0.0}, "o·tanh c"), ({}, "(z·h′ + (1 − z)·g)")]
+    ("kinds", "formulas"),
+    [
+        (("step_h", "step_c"), ["h − cell(x, h′, c′)", "c − cell(x, h′, c′)"]),
+        (("step_h", "gates"), ["h − cell(x, h′)", "gates − σ(x W + h′ U + b)"]),
+        (("step_s1",), ["s1 − cell(x, states′)"]),
+    ],
 )
-def test_the_hidden_state_has_the_formula_of_its_cell(
-    others: dict[str, float], formula: str
+def test_the_states_have_the_formula_of_their_cell(
+    kinds: tuple[str, ...], formulas: list[str]
 ) -> None:
     manifest = {
-        "residuals": {"rnn": {"recurrence_h": 0.0, **others}},
+        "residuals": {"rnn": dict.fromkeys(kinds, 0.0)},
         "slice": {"extract": {"tolerance": 1e-5}},
     }
-    rows = {row["kind"]: row["formula"] for row in provenance.proof(manifest)["rows"]}
-    assert rows["recurrence_h"] == f"h − {formula}"
+    assert [row["formula"] for row in provenance.proof(manifest)["rows"]] == formulas
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:

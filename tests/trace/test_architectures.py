@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnscope import trace
-from rnnscope.trace import proof
+from rnnscope.trace import proof, steps
 from tests import reference
 
 pytestmark = pytest.mark.tensorflow
@@ -139,8 +139,7 @@ def test_any_stack_agrees_with_the_equations_and_with_itself_untouched(
     stock = np.asarray(model(fed, training=False))
     with trace.recording(model) as traced:
         output = np.asarray(model(fed, training=False))
-    with trace.returning_everything(model) as kept:
-        np.testing.assert_array_equal(model(fed, training=False), stock)
+    np.testing.assert_array_equal(model(fed, training=False), stock)
     np.testing.assert_allclose(output, stock, rtol=1e-5, atol=1e-5)
 
     recurrent = trace.recurrent_layers(model)
@@ -158,20 +157,20 @@ def test_any_stack_agrees_with_the_equations_and_with_itself_untouched(
             np.testing.assert_allclose(
                 got[valid], values[valid], rtol=1e-5, atol=1e-5, err_msg=f"{name}/{signal}"
             )
-        residuals = proof.recurrence(found) | proof.against_stock(
-            found, traced.handed[name], kept[name]
-        )
-        for kind, residual in residuals.items():
-            assert float(residual) < 2e-5, kind
+    residuals = proof.proof(proof.calls_of(traced), steps.gathered(traced, batch))
+    assert set(residuals) == set(recurrent)
+    for kinds in residuals.values():
+        for kind, worst in kinds.items():
+            assert worst.value < (1e-12 if dtype == "float64" else 3e-6), (kind, worst)
 
 
 def below(traced: trace.Trace, stack: list[dict[str, Any]], number: int) -> NDArray[Any]:
     """What layer ``number`` was given: what the layer below handed on, in the order it did."""
     if stack[number - 1]["bidirectional"]:
-        forward = np.asarray(traced.handed[f"r{number - 1}.forward"][0])
-        backward = np.asarray(traced.handed[f"r{number - 1}.backward"][0])
+        forward = np.asarray(traced.calls[f"r{number - 1}.forward"].handed[0])
+        backward = np.asarray(traced.calls[f"r{number - 1}.backward"].handed[0])
         return np.concatenate([forward, backward[:, ::-1]], axis=-1)
-    return np.asarray(traced.handed[f"r{number - 1}"][0])
+    return np.asarray(traced.calls[f"r{number - 1}"].handed[0])
 
 
 def small_input() -> tuple[Any, NDArray[np.float32]]:

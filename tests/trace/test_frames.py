@@ -12,7 +12,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from rnnscope import trace
-from rnnscope.trace import comparison, proof
+from rnnscope.trace import proof, steps
 from tests import reference
 from tests.trace.test_architectures import mask_of, masks
 
@@ -57,8 +57,8 @@ def frames(rank: int = 2, batch: int = BATCH, seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def recorded(model: keras.Model, inputs: Any) -> tuple[trace.Trace, list[Array], Any]:
-    """The trace of a pass as the stage runs it, its outputs, and its residuals by layer."""
+def recorded(model: keras.Model, inputs: Any) -> tuple[trace.Trace, list[Array], list[float]]:
+    """The trace of a pass as the stage runs it, its outputs, and the residuals of its proof."""
     traces = []
 
     @tf.function(autograph=False)
@@ -67,12 +67,13 @@ def recorded(model: keras.Model, inputs: Any) -> tuple[trace.Trace, list[Array],
             outputs = model(inputs, training=False)
         traces.append(traced)
         signals = {name: each.signals for name, each in traced.layers.items()}
-        residuals = {name: proof.recurrence(each) for name, each in traced.layers.items()}
-        return outputs, signals, residuals, comparison.compared(model, inputs)
+        return outputs, signals, steps.gathered(traced, tf.constant(BATCH))
 
-    outputs, signals, *residuals = passed(inputs)
+    outputs, signals, gathered = passed(inputs)
     for name, each in traces[-1].layers.items():
         each.signals.update({k: np.asarray(v) for k, v in signals[name].items()})
+    found = proof.proof(proof.calls_of(traces[-1]), gathered)
+    residuals = [worst.value for kinds in found.values() for worst in kinds.values()]
     return traces[-1], [np.asarray(each) for each in tf.nest.flatten(outputs)], residuals
 
 
@@ -120,7 +121,7 @@ def test_every_map_of_a_convolutional_lstm_agrees_with_its_equations(
     agree(traced, "maps", layer, values, valid)
     for a, b in zip(outputs, model([values, valid], training=False), strict=True):
         np.testing.assert_allclose(a, b, 1e-9, 1e-9)
-    assert max(map(float, tf.nest.flatten(residuals))) < 1e-6
+    assert max(residuals) < 1e-6
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -139,7 +140,7 @@ def test_units_are_numbered_by_row_column_and_filter(rank: int, first: bool) -> 
     place = tuple(size - 1 for size in SHAPE[:rank])
     unit = np.ravel_multi_index((*place, 1), (*SHAPE[:rank], 3))
     np.testing.assert_allclose(found[:, unit], [maps[place][1] for maps in c], 1e-5, 1e-6)
-    assert max(map(float, tf.nest.flatten(residuals))) < 1e-6
+    assert max(residuals) < 1e-6
 
 
 def test_stacked_and_bidirectional_maps() -> None:

@@ -33,7 +33,9 @@ class Extract:
     part_rows: int = option(low=1)
     """Timesteps per part, with padding: what is computed, resumed and held in memory at once."""
     tolerance: float = option(above=0)
-    """Largest residual of the proof that is accepted, in the signals' own unit."""
+    """Largest residual of the proof that is accepted: a single timestep's, relative to
+    max(1, |value|). Rounding of float32 leaves less than 5e-6. Where a proof fails, the line names
+    layer, sequence, timestep and unit, with both values; a larger tolerance accepts them."""
     compression: str = option(choices=("lz4", "zstd", "snappy", "none"))
     """Parquet codec; lz4 is fastest, zstd about a tenth smaller."""
     dtype: str = option(choices=("float32", "float16"))

@@ -2,7 +2,7 @@
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from rnnscope import models, states, trace
 from rnnscope.config import Extract
 from rnnscope.data import Batch, Dataset
 from rnnscope.errors import UserError
-from rnnscope.extract import notes
+from rnnscope.extract import judging, notes
 from rnnscope.extract.outcome import SCORED, outcomes
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
-from rnnscope.trace import comparison, proof
-from rnnscope.trace.comparison import Residuals, merge
+from rnnscope.trace import drawing, proof, steps
+from rnnscope.trace.findings import Findings, sample
 
 EXACT_IN_FLOAT16 = 2048
 """The largest whole number up to which float16 holds all of them."""
@@ -60,7 +60,8 @@ class PartRecord:
     """One row per sequence."""
     steps: list[pd.DataFrame] = field(default_factory=list)
     """One row per valid timestep; empty without labels, targets or annotations of timesteps."""
-    residuals: Residuals = field(default_factory=dict)
+    proof: Findings = field(default_factory=dict)
+    """Of the part's first sequences."""
     unmasked: set[str] = field(default_factory=set)
     """Layers that no mask reaches though sequences differ in length."""
 
@@ -75,21 +76,23 @@ class Recorder:
         self.writers = ThreadPoolExecutor(workers)
         self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
         self.split = dataset.test
-        graph = functools.partial(
-            tf.function, input_signature=[models.signature(model)], autograph=False
-        )
         self.scores = Scores(None)
         self.rows = rows_of(model)
         self.paths: dict[str, str] = {}
+        self.calls: dict[str, proof.Proved] = {}
         self.units: dict[tuple[str, str], list[int]] = {}
-        self.recorded = graph(self._recorded)
-        self.compared = graph(functools.partial(comparison.compared, model))
+        batch = models.signature(model)
+        graph = functools.partial(tf.function, autograph=False)
+        self.recorded = graph(self._recorded, input_signature=[batch])
+        count = tf.TensorSpec((), tf.int32)
+        self.proved = graph(self._proved, input_signature=[batch, count])
         # Traced here, before any thread starts: tracing replaces a method of the layers meanwhile.
-        self.recorded.get_concrete_function()
-        self.compared.get_concrete_function()
+        with drawing.watched() as drawn:
+            graphs = [each.get_concrete_function().graph for each in (self.recorded, self.proved)]
+        self.streams = drawing.streams_of(model, drawn, graphs)
 
     def part(self, part: Part) -> dict[str, Any]:
-        """Record one part, unless it is finished. Returns its rows, bytes, residuals and scores.
+        """Record one part, unless it is finished. Returns its rows, bytes, proof and scores.
 
         Scores are sums over its sequences.
         """
@@ -119,7 +122,10 @@ class Recorder:
         figures = {
             "rows": rows,
             "states_bytes": size,
-            "residuals": found.residuals,
+            "proof": {
+                layer: {kind: asdict(worst) for kind, worst in kinds.items()}
+                for layer, kinds in found.proof.items()
+            },
             "without_mask": sorted(found.unmasked),
             "scores": scores,
         }
@@ -133,11 +139,13 @@ class Recorder:
         sequences, most = range(part.start, part.stop), self.options.batch_size
         for batch, size in batches(self.model, self.split, sequences, most):
             inputs = models.inputs(self.model, batch)
-            if not found.residuals:
-                head = comparison.head(inputs, batch, self.model)
-                merge(found.residuals, comparison.floats(self.compared(head)))
-            recorded, output, residuals = self.recorded(inputs)
-            merge(found.residuals, comparison.floats(residuals))
+            if not found.proof:
+                count = min(size, sample(batch.x.shape[1]))
+                recorded, output, gathered = self.proved(inputs, count)
+                found.proof = proof.proof(self.calls, gathered, first)
+                judging.check(found.proof, self.options.tolerance)
+            else:
+                recorded, output = self.recorded(inputs)
             longest = np.zeros(size, np.int32)
             for layer, (signals, mask) in recorded.items():
                 valid = self._valid(layer, signals, mask, batch, size, found)
@@ -185,10 +193,21 @@ class Recorder:
             found.unmasked.add(layer)
         return valid[:size]
 
-    def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
-        """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs; residuals."""
+    def _recorded(self, inputs: Any) -> tuple[Any, Any]:
+        """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs."""
         with trace.recording(self.model) as traced:
             outputs = self.model(inputs, training=False)
+        return self._kept(traced, outputs)
+
+    def _proved(self, inputs: Any, count: Any) -> tuple[Any, Any, Any]:
+        """The same, and what the proof compares of its first ``count`` sequences."""
+        with trace.recording(self.model) as traced:
+            outputs = self.model(inputs, training=False)
+        self.calls = proof.calls_of(traced)
+        return *self._kept(traced, outputs), steps.gathered(traced, count)
+
+    def _kept(self, traced: trace.Trace, outputs: Any) -> tuple[Any, Any]:
+        """What is written of a pass."""
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
         chosen = {}
         for name, layer in selection.only(
@@ -201,10 +220,9 @@ class Recorder:
             }
             if signals:
                 chosen[name] = (signals, layer.reading.mask)
-        found = {name: proof.recurrence(layer) for name, layer in traced.layers.items()}
         self.scores = scores_of(outputs, self.dataset)
         scored = tf.nest.flatten(outputs)[self.scores.output]
-        return chosen, tf.cast(scored, tf.float32), found
+        return chosen, tf.cast(scored, tf.float32)
 
     def _columns(self, layer: str, signal: str, values: Any) -> Any:
         """A signal [T, B, U] as columns of its chosen units [U', B, T], float32."""

@@ -11,40 +11,34 @@ from rnnscope.config.options import spelled
 Manifests = Mapping[str, dict[str, Any]]
 """Stage name -> its manifest."""
 
+STEP = "one call of the model's own cell, on the recorded states of the step before (′)"
 RESIDUALS = {
-    "recurrence_c": (
-        "c − (f·c′ + i·g)",
-        "every timestep",
-        "The cell state follows from the one before it (c′) and the recorded gates.",
+    "step_h": ("h − cell(x, h′, c′)", f"The hidden state is that of {STEP}."),
+    "step_c": ("c − cell(x, h′, c′)", f"The cell state is that of {STEP}."),
+    "gates": (
+        "gates − σ(x W + h′ U + b)",
+        "The gates are those of the equations in float64, from the model's weights.",
     ),
-    "recurrence_h": (
-        "h − o·tanh c",
-        "every timestep",
-        "The hidden state follows from the cell state and the recorded output gate.",
+    "equations": (
+        "cell(x, h′, c′) − equations",
+        "These equations, in float64, give the states that the model's own cell gives.",
     ),
-    "stock_h": (
-        "h − h of Keras",
-        "sample",
-        "At every timestep the hidden state is the one that Keras' own loop returns.",
+    "handed": (
+        "returned − cell(x, h′, c′)",
+        "The outputs and final states that Keras went on with are those of the cell.",
     ),
-    "stock_states": (
-        "final states − those of Keras",
-        "sample",
-        "The final states are those that Keras returns with return_state=True.",
+    "drift": (
+        "recorded − Keras",
+        "Over whole sequences: outputs and final states against those of Keras' own loop.",
     ),
-    "stock_outputs": (
-        "outputs − those of Keras",
-        "sample",
-        "The outputs of the model are those that it has with Keras' own loop.",
-    ),
+    "drift_float64": ("recorded − float64", "The same against a loop in float64."),
+    "keras_float64": ("Keras − float64", "Keras' own loop against that one."),
 }
-"""Kind of residual -> its formula, what it was taken over, and what follows if it is small."""
-GRU = (
-    "h − (z·h′ + (1 − z)·g)",
-    "every timestep",
-    "The hidden state follows from the one before it (h′) and the recorded gates.",
-)
-"""The entry for recurrence_h where there is no cell state."""
+"""Kind of residual -> its formula, and what follows if it is small."""
+WITHOUT_C = "cell(x, h′)"
+"""What stands for the cell in these formulas if it has no c."""
+REPORTED = ("drift", "drift_float64", "keras_float64")
+"""Kinds that are not judged: where c counts, or dynamics are chaotic, two right loops part."""
 
 
 def slug(manifest: Mapping[str, Any], folder: Path) -> str:
@@ -55,29 +49,39 @@ def slug(manifest: Mapping[str, Any], folder: Path) -> str:
 def proof(extract: Mapping[str, Any]) -> dict[str, Any]:
     """The largest residuals, one row per layer and kind, in the table's order."""
     rows = []
+    places = extract.get("worst", {})
     for layer, kinds in extract["residuals"].items():
         for kind in sorted(kinds, key=[*RESIDUALS, *kinds].index):
-            known = RESIDUALS.get(kind, (kind, "", ""))
-            gru = kind == "recurrence_h" and "recurrence_c" not in kinds
-            formula, over, meaning = GRU if gru else known
+            formula, meaning = RESIDUALS.get(kind) or _of_another_cell(kind)
+            if "step_c" not in kinds:
+                formula = formula.replace("cell(x, h′, c′)", WITHOUT_C)
             rows.append(
                 {
                     "layer": layer,
                     "kind": kind,
                     "formula": formula,
-                    "over": over,
                     "meaning": meaning,
                     "value": kinds[kind],
+                    "judged": kind not in REPORTED,
+                    "place": places.get(layer, {}).get(kind),
                 }
             )
     tolerance = extract["slice"]["extract"]["tolerance"]
     return {
         "rows": rows,
         "tolerance": tolerance,
-        "holds": all(row["value"] <= tolerance for row in rows),
-        "compared": extract.get("compared_with_stock"),
+        "holds": all(row["value"] <= tolerance for row in rows if row["judged"]),
+        "proved": extract.get("proved"),
         "layers": len(extract["residuals"]),
     }
+
+
+def _of_another_cell(kind: str) -> tuple[str, str]:
+    """Formula and meaning of a kind that is not listed: a state of a user's own cell."""
+    state = kind.removeprefix("step_")
+    if state == kind:
+        return kind, ""
+    return f"{state} − cell(x, states′)", f"The state is that of {STEP}."
 
 
 def options(manifests: Manifests) -> list[dict[str, Any]]:

@@ -57,6 +57,11 @@ def units(cell: Any) -> int:
     return math.prod(cell.get_initial_state(1)[0].shape[1:])
 
 
+def has_maps(cell: Any) -> bool:
+    """Whether a cell's states are maps, as those of a ConvLSTM are."""
+    return _computes_as(cell, ConvLSTMCell)
+
+
 def flat(cell: Any, values: Tensor) -> Tensor:
     """States or outputs of a cell [A, B, ...] as [A, B, U], in floating point."""
     if len(values.shape) > 3:
@@ -136,28 +141,48 @@ def gates(cell: Any, x: Tensor, before: Signals) -> Signals:
     return {}
 
 
-def residuals(cell: Any, signals: Signals, before: Signals) -> Signals:
-    """The residuals of a cell's state equations, [T, B, U] each; zero up to rounding.
+STOCK = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+"""The cells whose equations are known."""
 
-    Args:
-        cell: any cell; if its equations are not known, the result is empty.
-        signals: its recorded signals [T, B, U].
-        before: its states before each timestep, likewise.
-    """
-    s = signals
-    if _computes_as(cell, keras.layers.LSTMCell) or _computes_as(cell, ConvLSTMCell):
-        return {
-            "recurrence_c": s["c"] - (s["f"] * before["c"] + s["i"] * s["g"]),
-            "recurrence_h": s["h"] - s["o"] * cell.activation(s["c"]),
-        }
-    if _computes_as(cell, keras.layers.GRUCell):
-        return {"recurrence_h": s["h"] - (s["z"] * before["h"] + (1 - s["z"]) * s["g"])}
-    return {}
+
+def stock_kind(cell: Any) -> type | None:
+    """Which of Keras' own cells this one computes as; None where that is not known."""
+    return next((kind for kind in STOCK if _computes_as(cell, kind)), None)
+
+
+_MADE = {"__init__", "build", "get_config", "from_config"}
+"""What a subclass may define of its own: how a cell is made and saved, not what it computes."""
+_ABOUT = {
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__dict__",
+    "__weakref__",
+    "__annotations__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__annotate_func__",
+}
+"""What Python itself adds to a class."""
+_WRAPPED = {"build", "quantize"}
+"""Methods that Keras wraps on each layer."""
 
 
 def _computes_as(cell: Any, kind: type) -> bool:
-    """Whether a cell is of a kind and does not override how that kind computes."""
-    return isinstance(cell, kind) and type(cell).call is kind.call  # type: ignore[attr-defined]
+    """Whether a cell is of a kind and overrides nothing of it, in its class or on the cell itself.
+
+    What a method uses is not looked for: a subclass that defines anything but how it is made counts
+    as another cell.
+    """
+    if not isinstance(cell, kind):
+        return False
+    mro = type(cell).__mro__
+    own = {name for each in mro[: mro.index(kind)] for name in vars(each)}
+    methods = {
+        name for each in kind.__mro__ for name, value in vars(each).items() if callable(value)
+    }
+    replaced = methods & vars(cell).keys() - _WRAPPED
+    return own <= _MADE | _ABOUT and not replaced
 
 
 def _lstm_gates(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor) -> Signals:

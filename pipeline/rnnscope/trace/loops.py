@@ -162,7 +162,13 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
     Raises:
         UserError: with the layer's name and the reason.
     """
-    held = {id(cell) for layer in layers.values() for cell in cells_of(layer)}
+    # A user's own cell may call one of Keras'.
+    held = {
+        id(inner)
+        for layer in layers.values()
+        for cell in cells_of(layer)
+        for inner in (cell._flatten_layers() if isinstance(cell, keras.Layer) else [cell])
+    }
     for layer in model._flatten_layers():
         if isinstance(layer, BUILT_IN_CELLS) and id(layer) not in held:
             raise UserError(f"cell '{layer.name}': called outside keras.layers.RNN; wrap it in one")
@@ -172,6 +178,11 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
         kind = type(layer).__name__
         if type(layer).inner_loop not in {known.inner_loop for known in LAYERS}:
             raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
+        if stacked(layer) and type(layer.cell).call is not keras.layers.StackedRNNCells.call:
+            raise UserError(
+                f"layer '{name}': {type(layer.cell).__name__} calls its cells in a way of its own; "
+                "make it one cell, a keras.layers.Layer with call and state_size"
+            )
 
 
 def _of_two_times(model: keras.Model, outer: keras.layers.TimeDistributed) -> str:

@@ -15,7 +15,7 @@ cells are then computed for all timesteps at once.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -26,7 +26,7 @@ from rnnscope.trace import cells, loops
 from rnnscope.trace.loops import Loop, recurrent_layers
 from rnnscope.trace.reading import Reading, Tensor
 
-__all__ = ["LayerTrace", "Trace", "recording", "recurrent_layers", "returning_everything"]
+__all__ = ["Call", "LayerTrace", "Trace", "handed", "recording", "recurrent_layers"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,51 @@ class LayerTrace:
             for name, initial in self.initial.items()
         }
 
+    def first(self, count: Tensor) -> "LayerTrace":
+        """The signals of the first ``count`` sequences."""
+        signals = {name: values[:, :count] for name, values in self.signals.items()}
+        initial = {name: values[:count] for name, values in self.initial.items()}
+        return replace(self, signals=signals, initial=initial)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a recurrent layer: what Keras passed to its loop, and what was returned to it."""
+
+    layer: keras.layers.RNN
+    sequences: Tensor
+    """[B, T, ...]"""
+    initial_state: Any
+    """[B, ...] each, in the structure that the layer has it."""
+    mask: Tensor | None
+    """Which timesteps are read [B, T]; None if all are."""
+    training: bool
+    handed: list[Tensor]
+    """What was returned: outputs [B, T, U] in the order of the steps, then the final states
+    [B, U]."""
+    cells: dict[str, LayerTrace]
+    """What was recorded of its cells, by name, from the bottom up."""
+
+    def first(self, count: Tensor) -> "Call":
+        """The same of the first ``count`` sequences."""
+
+        def cut(values: Any) -> Any:
+            return tf.nest.map_structure(lambda value: value[:count], values)
+
+        return replace(
+            self,
+            sequences=cut(self.sequences),
+            initial_state=cut(self.initial_state),
+            mask=None if self.mask is None else cut(self.mask),
+            handed=cut(self.handed),
+            cells={name: trace.first(count) for name, trace in self.cells.items()},
+        )
+
+    def outputs_and_states(self) -> list[Tensor]:
+        """What was returned, outputs [B, T, U] and final states [B, 1, U]."""
+        outputs, *states = self.handed
+        return [outputs, *(state[:, tf.newaxis] for state in states)]
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -61,9 +106,8 @@ class Trace:
     layers: dict[str, LayerTrace] = field(default_factory=dict)
     """By name; the cells of a stack as ``name.cell0``, ``name.cell1``; a layer's second call as
     ``name.call1``."""
-    handed: dict[str, list[Tensor]] = field(default_factory=dict)
-    """By layer: what was returned to Keras, outputs [B, T, U] in the order of its steps and the
-    final states [B, U]."""
+    calls: dict[str, Call] = field(default_factory=dict)
+    """By layer, ``name``, ``name.call1``, ...: what Keras passed to its loop and was returned."""
 
 
 @contextlib.contextmanager
@@ -83,33 +127,37 @@ def recording(model: keras.Model) -> Iterator[Trace]:
         yield trace
 
 
-@contextlib.contextmanager
-def returning_everything(model: keras.Model) -> Iterator[dict[str, list[Tensor]]]:
-    """While open, a pass of ``model`` runs the stock loops and keeps what they return.
-
-    Layer name -> outputs [B, T, U] in the order of its steps, then the final states [B, U]: the
-    reference that the proof compares with ``Trace.handed``.
-    """
-    kept: dict[str, list[Tensor]] = {}
-    with loops.replaced(recurrent_layers(model), lambda name, layer: _stock(name, layer, kept)):
-        yield kept
-
-
 def _recorder(name: str, layer: keras.layers.RNN, trace: Trace) -> Loop:
     """A replacement for ``layer.inner_loop`` that keeps every signal."""
 
     def compute(
         sequences: Tensor, initial_state: Any, read: Reading, training: bool
     ) -> tuple[Tensor, Tensor, Any]:
-        here = _called(name, trace.handed)
+        here = _called(name, trace.calls)
         if cells.can_fuse(layer.cell, layer.compute_dtype):
             output, states = _fused(here, layer, sequences, initial_state, read, trace)
         else:
             output, states = _loop(here, layer, sequences, initial_state, read, trace, training)
-        trace.handed[here] = _handed(layer, output, states)
         return output[:, -1], output, states
 
-    return loops.stand_in(name, layer, compute)
+    stand_in = loops.stand_in(name, layer, compute)
+
+    def inner_loop(
+        sequences: Tensor, initial_state: Any, mask: Any = None, training: bool = False
+    ) -> tuple[Tensor, Tensor, Any]:
+        here, known = _called(name, trace.calls), set(trace.layers)
+        # A stateful layer passes its variables, which are updated at the end of the pass.
+        initial_state = tf.nest.map_structure(tf.identity, initial_state)
+        mask = None if mask is None else tf.nest.flatten(mask)[0]
+        last, outputs, states = stand_in(sequences, initial_state, mask, training)
+        recorded = {each: found for each, found in trace.layers.items() if each not in known}
+        returned = handed(layer, outputs, states)
+        trace.calls[here] = Call(
+            layer, sequences, initial_state, mask, training, returned, recorded
+        )
+        return last, outputs, states
+
+    return inner_loop
 
 
 def _fused(
@@ -174,25 +222,8 @@ def _loop(
     return outputs[-1], final
 
 
-def _stock(name: str, layer: keras.layers.RNN, kept: dict[str, list[Tensor]]) -> Loop:
-    """A replacement for ``layer.inner_loop`` that runs it and keeps all that it returns."""
-    stock = layer.inner_loop
-
-    def inner_loop(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Any]:
-        returns_sequences = layer.return_sequences
-        layer.return_sequences = True
-        try:
-            last, outputs, states = stock(*args, **kwargs)
-        finally:
-            layer.return_sequences = returns_sequences
-        kept[_called(name, kept)] = _handed(layer, outputs, states)
-        return last, outputs, states
-
-    return inner_loop
-
-
-def _handed(layer: keras.layers.RNN, output: Tensor, states: Any) -> list[Tensor]:
-    """What is returned to Keras, outputs [B, T, U] and final states [B, U]."""
+def handed(layer: keras.layers.RNN, output: Tensor, states: Any) -> list[Tensor]:
+    """What an inner loop returns: outputs as [B, T, U], then the final states as [B, U] each."""
     cell = loops.cells_of(layer)[-1]
     final = [cells.flat(cell, state[tf.newaxis])[0] for state in tf.nest.flatten(states)]
     return [cells.flat(cell, output), *final]

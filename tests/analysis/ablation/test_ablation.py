@@ -461,6 +461,32 @@ def test_a_stateful_model_goes_on_from_batch_to_batch_and_has_its_states_back(
     np.testing.assert_allclose(means, c[:COUNT].mean(axis=(0, 1)), 0, 1e-6)
 
 
+class AlwaysDropout(keras.layers.Dropout):
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return super().call(inputs, training=True)
+
+
+def test_a_model_that_draws_at_random_draws_alike_with_and_without_a_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = keras.Input((TIMESTEPS, FEATURES))
+    h = keras.layers.LSTM(6, name="lstm")(AlwaysDropout(0.5, seed=1)(x))
+    model = drawn(keras.Model(x, keras.layers.Dense(CLASSES)(h)))
+    kernel, bias = model.layers[-1].get_weights()
+    kernel[2] = 0  # nothing reads unit 2: neither the outputs, nor the gates
+    recurrent = model.get_layer("lstm").cell.recurrent_kernel
+    recurrent.assign(np.where(np.arange(6)[:, np.newaxis] == 2, 0, recurrent))
+    model.layers[-1].set_weights([kernel, bias])
+    streams = model.layers[1].seed_generator.state
+    before = np.array(streams)
+    monkeypatch.setattr(models, "of_run", lambda *_: model)
+    table, _, _ = run(tmp_path, network(), arrays(), "ablation.methods=[h_zero,c_zero]")
+    silent = table["unit"] == 2
+    np.testing.assert_allclose(table["loss_change"][silent], 0, atol=1e-7)
+    assert (table["loss_change"][~silent].abs() > 1e-5).all()
+    np.testing.assert_array_equal(streams, before)
+
+
 def test_the_means_are_over_valid_rows_of_all_calls_of_a_layer() -> None:
     x = keras.Input((TIMESTEPS, FEATURES), name="x")
     mask = keras.Input((TIMESTEPS,), dtype="bool", name="mask")

@@ -21,6 +21,7 @@ from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import place_of
+from rnnscope.trace import drawing
 from rnnscope.trace.loops import state_variables
 
 Float = NDArray[np.float64]
@@ -78,17 +79,23 @@ class Rerun:
         batch = models.signature(model)
         graph = functools.partial(tf.function, autograph=False)
         self.whole = graph(self._whole, input_signature=[batch])
-        self.whole.get_concrete_function()
+        with drawing.watched() as drawn:
+            traced = self.whole.get_concrete_function().graph
         signature = [batch, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float64)]
         self.clamped = {}
         for (name, state), place in held.items():
             held_there = functools.partial(self._clamped, place, state)
             self.clamped[name, state] = graph(held_there, input_signature=signature)
             self.clamped[name, state].get_concrete_function()
-        self.variables = state_variables(model)
-        """The variables in which a stateful model keeps its states between batches; where there are
-        any, passes must run one at a time."""
+        carried = state_variables(model)
+        streams = drawing.streams_of(model, drawn, [traced]).variables
+        self.variables = [*carried, *streams]
+        """The variables in which a stateful model keeps its states between batches, and random
+        streams, so that all passes draw alike; where there are any, passes must run one at a
+        time."""
         self.before = [variable.numpy() for variable in self.variables]
+        self.start = [np.zeros_like(value) for value in self.before[: len(carried)]]
+        self.start += self.before[len(carried) :]
         self.reached: dict[Any, list[NDArray[Any]]] = {}
 
     def __enter__(self) -> Self:
@@ -133,7 +140,7 @@ class Rerun:
 
     def _run(self, key: Any, graph: Any, given: Given, *scalars: Any) -> Any:
         """One pass; a stateful model continues from its last pass with the same key."""
-        self._set(self.reached.get(key) or [np.zeros_like(value) for value in self.before])
+        self._set(self.reached.get(key) or self.start)
         found = graph(given.inputs, *map(tf.constant, scalars))
         if self.variables:
             self.reached[key] = [variable.numpy() for variable in self.variables]

@@ -1,0 +1,169 @@
+"""The equations of Keras' own cells in float64, and what rounding may change in one timestep.
+
+They are written here a second time, from the public weights alone, and share no code with the
+recording: a gate that was taken for another, a bias that was left out or another activation shows.
+
+A value stands with its ``spread``: how far it may move if every sum is rounded once, relative to
+the sum of its absolute terms, in the layer's own precision (the first-order bound of running error
+analysis; Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.3). Where inputs
+are large and cancel, two right evaluations of one equation differ by as much.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from rnnscope.trace import cells
+
+Float = NDArray[np.float64]
+Function = Callable[[Float], Float]
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A value and how far rounding may move it, in the same shape; 0 where that is not asked."""
+
+    value: Float
+    spread: Float | float
+    unit: float
+    """Relative rounding error of one operation; 0 computes no spread."""
+
+    def __add__(self, other: "Rounded") -> "Rounded":
+        return Rounded(self.value + other.value, self.spread + other.spread, self.unit)
+
+    def __mul__(self, other: "Rounded") -> "Rounded":
+        value = self.value * other.value
+        if not self.unit:
+            return Rounded(value, 0.0, 0.0)
+        spread = np.abs(self.value) * other.spread + np.abs(other.value) * self.spread
+        return Rounded(value, spread + self.unit * np.abs(value), self.unit)
+
+    def through(self, function: Function) -> "Rounded":
+        """An activation of it."""
+        value = function(self.value)
+        if not self.unit:
+            return Rounded(value, 0.0, 0.0)
+        spread = np.abs(function(self.value + self.spread) - function(self.value - self.spread))
+        return Rounded(value, spread + self.unit * np.abs(value), self.unit)
+
+    def product(self, weights: Float) -> "Rounded":
+        """[R, F] times weights [F, U]."""
+        value = self.value @ weights
+        if not self.unit:
+            return Rounded(value, 0.0, 0.0)
+        # A bound needs no precision.
+        terms = (self.unit * np.abs(self.value) + self.spread).astype(np.float32)
+        return Rounded(value, (terms @ np.abs(weights).astype(np.float32)).astype(float), self.unit)
+
+    def split(self, count: int) -> list["Rounded"]:
+        """Its columns in ``count`` equal blocks."""
+        spread = np.broadcast_to(self.spread, self.value.shape)
+        spreads = np.split(spread, count, -1)
+        blocks = zip(np.split(self.value, count, -1), spreads, strict=True)
+        return [Rounded(value, spread, self.unit) for value, spread in blocks]
+
+    def complement(self) -> "Rounded":
+        """1 - it."""
+        return Rounded(1 - self.value, self.spread, self.unit)
+
+
+class Equations:
+    """The equations of one cell that ``cells.stock_kind`` knows, with its weights as they are now.
+
+    Weights are taken in the cell's own precision, as its call does.
+    """
+
+    def __init__(self, cell: Any):
+        self.cell = cell
+        self.dtype = tf.as_dtype(cell.compute_dtype).as_numpy_dtype
+        self.unit = float(tf.experimental.numpy.finfo(self.dtype).eps) / 2
+        self.kernel = self._weights(cell.kernel)
+        self.recurrent = self._weights(cell.recurrent_kernel)
+        self.bias = self._weights(cell.bias) if cell.use_bias else None
+        self.tanh = self._function(cell.activation)
+        self.sigma = self._function(getattr(cell, "recurrent_activation", None))
+
+    def signals(
+        self, x: Float, before: dict[str, Float], rounding: bool = True
+    ) -> dict[str, Rounded]:
+        """All signals of one timestep [R, U].
+
+        Args:
+            x: the cell's inputs [R, F].
+            before: its states one timestep earlier, [R, U] each.
+            rounding: whether to find the spreads as well.
+        """
+        unit = self.unit if rounding else 0.0
+        given = {name: _exact(values, unit) for name, values in before.items()}
+        return _EQUATIONS[cells.stock_kind(self.cell)](self, _exact(x, unit), given)
+
+    def drive(self, x: Rounded, weights: Float, bias: Float | None) -> Rounded:
+        """x [R, F] times weights [F, U], and the bias [U]."""
+        found = x.product(weights)
+        if bias is None:
+            return found
+        return found + Rounded(bias, x.unit * np.abs(bias), x.unit)
+
+    def _weights(self, weights: Any) -> Float:
+        return np.asarray(weights).astype(self.dtype).astype(np.float64)
+
+    def _function(self, activation: Any) -> Function:
+        """An activation of float64; one that is not Keras' own is asked in the cell's precision."""
+        if isinstance(activation, Hashable) and activation in _IN_NUMPY:
+            return _IN_NUMPY[activation]
+        own = getattr(activation, "__module__", "").startswith("keras.")
+        exact = own and not isinstance(activation, keras.Layer)
+        dtype = tf.float64 if exact else self.cell.compute_dtype
+        return lambda a: np.asarray(tf.cast(activation(tf.cast(a, dtype)), tf.float64))
+
+
+def _lstm(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
+    drive = cell.drive(x, cell.kernel, cell.bias) + before["h"].product(cell.recurrent)
+    to_i, to_f, to_g, to_o = drive.split(4)
+    i, f, o = (gate.through(cell.sigma) for gate in (to_i, to_f, to_o))
+    g = to_g.through(cell.tanh)
+    c = f * before["c"] + i * g
+    return {"h": o * c.through(cell.tanh), "c": c, "i": i, "f": f, "o": o, "g": g}
+
+
+def _gru(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
+    h, units, after = before["h"], cell.cell.units, cell.cell.reset_after
+    to_x, to_h = (None, None) if cell.bias is None else cell.bias if after else (cell.bias, None)
+    x_z, x_r, x_g = cell.drive(x, cell.kernel, to_x).split(3)
+    if after:
+        h_z, h_r, h_g = cell.drive(h, cell.recurrent, to_h).split(3)
+    else:
+        h_z, h_r = h.product(cell.recurrent[:, : 2 * units]).split(2)
+    z, r = (x_z + h_z).through(cell.sigma), (x_r + h_r).through(cell.sigma)
+    reset = r * h_g if after else (r * h).product(cell.recurrent[:, 2 * units :])
+    g = (x_g + reset).through(cell.tanh)
+    return {"h": z * h + z.complement() * g, "z": z, "r": r, "g": g}
+
+
+def _simple(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
+    drive = cell.drive(x, cell.kernel, cell.bias) + before["h"].product(cell.recurrent)
+    return {"h": drive.through(cell.tanh)}
+
+
+_EQUATIONS: dict[Any, Callable[..., dict[str, Rounded]]] = {
+    keras.layers.LSTMCell: _lstm,
+    keras.layers.GRUCell: _gru,
+    keras.layers.SimpleRNNCell: _simple,
+}
+_IN_NUMPY: dict[Any, Function] = {
+    keras.activations.tanh: np.tanh,
+    keras.activations.sigmoid: lambda a: 0.5 + 0.5 * np.tanh(0.5 * a),
+    keras.activations.linear: lambda a: a,
+    keras.activations.relu: lambda a: np.maximum(a, 0.0),
+    None: lambda a: a,
+}
+
+
+def _exact(values: Float, unit: float) -> Rounded:
+    values = np.asarray(values, np.float64)
+    return Rounded(values, np.zeros_like(values) if unit else 0.0, unit)
