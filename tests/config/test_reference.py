@@ -87,7 +87,7 @@ def test_a_text_with_signs_of_markdown_means_itself() -> None:
     meaning = {row[0]: row[3] for row in ROWS}
     takes = {row[0]: row[2] for row in ROWS}
     assert r"mean \|r\| is" in meaning["population.redundant"]
-    assert r"x_\<input\>_train" in meaning["data.path"]
+    assert r"data=\<kind\>" in meaning["data.name"]
     assert takes["extract.timesteps"] == r"of the form all\|last\|-?\\d\*:-?\\d\*(:[1-9]\\d\*)?"
 
 
