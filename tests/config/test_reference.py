@@ -88,6 +88,7 @@ def test_a_text_with_signs_of_markdown_means_itself() -> None:
     takes = {row[0]: row[2] for row in ROWS}
     assert r"mean \|r\| is" in meaning["population.redundant"]
     assert r"x_\<input\>_train" in options()  # in the text of the class
+    assert r"data=\<kind\>" in meaning["data.name"]
     assert takes["extract.timesteps"] == r"of the form all\|last\|-?\\d\*:-?\\d\*(:[1-9]\\d\*)?"
 
 

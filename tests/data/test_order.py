@@ -77,6 +77,12 @@ def test_a_table_with_clocks_is_the_same_data_as_one_with_numbers(
     np.testing.assert_array_equal(got.take(slice(None)).x, want.take(slice(None)).x)
 
 
+def test_seconds_count() -> None:
+    assert order(["0:01:00", "0:00:59.5", "0:00:59,4", "1:00:00", "0:59:59"]) == [2, 1, 0, 4, 3]
+    assert order(["12:01:00 AM", "1:00:59 AM"]) == [0, 1]
+    assert order(["1/29/2016 0:01:00", "1/29/2016 0:00:59"]) == [1, 0]
+
+
 def test_days_and_months_are_told_apart_by_any_row() -> None:
     assert order(["03/04/2016", "02/05/2016", "13/01/2016"]) == [2, 0, 1]
     assert order(["03/04/2016", "02/05/2016", "01/13/2016"]) == [2, 1, 0]

@@ -54,10 +54,10 @@ class Files(Data):
     (train, val or test) and label (a class, also by name) or target (a number). Every other column
     is a feature.
 
-    A wide table, in such a file (a text file may also end in .data, or in nothing): one row per
-    sequence, one column per timestep, and a label first or last, as in the UCR and UCI archives.
-    Train and test may be two files. In text files the separator (comma, tab, semicolon, spaces), a
-    decimal comma and whether there is a header are found out.
+    A wide table, in a text file or a .parquet file: one row per sequence, one column per timestep,
+    and a label first or last, as in the UCR and UCI archives. Train and test may be two files. In
+    text files, which may also end in .data or in nothing, the separator (comma, tab, semicolon,
+    spaces), a decimal comma and whether there is a header are found out.
 
     One long series, in a text file or a .parquet file: one row per timestep, cut into windows by
     data.window.

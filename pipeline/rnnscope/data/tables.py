@@ -69,7 +69,7 @@ def part_of(path: Path) -> str | None:
 def _table(options: Files) -> tuple[pd.DataFrame, bool]:
     """All rows, with a column split if they come from two files, and whether columns have names."""
     path = Path(options.path)
-    if path.is_dir() and path.suffix not in ENDINGS:
+    if path.is_dir():
         pair = pair_in(path)
         if pair is not None:
             return _joined(*pair, f"data.path={path}")

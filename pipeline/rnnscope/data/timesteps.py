@@ -132,11 +132,7 @@ def _dates(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> N
         clocks = parts.assign(hour=parts["hour"].fillna("0"), minute=parts["minute"].fillna("0"))
         seconds = _seconds(clocks, where) - _zone(parts["zone"], where)
     readings = []
-    for year, month, day in (
-        ("a", "b", "c"),
-        ("c", "b", "a"),
-        ("c", "a", "b"),
-    ):  # year, day or month first
+    for year, month, day in ORDERS:
         if (days := _days(parts[year], parts[month], parts[day])) is not None:
             readings.append(days * 86400.0 + seconds)
     if not readings:
@@ -153,7 +149,7 @@ def _dates(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> N
 def _days(year: Any, month: Any, day: Any) -> NDArray[np.float64] | None:
     """Days since 1970, if all of these are dates."""
     digits = year.str.len()
-    if not ((digits == 4).all() or ((digits <= 2) & (month.str.len() <= 2)).all()):
+    if not ((digits == 4).all() or ((digits == 2) & (month.str.len() <= 2)).all()):
         return None
     if (day.str.len() > 2).any():
         return None
