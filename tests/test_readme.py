@@ -1,4 +1,4 @@
-"""The README is true: each of its shell and Python snippets runs, in order, as a user would.
+"""README.md and conf/RECIPES.md are true: their snippets run, in order, as a user would run them.
 
 Blocks without a language are not run: listings, and what takes a cluster, a user's own file or
 minutes. Those for Slurm and Dask are the commands of tests/sweep and tests/engine.
@@ -16,7 +16,7 @@ import pytest
 
 from tests.compose import PROJECT
 
-README = (PROJECT / "README.md").read_text()
+PAGES = ("README.md", "conf/RECIPES.md")
 LANGUAGES = {"", "bash", "python"}
 
 
@@ -83,8 +83,10 @@ def run(language: str, code: str, clone: Path, before: str) -> subprocess.Comple
 
 @pytest.mark.process
 @pytest.mark.readme
-def test_every_snippet_runs_in_order(clone: Path) -> None:
-    for section in README.split("\n## "):
+@pytest.mark.parametrize("page", PAGES)
+def test_every_snippet_runs_in_order(page: str, clone: Path) -> None:
+    text = (PROJECT / page).read_text()
+    for section in text.split("\n## "):
         python = ""
         for language, code in snippets(section):
             assert language in LANGUAGES, code
@@ -94,10 +96,11 @@ def test_every_snippet_runs_in_order(clone: Path) -> None:
             assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
             if language == "python":
                 python += code
-    assert {language for language, _ in snippets(README)} == LANGUAGES
-    assert list((clone / "outputs" / "report").glob("*/report.html"))
+    assert {"bash", "python"} <= {language for language, _ in snippets(text)}
+    assert list((clone / "outputs" / "extract").glob("[!.]*/_manifest.json"))
 
 
-def test_the_files_that_it_names_are_there() -> None:
-    for name in re.findall(r"\]\(([\w./-]+)\)", README):
-        assert (PROJECT / name).exists(), name
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_it_names_are_there(page: str) -> None:
+    for name in re.findall(r"\]\(([\w./-]+)\)", (PROJECT / page).read_text()):
+        assert (PROJECT / page).parent.joinpath(name).exists(), name

@@ -520,7 +520,7 @@ def test_a_stream_that_cannot_be_set_is_refused_by_the_layers_name(
             return shape
 
     x = keras.Input((8, 8))
-    y = keras.layers.LSTM(3)(Sampling(name="z")(x))
+    y = keras.layers.LSTM(10)(Sampling(name="z")(x))
     test = data.load(composed(tmp_path).data)
     with pytest.raises(UserError, match=r"layer 'z': draws at random by tf\.random"):
         recorder.Recorder(keras.Model(x, y), test, composed(tmp_path).extract, tmp_path)

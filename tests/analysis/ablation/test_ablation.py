@@ -479,7 +479,7 @@ def test_a_model_that_draws_at_random_draws_alike_with_and_without_a_unit(
     model.layers[-1].set_weights([kernel, bias])
     streams = model.layers[1].seed_generator.state
     before = np.array(streams)
-    monkeypatch.setattr(models, "of_run", lambda *_: model)
+    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[-1])))
     table, _, _ = run(tmp_path, network(), arrays(), "ablation.methods=[h_zero,c_zero]")
     silent = table["unit"] == 2
     np.testing.assert_allclose(table["loss_change"][silent], 0, atol=1e-7)
