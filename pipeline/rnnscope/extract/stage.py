@@ -99,8 +99,9 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
     if unmasked:
         log.warning(
-            f"no mask reaches {', '.join(unmasked)}: states end at each sequence's "
-            "length, but the model's outputs come after its padding"
+            f"no mask reaches {', '.join(unmasked)}: the model reads padding as zeros, so its "
+            "outputs, and all states of a layer that reads backwards, depend on the padding; "
+            "keras.layers.Masking before the layer avoids that"
         )
     return figures | {
         "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
