@@ -11,7 +11,7 @@ ARGS ?=
 # ARGS="-n 0" runs tests in one process. Where their fixtures take long (a cluster, whole runs), a
 # module stays on one worker; tests/conftest.py puts the longest first.
 WORKERS := -n auto --maxprocesses 4
-QUICK := --dist worksteal -m "not process and not cluster and not readme"
+QUICK := --dist worksteal -m "not process and not cluster and not readme and not slow"
 EVERY := --dist loadscope --no-loadscope-reorder
 
 .PHONY: all sweep check test bench lint format lock reference clean help

@@ -36,6 +36,7 @@ def weights(model: keras.Model) -> bytes:
     return b"".join(np.ascontiguousarray(each).tobytes() for each in model.get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["lstm", "gru", "simple_rnn"])
 def test_the_same_config_gives_the_same_weights_bit_for_bit(tmp_path: Path, model: str) -> None:
     overrides = (f"model={model}", "model.dropout=0.2", "model.layers=2")
@@ -149,6 +150,7 @@ def test_patience_stops_early_and_the_best_weights_are_kept(tmp_path: Path) -> N
     assert loss == pytest.approx(history["val_loss"][best], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_best_weights_are_kept_also_without_patience(tmp_path: Path) -> None:
     overrides = ("train.learning_rate=0.5", "train.validate_every=5", "train.steps=60")
     best, history, _ = train(tmp_path, *overrides, "train.restore_best=true")

@@ -97,6 +97,7 @@ print(total, peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize("padding", ["none", "NaN"])
 def test_memory_does_not_grow_with_the_data(padding: str, tmp_path: Path) -> None:

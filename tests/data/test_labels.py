@@ -447,6 +447,7 @@ print(timesteps(sys.argv[2]), peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize("form", [".npy", ".parquet"])
 def test_memory_does_not_grow_with_what_is_known_of_timesteps(form: str, tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ print(sequences(sys.argv[2]), peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     count, steps = 30_000, 50

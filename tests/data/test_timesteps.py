@@ -59,6 +59,7 @@ def of_test(made: Arrays) -> tuple[Any, Any, Any]:
     return lengths, np.arange(T) < lengths[:, np.newaxis], made["y_test"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_known_lands_where_it_should(kind: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
@@ -126,6 +127,7 @@ def test_everything_known_lands_where_it_should(kind: str, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "kind"),
     [
@@ -342,6 +344,7 @@ def test_a_small_network_learns_the_sign_of_a_running_sum(tmp_path: Path) -> Non
     assert max(r) > 0.8  # the sum itself is in some unit's cell state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [True, False])
 def test_a_small_network_learns_numbers(each: bool, tmp_path: Path) -> None:
     made = running_sum(100, 0)
@@ -358,6 +361,7 @@ def test_a_small_network_learns_numbers(each: bool, tmp_path: Path) -> None:
     assert headline["squared error"] == pytest.approx(states.read_sequences(folder)["loss"].mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numeric", [True, False])
 def test_what_stands_in_the_padding_changes_no_weight(numeric: bool, tmp_path: Path) -> None:
     made = running_sum(20, 0)

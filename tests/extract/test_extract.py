@@ -61,6 +61,7 @@ def test_digits_agree_with_the_equations_in_float64(trained: tuple[Config, Path]
     check_against_reference(config, folder, 359)
 
 
+@pytest.mark.slow
 def test_mnist_agrees_with_the_equations_in_float64(tmp_path: Path, mnist: Path) -> None:
     """Trained weights, and every sequence of the test set's first five hundred."""
     with np.load(mnist) as arrays:
@@ -172,6 +173,7 @@ def test_states_past_the_tolerance_are_not_kept(trained: tuple[Config, Path]) ->
     assert not stages.chain(config)[-1].artefact.finished
 
 
+@pytest.mark.slow
 def test_unequal_lengths_give_a_row_per_valid_timestep(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     lengths = np.resize([5, 1, 3, 6], 40).astype(np.int32)
@@ -408,6 +410,7 @@ def test_a_layer_that_runs_at_half_the_rate_has_its_own_timesteps(tmp_path: Path
     assert list(states.read_sequences(folder)) == ["sequence", "length", "label"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gru", "simple_rnn"])
 def test_every_kind_of_layer_runs_from_end_to_end(tmp_path: Path, kind: str) -> None:
     config = composed(tmp_path, f"model={kind}", "model.units=5", "train.steps=20", "stage=units")

@@ -129,6 +129,7 @@ def labelled(folder: Path) -> set[str]:
 # beside an input without time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["image", "zebra"])
 @pytest.mark.parametrize("width", [T, 4 * T])
 @pytest.mark.parametrize("masked", [True, False])
@@ -201,6 +202,7 @@ class Translator:
         assert_recorded(folder, "dec", self.decoder, cut(written, of_target), start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("most", [T, T + 3])
 @pytest.mark.parametrize("fixed", [True, False])
@@ -398,6 +400,7 @@ def test_one_after_the_other_a_mask_tells_the_rows(tmp_path: Path) -> None:
 # layers whose timesteps are not those of an input
 
 
+@pytest.mark.slow
 def test_a_layer_that_reads_repeated_states_has_all_timesteps_and_the_labels(
     tmp_path: Path,
 ) -> None:

@@ -58,6 +58,7 @@ def agree(folder: Path, layer: str, given: Any, x: NDArray[Any]) -> dict[str, ND
     return want
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [npz, npy])
 def test_frames_of_bytes_reach_a_convolutional_lstm_as_pixels(kept: Any, tmp_path: Path) -> None:
     x = keras.Input(FRAMES.shape[1:])

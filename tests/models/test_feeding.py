@@ -59,6 +59,7 @@ class _Once(keras.utils.PyDataset):
         return (self.fed,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
 def test_several_inputs_go_by_name_in_whatever_order_the_model_has_them(kind: str) -> None:
     b, a = keras.Input((T, F), name="b"), keras.Input((2, 1), name="a")
@@ -102,6 +103,7 @@ def embedding(dtype: str) -> keras.Model:
     return keras.Model(tokens, keras.layers.LSTM(2)(y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "int32", "int64"])
 @pytest.mark.parametrize("kind", [np.int32, np.uint8])
 def test_tokens_reach_an_embedding_as_they_are(dtype: str, kind: Any) -> None:

@@ -39,6 +39,7 @@ def written(folder: Path, form: str) -> list[str]:
     return [*words, "data.labels=timestep"] if "timesteps" in form else words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "fact"),
     [

@@ -494,6 +494,7 @@ def test_the_states_have_the_formula_of_their_cell(
     assert [row["formula"] for row in provenance.proof(manifest)["rows"]] == formulas
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path, layers=("first", "second"))
     assert page_of(tmp_path, inputs) == page_of(tmp_path, inputs)
@@ -522,6 +523,7 @@ def test_an_untrained_network_has_no_curves(tmp_path: Path, history: pd.DataFram
     assert "over training steps" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2])
 def test_training_without_validation_is_drawn(tmp_path: Path, rows: int) -> None:
     history = HISTORY[["step", "loss", "accuracy"]].head(rows)

@@ -101,6 +101,7 @@ def build(stack: list[dict[str, Any]], features: int, dtype: str, last: bool, se
     return model
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40,
     deadline=None,

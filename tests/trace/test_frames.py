@@ -103,6 +103,7 @@ def alone(
     return drawn(keras.Model([x, read], layer(x, mask=read)), seed), layer
 
 
+@pytest.mark.slow
 @settings(
     max_examples=12,
     deadline=None,
@@ -124,6 +125,7 @@ def test_every_map_of_a_convolutional_lstm_agrees_with_its_equations(
     assert max(residuals) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("rank", CLASSES)
 def test_units_are_numbered_by_row_column_and_filter(rank: int, first: bool) -> None:

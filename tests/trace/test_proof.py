@@ -58,6 +58,7 @@ def build(kind: str, units: int, features: int, masked: bool, **options: Any) ->
 # No alarm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize(("units", "features", "masked"), [(2, 1, True), (16, 3, False)])
 def test_no_alarm_on_random_networks(kind: str, units: int, features: int, masked: bool) -> None:

@@ -194,6 +194,7 @@ def test_outputs_and_final_states_agree_with_the_held_equations_in_float64(
             np.testing.assert_allclose(values[b], now[name], 1e-5, 1e-5)
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(single())
 def test_the_fused_path_gives_what_the_loop_gives(case: dict[str, Any]) -> None:

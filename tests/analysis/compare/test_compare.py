@@ -444,6 +444,7 @@ def test_rows_of_one_alone_are_an_error(one: list[Piece], other: list[Piece]) ->
         joined(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_two_real_runs_are_compared_and_another_asks_for_more(
     tmp_path: Path, tensorflow: None

@@ -237,6 +237,7 @@ def test_what_is_known_of_a_sequence_alone_is_known_of_it_at_no_timestep(tmp_pat
     assert table["score"].max() < 0.65
 
 
+@pytest.mark.slow
 def test_on_shuffled_labels_the_difference_holds_zero_in_its_interval(tmp_path: Path) -> None:
     recording = noise(n=150, t=1, u=2, signals="c", k=3)
     assert recording.labels is not None
@@ -290,6 +291,7 @@ def test_as_many_units_are_needed_as_carry_the_class(tmp_path: Path) -> None:
 # independence of how it is run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parts", "seed", "workers"), [(2, 0, 1), (7, 1, 3), (60, 2, 2)])
 def test_parts_their_order_and_the_number_of_workers_do_not_change_the_tables(
     parts: int, seed: int, workers: int, tmp_path: Path

@@ -305,6 +305,7 @@ def test_intervals_are_those_of_a_t_test_but_for_the_variance(seed: int, folds: 
     np.testing.assert_allclose(mean - low, high - mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numeric", [False, True])
 def test_on_shuffled_labels_the_difference_from_the_control_is_nothing(numeric: bool) -> None:
     missed, differences = 0, []

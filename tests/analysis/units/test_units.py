@@ -383,6 +383,7 @@ def test_of_very_many_sequences_nothing_is_held(tmp_path: Path) -> None:
     assert not any(block.exact or block.ranked for block in blocks)
 
 
+@pytest.mark.slow
 def test_blocks_change_nothing_and_histograms_no_more_than_the_quantiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -464,6 +465,7 @@ def test_past_its_memory_several_units_share_a_block_of_histograms(tmp_path: Pat
 # a null
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_seldom_found_to_mean_something(tmp_path: Path) -> None:
     """States that do carry the class, each unit in its own way; then their labels shuffled."""
     recording = drawn(n=150, t=2, u=100, signals="c", k=5)
