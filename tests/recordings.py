@@ -14,7 +14,7 @@ Float = NDArray[np.float32]
 
 @dataclass
 class Recording:
-    """What a network did: signals [N, T, U] by layer and letter, and what is known of the data."""
+    """What a network did: signals [N, T, U] by layer and letter, with labels and annotations."""
 
     signals: dict[str, dict[str, Float]]
     lengths: NDArray[np.int64]

@@ -52,7 +52,7 @@ class Arguments(Two):
 
 
 class Words(keras.Model):
-    """Tokens, and what is known of the whole sequence."""
+    """Tokens, and attributes of the whole sequence."""
 
     def __init__(self, **options: Any):
         super().__init__(**options)

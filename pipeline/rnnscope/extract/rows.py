@@ -49,10 +49,10 @@ class Rows:
         return valid & (np.arange(timesteps) < lengths[:, np.newaxis]), mask is None
 
     def known(self, layer: str, split: Split) -> bool:
-        """Whether what is known of single timesteps is known of a layer's.
+        """Whether labels and annotations of single timesteps belong to a layer's timesteps.
 
-        Labels and targets are known of the timesteps that reach the model's output, annotations of
-        those of the main input; so are labels where the model has no output of timesteps.
+        Labels and targets are those of the timesteps that reach the model's output, annotations
+        those of the main input, as are labels where the model has no output of timesteps.
         """
         time = self._time(layer)
         if time is None:

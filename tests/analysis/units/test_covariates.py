@@ -1,4 +1,4 @@
-"""Correlation of units with what is known of single timesteps, against NumPy."""
+"""Correlation of units with annotations of single timesteps, against NumPy."""
 
 import functools
 

@@ -552,7 +552,7 @@ def test_q_values_are_of_one_layer_and_signal_at_a_time(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one_signal(first, "c")[name], alone[name])
 
 
-# what is known of the data
+# sequences.parquet and steps.parquet
 
 
 def test_labels_of_timesteps_count_where_they_stand(tmp_path: Path) -> None:
