@@ -65,6 +65,7 @@ def wide(folder: Path, y: NDArray[Any]) -> tuple[Path, NDArray[Any]]:
     return path, x[:, :, np.newaxis]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "outputs", "numbers"),
     [((1, 2, 3), 3, (0, 1, 2)), ((1, 2, 3), 4, (1, 2, 3)), ((-1, 1), 2, (0, 1))],

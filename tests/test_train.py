@@ -68,6 +68,7 @@ def test_a_trained_model_is_saved_with_a_loss_that_keras_can_load(tmp_path: Path
     assert history["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     drawn = []
@@ -118,6 +119,7 @@ def test_no_steps_leave_the_network_untrained(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bias, np.repeat([0.0, 1.0, 0.0, 0.0], 6))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_beats_chance(tmp_path: Path) -> None:
     _, history, _ = train(tmp_path, "train.steps=200", "model.units=16")
     assert history["val_loss"].iloc[-1] < history["val_loss"].iloc[0] / 2

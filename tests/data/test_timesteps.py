@@ -159,6 +159,7 @@ def test_streamed_data_gives_the_same_files_as_data_in_memory(
     assert trees[0] == trees[1]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +330,7 @@ def trained(root: Path, made: Arrays, *overrides: str) -> tuple[Path, pd.DataFra
     return folders["extract"], pd.read_parquet(folders["train"] / "history.parquet")
 
 
+@pytest.mark.slow
 def test_a_small_network_learns_the_sign_of_a_running_sum(tmp_path: Path) -> None:
     made = running_sum(100, 0)
     folder, history = trained(tmp_path, made, "data.labels=timestep", "data.annotations=[walk]")
@@ -379,6 +381,7 @@ def test_what_stands_in_the_padding_changes_no_weight(numeric: bool, tmp_path: P
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_the_loss_in_the_history_is_that_of_valid_timesteps(tmp_path: Path) -> None:
     made = running_sum(20, 0)
     made |= {"x_val": made["x_test"], "y_val": made["y_test"]}  # what is extracted, too

@@ -156,6 +156,7 @@ def test_an_input_without_time_is_not_touched_by_lengths(
     assert_recorded(folder, "lm", lstm, cut(x, lengths))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain", ["tokens", "image"])
 def test_the_plain_lengths_belong_to_what_is_read_whichever_input_is_the_plain_x(
     plain: str, tmp_path: Path
@@ -282,6 +283,7 @@ def test_of_masked_inputs_the_masks_tell_the_rows_without_any_lengths(tmp_path: 
     net.check(folder, source, target, of_source, None)
 
 
+@pytest.mark.slow
 def test_lengths_that_may_be_of_several_inputs_are_refused_by_a_line_that_can_be_followed(
     tmp_path: Path,
 ) -> None:
@@ -309,6 +311,7 @@ def test_classes_of_whole_sequences_stay_with_every_layer(tmp_path: Path) -> Non
 # two sequences
 
 
+@pytest.mark.slow
 def test_padding_with_nan_gives_each_input_its_own_lengths(tmp_path: Path) -> None:
     a, b = (keras.Input((T, F), name=name) for name in "ab")
     one, two = layers.LSTM(4, name="one"), layers.GRU(4, name="two")
@@ -342,6 +345,7 @@ def side_by_side() -> tuple[keras.Model, Any]:
     return keras.Model([a, b], layers.Dense(K)(both(layers.Concatenate()([a, b])))), both
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [["lengths_test"], ["lengths_a_test", "lengths_b_test"]])
 def test_what_is_read_side_by_side_has_the_same_lengths(keys: list[str], tmp_path: Path) -> None:
     model, both = side_by_side()
@@ -354,6 +358,7 @@ def test_what_is_read_side_by_side_has_the_same_lengths(keys: list[str], tmp_pat
     assert labelled(folder) == {"both.forward", "both.backward"}
 
 
+@pytest.mark.slow
 def test_side_by_side_two_lengths_are_refused_unless_a_mask_tells(tmp_path: Path) -> None:
     model, _ = side_by_side()
     of_a, of_b = drawn(1), drawn(2)
@@ -376,6 +381,7 @@ def one_after_the_other(*, masked: bool) -> tuple[keras.Model, Any, Any]:
     return keras.Model([a, b], layers.Dense(K)(lstm(joined))), table, lstm
 
 
+@pytest.mark.slow
 def test_one_after_the_other_a_mask_tells_the_rows(tmp_path: Path) -> None:
     of_a, of_b = drawn(1), drawn(2)
     x: Arrays = {"x_a_test": tokens(of_a, 3), "x_b_test": tokens(of_b, 4)}
@@ -487,6 +493,7 @@ def test_without_a_graph_different_timesteps_tell_the_inputs_apart(tmp_path: Pat
     assert_recorded(folder, "two", model.two, cut(other))
 
 
+@pytest.mark.slow
 def test_without_a_graph_equal_timesteps_of_different_lengths_are_refused(tmp_path: Path) -> None:
     of_a, of_b = drawn(1), drawn(2)
     model, x, other = opaque(T), padded(of_a), padded(of_b, seed=1)

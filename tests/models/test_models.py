@@ -86,6 +86,7 @@ def test_a_mask_is_an_input_only_where_lengths_differ() -> None:
     assert len(models.build(options, dataset(lengths=True)).inputs) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [False, True])
 def test_a_saved_model_predicts_the_same(tmp_path: Path, lengths: bool) -> None:
     data = dataset(lengths)
@@ -222,6 +223,7 @@ def test_a_module_that_needs_what_is_not_installed_says_so(beside: Path) -> None
     assert "no_such_package" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [False, True])
 def test_a_model_saved_as_h5_predicts_the_same(tmp_path: Path, lengths: bool) -> None:
     data = dataset(lengths)

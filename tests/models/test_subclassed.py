@@ -112,6 +112,7 @@ def again(model: keras.Model, folder: Path, *inputs: Any) -> tuple[keras.Model, 
     return keras.saving.load_model(folder / "own.keras", OWN), outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [tuple, list])
 def test_a_tuple_goes_by_place(form: Any, tmp_path: Path) -> None:
     model, want = again(Two(), tmp_path, form((LONG, SHORT)))

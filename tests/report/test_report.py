@@ -210,6 +210,7 @@ def test_means_over_time_from_tuning_are_those_of_the_states(
             np.testing.assert_allclose(found.mean, expected.mean, 1e-6, 1e-6)
 
 
+@pytest.mark.slow
 def test_the_page_reads_the_states_of_those_signals_alone_that_were_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,6 +437,7 @@ def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
         assert text in page, text
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_each_analysis_found(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
     page = page_of(tmp_path, inputs)
@@ -500,6 +502,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     assert page_of(tmp_path, inputs) == page_of(tmp_path, inputs)
 
 
+@pytest.mark.slow
 def test_every_layer_has_its_figures(tmp_path: Path) -> None:
     page = page_of(tmp_path, inputs_in(tmp_path, layers=("first", "second")))
     assert page.count("Heat map of the mean c of 3 units over 5 steps") == 2
@@ -514,6 +517,7 @@ def test_a_model_from_a_file_has_no_training(tmp_path: Path) -> None:
     assert "over training steps" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "history", [pd.DataFrame({"step": pd.Series(dtype="int64")}), HISTORY.head(0)]
 )

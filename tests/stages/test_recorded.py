@@ -46,6 +46,7 @@ def test_it_is_found_as_a_run_and_its_tables_are_collected(root: Path) -> None:
     assert len(units) == pq.read_metadata(next(root.glob("units/*/units.parquet"))).num_rows == 24
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "report"])
 def test_each_stage_still_makes_the_same_tables(stage: str, root: Path) -> None:

@@ -435,6 +435,7 @@ def test_outputs_can_be_moved_and_nothing_runs_again(tmp_path: Path) -> None:
     assert everything(tmp_path / "there") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "kept_out"),
     [

@@ -145,6 +145,7 @@ def test_units_are_numbered_by_row_column_and_filter(rank: int, first: bool) -> 
     assert max(residuals) < 1e-6
 
 
+@pytest.mark.slow
 def test_stacked_and_bidirectional_maps() -> None:
     values = frames().astype(np.float32)
     x = keras.Input(values.shape[1:])

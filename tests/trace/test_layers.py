@@ -117,6 +117,7 @@ def test_a_cell_outside_of_a_layer_is_refused(cell: str) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timesteps", [5, None])
 @pytest.mark.parametrize("nested", [False, True])
 def test_inside_time_distributed_two_models_give_what_one_cannot(

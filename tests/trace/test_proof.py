@@ -379,6 +379,7 @@ def test_a_cell_that_holds_what_belongs_to_the_batch() -> None:
 # A stack, both directions, states of the user's own
 
 
+@pytest.mark.slow
 def test_every_arrangement_passes_and_is_caught() -> None:
     x = keras.Input((7, 3))
     stack = [keras.layers.LSTMCell(4), keras.layers.GRUCell(3, dropout=0.5)]

@@ -345,6 +345,7 @@ def test_of_numeric_targets_the_loss_is_the_squared_error(tmp_path: Path) -> Non
     assert figures["null"]["ablation"] == dict.fromkeys(null, reason)
 
 
+@pytest.mark.slow
 def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
     tmp_path: Path,
 ) -> None:

@@ -165,6 +165,7 @@ SETTINGS = settings(
 )
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(single())
 def test_outputs_and_final_states_agree_with_the_held_equations_in_float64(

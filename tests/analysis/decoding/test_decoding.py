@@ -317,6 +317,7 @@ def test_other_signals_and_layers_do_not_change_a_row(tmp_path: Path) -> None:
     np.testing.assert_array_equal(alone[NUMBERS], there[NUMBERS])
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_table_and_another_gives_another(tmp_path: Path) -> None:
     recorded = write(tmp_path / "states", drawn(n=60))
     (one, _), (same, _), (other, _) = (

@@ -259,6 +259,7 @@ def test_a_timestep_without_rows_or_without_differences_has_no_score(kind: Any) 
 # few units
 
 
+@pytest.mark.slow
 @FEW
 @given(st.integers(0, 999), st.booleans())
 def test_the_best_units_are_those_that_weigh_most_where_it_learns(seed: int, numeric: bool) -> None:
@@ -324,6 +325,7 @@ def test_on_shuffled_labels_the_difference_from_the_control_is_nothing(numeric: 
     assert abs(np.mean(differences)) < 3 * np.std(differences) / np.sqrt(150)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_score_on_many_new_sequences() -> None:
     held = []
     for seed in range(60):

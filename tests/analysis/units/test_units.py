@@ -276,6 +276,7 @@ def test_what_the_class_explains_at_each_timestep_is_that_of_scipy(
 # merging
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [drawn, per_timestep])
 @pytest.mark.parametrize(("parts", "seed"), [(2, 0), (7, 1), (120, 3)])
 def test_any_number_of_parts_in_any_order_gives_the_same_tables(
