@@ -24,7 +24,7 @@ class Recording:
     target: NDArray[np.float64] | None = None
     """Numbers to be told, one per sequence [N]."""
     steps: pd.DataFrame | None = None
-    """What is known of single timesteps, by sequence and timestep."""
+    """Annotations of single timesteps, by sequence and timestep."""
     recorded: slice | None = None
     """Which timesteps were recorded; all by default."""
 
@@ -96,7 +96,7 @@ def _keys(recording: Recording, piece: NDArray[np.intp]) -> states.RowKeys:
 
 
 def _steps(recording: Recording) -> pd.DataFrame | None:
-    """What is known of single timesteps, labels among them if there are any of that kind."""
+    """Annotations of single timesteps, and their labels if they have any."""
     labels, steps = recording.labels, recording.steps
     if labels is None or labels.ndim == 1:
         return steps

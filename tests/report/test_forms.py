@@ -17,7 +17,7 @@ N, T = 90, 6
 
 
 def written(folder: Path, form: str) -> list[str]:
-    """Random sequences with what is known of them; the words that name them."""
+    """Random sequences with labels or targets, and the overrides that select them."""
     random = np.random.default_rng(0)
     x = random.normal(size=(2, N, T, 2)).astype(np.float32)
     lengths = random.integers(2, T + 1, (2, N))

@@ -446,7 +446,7 @@ def test_there_are_as_many_classes_as_labels_or_scores_tell_apart(
     assert states.class_count(tmp_path) == expected
 
 
-# what is known of single timesteps
+# steps.parquet
 
 NOTES = pd.DataFrame(
     {
