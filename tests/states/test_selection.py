@@ -92,6 +92,17 @@ def test_timesteps_are_all_or_a_slice(text: str, numbers: list[int]) -> None:
 @pytest.mark.parametrize("text", ["all", "2:4", "::3", "-2:"])
 def test_what_is_analysed_is_chosen_as_what_is_written(text: str) -> None:
     valid = np.arange(6) < np.array([[6], [3], [1]])
-    chosen = selection.timesteps_of(valid, text)
+    chosen = selection.timesteps_of(valid, text, backward=False)
     expected = valid & np.isin(np.arange(6), selection.steps_of(text, 6))
     np.testing.assert_array_equal(chosen, expected)
+
+
+@pytest.mark.parametrize(("backward", "expected"), [(False, [5, 2, 4]), (True, [0, 0, 2])])
+def test_the_last_timestep_is_the_last_that_the_layer_read(
+    backward: bool, expected: list[int]
+) -> None:
+    valid = np.arange(6) < np.array([[6], [3], [5]])
+    valid[2, :2] = False  # padding on the left
+    chosen = selection.timesteps_of(valid, "last", backward)
+    sequence, timestep = np.nonzero(chosen)
+    assert (sequence.tolist(), timestep.tolist()) == ([0, 1, 2], expected)

@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGXFSZ
 from typing import Any
@@ -415,7 +416,29 @@ def test_parts_whose_sequences_end_before_what_was_recorded_are_passed_over(
 def test_the_last_row_of_each_sequence_is_known(recorded: Path) -> None:
     rows, _ = states.read_part(states.open_signal(recorded, "lstm", "c").files[1])
     ends = LENGTHS[2:].cumsum() - 1
-    assert np.flatnonzero(rows.last).tolist() == ends.tolist()
+    assert np.flatnonzero(rows.final).tolist() == ends.tolist()
+
+
+def test_the_final_step_of_a_layer_that_reads_backwards_is_its_first_row(tmp_path: Path) -> None:
+    keys = replace(states.row_keys(0, LENGTHS, None), backward=True)
+    for part in (0, 1):  # the second without rows
+        rows = keys if part == 0 else replace(states.row_keys(N, LENGTHS[:0], None), backward=True)
+        path = states.part_file(tmp_path, "lstm.backward", "c", part)
+        values = np.zeros((U, len(rows.sequence)), np.float32)
+        states.write_part(path, "c", values, rows, "lz4")
+    signal = states.open_signal(tmp_path, "lstm.backward", "c")
+    assert signal.backward
+    (rows, _), *_ = signal.read()
+    assert np.flatnonzero(rows.final).tolist() == [0, *LENGTHS.cumsum()[:-1]]
+
+
+def test_sequences_of_one_group_share_a_source(recorded: Path, tmp_path: Path) -> None:
+    assert states.sources(recorded).tolist() == list(range(N))
+    groups = ["b", "a", "b", "c"][:N] + ["c"] * (N - 4)
+    table = pd.DataFrame({"sequence": range(N), "group": groups})
+    table.to_parquet(tmp_path / "sequences.parquet")
+    found = states.sources(tmp_path)
+    assert (found[:, np.newaxis] == found).tolist() == [[a == b for b in groups] for a in groups]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ class Extract:
     units: list[int] | None = option(low=0)
     """Which units, from 0; null means all."""
     timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
-    """Which timesteps: all, last (each sequence's own), or a slice such as 0:10 or ::2."""
+    """Which timesteps: all, last (each sequence's final step), or a slice such as 0:10 or ::2. The
+    final step is the last timestep that a layer reads: of a backward layer the first."""
     max_sequences: int | None = option(low=1)
     """Only this many test sequences, the first ones; null means all."""
 
@@ -109,8 +110,8 @@ class Decoding(Analysis):
     together: bool = option()
     """Whether to decode from all signals together as well, such as h+c."""
     timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
-    """Which timesteps, from 0: all, last (each sequence's own), or a slice such as 0:100 or
-    ::10."""
+    """Which timesteps, from 0: all, last (each sequence's final step, of a backward layer its
+    first), or a slice such as 0:100 or ::10."""
     max_timesteps: int = option(low=1)
     """At most this many of them, evenly spaced, including the first and the last."""
     generalise: bool = option()
@@ -158,8 +159,8 @@ class Compare(Analysis):
     """
 
     timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
-    """Which timesteps, from 0: all, last (each sequence's own), or a slice such as 0:100 or
-    ::10."""
+    """Which timesteps, from 0: all, last (each sequence's final step, of a backward layer its
+    first), or a slice such as 0:100 or ::10."""
     variance: float = option(above=0, high=1)
     """Fraction of each run's variance that the principal directions kept for svcca explain."""
     runs: Any = option()

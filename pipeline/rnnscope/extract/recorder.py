@@ -79,6 +79,7 @@ class Recorder:
         self.scores = Scores(None)
         self.rows = rows_of(model)
         self.paths: dict[str, str] = {}
+        self.backward: set[str] = set()  # layers that read backwards
         self.calls: dict[str, proof.Proved] = {}
         self.units: dict[tuple[str, str], list[int]] = {}
         batch = models.signature(model)
@@ -104,7 +105,8 @@ class Recorder:
         writing = []
         for layer, columns in found.columns.items():
             labelled = not self.split.per_timestep or self.rows.labelled(layer, self.split)
-            keys = selection.keys_of(part.start, columns.kept, labels if labelled else None)
+            of_rows, backward = labels if labelled else None, layer in self.backward
+            keys = selection.keys_of(part.start, columns.kept, of_rows, backward)
             rows = max(rows, len(keys.sequence))
             for signal in list(columns.signals):
                 # No reference is kept here, so that its memory is freed as soon as it is written.
@@ -150,7 +152,7 @@ class Recorder:
             for layer, (signals, mask) in recorded.items():
                 valid = self._valid(layer, signals, mask, batch, size, found)
                 longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
-                kept = selection.timesteps_of(valid, self.options.timesteps)
+                kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
                 into = found.columns.setdefault(layer, Columns())
                 into.kept.append(kept)
                 for signal, values in signals.items():
@@ -209,6 +211,7 @@ class Recorder:
     def _kept(self, traced: trace.Trace, outputs: Any) -> tuple[Any, Any]:
         """What is written of a pass."""
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
+        self.backward = {name for name, layer in traced.layers.items() if layer.reading.backwards}
         chosen = {}
         for name, layer in selection.only(
             "extract.layers", traced.layers, self.options.layers

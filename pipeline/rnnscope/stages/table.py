@@ -15,7 +15,7 @@ STAGES = {
         ),
         Stage(
             "extract",
-            version=1,
+            version=2,
             module="rnnscope.extract.stage",
             needs=("train",),
             reads=("data", "model", "extract"),
@@ -26,7 +26,7 @@ STAGES = {
         ),
         Stage(
             "units",
-            version=3,
+            version=4,
             module="rnnscope.analysis.units.stage",
             needs=("extract",),
             reads=("units",),
@@ -35,7 +35,7 @@ STAGES = {
         ),
         Stage(
             "population",
-            version=1,
+            version=2,
             module="rnnscope.analysis.population.stage",
             needs=("extract",),
             reads=("population",),
@@ -43,7 +43,7 @@ STAGES = {
         ),
         Stage(
             "decoding",
-            version=1,
+            version=2,
             module="rnnscope.analysis.decoding.stage",
             needs=("extract",),
             reads=("decoding",),
@@ -51,7 +51,7 @@ STAGES = {
         ),
         Stage(
             "ablation",
-            version=1,
+            version=2,
             module="rnnscope.analysis.ablation.stage",
             needs=("train", "units"),
             reads=("data", "model", "ablation"),
@@ -60,7 +60,7 @@ STAGES = {
         ),
         Stage(
             "report",
-            version=3,
+            version=4,
             module="rnnscope.report.stage",
             needs=("train", "extract", "units", "population", "decoding", "ablation"),
         ),
@@ -71,7 +71,7 @@ OVER_RUNS = {
     for stage in (
         Stage(
             "collect",
-            version=1,
+            version=2,
             module="rnnscope.stages.collect",
             needs=tuple(STAGES),
             reads=("collect",),
@@ -80,7 +80,7 @@ OVER_RUNS = {
         ),
         Stage(
             "compare",
-            version=1,
+            version=2,
             module="rnnscope.analysis.compare.stage",
             needs=("extract",),
             reads=("compare",),

@@ -14,6 +14,7 @@ from rnnscope.states.parts import (
     read_part,
     row_keys,
     sequence_count,
+    sources,
     unit_of,
     write_part,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "read_steps",
     "row_keys",
     "sequence_count",
+    "sources",
     "unit_of",
     "write_part",
 ]

@@ -8,7 +8,8 @@
         sequence · timestep · [label | target] · [prediction · correct · loss] · annotations …
 
 One row per sequence and timestep, in that order, and none for padding. A folder per signal keeps
-files narrow; ``pd.read_parquet(".../lstm/c")`` is the whole cell state.
+files narrow; ``pd.read_parquet(".../lstm/c")`` is the whole cell state. The parts of a layer that
+reads its sequences backwards say so in their footer.
 """
 
 import re
@@ -27,6 +28,8 @@ from rnnscope.store import atomic
 SEQUENCES = "sequences.parquet"
 STEPS = "steps.parquet"
 KEYS = ("sequence", "timestep", "label")
+DIRECTION, BACKWARD = "direction", "backward"
+"""The entry in the footer of parts of a layer that reads backwards; others have none."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,17 @@ class RowKeys:
     """[R], from 0."""
     label: NDArray[np.int32] | None
     """[R], the class of the sequence, or of the timestep; None where the data has no classes."""
+    backward: bool = False
+    """Whether the layer reads its sequences backwards. Timesteps are in input time all the same."""
 
     @property
-    def last(self) -> NDArray[np.bool_]:
-        """Which rows are the last of their sequence [R]."""
-        return np.append(self.sequence[1:] != self.sequence[:-1], True)
+    def final(self) -> NDArray[np.bool_]:
+        """Which rows are the final step of their sequence [R]: the last timestep the layer read.
+
+        Of a layer that reads backwards it is the sequence's first row.
+        """
+        changes = self.sequence[1:] != self.sequence[:-1]
+        return np.append(True, changes) if self.backward else np.append(changes, True)
 
 
 def row_keys(first: int, lengths: NDArray[np.integer], labels: NDArray[np.int32] | None) -> RowKeys:
@@ -110,17 +119,22 @@ def write_part(
     path.parent.mkdir(parents=True, exist_ok=True)
     # Neighbouring values of a state share their high bytes: split into byte streams they take a
     # third less, as fast as before. Dictionaries and statistics of floats have no use.
-    with atomic.written(path) as unfinished:
-        pq.write_table(
-            table,
+    with (
+        atomic.written(path) as unfinished,
+        pq.ParquetWriter(
             unfinished,
+            table.schema,
             compression=compression,
             use_dictionary=["timestep", "label"] if rows.label is not None else ["timestep"],
             column_encoding={"sequence": "DELTA_BINARY_PACKED"},
             use_byte_stream_split=names,
             write_statistics=list(keys),
             store_schema=False,
-        )
+        ) as writer,
+    ):
+        writer.write_table(table)
+        if rows.backward:
+            writer.add_key_value_metadata({DIRECTION: BACKWARD})
     return path.stat().st_size
 
 
@@ -137,7 +151,13 @@ def read_part(
     for line, name in zip(values, names, strict=True):
         line[:] = table[name].to_numpy()
     label = table["label"].to_numpy() if "label" in there else None
-    return RowKeys(table["sequence"].to_numpy(), table["timestep"].to_numpy(), label), values
+    sequence, timestep = table["sequence"].to_numpy(), table["timestep"].to_numpy()
+    return RowKeys(sequence, timestep, label, is_backward(file.metadata)), values
+
+
+def is_backward(footer: pq.FileMetaData) -> bool:
+    """Whether a part's footer says that its layer reads backwards."""
+    return bool((footer.metadata or {}).get(DIRECTION.encode()) == BACKWARD.encode())
 
 
 def layers(folder: Path | str) -> dict[str, list[str]]:
@@ -154,6 +174,20 @@ def sequence_count(folder: Path | str) -> int:
     """N, the recorded sequences."""
     count: int = pq.read_metadata(Path(folder) / SEQUENCES).num_rows
     return count
+
+
+def sources(folder: Path | str) -> NDArray[np.intp]:
+    """The number of the source of each recorded sequence [N], from 0.
+
+    Sequences of one source, such as one patient, are not independent: they share a ``group`` in
+    sequences.parquet. Without that column each sequence is a source of its own.
+    """
+    path = Path(folder) / SEQUENCES
+    if "group" not in pq.read_schema(path).names:
+        return np.arange(sequence_count(folder))
+    column = pq.read_table(path, columns=["group"])["group"].combine_chunks()
+    codes: NDArray[np.intp] = column.dictionary_encode().indices.to_numpy().astype(np.intp)
+    return codes
 
 
 def class_count(folder: Path | str) -> int:

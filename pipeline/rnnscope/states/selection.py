@@ -36,14 +36,17 @@ def steps_of(timesteps: str, count: int) -> NDArray[np.intp]:
     return np.arange(count)[_slice(timesteps)]
 
 
-def timesteps_of(valid: NDArray[np.bool_], timesteps: str) -> NDArray[np.bool_]:
-    """Which valid timesteps [B, T] are written: all, the last, or a slice such as 0:10:2."""
+def timesteps_of(valid: NDArray[np.bool_], timesteps: str, backward: bool) -> NDArray[np.bool_]:
+    """Which valid timesteps [B, T] are written: all, the last one read, or a slice such as 0:10:2.
+
+    The last one that a layer reads ``backward`` is the first in input time.
+    """
     if timesteps == "all":
         return valid
     chosen = np.zeros_like(valid)
     if timesteps == "last":
-        last = valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
-        chosen[np.arange(len(valid)), last] = True
+        first, last = valid.argmax(axis=1), valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
+        chosen[np.arange(len(valid)), first if backward else last] = True
     else:
         chosen[:, _slice(timesteps)] = True
     return chosen & valid
@@ -54,7 +57,9 @@ def chosen_rows(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray
     return values.reshape(len(values), -1) if kept.all() else values[:, kept]
 
 
-def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32] | None) -> RowKeys:
+def keys_of(
+    first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32] | None, backward: bool
+) -> RowKeys:
     """The keys of all rows of a part, whose first sequence is number ``first``.
 
     Args:
@@ -62,6 +67,7 @@ def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32]
         kept: which timesteps of the layer are rows [B, T'], by batch.
         labels: classes of all sequences [N], or of their timesteps [N, T], or None. A layer of
             other timesteps than the data has no classes of timesteps.
+        backward: whether the layer reads its sequences backwards.
     """
     rows = np.concatenate(kept)
     sequence, timestep = np.nonzero(rows)
@@ -69,7 +75,8 @@ def keys_of(first: int, kept: list[NDArray[np.bool_]], labels: NDArray[np.int32]
         label = None
     else:
         label = labels[sequence] if labels.ndim == 1 else labels[rows]
-    return RowKeys((sequence + first).astype(np.int32), timestep.astype(np.int32), label)
+    numbers = (sequence + first).astype(np.int32)
+    return RowKeys(numbers, timestep.astype(np.int32), label, backward)
 
 
 def _slice(timesteps: str) -> slice:

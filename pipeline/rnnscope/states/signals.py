@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, RowKeys, read_part, unit_of
+from rnnscope.states.parts import KEYS, RowKeys, is_backward, read_part, unit_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Signal:
     """T, one more than the largest timestep."""
     labelled: bool
     """Whether its rows have classes."""
+    backward: bool = False
+    """Whether the layer reads its sequences backwards."""
 
     def read(
         self, units: Sequence[int] | None = None
@@ -43,14 +45,14 @@ class Signal:
 
 def open_signal(folder: Path, layer: str, name: str) -> Signal:
     """Open a signal of an extract stage's output; reads the footers of its files alone."""
-    rows, timesteps = 0, 0
+    rows, timesteps, backward = 0, 0, False
     names: list[str] = []
     found: list[tuple[int, Path]] = []
     for file in sorted((folder / layer / name).glob("part-*.parquet")):
         footer = pq.read_metadata(file)
         if not footer.num_rows:
             continue
-        names = footer.schema.names
+        names, backward = footer.schema.names, is_backward(footer)
         groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
         sequence, timestep = (
             [group.column(names.index(key)).statistics for group in groups]
@@ -67,4 +69,5 @@ def open_signal(folder: Path, layer: str, name: str) -> Signal:
         rows,
         timesteps,
         "label" in names,
+        backward,
     )

@@ -525,9 +525,9 @@ def test_a_recording_of_last_timesteps_alone_can_be_read_out(tmp_path: Path) -> 
     for path in folder.glob("*/*/part-*.parquet"):
         rows, values = states.read_part(path)
         assert rows.label is not None
-        keys = (each[rows.last] for each in (rows.sequence, rows.timestep, rows.label))
-        kept = states.RowKeys(*keys)
-        states.write_part(path, path.parent.name, values[:, rows.last], kept, "lz4")
+        end = rows.final
+        kept = states.RowKeys(rows.sequence[end], rows.timestep[end], rows.label[end])
+        states.write_part(path, path.parent.name, values[:, rows.final], kept, "lz4")
     (table, _), _ = decoded(tmp_path, folder, replace(OPTIONS, timesteps="last"))
     assert (table["sequences"] == 90).all()
 

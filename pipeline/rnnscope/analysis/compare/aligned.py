@@ -43,7 +43,7 @@ def pieces(signal: Signal, timesteps: str) -> Iterator[Piece]:
     """
     for rows, values in signal.read():
         if timesteps == "last":
-            here = rows.last
+            here = rows.final
         elif timesteps == "all":
             here = np.ones(len(rows.sequence), bool)
         else:

@@ -21,7 +21,7 @@ from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
 
 LAST = -1
-"""In place of a timestep: each sequence's own last."""
+"""In place of a timestep: each sequence's own final step."""
 TASK = ("label", "target")
 """What a model is trained to predict; every other target of a probe is an annotation."""
 Y = "y of "
@@ -35,7 +35,7 @@ class ProbeRows:
     keys: pd.DataFrame
     """Columns part, row of that part, sequence, timestep, fold, and y, a class or a number."""
     ends: pd.DataFrame
-    """Likewise the last row of each sequence among the chosen timesteps, at timestep LAST."""
+    """Likewise the final step of each sequence among the chosen timesteps, at timestep LAST."""
     said: dict[str, Any]
     """For the manifest: what was chosen and left out, or why there are no rows."""
 
@@ -92,7 +92,11 @@ def choose(
             )
     known = [name for name in keys if name.startswith(Y)]
     shared = keys.drop(columns=known)
-    return {name.removeprefix(Y): _chosen(shared.assign(y=keys[name]), options) for name in known}
+    end = "first" if signal.backward else "last"  # of a sequence's rows, which rise
+    ends = ~keys.duplicated("sequence", keep=end)
+    return {
+        name.removeprefix(Y): _chosen(shared.assign(y=keys[name]), ends, options) for name in known
+    }
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:
@@ -163,15 +167,20 @@ def _keys(
     return keys[keys["fold"] >= 0]
 
 
-def _chosen(keys: pd.DataFrame, options: Decoding) -> ProbeRows:
-    """Those of the chosen rows that have the target y, at timesteps where it can be decoded."""
-    last = ~keys.duplicated("sequence", keep="last")  # a sequence's rows rise
-    ends, of_ends = _able(keys[last].assign(timestep=LAST), options)
+def _chosen(keys: pd.DataFrame, ends_of: "pd.Series[bool]", options: Decoding) -> ProbeRows:
+    """Those of the chosen rows that have the target y, at timesteps where it can be decoded.
+
+    Args:
+        keys: the chosen rows.
+        ends_of: which of them are their sequence's final step.
+        options: of the stage.
+    """
+    ends, of_ends = _able(keys[ends_of].assign(timestep=LAST), options)
     if options.timesteps == "last":
         return ProbeRows(ends, ends, of_ends)
     able, said = _able(keys, options)
     if not len(ends):
-        said["why_not_by_units"] = "at their last timesteps: " + of_ends["why"]
+        said["why_not_by_units"] = "at their final steps: " + of_ends["why"]
     return ProbeRows(able, ends, said)
 
 

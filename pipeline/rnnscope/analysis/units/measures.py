@@ -173,7 +173,7 @@ def _summed(
         if block.ranked:
             finals.append((values, labels))
         else:
-            drawn = Sample.of(values, part[0].sequence[part[0].last])
+            drawn = Sample.of(values, part[0].sequence[part[0].final])
             sample = drawn if sample is None else sample.merge(drawn)
     assert sums is not None
     if sample is not None:

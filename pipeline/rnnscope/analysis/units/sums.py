@@ -80,8 +80,8 @@ def merge(a: Sums, b: Sums) -> Sums:
 def final_rows(part: Part) -> tuple[Values, Labels]:
     """The last row of each sequence [U, N] and its label [N], 0 where there are no labels."""
     rows, values = part
-    last = values[:, rows.last]
-    return last, np.zeros(last.shape[1], np.int32) if rows.label is None else rows.label[rows.last]
+    last = values[:, rows.final]
+    return last, np.zeros(last.shape[1], np.int32) if rows.label is None else rows.label[rows.final]
 
 
 def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:

@@ -1,0 +1,52 @@
+"""Intervals of statistics that follow from sums, by leaving out groups of sequences.
+
+Timesteps of a sequence are not independent, sequences are. Sums are kept in G groups of sequences;
+each statistic is computed G times more, from the sums of all groups but one. How far these values
+spread tells its standard error (Shao & Tu 1995; Kott 2001).
+"""
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+GROUPS = 20
+"""G, the number of groups."""
+FEWEST = 2
+"""Fewest sources of sequences per group, on average, for an interval."""
+LEVEL = 0.95
+"""Confidence level of the intervals."""
+
+
+def groups(sources: NDArray[np.integer]) -> NDArray[np.intp]:
+    """The group of each sequence [N], in 0 … G - 1, from the number of its source [N].
+
+    A sequence is a source of its own unless the data says which ones belong together.
+    """
+    return np.asarray(sources, np.intp) % GROUPS
+
+
+def interval(value: Float, left_out: Float, sources: int) -> tuple[Float, Float]:
+    """The 95 % interval of a statistic, lower and upper bound, each [...].
+
+    value ± t s with s² = (G - 1)/G sum (left_out - its mean)², and t Student's at G - 1 degrees of
+    freedom. Give logarithms for a statistic whose error grows with its size.
+
+    Args:
+        value: the statistic of all sequences [...].
+        left_out: of all groups but one each [G, ...].
+        sources: how many independent sources of sequences there are.
+
+    Returns:
+        NaN below FEWEST sources per group, and where the statistic is NaN or infinite with any
+        group left out.
+    """
+    count = len(left_out)
+    with np.errstate(invalid="ignore"):
+        squares = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+        error = np.sqrt(squares * (count - 1) / count)
+        half = scipy.stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
+        low, high = value - half, value + half
+    known = np.isfinite(half) & (sources >= FEWEST * GROUPS)
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
