@@ -75,8 +75,6 @@ class Units(Analysis):
     """A unit whose variance is below this is dead."""
     lags: int = option(low=1)
     """Largest lag of the autocorrelation, in timesteps."""
-    bins: int = option(low=2, high=256)
-    """Quantile bins of a unit's values, for their mutual information with the class."""
     permutations: int = option(low=0)
     """Shuffles of the labels for the null distribution of mutual information; 0 leaves it out."""
     seed: int = option(low=0, high=2**32 - 1)
