@@ -153,10 +153,10 @@ def test_dprime_is_that_of_all_rows_of_either_side_and_the_largest_is_preferred(
         deviation = np.sqrt((chosen.var(axis=1, ddof=1) + rest.var(axis=1, ddof=1)) / 2)
         expected[label] = (chosen.mean(axis=1) - rest.mean(axis=1)) / deviation
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
-    label, dprime = preferred_class(found)
+    preferred, dprime = preferred_class(found)
     largest = np.abs(expected).max(axis=0)
     np.testing.assert_allclose(np.abs(dprime), largest, rtol=1e-9)
-    np.testing.assert_allclose(expected[label, np.arange(len(values))], dprime, rtol=1e-9)
+    np.testing.assert_allclose(expected[preferred, np.arange(len(values))], dprime, rtol=1e-9)
     if k == 2:  # both classes are as far from each other
         assert (dprime > 0).all()
 
@@ -206,7 +206,8 @@ def test_dprime_is_infinite_without_noise_and_absent_without_spread_or_rows() ->
 
 def areas(values: Float, labels: Labels, preferred: Labels) -> Float:
     """The area of each unit's preferred class [U]."""
-    held = Held(values, labels.astype(np.int32), np.arange(len(labels), dtype=np.int32))
+    numbers = np.arange(len(labels), dtype=np.int32)
+    held = Held(values.astype(np.float32), labels.astype(np.int32), numbers)
     return held.ranks(preferred, 4).auc
 
 
@@ -218,7 +219,7 @@ def test_the_area_is_that_of_scikit_learn_ties_included(seed: int, digits: int) 
     preferred = preferred_class(dprimes(class_sums(values, labels, 4)))[0]
     got = areas(values, labels, preferred)
     for unit, label in enumerate(preferred):
-        expected = roc_auc_score(labels == label, values[unit])
+        expected = roc_auc_score(labels == label, values[unit].astype(np.float32))
         assert got[unit] == pytest.approx(expected, rel=1e-12)
 
 

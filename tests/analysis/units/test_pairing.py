@@ -69,6 +69,7 @@ def test_each_shift_is_as_pairing_sequences_by_hand(
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_it_is_uniform_for_unrelated_annotations_however_slow() -> None:
     p = []
     for seed in range(10):

@@ -117,6 +117,25 @@ def test_the_explained_share_at_each_timestep_is_that_of_scipy(
 
 
 @QUICK
+@given(**SHAPES, parts=st.integers(1, 5), changing=st.booleans())
+def test_the_peak_is_the_largest_share_over_timesteps_that_enough_sequences_reach(
+    n: int, t: int, seed: int, parts: int, changing: bool
+) -> None:
+    values, rows = drawn(n, t, seed, changing=changing)
+    sums = summed(values, rows, t, parts)
+    eta2, step = Responses(sums, np.array(UNITS, np.int32), t, labelled=True).peak
+    table = by_timestep(sums, t)
+    assert rows.label is not None
+    enough = table[table["count"] >= 2 * len(np.unique(rows.label))]
+    for place, unit in enumerate(UNITS):
+        known = enough[enough["unit"] == unit].dropna().set_index("timestep")["eta2"]
+        if known.empty:
+            assert np.isnan(eta2[place])
+        else:
+            assert (eta2[place], step[place]) == (known.max(), known.idxmax())
+
+
+@QUICK
 @given(**SHAPES, changing=st.booleans())
 def test_the_mean_over_time_is_that_of_all_classes_together(
     n: int, t: int, seed: int, changing: bool
