@@ -31,8 +31,8 @@ def drawn(n: int, t: int, seed: int, *, changing: bool) -> tuple[Float, RowKeys]
     if changing:
         labels = random.integers(0, K - 1, len(sequence))
     values = random.normal(size=(len(UNITS), len(sequence))) + labels + 10 * timestep
-    sequence, timestep = sequence.astype(np.int32), timestep.astype(np.int32)
-    return values, RowKeys(sequence, timestep, labels.astype(np.int32))
+    number, step, label = (each.astype(np.int32) for each in (sequence, timestep, labels))
+    return values, RowKeys(number, step, label)
 
 
 def summed(values: Float, rows: RowKeys, t: int, parts: int = 1) -> ClassSums:

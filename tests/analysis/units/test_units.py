@@ -219,7 +219,7 @@ def test_each_column_is_what_its_library_says(signal: str, tmp_path: Path) -> No
     assert (got["count"] == n).all()
     assert got["preferred_class"].tolist() == preferred.tolist()
     np.testing.assert_allclose(got["mutual_information"].clip(0), information, atol=2e-6)
-    assert (got["mutual_information"] > -0.1).all()
+    assert (got["mutual_information"] > -0.2).all()
     top = np.sort(means, axis=0)  # the values are positive
     others = top[:-1].mean(axis=0)
     np.testing.assert_allclose(got["selectivity"], (top[-1] - others) / (top[-1] + others))

@@ -72,7 +72,7 @@ def cut(recording: Recording, signal: Signal, memory_mb: int) -> Iterator[UnitBl
     sums = 32 * recording.k * (signal.timesteps + jackknife.GROUPS)
     if recording.annotations:
         share = pairing.size(recording.sequences, signal.rows) / recording.sequences
-        sums += 8 * len(recording.annotations) * signal.timesteps + int(4 * share * signal.rows)
+        sums += 8 * len(recording.annotations) * signal.timesteps + int(8 * share * signal.rows)
     bins = 8 * quantiles.BINS
     by_class = 8 * (final_step.EDGES + 1) * recording.k
     ranking = RANKING * recording.sequences
