@@ -708,20 +708,29 @@ def test_intervals_need_forty_sequences(tmp_path: Path) -> None:
         assert intervals.notna().all(axis=None) == (n >= 40)
 
 
-def test_sequences_of_one_source_are_in_one_group(tmp_path: Path) -> None:
-    """Of 20 sources there is no interval, of 60 sequences there is."""
-    recorded = write(tmp_path / "states", noted(drawn(n=60, t=2, signals="c")))
-    found = []
-    for group in (None, np.arange(60) // 3, np.arange(60) // 1):
-        frame = pd.read_parquet(recorded / states.SEQUENCES).drop(columns="group", errors="ignore")
-        frame = frame if group is None else frame.assign(group=group)
-        frame.to_parquet(recorded / states.SEQUENCES, index=False)
+def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
+    recording = noted(drawn(n=120, t=2, signals="c"))
+    recorded, labels = write(tmp_path / "states", recording), recording.labels
+    found = {}
+    for size in (1, 2, 6):
+        frame = pd.read_parquet(recorded / states.SEQUENCES)
+        frame.assign(group=np.arange(120) // size).to_parquet(recorded / states.SEQUENCES)
         analysed("units", OPTIONS, recorded, tmp_path)
-        found.append(read(tmp_path, "units"))
-    assert found[1]["omega2_low"].isna().all()
-    assert found[1]["best_correlation_low"].isna().all()
-    pd.testing.assert_frame_equal(found[2], found[0])
-    assert found[0]["omega2_low"].notna().all()
+        found[size] = read(tmp_path, "units")
+    intervals = [*GROUPED, "best_correlation_low", "best_correlation_high"]
+    assert found[6][intervals].isna().all(axis=None)  # 20 sources
+    assert found[1][intervals].notna().all(axis=None)
+    others = found[1].columns.drop(intervals)
+    pd.testing.assert_frame_equal(found[2][others], found[1][others])
+    last = recording.last("lstm", "c").astype(np.float64)
+    rest = []
+    for group in range(20):
+        kept = np.arange(120) // 2 % 20 != group
+        f, _ = f_classif(last[kept], labels[kept])
+        rest.append(2 * f / (2 * f + kept.sum() - 3))
+    error = np.sqrt(19 / 20 * ((rest - np.mean(rest, axis=0)) ** 2).sum(axis=0))
+    low = found[2]["eta2"] - scipy.stats.t.ppf(0.975, 19) * error
+    np.testing.assert_allclose(found[2]["eta2_low"], low, rtol=1e-6)
 
 
 def test_single_units_that_are_null_are_counted_apart(tmp_path: Path) -> None:
