@@ -711,6 +711,7 @@ def test_intervals_need_forty_sequences(tmp_path: Path) -> None:
 def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
     recording = noted(drawn(n=120, t=2, signals="c"))
     recorded, labels = write(tmp_path / "states", recording), recording.labels
+    assert labels is not None
     found = {}
     for size in (1, 2, 6):
         frame = pd.read_parquet(recorded / states.SEQUENCES)
