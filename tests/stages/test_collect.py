@@ -221,7 +221,7 @@ def test_a_second_collect_has_nothing_to_do_until_there_is_another_run(
     assert "collect    up to date" in caplog.text
     assert (collected / store.MANIFEST).stat().st_mtime_ns == manifest
     # Of other options of units there is another run on the same states.
-    other = made(root, "units", *SMALL, *RUNS[0], "units.bins=4")
+    other = made(root, "units", *SMALL, *RUNS[0], "units.lags=4")
     caplog.clear()
     stages.run(composed(root, "stage=collect", "mode=plan"))
     assert "collect    would run      runs more: 2; runs gone: 1" in caplog.text
@@ -230,11 +230,11 @@ def test_a_second_collect_has_nothing_to_do_until_there_is_another_run(
     assert again != collected
     assert store.latest(root, "collect").resolve() == collected  # a sweep's job does not move it
     key = store.read_manifest(other)["key"]
-    bins = pd.read_parquet(again / "runs.parquet").set_index("run")["units.bins"]
-    assert bins[f"digits-lstm4-s0-{key[:4]}"] == 4
-    assert sorted(bins) == [4, 16, 16]
+    lags = pd.read_parquet(again / "runs.parquet").set_index("run")["units.lags"]
+    assert lags[f"digits-lstm4-s0-{key[:4]}"] == 4
+    assert sorted(lags) == [4, 50, 50]
     units = pd.read_parquet(again / "units.parquet")
-    assert list(units)[:4] == ["run", "model.units", "seed", "units.bins"]
+    assert list(units)[:4] == ["run", "model.units", "seed", "units.lags"]
     assert made(root, "collect", "collect.runs=*lstm3*").name.startswith("1-runs")
     shutil.rmtree(other)
     assert made(root, "collect") == collected
@@ -289,7 +289,7 @@ def test_what_is_left_out_is_said_each_time_and_noted(
 
 
 def test_what_is_damaged_is_left_out_and_the_rest_is_collected(root: Path) -> None:
-    spoilt = made(root, "units", *SMALL, *RUNS[0], "units.bins=5", single=True)
+    spoilt = made(root, "units", *SMALL, *RUNS[0], "units.lags=5", single=True)
     try:
         (spoilt / "units.parquet").unlink()
         manifest = store.read_manifest(made(root, "collect", "mode=force", single=True))
@@ -303,7 +303,7 @@ def test_what_is_damaged_is_left_out_and_the_rest_is_collected(root: Path) -> No
 
 
 def test_runs_of_one_slug_are_collected_by_their_names(root: Path) -> None:
-    other = made(root, "units", *SMALL, *RUNS[0], "units.bins=6")
+    other = made(root, "units", *SMALL, *RUNS[0], "units.lags=6")
     try:
         name = f"digits-lstm4-s0-{store.read_manifest(other)['key'][:4]}"
         for pattern in (name, f"[{name}]", f"[{name},nothing*]"):
@@ -337,7 +337,7 @@ def by_hand(name: str, headline: dict[str, Any], /, **slices: Any) -> Run:
     files = slices.pop("files", {})
     manifests = {
         "extract": {"slice": slices, "headline": headline, "files": files},
-        "units": {"slice": {"units": {"bins": 16}}, "headline": {}, "files": {}},
+        "units": {"slice": {"units": {"lags": 16}}, "headline": {}, "files": {}},
     }
     common = {"seconds": 1.5, "peak_memory_bytes": 10}
     return Run(

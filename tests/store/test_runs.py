@@ -20,7 +20,7 @@ VERSIONS = {name: stage.version for name, stage in STAGES.items()}
 SLICES: dict[str, dict[str, Any]] = {
     "train": {"data": {"name": "digits"}, "model": {"name": "lstm", "units": 4}, "seed": 0},
     "extract": {"data": {"name": "digits"}, "model": {"name": "lstm", "units": 4}},
-    "units": {"units": {"bins": 16, "gate_cuts": [0.1, 0.9]}},
+    "units": {"units": {"lags": 16, "gate_cuts": [0.1, 0.9]}},
 }
 
 
@@ -410,7 +410,7 @@ def test_a_runs_config_is_flat_and_of_files_has_path_and_digest(tmp_path: Path) 
         ("model.name", "lstm"),
         ("model.units", 4),
         ("seed", 0),
-        ("units.bins", 16),
+        ("units.lags", 16),
         ("units.gate_cuts", [0.1, 0.9]),
     ]
 

@@ -311,7 +311,7 @@ def test_what_workers_say_comes_to_the_terminal_only_if_the_launcher_fails(
 @pytest.mark.process
 def test_a_sweep_tells_of_every_job_and_makes_what_they_share_once(tmp_path: Path) -> None:
     words = (f"root={tmp_path}", *TINY[1:], "stage=units", "seed=7")
-    varied = ("extract.tolerance=1e-4,1e-30", "units.bins=8,16")
+    varied = ("extract.tolerance=1e-4,1e-30", "units.lags=8,16")
     status, said, complained = ran(*words, *varied)
     assert status == 1, complained
     assert complained == ""
@@ -321,9 +321,9 @@ def test_a_sweep_tells_of_every_job_and_makes_what_they_share_once(tmp_path: Pat
     assert list(table["job"]) == [0, 1, 2, 3]
     assert list(table["state"]) == ["done", "done", "failed", "failed"]
     assert list(table["config"]) == [
-        f"extract.tolerance={tolerance} units.bins={bins}"
+        f"extract.tolerance={tolerance} units.lags={lags}"
         for tolerance in ("0.0001", "1e-30")
-        for bins in (8, 16)
+        for lags in (8, 16)
     ]
     assert table["seconds"].gt(0).all()
     assert table["error"][2].startswith("layer 'lstm': residual step_h is")
@@ -409,21 +409,21 @@ def test_where_all_is_done_nothing_is_said_of_logs() -> None:
 
 
 def test_a_plan_says_what_jobs_share_and_writes_nothing(tmp_path: Path) -> None:
-    varied = [["units.bins=8"], ["units.bins=16"], ["seed=1"]]
+    varied = [["units.lags=8"], ["units.lags=16"], ["seed=1"]]
     jobs = [
         Job(number, (), words[0], tmp_path, composed(tmp_path, "stage=units", *words), None)
         for number, words in enumerate(varied)
     ]
     lines = sweep.plan_lines(
-        [*jobs, Job(3, (), "units.bins=1", tmp_path, None, "units.bins=1: no")]
+        [*jobs, Job(3, (), "units.lags=1", tmp_path, None, "units.lags=1: no")]
     )
     rows = [re.split(" {2,}", line) for line in lines]
     assert rows[:5] == [
         ["job", "config", "train", "extract", "units"],
-        ["0", "units.bins=8", "would run", "would run", "would run"],
-        ["1", "units.bins=16", "as job 0", "as job 0", "would run"],
+        ["0", "units.lags=8", "would run", "would run", "would run"],
+        ["1", "units.lags=16", "as job 0", "as job 0", "would run"],
         ["2", "seed=1", "would run", "would run", "would run"],
-        ["3", "units.bins=1", "units.bins=1: no"],
+        ["3", "units.lags=1", "units.lags=1: no"],
     ]
     assert rows[-3:] == [
         ["train", "2 would run, 1 shared"],

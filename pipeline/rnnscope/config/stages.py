@@ -75,17 +75,16 @@ class Units(Analysis):
     """A unit whose variance is below this is dead."""
     lags: int = option(low=1)
     """Largest lag of the autocorrelation, in timesteps."""
-    bins: int = option(low=2, high=256)
-    """Quantile bins of a unit's values, for their mutual information with the class."""
     permutations: int = option(low=0)
     """Shuffles of the labels for the null distribution of mutual information; 0 leaves it out."""
     seed: int = option(low=0, high=2**32 - 1)
-    """Seed of these shuffles, separate from the run's seed so that all runs are shuffled alike."""
+    """Seed of these shuffles, and of the pairings of states with other sequences' annotations;
+    separate from the run's seed so that all runs are shuffled alike."""
     memory_mb: int = option(low=1)
     """Memory in MB for the values of one block of units; each worker holds one block. Beyond it,
     quantiles come from a histogram of 4,096 bins. Beyond about 8,000 sequences per MB, auc and
-    mutual_information use the ranks of values among those of 4,095 randomly drawn sequences, with
-    errors of about 0.0001 and 0.001 bits."""
+    mi_p use the ranks of values among those of 4,095 randomly drawn sequences, with an error of
+    auc of about 0.0001."""
 
 
 @dataclass

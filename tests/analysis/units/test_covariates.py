@@ -3,12 +3,21 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnscope.analysis.units.covariates import best, comoments, merge
+from rnnscope.analysis.statistics import jackknife
+from rnnscope.analysis.units.covariates import (
+    CovariateSums,
+    best,
+    comoments,
+    covariate_sums,
+    merge,
+    merge_comoments,
+)
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -44,7 +53,7 @@ def test_correlations_are_those_of_numpy_however_the_rows_are_parted(
     pieces = np.array_split(np.arange(count), min(parts, count))
     np.random.default_rng(seed).shuffle(pieces)
     sums = [comoments(values[:, piece], covariates[:, piece]) for piece in pieces]
-    got = functools.reduce(merge, sums)
+    got = functools.reduce(merge_comoments, sums)
     np.testing.assert_allclose(got.correlation, by_numpy(values, covariates), rtol=1e-9, atol=1e-12)
     assert got.count.tolist() == (~np.isnan(covariates)).sum(axis=1).tolist()
     assert (np.abs(got.correlation[np.isfinite(got.correlation)]) <= 1).all()
@@ -64,7 +73,7 @@ def test_what_does_not_vary_correlates_with_nothing(constant: float) -> None:
     values[2] = np.float32(constant)
     for pieces in ([range(999)], np.array_split(np.arange(999), 7)):
         sums = [comoments(values[:, piece], covariates[:, piece]) for piece in pieces]
-        r = functools.reduce(merge, sums).correlation
+        r = functools.reduce(merge_comoments, sums).correlation
         assert np.isnan(r[:, 1]).all()
         assert np.isnan(r[2]).all()
         assert np.isfinite(np.delete(r, 2, axis=0)[:, [0, 2]]).all()
@@ -83,12 +92,87 @@ def test_a_covariate_that_is_nowhere_known_has_no_correlation() -> None:
     assert comoments(values, covariates[:0]).correlation.shape == (4, 0)
 
 
-def test_the_best_is_the_largest_of_either_sign() -> None:
-    nan = np.nan
-    r = np.array([[0.1, -0.8, 0.5], [nan, 0.2, -0.1], [nan, nan, nan], [0.3, 0.3, nan]])
-    place, found = best(r)
-    assert place.tolist() == [1, 1, -1, 0]
-    np.testing.assert_array_equal(found, [-0.8, 0.2, nan, 0.3])
+# the best one
+
+
+def recorded(
+    seed: int, n: int = 90, t: int = 5
+) -> tuple[Float, Float, NDArray[np.intp], NDArray[np.intp]]:
+    """Values, covariates, and the sequence and timestep of each row; with a drift of both."""
+    random = np.random.default_rng(seed)
+    sequence, timestep = np.nonzero(np.arange(t) < random.integers(1, t + 1, n)[:, np.newaxis])
+    values, covariates = drawn(seed, len(sequence))
+    return values + 3 * timestep, covariates - 50 * timestep, sequence, timestep
+
+
+def summed(seed: int, parts: int) -> CovariateSums:
+    """The sums over whole sequences, part by part and in another order."""
+    values, covariates, sequence, timestep = recorded(seed)
+    each = []
+    for number in np.random.default_rng(seed).permutation(parts):
+        rows = sequence % parts == number
+        groups = jackknife.groups(sequence[rows])
+        each.append(covariate_sums(values[:, rows], covariates[:, rows], groups, timestep[rows], 9))
+    return functools.reduce(merge, each)
+
+
+@QUICK
+@given(seed=st.integers(0, 999), parts=st.integers(1, 7))
+def test_the_best_has_the_largest_correlation_and_its_interval(seed: int, parts: int) -> None:
+    values, covariates, sequence, _ = recorded(seed)
+    found = best(summed(seed, parts), 90)
+    r = by_numpy(values, covariates)
+    assert found.place.tolist() == np.abs(r).argmax(axis=1).tolist()
+    rest = []
+    for group in range(jackknife.GROUPS):
+        rows = sequence % jackknife.GROUPS != group
+        rest.append(by_numpy(values[:, rows], covariates[:, rows]))
+    low, high = jackknife.interval(r, np.array(rest), 90)
+    for unit, kind in enumerate(found.place):
+        assert found.r[unit] == pytest.approx(r[unit, kind], rel=1e-9)
+        assert found.low[unit] == pytest.approx(low[unit, kind], rel=1e-7)
+        assert found.high[unit] == pytest.approx(high[unit, kind], rel=1e-7)
+
+
+@QUICK
+@given(seed=st.integers(0, 999), parts=st.integers(1, 7))
+def test_within_timesteps_it_is_that_of_what_their_means_leave(seed: int, parts: int) -> None:
+    values, covariates, _, timestep = recorded(seed)
+    found = best(summed(seed, parts), 90)
+    for unit, kind in enumerate(found.place):
+        rows = ~np.isnan(covariates[kind])
+        frame = pd.DataFrame({"x": values[unit, rows], "a": covariates[kind, rows]})
+        left = frame - frame.groupby(timestep[rows]).transform("mean")
+        assert found.within[unit] == pytest.approx(left["x"].corr(left["a"]), rel=1e-8)
+
+
+def test_two_ramps_correlate_until_each_timestep_loses_its_mean() -> None:
+    random = np.random.default_rng(0)
+    sequence, timestep = np.divmod(np.arange(300 * 20), 20)
+    values = timestep / 3 + random.normal(size=(30, len(timestep)))
+    ramp = (timestep + random.normal(size=len(timestep)))[np.newaxis]
+    sums = covariate_sums(values, ramp, jackknife.groups(sequence), timestep, 20)
+    found = best(sums, 300)
+    # Of variances of 33.25 / 9 and 33.25 over time, and of 1 within timesteps.
+    expected = 1 / np.sqrt((1 + 9 / 33.25) * (1 + 1 / 33.25))
+    assert found.r.mean() == pytest.approx(expected, abs=0.01)
+    assert (found.r >= 0.8).all()
+    assert (np.abs(found.within) < 0.06).all()
+    same = covariate_sums(timestep[np.newaxis] / 5, ramp, jackknife.groups(sequence), timestep, 20)
+    assert np.isnan(best(same, 300).within).all()  # no sequence differs from another
+
+
+def test_the_best_is_of_either_sign_and_none_of_what_does_not_vary() -> None:
+    values, covariates = drawn(0, 400)
+    covariates = np.array([values[0] + 9, -values[1], np.full(400, 0.1)])
+    values[3] = 0.1
+    sums = covariate_sums(values, covariates, np.arange(400) % 20, np.zeros(400, np.int64), 1)
+    found = best(sums, 400)
+    assert found.place.tolist()[:2] == [0, 1]
+    assert found.r[:2] == pytest.approx([1, -1], abs=1e-12)
+    assert found.place[3] == -1
+    assert np.isnan([found.r[3], found.low[3], found.within[3]]).all()
+    assert np.isnan(best(sums, 39).low).all()
 
 
 def test_the_values_given_are_not_changed() -> None:

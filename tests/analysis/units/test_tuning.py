@@ -31,8 +31,8 @@ def drawn(n: int, t: int, seed: int, *, changing: bool) -> tuple[Float, RowKeys]
     if changing:
         labels = random.integers(0, K - 1, len(sequence))
     values = random.normal(size=(len(UNITS), len(sequence))) + labels + 10 * timestep
-    keys = [each.astype(np.int32) for each in (sequence, timestep, labels)]
-    return values, RowKeys(keys[0], keys[1], keys[2])
+    number, step, label = (each.astype(np.int32) for each in (sequence, timestep, labels))
+    return values, RowKeys(number, step, label)
 
 
 def summed(values: Float, rows: RowKeys, t: int, parts: int = 1) -> ClassSums:
@@ -114,6 +114,25 @@ def test_the_explained_share_at_each_timestep_is_that_of_scipy(
     assert got["count"].tolist() == list(counts)
     assert got["unit"].tolist() == np.repeat(UNITS, len(got) // len(UNITS)).tolist()
     np.testing.assert_allclose(got["eta2"], eta2, rtol=1e-8, atol=1e-12)
+
+
+@QUICK
+@given(**SHAPES, parts=st.integers(1, 5), changing=st.booleans())
+def test_the_peak_is_the_largest_share_over_timesteps_that_enough_sequences_reach(
+    n: int, t: int, seed: int, parts: int, changing: bool
+) -> None:
+    values, rows = drawn(n, t, seed, changing=changing)
+    sums = summed(values, rows, t, parts)
+    eta2, step = Responses(sums, np.array(UNITS, np.int32), t, labelled=True).peak
+    table = by_timestep(sums, t)
+    assert rows.label is not None
+    enough = table[table["count"] >= 2 * len(np.unique(rows.label))]
+    for place, unit in enumerate(UNITS):
+        known = enough[enough["unit"] == unit].dropna().set_index("timestep")["eta2"]
+        if known.empty:
+            assert np.isnan(eta2[place])
+        else:
+            assert (eta2[place], step[place]) == (known.max(), known.idxmax())
 
 
 @QUICK

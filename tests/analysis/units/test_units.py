@@ -12,11 +12,12 @@ import pytest
 import scipy.signal
 import scipy.stats
 from numpy.typing import NDArray
+from sklearn.feature_selection import f_classif, mutual_info_classif
 from sklearn.metrics import roc_auc_score
 
 from rnnscope import states
 from rnnscope.analysis.units import blocks as unit_blocks
-from rnnscope.analysis.units import class_columns
+from rnnscope.analysis.units import class_columns, covariate_columns
 from rnnscope.analysis.units.blocks import cut, open_recording
 from rnnscope.analysis.units.quantiles import LEVELS
 from rnnscope.analysis.units.stage import TABLES as DECLARED
@@ -31,7 +32,12 @@ from tests.recordings import Recording, drawn, write
 CONFIG = composed(Path())
 OPTIONS = replace(CONFIG.units, permutations=20)
 ONE = Engine("local", 1)
-TESTED = ("eta2", "omega2", "f_statistic", "p_value", "q_value")
+EFFECT = ("eta2", "eta2_low", "eta2_high", "omega2", "omega2_low", "omega2_high")
+TESTED = ("f_statistic", "p_value", "log10_p", "q_value")
+PREFERRING = ("preferred_class", "dprime", "auc")
+ANNOTATED = [column.name for column in covariate_columns.COVARIATE_COLUMNS]
+GROUPED = ("eta2_low", "eta2_high", "omega2_low", "omega2_high")
+"""Intervals, from groups of sequences by their numbers."""
 MUCH = 10**9
 """Bytes to rank a sequence, past any memory: sequences are counted then."""
 TABLES = tuple(table.name for table in DECLARED)
@@ -153,6 +159,7 @@ def test_the_columns_have_their_types_whatever_is_known(known: str, tmp_path: Pa
         "dead": "boolean",
         "label": "Int32",
         "preferred_class": "Int32",
+        "eta2_peak_timestep": "Int32",
         "best_covariate": "str",
     }
     for name, table in tables.items():
@@ -170,11 +177,19 @@ def test_each_column_is_what_its_library_says(signal: str, tmp_path: Path) -> No
     labels = recording.labels
     assert labels is not None
     groups = [last[labels == label] for label in range(3)]
-    variance = scipy.stats.f_oneway(*groups, axis=0)
+    variance = scipy.stats.f_oneway(*groups, axis=0, equal_var=False)
+    f, _ = f_classif(last, labels)
     means = np.array([group.mean(axis=0) for group in groups])
-    preferred = means.argmax(axis=0)
-    chosen = [groups[label][:, unit] for unit, label in enumerate(preferred)]
-    rest = [last[labels != label, unit] for unit, label in enumerate(preferred)]
+    sides = [(groups[label], last[labels != label]) for label in range(3)]
+    distances = np.array(
+        [
+            (a.mean(axis=0) - b.mean(axis=0))
+            / np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
+            for a, b in sides
+        ]
+    )
+    preferred = np.abs(distances).argmax(axis=0)
+    information = mutual_info_classif(last, labels, random_state=0) / np.log(2)
     size, power = np.abs(rows).mean(axis=0), (rows**2).mean(axis=0)
     n = len(rows)
     expected = {
@@ -187,14 +202,13 @@ def test_each_column_is_what_its_library_says(signal: str, tmp_path: Path) -> No
         **dict(zip(LEVELS, quantiles, strict=True)),
         "hoyer": (np.sqrt(n) - np.sqrt(n) * size / np.sqrt(power)) / (np.sqrt(n) - 1),
         "lifetime_sparseness": (1 - size**2 / power) / (1 - 1 / n),
-        "eta2": 2 * variance.statistic / (2 * variance.statistic + len(last) - 3),
+        "eta2": 2 * f / (2 * f + len(last) - 3),
+        "omega2": 2 * (f - 1) / (2 * (f - 1) + len(last)),
         "f_statistic": variance.statistic,
         "p_value": variance.pvalue,
+        "log10_p": np.log10(variance.pvalue),
         "q_value": scipy.stats.false_discovery_control(variance.pvalue),
-        "dprime": [
-            (a.mean() - b.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-            for a, b in zip(chosen, rest, strict=True)
-        ],
+        "dprime": distances[preferred, np.arange(7)],
         "auc": [
             roc_auc_score(labels == label, last[:, unit]) for unit, label in enumerate(preferred)
         ],
@@ -204,21 +218,54 @@ def test_each_column_is_what_its_library_says(signal: str, tmp_path: Path) -> No
         np.testing.assert_allclose(got[name], values, rtol=1e-6, atol=1e-9, err_msg=name)
     assert (got["count"] == n).all()
     assert got["preferred_class"].tolist() == preferred.tolist()
+    np.testing.assert_allclose(got["mutual_information"].clip(0), information, atol=2e-6)
+    assert (got["mutual_information"] > -0.2).all()
     top = np.sort(means, axis=0)  # the values are positive
     others = top[:-1].mean(axis=0)
     np.testing.assert_allclose(got["selectivity"], (top[-1] - others) / (top[-1] + others))
 
 
-def test_the_preferred_class_has_the_largest_value_where_selectivity_is_of_its_size(
+def test_a_unit_that_is_low_for_a_class_is_seen_in_preferred_class_dprime_and_auc(
     tmp_path: Path,
 ) -> None:
-    recording = drawn(signals="c")
+    recording = drawn(n=300, signals="c", k=5)
     values = recording.signals["lstm"]["c"]
     assert recording.labels is not None
-    values[..., 0] = np.where(recording.labels == 2, -9, 1)[:, np.newaxis] + 0.1 * values[..., 0]
+    noise = np.random.default_rng(0).normal(size=values.shape[:2])
+    values[..., 0] = noise - 3 * (recording.labels == 3)[:, np.newaxis]
     row = measured(tmp_path, recording)[0].iloc[0]
-    assert row["preferred_class"] in {0, 1}
-    assert row["selectivity"] == pytest.approx((9 - 1) / (9 + 1), abs=0.03)
+    assert row["preferred_class"] == 3
+    assert row["dprime"] < -2
+    assert row["auc"] < 0.2
+
+
+def test_the_final_step_of_a_layer_that_reads_backwards_is_its_first_row(tmp_path: Path) -> None:
+    recording = drawn(n=300, t=6, signals="h")
+    values, labels = recording.signals["lstm"]["h"], recording.labels
+    assert labels is not None
+    # It tells of the class where it ends, at timestep 0, and has not read anything at the last.
+    values[:, 0] += 3 * labels[:, np.newaxis]
+    recorded = write(tmp_path / "states", recording, parts=2)
+    tables = []
+    for backward in (False, True):
+        for path in sorted((recorded / "lstm" / "h").iterdir()):
+            rows, lines = states.read_part(path)
+            states.write_part(path, "h", lines, replace(rows, backward=backward), "lz4")
+        analysed("units", OPTIONS, recorded, tmp_path)
+        tables.append(read(tmp_path, "units"))
+    first, last = values[:, 0].astype(np.float64), recording.last("lstm", "h").astype(np.float64)
+    for table, final in zip(tables, (last, first), strict=True):
+        f, _ = f_classif(final, labels)
+        np.testing.assert_allclose(table["eta2"], 2 * f / (2 * f + 297), rtol=1e-6)
+        information = mutual_info_classif(final, labels, random_state=0) / np.log(2)
+        np.testing.assert_allclose(table["mutual_information"].clip(0), information, atol=2e-6)
+        area = [
+            roc_auc_score(labels == label, final[:, unit])
+            for unit, label in enumerate(table["preferred_class"])
+        ]
+        np.testing.assert_allclose(table["auc"], area)
+    assert (tables[1]["eta2"] > 0.9).all()
+    assert (tables[1]["eta2_peak_timestep"] == 0).all()
 
 
 def test_saturation_counts_rows_beyond_the_cuts_of_bounded_signals_alone(tmp_path: Path) -> None:
@@ -323,7 +370,7 @@ def test_the_order_of_sequences_does_not_change_the_tables(tmp_path: Path) -> No
         labels=recording.labels[order],
     )
     expected, _ = all_tables(tmp_path / "one", recording, parts=3)
-    assert_same(all_tables(tmp_path / "other", moved, parts=3)[0], expected)
+    assert_same(all_tables(tmp_path / "other", moved, parts=3)[0], expected, but=GROUPED)
 
 
 def test_the_order_of_units_is_the_order_of_rows_and_nothing_else(tmp_path: Path) -> None:
@@ -355,7 +402,8 @@ def test_units_keep_the_numbers_that_they_were_recorded_under(tmp_path: Path) ->
         got = read(tmp_path, name)
         assert got["unit"].drop_duplicates().tolist() == numbers
         was = pd.concat([expected[name][expected[name]["unit"] == unit] for unit in (1, 3, 4)])
-        chosen = [column for column in was if column not in {"unit", "q_value", "mi_q"}]
+        adjusted = {"unit", "q_value", "mi_q"}
+        chosen = [column for column in was if column not in adjusted]
         pd.testing.assert_frame_equal(got[chosen], was[chosen].reset_index(drop=True))
 
 
@@ -494,7 +542,7 @@ def test_shuffled_labels_are_seldom_found_to_mean_something(tmp_path: Path) -> N
         assert scipy.stats.kstest(whole[p], "uniform").pvalue > 0.05, p
     assert whole["eta2"].mean() == pytest.approx(4 / 149, rel=0.1)
     assert whole["omega2"].mean() == pytest.approx(0, abs=0.002)
-    assert whole["mutual_information"].mean() == pytest.approx(whole["mi_null"].mean(), rel=0.1)
+    assert whole["mutual_information"].mean() == pytest.approx(0, abs=0.005)
 
 
 @pytest.mark.parametrize("permutations", [200, 599, 600])
@@ -567,7 +615,7 @@ def test_labels_of_timesteps_count_where_they_stand(tmp_path: Path) -> None:
     table = tables["units"].set_index("unit")
     last = recording.last("lstm", "c").astype(np.float64)
     at_last = labels[np.arange(300), recording.lengths - 1]
-    f = scipy.stats.f_oneway(*(last[at_last == k] for k in range(3)), axis=0)
+    f = scipy.stats.f_oneway(*(last[at_last == k] for k in range(3)), axis=0, equal_var=False)
     np.testing.assert_allclose(table["f_statistic"], f.statistic, rtol=1e-8)
     assert table.loc[3, "eta2"] > 0.9
     assert (table["eta2"].drop(3) < 0.1).all()
@@ -629,9 +677,9 @@ def test_what_is_null_is_counted_by_column_and_reason(tmp_path: Path) -> None:
     }
     assert nulls("all", noted(drawn())) == usual
     unnoted = {"no annotations of timesteps": 21}
-    without = dict.fromkeys(("best_covariate", "best_correlation"), unnoted)
+    without = dict.fromkeys(ANNOTATED, unnoted)
     assert nulls("none", drawn()) == usual | without
-    shuffles = {name: {"units.permutations=0": 21} for name in ("mi_null", "mi_p", "mi_q")}
+    shuffles = {name: {"units.permutations=0": 21} for name in ("mi_p", "mi_q")}
     found = nulls("shuffles", noted(drawn()), replace(OPTIONS, permutations=0))
     assert found == usual | shuffles
     only_f = noted(drawn(signals="cf"))
@@ -640,9 +688,50 @@ def test_what_is_null_is_counted_by_column_and_reason(tmp_path: Path) -> None:
     short = nulls("short", noted(drawn(t=1)))
     assert short == usual | {"lag1": {"no two consecutive timesteps that vary": 21}}
     alone = nulls("alone", noted(drawn(n=3, t=1, k=9)))
-    few = {name: {"as many classes as sequences": 21} for name in TESTED}
-    dprime = {"a single sequence of its preferred class, or of the others": 21}
-    assert {name: alone[name] for name in (*TESTED, "dprime")} == few | {"dprime": dprime}
+    few = {key: {"as many classes as sequences": 21} for key in (*EFFECT, "mutual_information")}
+    few |= {key: {"fewer than two classes of two sequences": 21} for key in TESTED}
+    few |= {key: {"no class of two sequences against two others": 21} for key in PREFERRING}
+    few |= {"eta2_peak": {"no timestep with so many sequences": 21}}
+    few |= {"eta2_peak_timestep": {"no eta2_peak": 21}}
+    assert {name: alone[name] for name in few} == few
+
+
+def test_intervals_need_forty_sequences(tmp_path: Path) -> None:
+    for n in (39, 40):
+        recording = noted(drawn(n=n, t=2, signals="c"))
+        recording.lengths[:] = 2
+        tables, figures = all_tables(tmp_path / str(n), recording)
+        assert_counted(tables, figures)
+        intervals = tables["units"].filter(regex="^(eta2|omega2|best_correlation)_(low|high)$")
+        assert intervals.shape[1] == 6
+        assert intervals.isna().all(axis=None) == (n < 40)
+        assert intervals.notna().all(axis=None) == (n >= 40)
+
+
+def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
+    recording = noted(drawn(n=120, t=2, signals="c"))
+    recorded, labels = write(tmp_path / "states", recording), recording.labels
+    assert labels is not None
+    found = {}
+    for size in (1, 2, 6):
+        frame = pd.read_parquet(recorded / states.SEQUENCES)
+        frame.assign(group=np.arange(120) // size).to_parquet(recorded / states.SEQUENCES)
+        analysed("units", OPTIONS, recorded, tmp_path)
+        found[size] = read(tmp_path, "units")
+    intervals = [*GROUPED, "best_correlation_low", "best_correlation_high"]
+    assert found[6][intervals].isna().all(axis=None)  # 20 sources
+    assert found[1][intervals].notna().all(axis=None)
+    others = found[1].columns.drop(intervals)
+    pd.testing.assert_frame_equal(found[2][others], found[1][others])
+    last = recording.last("lstm", "c").astype(np.float64)
+    rest = []
+    for group in range(20):
+        kept = np.arange(120) // 2 % 20 != group
+        f, _ = f_classif(last[kept], labels[kept])
+        rest.append(2 * f / (2 * f + kept.sum() - 3))
+    error = np.sqrt(19 / 20 * ((rest - np.mean(rest, axis=0)) ** 2).sum(axis=0))
+    low = found[2]["eta2"] - scipy.stats.t.ppf(0.975, 19) * error
+    np.testing.assert_allclose(found[2]["eta2_low"], low, rtol=1e-6)
 
 
 def test_single_units_that_are_null_are_counted_apart(tmp_path: Path) -> None:
@@ -654,10 +743,9 @@ def test_single_units_that_are_null_are_counted_apart(tmp_path: Path) -> None:
     tables, figures = all_tables(tmp_path, recording, parts=3)
     assert_counted(tables, figures)
     found = figures["null"]["units"]
-    for name in TESTED:
-        assert found[name] == {"constant at the last timestep": 4}
-    assert found["dprime"] == {"constant at the last timestep": 4}
-    assert found["selectivity"] == {"0 at the last timestep": 2}
+    for name in (*EFFECT, *TESTED, *PREFERRING):
+        assert found[name] == {"constant at the final step": 4}
+    assert found["selectivity"] == {"0 at the final step": 2}
     assert found["skewness"] == found["kurtosis"] == {"the unit is constant": 3}
     assert found["hoyer"] == found["lifetime_sparseness"] == {"the unit is always 0": 2}
     assert found["lag1"] == {"the unit does not fluctuate": 3}
@@ -707,7 +795,8 @@ def test_of_a_single_class_there_is_nothing_to_tell(tmp_path: Path) -> None:
     table = tables["units"]
     assert table[[*CLASS_COLUMNS]].isna().all(axis=None)
     for name in CLASS_COLUMNS:
-        assert figures["null"]["units"][name] == {"a single class occurs": 21}
+        why = "no eta2_peak" if name == "eta2_peak_timestep" else "a single class occurs"
+        assert figures["null"]["units"][name] == {why: 21}
     assert figures["null"]["timesteps"] == {"eta2": {"a single class occurs": 21 * 6}}
     assert figures["headline"] == {"rows": 21, "dead": 0}
     assert figures["class_dependent"] is None

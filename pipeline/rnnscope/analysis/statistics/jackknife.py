@@ -5,11 +5,15 @@ each statistic is computed G times more, from the sums of all groups but one. Ho
 spread tells its standard error (Shao & Tu 1995; Kott 2001).
 """
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
+S = TypeVar("S")
 
 GROUPS = 20
 """G, the number of groups."""
@@ -50,3 +54,21 @@ def interval(value: Float, left_out: Float, sources: int) -> tuple[Float, Float]
         low, high = value - half, value + half
     known = np.isfinite(half) & (sources >= FEWEST * GROUPS)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def all_but_one(sums: Sequence[S], merge: Callable[[S, S], S]) -> list[S | None]:
+    """For each of several sums, those of all others merged; None where there is no other.
+
+    Central moments do not come apart again, so that others are merged rather than one subtracted.
+    """
+    ends: list[list[S | None]] = []
+    for order in (sums, sums[::-1]):
+        through: list[S | None] = [None]
+        for each in order[:-1]:
+            last = through[-1]
+            through.append(each if last is None else merge(last, each))
+        ends.append(through)
+    return [
+        after if before is None else before if after is None else merge(before, after)
+        for before, after in zip(ends[0], ends[1][::-1], strict=True)
+    ]

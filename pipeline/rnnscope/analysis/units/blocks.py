@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnscope import states
-from rnnscope.analysis.units import quantiles
+from rnnscope.analysis.statistics import jackknife
+from rnnscope.analysis.units import final_step, pairing, quantiles
 from rnnscope.states.signals import Signal
 
 RANKING = 64
@@ -27,6 +31,10 @@ class Recording:
     """Number of classes; 1 where the data has none, so that sums by class are sums over all."""
     annotations: list[str]
     """Names of the annotations of single timesteps."""
+    groups: NDArray[np.int8]
+    """The group of each sequence, for intervals [N]."""
+    sources: int
+    """How many independent sources of sequences there are."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,14 @@ class UnitBlock:
 
 def open_recording(folder: Path) -> Recording:
     """What the blocks of an extract stage's output share."""
+    sources = states.sources(folder)
     return Recording(
         folder,
         states.sequence_count(folder),
         max(1, states.class_count(folder)),
         states.annotations(folder),
+        jackknife.groups(sources).astype(np.int8),
+        int(sources.max(initial=-1)) + 1,
     )
 
 
@@ -56,10 +67,14 @@ def cut(recording: Recording, signal: Signal, memory_mb: int) -> Iterator[UnitBl
     """The units of a signal in blocks of even size whose values, or else sums, fit the memory."""
     units, values = len(signal.units), 4 * (recording.sequences + signal.rows)
     budget = memory_mb * 1_000_000
-    # Of a unit: four sums by class and timestep, and its values or else its bins.
-    sums = 32 * recording.k * signal.timesteps
+    # Of a unit: four sums by class and timestep, and by class and group; means of what it is paired
+    # with by timestep, and the rows that are paired; and its values or else its bins.
+    sums = 32 * recording.k * (signal.timesteps + jackknife.GROUPS)
+    if recording.annotations:
+        share = pairing.size(recording.sequences, signal.rows) / recording.sequences
+        sums += 8 * len(recording.annotations) * signal.timesteps + int(8 * share * signal.rows)
     bins = 8 * quantiles.BINS
-    by_class = bins * recording.k
+    by_class = 8 * (final_step.EDGES + 1) * recording.k
     ranking = RANKING * recording.sequences
     ranked = ranking <= max(budget / 2, by_class)
     exact = ranked and ranking + sums + values <= budget

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
+from rnnscope.analysis.statistics.jackknife import all_but_one
+
 Float = NDArray[np.float64]
+
+TIE = 1e-9
+"""Relative differences of |d'| below this are rounding error."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,12 @@ class ClassSums:
     """sum (x - mean)^2 within the class [K, U]."""
     magnitude: Float
     """Mean of |x| [K, U]."""
+
+    def only(self, chosen: NDArray[np.intp]) -> "ClassSums":
+        """The sums of some classes, in the order given."""
+        return ClassSums(
+            self.count[chosen], self.mean[chosen], self.m2[chosen], self.magnitude[chosen]
+        )
 
 
 def class_sums(values: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> ClassSums:
@@ -52,40 +62,6 @@ def merge(a: ClassSums, b: ClassSums) -> ClassSums:
     )
 
 
-@dataclass(frozen=True)
-class Anova:
-    """One-way analysis of variance over classes, per unit [U]; NaN for a constant unit."""
-
-    f_statistic: Float
-    p_value: Float
-    eta2: Float
-    omega2: Float
-
-
-def anova(sums: ClassSums) -> Anova:
-    """Fixed-effects one-way analysis of variance (Fisher 1925), with its effect sizes.
-
-    With SS_b and SS_w the sums of squares between and within the K classes that occur, over N
-    rows: F = (SS_b / (K - 1)) / (SS_w / (N - K)), eta^2 = SS_b / (SS_b + SS_w) and
-    omega^2 = (SS_b - (K - 1) MS_w) / (SS_b + SS_w + MS_w) (Hays 1963).
-    """
-    present = sums.count > 0
-    n, df_between = int(sums.count.sum()), int(present.sum()) - 1
-    df_within = n - df_between - 1
-    if df_between < 1 or df_within < 1:
-        return Anova(*np.full((4, sums.mean.shape[1]), np.nan))
-    weights = sums.count[:, np.newaxis]
-    grand = (weights * sums.mean).sum(axis=0) / n
-    between = (weights * (sums.mean - grand) ** 2).sum(axis=0)
-    within = sums.m2.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean_within = within / df_within
-        f_statistic = between / df_between / mean_within
-        eta2 = between / (between + within)
-        omega2 = (between - df_between * mean_within) / (between + within + mean_within)
-    return Anova(f_statistic, scipy.stats.f.sf(f_statistic, df_between, df_within), eta2, omega2)
-
-
 def selectivity(sums: ClassSums) -> Float:
     """Class selectivity of |x| [U]: (mu_max - mu_rest) / (mu_max + mu_rest) (Morcos et al. 2018).
 
@@ -102,62 +78,44 @@ def selectivity(sums: ClassSums) -> Float:
         return (largest - rest) / (largest + rest)
 
 
-def preferred_class(sums: ClassSums) -> NDArray[np.int64]:
-    """The class with the largest mean of x [U]; of equals the first."""
-    present = np.flatnonzero(sums.count)
-    return present[sums.mean[present].argmax(axis=0)]
+def dprimes(sums: ClassSums) -> Float:
+    """Distance of each class from all others, in standard deviations, with its sign [K, U].
 
-
-def dprime(sums: ClassSums, preferred: NDArray[np.int64]) -> Float:
-    """Distance of the preferred class from all others, in standard deviations [U].
-
-    (mu_p - mu_r) / sqrt((s_p^2 + s_r^2) / 2), ddof = 1 (Green & Swets 1966, for unequal
+    (mu_k - mu_r) / sqrt((s_k^2 + s_r^2) / 2), ddof = 1 (Green & Swets 1966, for unequal
     variances). NaN where either side has fewer than two rows, or the unit is constant; infinite
     where each side is, and they differ.
     """
-    chosen = np.arange(len(sums.count))[:, np.newaxis] == preferred
-    sides = [_pooled(sums, chosen), _pooled(sums, ~chosen)]
-    (mean_p, variance_p), (mean_r, variance_r) = sides
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (mean_p - mean_r) / np.sqrt((variance_p + variance_r) / 2)
+    found = np.full(sums.mean.shape, np.nan)
+    there = np.flatnonzero(sums.count)
+    each = [sums.only(np.array([label])) for label in there]
+    others = all_but_one(each, merge)
+    for label, one, rest in zip(there, each, others, strict=True):
+        if one.count > 1 and rest is not None and rest.count > 1:
+            variance = (one.m2[0] / (one.count - 1) + rest.m2[0] / (rest.count - 1)) / 2
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[label] = (one.mean[0] - rest.mean[0]) / np.sqrt(variance)
+    return found
 
 
-def _pooled(sums: ClassSums, chosen: NDArray[np.bool_]) -> tuple[Float, Float]:
-    """Mean and sample variance [U] of all rows of the classes chosen [K, U]."""
-    count = chosen * sums.count[:, np.newaxis]
-    n = count.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (count * sums.mean).sum(axis=0) / n
-        m2 = (chosen * sums.m2 + count * (sums.mean - mean) ** 2).sum(axis=0)
-        return mean, np.where(n > 1, m2 / (n - 1), np.nan)
+def preferred_class(dprime: Float) -> tuple[NDArray[np.int64], Float]:
+    """The class with the largest |d'| of d' [K, U] and that d', each [U].
 
-
-def auc(
-    values: NDArray[np.floating], labels: NDArray[np.integer], preferred: NDArray[np.int64]
-) -> Float:
-    """Area under the ROC curve of values [U, R], each unit's preferred class [U] against the rest.
-
-    The share of pairs of rows in which the one of the preferred class is larger, ties counted half
-    (Mann & Whitney 1947; Hanley & McNeil 1982). NaN where a side is empty.
+    Of classes that tie, as any two do where no others occur, one with d' > 0. -1 and NaN where no
+    class has a d'.
     """
-    area = np.full(len(values), np.nan)
-    for unit, (line, label) in enumerate(zip(values, preferred, strict=True)):
-        chosen = labels == label
-        n = int(chosen.sum())
-        if 0 < n < len(line):
-            ranks = scipy.stats.rankdata(line)[chosen].sum()
-            area[unit] = (ranks - n * (n + 1) / 2) / (n * (len(line) - n))
-    return area
+    size = np.where(np.isnan(dprime), -1, np.abs(dprime))
+    ties = size >= size.max(axis=0) * (1 - TIE)
+    label = np.where(ties, 1 + (dprime > 0), 0).argmax(axis=0)
+    found = np.take_along_axis(dprime, label[np.newaxis], axis=0)[0]
+    return np.where(np.isnan(found), -1, label), found
 
 
-def auc_of_counts(counts: NDArray[np.int64], preferred: int) -> float:
-    """``auc`` of one unit, from the counts [B, K] of its rows in B rising bins, by class.
+def auc(chosen: NDArray[np.int64], rest: NDArray[np.int64]) -> float:
+    """Area under the ROC curve of one class against the rest, from their counts in rising bins [B].
 
-    Rows of one bin count as equal. NaN where a side is empty.
+    The share of pairs of rows in which the one of that class is larger, ties counted half (Mann &
+    Whitney 1947; Hanley & McNeil 1982). Rows of one bin count as equal. NaN where a side is empty.
     """
-    chosen = counts[:, preferred].astype(np.float64)
-    rest = counts.sum(axis=1) - chosen
-    if not chosen.any() or not rest.any():
-        return np.nan
-    below = rest.cumsum() - rest
-    return float((chosen * (below + rest / 2)).sum() / (chosen.sum() * rest.sum()))
+    pairs = float(chosen.sum()) * float(rest.sum())
+    below = rest.cumsum() - rest / 2
+    return float((chosen * below).sum() / pairs) if pairs else np.nan

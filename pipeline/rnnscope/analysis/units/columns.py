@@ -5,6 +5,7 @@ import pandas as pd
 
 from rnnscope.analysis.statistics.sparseness import hoyer, treves_rolls
 from rnnscope.analysis.units.class_columns import CLASS_COLUMNS, UNLABELLED
+from rnnscope.analysis.units.covariate_columns import COVARIATE_COLUMNS
 from rnnscope.analysis.units.quantiles import LEVELS
 from rnnscope.analysis.units.timescale import Failure, forget_timescale
 from rnnscope.store.tables import LAYER, SIGNAL, Column, Null, Table
@@ -27,10 +28,6 @@ ALONE = Null("a single timestep", lambda m: m.moments.count == 1)
 CONSTANT = Null("the unit is constant", lambda m: m.moments.min == m.moments.max)
 SILENT = Null("the unit is always 0", lambda m: (m.moments.min == 0) & (m.moments.max == 0))
 UNBOUNDED = Null("not a gate, h or g", lambda m: not m.saturates)
-UNANNOTATED = (
-    Null("no annotations of timesteps", lambda m: not m.annotations),
-    Null("the unit or the annotations are constant"),
-)
 UNIT = "number of the unit, from 0, as in the columns of the states"
 
 DISTRIBUTION = (
@@ -149,23 +146,6 @@ TIME = (
     ),
 )
 
-ANNOTATIONS = (
-    Column(
-        "best_covariate",
-        "annotation of single timesteps that the unit correlates with most",
-        lambda m: pd.array(m.best_covariate[0], dtype="str"),
-        nulls=UNANNOTATED,
-        main=True,
-    ),
-    Column(
-        "best_correlation",
-        "Pearson correlation with that annotation over all rows",
-        lambda m: m.best_covariate[1],
-        nulls=UNANNOTATED,
-        main=True,
-    ),
-)
-
 UNITS = Table(
     "units",
     "layer, signal and unit",
@@ -176,7 +156,7 @@ UNITS = Table(
         *DISTRIBUTION,
         *TIME,
         *CLASS_COLUMNS,
-        *ANNOTATIONS,
+        *COVARIATE_COLUMNS,
     ),
 )
 

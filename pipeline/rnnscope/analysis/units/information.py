@@ -1,9 +1,13 @@
-"""Mutual information between the class and a unit's value, and its null distribution."""
+"""Whether a unit's value tells of the class: a permutation test of their mutual information.
+
+The test's statistic is the plug-in information in a few bins of equal count. Its size is biased,
+but alike for the data and their shuffles; the size reported is that of ``nearest``.
+"""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
@@ -13,60 +17,52 @@ Counts = NDArray[np.int64]
 CELLS = 2**18
 """Cells of shuffled tables held at a time; with many classes the tables of all shuffles would not
 fit in memory."""
+MOST_BINS = 16
 
 
-@dataclass(frozen=True)
-class Information:
-    """Information of U units about the class."""
-
-    bits: Float
-    """Mutual information, from 0 to H(class) [U]."""
-    null: Float
-    """Its mean over shuffled labels, in the same range [U]."""
-    p_value: Float
-    """Share of shuffles with as much information, the data counted as one of them [U]: with P
-    shuffles never below 1 / (P + 1)."""
+def bins(sequences: int, classes: int) -> int:
+    """How many bins the test uses: five sequences of each class in each, from 2 to 16 bins."""
+    return max(2, min(MOST_BINS, sequences // (5 * classes)))
 
 
-def information(tables: Iterable[Counts], permutations: int, seed: int) -> Information:
-    """Mutual information of units with the class, from the table of counts [B, K] of each.
+def p_values(tables: Iterable[Counts], permutations: int, seed: int) -> Float:
+    """Share of shuffles of the labels with as much information as the data [U].
 
-    Corrected for its bias in small samples (Miller 1955). Units with the same number of values in
-    each bin share their shuffles. Without permutations null and p-values are NaN.
+    The data count as one of the shuffles: with P of them no p-value is below 1 / (P + 1). Units
+    with the same number of values in each bin share their shuffles. NaN without permutations.
 
     Args:
-        tables: as ``joint_counts`` gives them.
+        tables: of each unit, as ``joint_counts`` gives them [B, K].
         permutations: how often labels are shuffled.
         seed: of the shuffles.
     """
-    bits, null, p_value = [], [], []
+    found = []
     shuffled: dict[bytes, Float] = {}
     for counts in tables:
-        most = entropy(counts.sum(axis=0))
-        found = corrected(counts)
-        bits.append(found.clip(0, most))
-        if not permutations:
-            null.append(np.nan)
-            p_value.append(np.nan)
-            continue
         margin = counts.sum(axis=1).tobytes()
         if margin not in shuffled:  # the same for all units without ties
-            shuffled[margin] = of_shuffled(counts, permutations, seed)
-        others = shuffled[margin]
-        null.append(others.clip(0, most).mean())
+            shuffled[margin] = np.sort(of_shuffled(counts, permutations, seed))
         # Rounding must not tell equal tables apart.
-        p_value.append((1 + (others >= found - 1e-12).sum()) / (1 + permutations))
-    return Information(*np.array([bits, null, p_value], np.float64))
+        less = np.searchsorted(shuffled[margin], plug_in(counts) - 1e-12)
+        found.append((1 + permutations - less) / (1 + permutations) if permutations else np.nan)
+    return np.array(found, np.float64)
 
 
-def joint_counts(values: NDArray[np.floating], classes: NDArray[np.integer], bins: int) -> Counts:
-    """How often each quantile bin occurs with each class [<= bins, K]; equal values share a bin."""
-    places = _quantile_ranks(len(values), bins) - 1
-    edges = np.unique(np.partition(values, places)[places])
-    place = np.searchsorted(edges, values)
-    k = int(classes.max()) + 1
-    counts = np.bincount(place * k + classes, minlength=(len(edges) + 1) * k).reshape(-1, k)
-    return counts[counts.any(axis=1)]
+def joint_counts(ends: NDArray[np.intp], classes: NDArray[np.integer], k: int, bins: int) -> Counts:
+    """How often each bin of equal count occurs with each class [<= bins, K].
+
+    Equal values share a bin.
+
+    Args:
+        ends: where each run of equal values ends, of N values in rising order.
+        classes: the class of each value, in that order [N], in 0 … k - 1.
+        k: number of classes.
+        bins: most bins.
+    """
+    ranks = _quantile_ranks(len(classes), bins)
+    edges = np.unique(np.append(ends[np.searchsorted(ends, ranks)], len(classes)))
+    place = np.repeat(np.arange(len(edges)), np.diff(edges, prepend=0))
+    return np.bincount(place * k + classes, minlength=len(edges) * k).reshape(-1, k)
 
 
 def coarser(counts: Counts, bins: int) -> Counts:
@@ -89,9 +85,9 @@ def of_shuffled(counts: Counts, permutations: int, seed: int) -> Float:
     Shuffling labels preserves the number of values in each bin and in each class and nothing else,
     so tables are drawn with these margins. At most ``CELLS`` cells or one table are held at a time.
     """
-    if 1 in counts.shape:  # SciPy leaves its draws unfilled there; the information is 0
+    if 1 in counts.shape or not permutations:  # SciPy leaves its draws of one bin unfilled
         return np.zeros(permutations)
-    return np.concatenate([corrected(each) for each in _tables(counts, permutations, seed)])
+    return np.concatenate([plug_in(each) for each in _tables(counts, permutations, seed)])
 
 
 def _tables(counts: Counts, permutations: int, seed: int) -> Iterator[Counts]:
@@ -120,22 +116,14 @@ def _tables(counts: Counts, permutations: int, seed: int) -> Iterator[Counts]:
         yield tables
 
 
-def corrected(counts: Counts) -> Float:
-    """Mutual information of tables of counts [..., B, K] in bits, Miller-Madow corrected [...].
+def plug_in(counts: Counts) -> Float:
+    """Mutual information of tables of counts [..., B, K] in bits, with its bias [...].
 
-    H(bin) + H(class) - H(bin, class), each with (occupied cells - 1) / 2N added. May be negative.
+    H(bin) + H(class) - H(bin, class), H = log n - (sum c log c) / n over counts c of n in all.
     """
     n = counts.sum(axis=(-2, -1))
-    cells = counts.reshape(*counts.shape[:-2], -1)
-    terms = (counts.sum(axis=-1), 1), (counts.sum(axis=-2), 1), (cells, -1)
-    total: Float = sum(
-        sign * (entropy(each) + ((each > 0).sum(axis=-1) - 1) / (2 * n * np.log(2)))
-        for each, sign in terms
-    )
-    return total
-
-
-def entropy(counts: Counts) -> Float:
-    """-sum p log2 p over the last axis, p = counts / their sum, in bits."""
-    result: Float = scipy.stats.entropy(counts, base=2, axis=-1)
-    return result
+    of_count = scipy.special.xlogy(np.arange(n.max() + 1), np.arange(n.max() + 1))
+    cells = of_count[counts].sum(axis=(-2, -1))
+    bins, classes = (of_count[counts.sum(axis=axis)].sum(axis=-1) for axis in (-1, -2))
+    found: Float = ((cells - bins - classes) / n + np.log(n)) / np.log(2)
+    return found

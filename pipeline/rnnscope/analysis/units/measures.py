@@ -9,11 +9,22 @@ from numpy.typing import NDArray
 
 from rnnscope import states
 from rnnscope.analysis.statistics.moments import Moments
-from rnnscope.analysis.units import classes, covariates, quantiles, timescale
+from rnnscope.analysis.units import (
+    anova,
+    classes,
+    covariates,
+    final_step,
+    information,
+    pairing,
+    quantiles,
+    sampling,
+    timescale,
+)
+from rnnscope.analysis.units.anova import Welch
 from rnnscope.analysis.units.blocks import Recording, UnitBlock
-from rnnscope.analysis.units.classes import Anova, ClassSums
-from rnnscope.analysis.units.final_step import Binned, FinalSums, Held, Labels, Sample, Values
-from rnnscope.analysis.units.information import Information, information
+from rnnscope.analysis.units.classes import ClassSums
+from rnnscope.analysis.units.covariates import Best
+from rnnscope.analysis.units.final_step import Binned, FinalSums, Held, Ranks
 from rnnscope.analysis.units.quantiles import LEVELS
 from rnnscope.analysis.units.sums import Part, Sums, final_rows, lag_sums, merge, summarise
 from rnnscope.analysis.units.timescale import Decay, LagSums
@@ -44,6 +55,10 @@ class Measures:
     lags: LagSums
     by_rank: Held | Binned
     """The values at the final step; without effect where fewer than two classes occur."""
+    paired: list[pairing.Sample]
+    """The rows of a sample of sequences; none without annotations."""
+    sources: int
+    """How many independent sources of sequences there are."""
 
     @property
     def null(self) -> Float:
@@ -105,31 +120,49 @@ class Measures:
         """Why a unit has no timescale, empty if it has one [U]."""
         return np.array([each.failure or "" for each in self.decays])
 
-    @cached_property
-    def anova(self) -> Anova:
-        """Of the final step over classes."""
-        return classes.anova(self.by_class)
+    @property
+    def sequences(self) -> int:
+        """How many independent ones there are, for intervals."""
+        return min(self.sources, self.final.sequences)
 
     @cached_property
-    def preferred(self) -> NDArray[np.int64]:
-        """The class with the largest mean at the final step [U]."""
-        return classes.preferred_class(self.by_class)
+    def effect(self) -> dict[str, Float]:
+        """eta2, omega2 and their intervals, by name, each [U]."""
+        return self.final.effect(self.sequences)
 
     @cached_property
-    def information(self) -> Information:
-        """About the class at the final step; NaN where there are no two classes."""
+    def welch(self) -> Welch:
+        """The test of equal means of classes at the final step."""
+        return anova.welch(self.by_class)
+
+    @cached_property
+    def preferred(self) -> tuple[NDArray[np.int64], Float]:
+        """The class farthest from the others at the final step, -1 for none, and its d' [U]."""
+        return classes.preferred_class(classes.dprimes(self.by_class))
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """What follows from ranks at the final step; two classes or more occur."""
+        bins = information.bins(self.final.sequences, self.final.classes)
+        return self.by_rank.ranks(self.preferred[0], bins)
+
+    @cached_property
+    def information_p(self) -> Float:
+        """p-value of the information about the class at the final step [U]."""
         if not self.comparable:
-            return Information(self.null, self.null, self.null)
-        tables = self.by_rank.tables(self.options.bins)
-        return information(tables, self.options.permutations, self.options.seed)
+            return self.null
+        options = self.options
+        return information.p_values(self.ranks.tables, options.permutations, options.seed)
 
     @cached_property
-    def best_covariate(self) -> tuple[list[str | None], Float]:
-        """Name and Pearson's r of the annotation with the largest |r| [U]; None and NaN if none."""
-        if not self.annotations:
-            return [None] * len(self.null), self.null
-        place, r = covariates.best(self.sums.covariates.correlation)
-        return [self.annotations[n] if n >= 0 else None for n in place], r
+    def best_covariate(self) -> Best:
+        """The annotation with the largest |r|; there are some."""
+        return covariates.best(self.sums.covariates, self.sequences)
+
+    @cached_property
+    def covariate_p(self) -> Float:
+        """p-value of that correlation [U]."""
+        return pairing.p_values(self.paired, self.options.seed) if self.paired else self.null
 
 
 def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
@@ -141,8 +174,8 @@ def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
 
     kept = list(read()) if block.exact else []
     cuts = options.gate_cuts if signal.name in GATES else options.tanh_cuts
-    sums, final = _summed(kept or read(), recording, cuts, block)
-    by_rank = final if isinstance(final, Held) else Binned(final, recording.k)
+    sums, final, paired = _summed(kept or read(), recording, cuts, block)
+    by_rank = final if block.ranked else Binned(final, recording.k)
     lags, counts = _fluctuations(kept or read(), sums, options, block, by_rank)
     levels = list(LEVELS.values())
     if kept:
@@ -152,34 +185,42 @@ def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
     numbers = np.array([signal.units[line] for line in block.lines], np.int32)
     responses = Responses(sums.tuning, numbers, signal.timesteps, signal.labelled)
     return Measures(
-        signal.name, recording.annotations, options, responses, sums, quantile, lags, by_rank
+        signal.name,
+        recording.annotations,
+        options,
+        responses,
+        sums,
+        quantile,
+        lags,
+        by_rank,
+        paired,
+        recording.sources,
     )
 
 
 def _summed(
     parts: Iterable[Part], recording: Recording, cuts: list[float], block: UnitBlock
-) -> tuple[Sums, Held | Sample]:
-    """The sums over all parts; and the final steps of all sequences, or of a sample of them."""
+) -> tuple[Sums, Held, list[pairing.Sample]]:
+    """The sums over all parts; the final steps, and all rows, of all sequences or of a sample."""
     sums: Sums | None = None
-    finals: list[tuple[Values, Labels]] = []
-    sample: Sample | None = None
+    finals: list[Held] = []
+    paired: list[pairing.Sample] = []
+    count, names = recording.sequences, recording.annotations
+    drawn = sampling.limit(count, final_step.NEIGHBOURS)
+    coupled = sampling.limit(count, pairing.size(count, block.signal.rows))
     for part in parts:
-        annotations = states.read_annotations(
-            recording.folder, part[0], recording.annotations, block.signal.layer
+        rows, values = part
+        annotations = states.read_annotations(recording.folder, rows, names, block.signal.layer)
+        more = summarise(
+            part, annotations, recording.groups, cuts, recording.k, block.signal.timesteps
         )
-        more = summarise(part, annotations, cuts, recording.k, block.signal.timesteps)
         sums = more if sums is None else merge(sums, more)
-        values, labels = final_rows(part)
-        if block.ranked:
-            finals.append((values, labels))
-        else:
-            drawn = Sample.of(values, part[0].sequence[part[0].final])
-            sample = drawn if sample is None else sample.merge(drawn)
+        final = final_rows(part)
+        finals.append(final if block.ranked else final.among(drawn))
+        if names:
+            paired.append(pairing.sample(rows, values, annotations, coupled))
     assert sums is not None
-    if sample is not None:
-        return sums, sample
-    every = zip(*finals, strict=True)
-    return sums, Held(np.concatenate(next(every), axis=1), np.concatenate(next(every)))
+    return sums, final_step.joined(finals), paired
 
 
 def _fluctuations(
@@ -199,5 +240,5 @@ def _fluctuations(
         if not block.exact:
             counts += quantiles.histogram(part[1], sums.moments.min, sums.moments.max)
         if isinstance(by_rank, Binned) and sums.final_step.classes > 1:
-            by_rank.add(*final_rows(part))
+            by_rank.add(final_rows(part))
     return lags, counts

@@ -10,8 +10,8 @@ from rnnscope.analysis.statistics import moments
 from rnnscope.analysis.statistics.moments import Moments
 from rnnscope.analysis.units import classes, covariates, final_step, timescale, tuning
 from rnnscope.analysis.units.classes import ClassSums
-from rnnscope.analysis.units.covariates import CoMoments
-from rnnscope.analysis.units.final_step import FinalSums, Labels, Values
+from rnnscope.analysis.units.covariates import CovariateSums
+from rnnscope.analysis.units.final_step import FinalSums, Held, Values
 from rnnscope.analysis.units.timescale import LagSums
 
 Part = tuple[states.RowKeys, Values]
@@ -36,31 +36,40 @@ class Sums:
     tuning: ClassSums
     """By class and timestep."""
     final_step: FinalSums
-    covariates: CoMoments
+    covariates: CovariateSums
     """Of units and annotations."""
 
 
 def summarise(
-    part: Part, annotations: NDArray[np.float64], cuts: list[float], k: int, timesteps: int
+    part: Part,
+    annotations: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    cuts: list[float],
+    k: int,
+    timesteps: int,
 ) -> Sums:
     """The sums over one part.
 
     Args:
         part: whole sequences.
         annotations: of its rows [A, R].
+        groups: of all sequences of the recording [N].
         cuts: values below the first are left-saturated, above the second right-saturated.
         k: number of classes; 1 without labels.
         timesteps: T, past every timestep that occurs.
     """
     rows, values = part
+    final = final_rows(part)
     return Sums(
         moments.moments(values),
         np.array([np.abs(line).sum(dtype=np.float64) for line in values]),
         (values < cuts[0]).sum(axis=1),
         (values > cuts[1]).sum(axis=1),
         tuning.tuning_sums(values, rows, k, timesteps),
-        final_step.final_sums(*final_rows(part), k),
-        covariates.comoments(values, annotations),
+        final_step.final_sums(final.values, final.labels, groups[final.sequences], k),
+        covariates.covariate_sums(
+            values, annotations, groups[rows.sequence], rows.timestep, timesteps
+        ),
     )
 
 
@@ -77,11 +86,12 @@ def merge(a: Sums, b: Sums) -> Sums:
     )
 
 
-def final_rows(part: Part) -> tuple[Values, Labels]:
-    """The last row of each sequence [U, N] and its label [N], 0 where there are no labels."""
+def final_rows(part: Part) -> Held:
+    """The final step of each sequence; of class 0 where there are no labels."""
     rows, values = part
-    last = values[:, rows.final]
-    return last, np.zeros(last.shape[1], np.int32) if rows.label is None else rows.label[rows.final]
+    numbers = rows.sequence[rows.final]
+    labels = np.zeros(len(numbers), np.int32) if rows.label is None else rows.label[rows.final]
+    return Held(values[:, rows.final], labels, numbers)
 
 
 def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope import states
-from rnnscope.analysis.units.classes import ClassSums, anova, class_sums
+from rnnscope.analysis.units.anova import effect
+from rnnscope.analysis.units.classes import ClassSums, class_sums
 
 Float = NDArray[np.float64]
 
@@ -75,18 +76,30 @@ class Responses:
             error: Float = np.sqrt(self.sums.m2[self.pairs] / ((count - 1) * count)[:, np.newaxis])
         return error.T
 
-    @property
+    @cached_property
     def eta2(self) -> Float:
         """Share of the variance across sequences that lies between classes, by timestep [U, S]."""
-        shape = (*self.count.shape, -1)
-        mean, m2, magnitude = (
-            each.reshape(shape) for each in (self.sums.mean, self.sums.m2, self.sums.magnitude)
-        )
-        found = [
-            anova(ClassSums(self.count[:, t], mean[:, t], m2[:, t], magnitude[:, t])).eta2
-            for t in self.steps
-        ]
-        return np.transpose(found)
+        places = np.arange(len(self.count)) * self.timesteps
+        return np.transpose([effect(self.sums.only(places + t)).eta2 for t in self.steps])
+
+    @property
+    def occurring(self) -> int:
+        """How many classes occur at any timestep."""
+        return int(self.count.any(axis=1).sum())
+
+    @property
+    def reached(self) -> NDArray[np.bool_]:
+        """Which timesteps at least two sequences per class reach, whatever their classes [S]."""
+        reached: NDArray[np.bool_] = self.sequences >= 2 * self.occurring
+        return reached
+
+    @cached_property
+    def peak(self) -> tuple[Float, NDArray[np.intp]]:
+        """The largest eta2 over these timesteps, NaN if there is none, and its timestep [U]."""
+        known = np.where(self.reached, np.nan_to_num(self.eta2, nan=-1), -1)
+        place = known.argmax(axis=1)
+        largest = known.max(axis=1)
+        return np.where(largest >= 0, largest, np.nan), self.steps[place]
 
     @property
     def sequences(self) -> NDArray[np.int64]:
