@@ -29,13 +29,8 @@ class Covariances:
 
     @property
     def rounding(self) -> Float:
-        """The largest sum (x - mean)^2 that rounding alone makes of a constant [G, U].
-
-        Stored as float32, a constant is torn between two neighbouring numbers at most, and either
-        is half their distance from the mean.
-        """
-        distance = np.spacing(np.abs(self.mean).astype(np.float32)).astype(np.float64)
-        return MARGIN * self.count[:, np.newaxis] * (distance / 2) ** 2
+        """The largest sum (x - mean)^2 that rounding alone makes of a constant [G, U]."""
+        return rounding(self.count[:, np.newaxis], self.mean)
 
     @property
     def constant(self) -> NDArray[np.bool_]:
@@ -59,6 +54,17 @@ class Within:
     def constant(self) -> NDArray[np.bool_]:
         """Which units vary within no group by more than the rounding of their values [U]."""
         return np.diagonal(self.m2) <= self.rounding
+
+
+def rounding(count: int | NDArray[np.int64], mean: Float) -> Float:
+    """The largest sum (x - mean)^2 over count rows that rounding alone makes of a constant [...].
+
+    Stored as float32, a constant is torn between two neighbouring numbers at most, and either is
+    half their distance from the mean.
+    """
+    distance = np.spacing(np.abs(mean).astype(np.float32)).astype(np.float64)
+    found: Float = MARGIN * count * (distance / 2) ** 2
+    return found
 
 
 def empty(groups: int, units: int) -> Covariances:
