@@ -132,12 +132,12 @@ def by_hand(
     for step in steps:
         at = np.flatnonzero(step >= 0), step[step >= 0]
         pairs.append([r.signals["lstm"][signal][at].T.astype(np.float64) for r in (one, other)])
-    rows = [
+    x, y = (
         np.concatenate([values - values.mean(axis=1, keepdims=True) for values in each], axis=1)
         for each in zip(*pairs, strict=True)
-    ]
+    )
     cka = np.mean([textbook_cka(*each) for each in pairs if each[0].shape[1] >= 20])
-    return {"cka": float(cka)} | measured(*rows)
+    return {"cka": float(cka)} | measured(x, y)
 
 
 def numbered(recording: Recording, steps: range) -> list[NDArray[np.intp]]:

@@ -115,11 +115,11 @@ def test_measures_are_those_of_each_timestep_and_of_what_is_left_of_it() -> None
     steps = [(x[lengths > t, t].T, y[lengths > t, t].T) for t in range(6)]
     enough = [textbook_cka(*each) for each in steps if each[0].shape[1] >= 20]
     assert found["cka"].value == pytest.approx(np.mean(enough), rel=1e-9)
-    rows = [
+    one, other = (
         np.concatenate([v - v.mean(axis=1, keepdims=True) for v in values], axis=1)
         for values in zip(*steps, strict=True)
-    ]
-    for name, value in measured(*rows).items():
+    )
+    for name, value in measured(one, other).items():
         assert found[name].value == pytest.approx(value, rel=1e-9)
 
 

@@ -70,7 +70,6 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         found = [_gathered(itertools.islice(measured, len(each))) for each in blocks]
         sums = [(each, *sums) for each, (_, *sums) in zip(whole, found, strict=True)]
         rest = list(engine.run(pool, sums, config.engine, what="trajectories", unit="signal"))
-    geometries = [geometry for each, *_ in found for geometry in each]
     written = {
         columns.POPULATION: [
             pd.concat([columns.POPULATION.frame(of) for of in each], ignore_index=True)
@@ -87,13 +86,19 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         f"{signal.layer}/{signal.name}": len(each) + 1
         for signal, each in zip(signals, blocks, strict=True)
     }
-    nulls = {table: table.nulls(frame, frame) for table, frame in frames.items()}
-    nulls |= {columns.POPULATION: sum(map(_nulls, geometries), Nulls())}
-    by_table = {table.name: by_column(counts) for table, counts in nulls.items()}
-    return _figures(frames) | {"null": by_table, "reads": reads}
+    nulls = {
+        table.name: by_column(
+            sum((_nulls(of) for each, *_ in found for of in each), Nulls())
+            if table is columns.POPULATION
+            else table.nulls(frame, frame)
+        )
+        for table, frame in frames.items()
+    }
+    return _figures(frames) | {"null": nulls, "reads": reads}
 
 
 def _nulls(geometry: Geometry) -> Nulls:
+    """The reasons of nulls at a block's timesteps, of which its table alone does not tell all."""
     return columns.POPULATION.nulls(geometry, columns.POPULATION.frame(geometry))
 
 
