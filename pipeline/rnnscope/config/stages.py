@@ -97,8 +97,8 @@ class Population(Analysis):
     components: int = option(low=1)
     """Principal components to keep; each class's mean trajectory is projected onto them."""
     redundant: float = option(above=0, high=1)
-    """Units whose mean |r| is at least this, each timestep's mean taken away, are redundant and form
-    a cluster."""
+    """Units whose mean |r| is at least this, each timestep's mean taken away, are redundant and
+    form a cluster."""
 
 
 @dataclass
