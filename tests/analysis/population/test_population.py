@@ -316,14 +316,15 @@ def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
     path = recorded / states.SEQUENCES
     frame = pd.read_parquet(path)
     bounds = ["participation_ratio_low", "participation_ratio_high"]
-    for sources, known in ((60, True), (39, False)):
-        frame.assign(group=np.arange(120) % sources).to_parquet(path, index=False)
+    for together, known in ((2, True), (4, False)):
+        frame.assign(group=np.arange(120) // together).to_parquet(path, index=False)
         shared, figures = tables_of(tmp_path, recorded)
         same = [column for column in alone["population"] if column not in bounds]
         pd.testing.assert_frame_equal(
             shared["population"][same], alone["population"][same], rtol=1e-10
         )
         assert shared["population"][bounds].iloc[0].notna().all() == known
+        assert (shared["population"][bounds].iloc[0] != alone["population"][bounds].iloc[0]).all()
     reasons = figures["null"]["population"]["participation_ratio_low"]
     assert reasons == {"fewer than 40 sources of sequences": 6}
 
