@@ -184,7 +184,7 @@ def test_what_an_older_version_made_is_stale_with_all_that_was_made_from_it(
     path.write_text(json.dumps(made[stage].manifest() | {"version": 0}))
     found = find(tmp_path)
     assert keys(found) == [of(good)]
-    said = f"stale, {stage} is of version 0, now {VERSIONS[stage]}"
+    said = f"stale, {stage} is of version 0, now {VERSIONS[stage]}: run it again"
     assert why(found) == {report.folder: said}
     assert str(found.left_out[0]) == f"report/{report.folder.name}: {said}"
 
@@ -384,7 +384,8 @@ def test_a_stale_later_stage_leaves_its_run_in(tmp_path: Path) -> None:
     decoding = make(tmp_path, "decoding", [made["extract"]], version=0)
     found = find(tmp_path)
     assert keys(found) == [of(made)]
-    assert why(found) == {decoding.folder: "stale, decoding is of version 0, now 1"}
+    said = f"stale, decoding is of version 0, now {VERSIONS['decoding']}: run it again"
+    assert why(found) == {decoding.folder: said}
 
 
 def test_the_same_result_in_two_folders_is_one_run(tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ class Population(Analysis):
     components: int = option(low=1)
     """Principal components to keep; each class's mean trajectory is projected onto them."""
     redundant: float = option(above=0, high=1)
-    """Units whose mean |r| is at least this are redundant and form a cluster."""
+    """Units whose mean |r| is at least this, each timestep's mean taken away, are redundant and
+    form a cluster."""
 
 
 @dataclass
@@ -161,7 +162,8 @@ class Compare(Analysis):
     """Which timesteps, from 0: all, last (each sequence's final step, of a backward layer its
     first), or a slice such as 0:100 or ::10."""
     variance: float = option(above=0, high=1)
-    """Fraction of each run's variance that the principal directions kept for svcca explain."""
+    """Fraction of each run's variance across sequences that the principal directions kept for svcca
+    explain."""
     runs: Any = option()
     """Only runs whose name, with or without the digits of its key, matches: a pattern such as
     digits-lstm*, or a list of them; null means all."""

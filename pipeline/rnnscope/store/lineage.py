@@ -143,7 +143,8 @@ def _fault(made: Mapping[str, Finished], key: str, stages: Mapping[str, Stage]) 
         if fault := _fault(made, behind, stages):
             return fault
     if version != stages[stage].version:
-        return f"stale, {stage} is of version {version}, now {stages[stage].version}"
+        now = stages[stage].version
+        return f"stale, {stage} is of version {version}, now {now}: run it again"
     for name in stages[stage].tables[:1]:
         if not (file := table_file(each.artefact.folder, name)).is_file():
             return f"{file.name} is missing"

@@ -11,11 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnscope import data, stages, states, store
-from rnnscope.analysis.compare import aligned
+from rnnscope.analysis.compare import held
 from rnnscope.analysis.compare import stage as compare
-from rnnscope.analysis.compare.aligned import OtherRowsError, Piece
 from rnnscope.analysis.compare.pairs import paired
-from rnnscope.analysis.compare.similarity import MEASURES
+from rnnscope.analysis.compare.sums import MEASURES
 from rnnscope.config import Compare, Engine
 from rnnscope.errors import UserError
 from rnnscope.store.artefacts import Artefact
@@ -23,11 +22,13 @@ from rnnscope.store.inputs import Inputs
 from rnnscope.store.lineage import Finished
 from rnnscope.store.runs import Run, Survey
 from tests.analysis.compare.test_similarity import measured
+from tests.analysis.compare.test_timestep import textbook_cka
 from tests.compose import composed
 from tests.recordings import Recording, drawn, write
 
 OPTIONS = Compare(layers=None, signals=None, timesteps="all", variance=0.99, runs=None)
 ONE = Engine("local", 1)
+EVERY = [f"{name}{of}" for name in MEASURES for of in ("", "_null", "_low", "_high")]
 DATA = {"name": "digits", "validation_fraction": 0.1, "split_seed": 0, "test_fraction": 0.2}
 
 
@@ -106,9 +107,13 @@ def test_each_pair_layer_and_signal_has_a_row_and_each_unit_a_partner(tmp_path: 
     ]
     rows = table[keys].astype(object).itertuples(index=False, name=None)
     assert list(rows) == expected
-    assert list(table) == [*keys, "rows", *MEASURES]
-    assert table.dtypes.astype(str).tolist() == ["category"] * 4 + ["int64"] + ["float64"] * 4
+    assert list(table) == [*keys, "rows", "sequences", "timesteps", *EVERY]
+    types = ["category"] * 4 + ["int64"] * 3 + ["float64"] * 16
+    assert table.dtypes.astype(str).tolist() == types
     assert set(table["rows"]) == {int(first.lengths.sum())}
+    assert set(table["sequences"]) == {120}
+    enough = sum((first.lengths > step).sum() >= 20 for step in range(6))
+    assert set(table["timesteps"]) == {enough}
     assert list(matching) == [*keys, "unit_a", "unit_b", "correlation"]
     assert matching.dtypes.astype(str).tolist() == ["category"] * 4 + ["int32"] * 2 + ["float64"]
     pairs = matching.groupby(keys, observed=True, sort=False).size()
@@ -119,40 +124,70 @@ def test_each_pair_layer_and_signal_has_a_row_and_each_unit_a_partner(tmp_path: 
     assert figures["null"] == {"compare": {}, "matching": {}}
 
 
-def test_the_measures_are_those_of_all_rows(tmp_path: Path) -> None:
+def by_hand(
+    one: Recording, other: Recording, signal: str, steps: list[NDArray[np.intp]]
+) -> dict[str, float]:
+    """The measures, from the timestep of each sequence [N] in turn; -1 where it has none."""
+    pairs = []
+    for step in steps:
+        at = np.flatnonzero(step >= 0), step[step >= 0]
+        pairs.append([r.signals["lstm"][signal][at].T.astype(np.float64) for r in (one, other)])
+    x, y = (
+        np.concatenate([values - values.mean(axis=1, keepdims=True) for values in each], axis=1)
+        for each in zip(*pairs, strict=True)
+    )
+    cka = np.mean([textbook_cka(*each) for each in pairs if each[0].shape[1] >= 20])
+    return {"cka": float(cka)} | measured(x, y)
+
+
+def numbered(recording: Recording, steps: range) -> list[NDArray[np.intp]]:
+    return [np.where(recording.lengths > step, step, -1) for step in steps]
+
+
+def test_the_measures_are_those_of_each_timestep_or_less_its_mean(tmp_path: Path) -> None:
     one = drawn()
     other = mixed(one)
     runs = laid(tmp_path, "a", one, parts=4), laid(tmp_path, "b", other, parts=3)
-    table, matching, _ = compared(tmp_path, *runs)
+    table, matching, figures = compared(tmp_path, *runs)
     for signal in "hc":
-        x, y = (each.rows("lstm", signal).T.astype(np.float64) for each in (one, other))
         row = table[table["signal"] == signal].iloc[0]
-        assert row[list(MEASURES)].to_dict() == pytest.approx(measured(x, y), rel=1e-9)
-        r = np.corrcoef(x, y)[:7, 7:]
+        expected = by_hand(one, other, signal, numbered(one, range(6)))
+        assert row[list(MEASURES)].to_dict() == pytest.approx(expected, rel=1e-9)
         pairs = matching[matching["signal"] == signal]
-        np.testing.assert_allclose(r[pairs["unit_a"], pairs["unit_b"]], pairs["correlation"])
         assert row["matched_correlation"] == pytest.approx(pairs["correlation"].abs().mean())
+        for name in MEASURES:
+            assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    assert figures["sequences"] == {"compared": 120, "recorded": 120}
 
 
 @pytest.mark.parametrize(
     ("timesteps", "chosen"),
-    [("last", None), ("0:2", slice(0, 2)), ("::3", slice(0, None, 3)), ("-2:", slice(-2, None))],
+    [("0:2", range(2)), ("::3", range(0, 6, 3)), ("-2:", range(4, 6)), ("last", None)],
 )
-def test_timesteps_can_be_chosen(timesteps: str, chosen: slice | None, tmp_path: Path) -> None:
+def test_timesteps_can_be_chosen(timesteps: str, chosen: range | None, tmp_path: Path) -> None:
     one = drawn()
     other = mixed(one)
     options = replace(OPTIONS, timesteps=timesteps, signals=["f"])
     runs = laid(tmp_path, "a", one, parts=4), laid(tmp_path, "b", other, parts=3)
     table, _, _ = compared(tmp_path, *runs, options=options)
-    if chosen is None:
-        x, y = (each.last("lstm", "f").T.astype(np.float64) for each in (one, other))
-    else:
-        x, y = (
-            replace(each, recorded=chosen).rows("lstm", "f").T.astype(np.float64)
-            for each in (one, other)
-        )
-    assert table["rows"].tolist() == [x.shape[1]]
-    assert table.iloc[0][list(MEASURES)].to_dict() == pytest.approx(measured(x, y), rel=1e-9)
+    steps = [one.lengths - 1] if chosen is None else numbered(one, chosen)
+    assert table["rows"].tolist() == [sum(int((step >= 0).sum()) for step in steps)]
+    expected = by_hand(one, other, "f", steps)
+    assert table.iloc[0][list(MEASURES)].to_dict() == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_final_step_of_a_layer_that_reads_backwards_is_its_first(tmp_path: Path) -> None:
+    one = drawn(signals="h")
+    other = mixed(one)
+    runs = laid(tmp_path, "a", one, parts=2), laid(tmp_path, "b", renamed(other, lstm="back"))
+    path = states.part_file(folder_of(runs[1]), "back", "h", 0)
+    rows, values = states.read_part(path)
+    states.write_part(path, "h", values, replace(rows, backward=True), "lz4")
+    table, _, _ = compared(tmp_path, *runs, options=replace(OPTIONS, timesteps="last"))
+    x = one.last("lstm", "h").T.astype(np.float64)
+    y = other.signals["lstm"]["h"][:, 0].T.astype(np.float64)
+    expected = {"cka": textbook_cka(x, y)} | measured(x, y)
+    assert table.iloc[0][list(MEASURES)].to_dict() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("parts", "seed"), [(2, None), (7, 1), (40, 2), (120, 3)])
@@ -166,35 +201,65 @@ def test_parts_of_any_number_in_any_order_give_the_same_tables(
         assert_same(got, expected)
 
 
-def test_pieces_of_any_size_and_workers_of_any_number_give_the_same_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("timesteps", [1, 2, 5])
+def test_past_its_memory_a_pair_is_read_in_blocks_to_the_same_tables(
+    timesteps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = drawn()
     runs = laid(tmp_path, "a", one, parts=3), laid(tmp_path, "b", mixed(one), parts=4)
     expected = compared(tmp_path, *runs)
-    monkeypatch.setattr(aligned, "ROWS", 7)
+    monkeypatch.setattr(held, "MEMORY", 4 * 120 * (7 + 5) * timesteps + 7)
+    read, count = held.read, []
+
+    def counted(*given: Any) -> held.Block:
+        count.append(given[2])
+        return read(*given)
+
+    monkeypatch.setattr(held, "read", counted)
     for engine in (ONE, Engine("local", 4)):
         for got, table in zip(compared(tmp_path, *runs, engine=engine)[:2], expected, strict=False):
             assert_same(got, table)
+    assert max(map(len, count)) == timesteps
+    assert len(count) == 2 * 2 * 2 * -(-6 // timesteps)
 
 
-def test_a_part_is_read_when_its_rows_are_wanted(
+def test_of_many_sequences_some_are_compared_and_the_figures_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write(tmp_path / "states", drawn(), parts=6)
-    read, count = states.read_part, []
+    one = drawn()
+    other = mixed(one)
+    runs = laid(tmp_path, "a", one, parts=3), laid(tmp_path, "b", other, parts=4)
+    monkeypatch.setattr(held, "SEQUENCES", 70)
+    table, _, figures = compared(tmp_path, *runs)
+    assert figures["sequences"] == {"compared": 70, "recorded": 120}
+    some = held.drawn(120)
+    assert len(np.unique(some)) == len(some) == 70
+    steps = [np.where(np.isin(np.arange(120), some), step, -1) for step in numbered(one, range(6))]
+    expected = by_hand(one, other, "c", steps)
+    row = table[table["signal"] == "c"].iloc[0]
+    assert row[list(MEASURES)].to_dict() == pytest.approx(expected, rel=1e-9)
+    assert row["sequences"] == 70
 
-    def counted(path: Path, units: None) -> Any:
-        count.append(path)
-        return read(path, units)
 
-    monkeypatch.setattr("rnnscope.states.signals.read_part", counted)
-    opened = [states.open_signal(folder, "lstm", signal) for signal in "hc"]
-    pieces = [aligned.pieces(signal, "all") for signal in opened]
-    for number, (x, y) in enumerate(aligned.together(*pieces)):
-        assert len(count) == 2 * (number + 1)
-        assert x.shape == y.shape
-    assert len(count) == 12
+def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
+    one = drawn()
+    runs = laid(tmp_path, "a", one), laid(tmp_path, "b", mixed(one))
+    alone, _, _ = compared(tmp_path, *runs)
+    for each in runs:
+        path = folder_of(each) / states.SEQUENCES
+        frame = pd.read_parquet(path)
+        frame.assign(group=np.arange(120) // 2).to_parquet(path, index=False)
+    paired_up, _, _ = compared(tmp_path, *runs)
+    np.testing.assert_allclose(paired_up["cka"], alone["cka"], rtol=1e-9)
+    assert (paired_up["cka_low"] != alone["cka_low"]).all()
+    for each in runs:
+        path = folder_of(each) / states.SEQUENCES
+        frame = pd.read_parquet(path)
+        frame.assign(group=np.arange(120) // 4).to_parquet(path, index=False)
+    few, _, figures = compared(tmp_path, *runs)
+    assert few["cka_low"].isna().all()
+    reasons = figures["null"]["compare"]
+    assert reasons["svcca_high"] == {"fewer than 40 sources of sequences": 2}
 
 
 def test_no_table_tells_one_run_from_the_other(tmp_path: Path) -> None:
@@ -291,18 +356,20 @@ def test_a_signal_that_never_varies_has_no_measure_and_the_figures_say_why(tmp_p
     assert table.iloc[1].notna().all()
     assert set(matching["signal"]) == {"c"}
     assert 2 not in matching["unit_b"].tolist()
-    reasons = {name: {"no unit of one of them varies": 1} for name in MEASURES}
+    reasons = {name: {"no unit of one of them varies": 1} for name in EVERY}
     assert figures["null"] == {"compare": reasons, "matching": {}}
 
 
-def test_few_rows_have_no_debiased_cka(tmp_path: Path) -> None:
-    one = drawn(n=3)
+def test_few_sequences_have_no_cka(tmp_path: Path) -> None:
+    one = drawn(n=19)
     options = replace(OPTIONS, timesteps="last", signals=["h"])
     runs = laid(tmp_path, "a", one), laid(tmp_path, "b", mixed(one))
     table, _, figures = compared(tmp_path, *runs, options=options)
     assert table[list(MEASURES)].isna().iloc[0].tolist() == [True, False, False, False]
-    reason = {"fewer than 4 rows, or all but one of them equal": 1}
-    assert figures["null"]["compare"] == {"cka": reason}
+    reasons = figures["null"]["compare"]
+    assert reasons["cka"] == {"no timestep with 20 sequences, of which 10 vary": 1}
+    assert reasons["procrustes_low"] == {"fewer than 40 sources of sequences": 1}
+    assert "procrustes_null" not in reasons
 
 
 @pytest.mark.parametrize(
@@ -409,39 +476,6 @@ def test_runs_that_recorded_other_timesteps_are_compared_where_both_did(tmp_path
     options = replace(OPTIONS, timesteps="0:3")
     table, _, _ = compared(tmp_path, *runs, options=options)
     assert set(table["rows"]) == {int(np.minimum(one.lengths, 3).sum())}
-
-
-def piece(*keys: int) -> Piece:
-    return Piece(np.array(keys, np.int64), np.array([keys], np.float32))
-
-
-def joined(one: list[Piece], other: list[Piece]) -> list[list[NDArray[np.float32]]]:
-    return [[a[0].tolist(), b[0].tolist()] for a, b in aligned.together(one, other)]
-
-
-def test_rows_come_together_whatever_the_pieces() -> None:
-    one = [piece(1, 2, 3), piece(4), piece(), piece(5, 6)]
-    other = [piece(), piece(1), piece(2, 3, 4, 5), piece(6), piece()]
-    expected = [[1], [2, 3], [4], [5], [6]]
-    assert joined(one, other) == [[rows, rows] for rows in expected]
-    assert joined([], []) == []
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ([piece(1, 2)], [piece(1, 3)]),
-        ([piece(1, 2)], [piece(1)]),
-        ([piece(1)], [piece(1, 2)]),
-        ([piece(1)], [piece(1), piece(2)]),
-        ([piece(1), piece(2)], [piece(1)]),
-        ([piece(1)], []),
-        ([], [piece(1)]),
-    ],
-)
-def test_rows_of_one_alone_are_an_error(one: list[Piece], other: list[Piece]) -> None:
-    with pytest.raises(OtherRowsError):
-        joined(one, other)
 
 
 @pytest.mark.slow

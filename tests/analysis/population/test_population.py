@@ -109,6 +109,9 @@ def test_each_table_has_its_rows_and_types(tmp_path: Path) -> None:
     assert list(tables["population"])[3:] == [
         "sequences",
         "participation_ratio",
+        "participation_ratio_low",
+        "participation_ratio_high",
+        "participation_ratio_naive",
         "components_90",
         "norm",
         "speed",
@@ -134,7 +137,12 @@ def test_each_timestep_is_what_numpy_says_of_the_sequences_that_reach_it(
         sizes = np.abs(x)
         activity = sizes.mean(axis=1) ** 2 / (sizes**2).mean(axis=1)
         assert row["sequences"] == len(x) == (recording.lengths > timestep).sum()
-        assert row["participation_ratio"] == pytest.approx(values.sum() ** 2 / (values**2).sum())
+        first, second, n = values.sum(), (values**2).sum(), len(x) - 1
+        assert row["participation_ratio_naive"] == pytest.approx(first**2 / second)
+        corrected = ((n + 1) * first**2 - 2 * second) / (n * (second - first**2 / n))
+        assert row["participation_ratio"] == pytest.approx(corrected)
+        known = row[["participation_ratio_low", "participation_ratio_high"]].notna()
+        assert known.all() == known.any() == (len(x) >= 40)
         reached = values.cumsum() >= 0.9 * values.sum()
         assert row["components_90"] == 1 + reached.argmax()
         assert row["norm"] == pytest.approx(np.linalg.norm(x, axis=1).mean())
@@ -158,8 +166,12 @@ def test_components_and_correlations_are_those_of_all_rows(tmp_path: Path) -> No
         np.testing.assert_allclose(variance.T, np.tile(expected.explained_variance_, (7, 1)))
         share = found["variance_share"].to_numpy()[::7]
         np.testing.assert_allclose(share, expected.explained_variance_ratio_)
-        r = np.asarray(np.corrcoef(rows.T))[np.triu_indices(7, 1)]
-        np.testing.assert_allclose(of(tables["correlation"], signal)["correlation"], r, rtol=1e-8)
+        means = np.stack([at(recording, signal, t).mean(axis=0) for t in range(6)])
+        within = rows - means[np.nonzero(recording.valid)[1]]
+        pairs = of(tables["correlation"], signal)
+        for column, values in (("raw_correlation", rows), ("correlation", within)):
+            r = np.asarray(np.corrcoef(values.T))[np.triu_indices(7, 1)]
+            np.testing.assert_allclose(pairs[column], r, rtol=1e-8)
 
 
 def test_trajectories_are_the_classes_means_projected(tmp_path: Path) -> None:
@@ -197,8 +209,14 @@ def test_the_order_of_sequences_does_not_matter(tmp_path: Path) -> None:
         lengths=recording.lengths[order],
         labels=recording.labels[order],
     )
-    expected, _ = measured(tmp_path / "one", recording, parts=3)
-    assert_same(measured(tmp_path / "other", other, parts=3)[0], expected)
+    tables = [
+        measured(tmp_path / name, each, parts=3)[0]
+        for name, each in (("one", recording), ("other", other))
+    ]
+    for each in tables:  # whose intervals follow from other groups of sequences
+        bounds = ["participation_ratio_low", "participation_ratio_high"]
+        each["population"] = each["population"].drop(columns=bounds)
+    assert_same(*tables)
 
 
 def test_the_number_of_workers_does_not_change_the_tables(tmp_path: Path) -> None:
@@ -213,7 +231,7 @@ def test_past_its_memory_a_signal_is_read_in_blocks_to_the_same_tables(
 ) -> None:
     recording = drawn()
     expected, _ = measured(tmp_path / "whole", recording, parts=3)
-    monkeypatch.setattr(population, "MEMORY", covariances * 8 * 7**2 + 5)
+    monkeypatch.setattr(population, "MEMORY", covariances * 20 * 8 * 7**2 + 5)
     got, figures = measured(tmp_path / "blocks", recording, parts=3)
     assert_same(got, expected)
     assert figures["reads"]["lstm/c"] == {1: 7, 2: 4, 5: 3}[covariances]
@@ -256,9 +274,59 @@ def test_copies_and_opposites_are_redundant(redundant: float, tmp_path: Path) ->
     assert figures["redundant_units"] == {"lstm/c": 3}
     assert figures["headline"]["redundant units"] == 3
     assert figures["null"]["correlation"] == {
-        "correlation": {"one of the units is constant": 6},
+        "correlation": {"one of the units varies across the sequences at no timestep": 6},
+        "raw_correlation": {"one of the units is constant": 6},
         "cluster": {"the units are not in the same cluster": 18},
     }
+
+
+def test_units_that_rise_together_in_every_sequence_are_not_redundant(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ramp = np.linspace(0, 4, 20)[:, np.newaxis]
+    values = random.normal(size=(400, 20, 4)) / 3 + ramp * np.array([1, -2, 0, 0])
+    values[..., 1] += random.normal(size=(400, 20)) / 3
+    values[..., 3] = values[..., 2] + 0.1 * values[..., 3]  # alike at each timestep
+    recording = Recording({"lstm": {"c": values.astype(np.float32)}}, np.full(400, 20))
+    tables, _ = measured(tmp_path, recording, parts=3)
+    table = tables["correlation"].set_index(["unit", "other"])
+    assert abs(table["raw_correlation"][0, 1]) >= 0.8
+    assert table["correlation"][0, 1] == pytest.approx(0, abs=0.05)
+    assert table["correlation"][2, 3] > 0.98
+    assert table.dropna(subset="cluster").index.tolist() == [(2, 3)]
+
+
+def test_noise_of_a_tenth_about_a_million_has_dimensions_and_correlations(tmp_path: Path) -> None:
+    recording = drawn(n=300, signals="c")
+    near = np.random.default_rng(0).normal(size=(300, 6, 7)) * 0.1
+    near[..., 1] = near[..., 0]
+    recording.signals["lstm"]["c"] = (1e6 + near).astype(np.float32)
+    tables, _ = measured(tmp_path, recording, parts=4)
+    first = tables["population"].iloc[0]
+    # Six independent dimensions, of which one is twice as wide: (2 + 5)^2 / (4 + 5)
+    assert first["participation_ratio"] == pytest.approx(49 / 9, rel=0.05)
+    table = tables["correlation"].set_index(["unit", "other"])
+    assert table.drop(columns="cluster").notna().all(axis=None)
+    assert table["correlation"][0, 1] == pytest.approx(1)
+    assert table["correlation"].drop((0, 1)).abs().max() < 0.15
+
+
+def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
+    recorded = write(tmp_path / "states", drawn(signals="c"), parts=3)
+    alone, _ = tables_of(tmp_path, recorded)
+    path = recorded / states.SEQUENCES
+    frame = pd.read_parquet(path)
+    bounds = ["participation_ratio_low", "participation_ratio_high"]
+    for together, known in ((2, True), (4, False)):
+        frame.assign(group=np.arange(120) // together).to_parquet(path, index=False)
+        shared, figures = tables_of(tmp_path, recorded)
+        same = [column for column in alone["population"] if column not in bounds]
+        pd.testing.assert_frame_equal(
+            shared["population"][same], alone["population"][same], rtol=1e-10
+        )
+        assert shared["population"][bounds].iloc[0].notna().all() == known
+        assert (shared["population"][bounds].iloc[0] != alone["population"][bounds].iloc[0]).all()
+    reasons = figures["null"]["population"]["participation_ratio_low"]
+    assert reasons == {"fewer than 40 sources of sequences": 6}
 
 
 def test_chosen_timesteps_alone_count_and_keep_their_speed(tmp_path: Path) -> None:
@@ -272,7 +340,7 @@ def test_chosen_timesteps_alone_count_and_keep_their_speed(tmp_path: Path) -> No
     assert some["trajectories"]["timestep"].unique().tolist() == [1, 3, 5]
     pooled = np.concatenate([at(recording, "c", timestep) for timestep in (1, 3, 5)])
     r = np.asarray(np.corrcoef(pooled.T))[np.triu_indices(7, 1)]
-    np.testing.assert_allclose(some["correlation"]["correlation"], r, rtol=1e-8)
+    np.testing.assert_allclose(some["correlation"]["raw_correlation"], r, rtol=1e-8)
     variance = PCA(3).fit(pooled).explained_variance_
     np.testing.assert_allclose(some["components"]["variance"][::7], variance, rtol=1e-8)
 
@@ -363,16 +431,24 @@ def test_a_single_sequence_has_lengths_but_no_dimensions(tmp_path: Path) -> None
     tables, figures = measured(tmp_path, recording)
     table = tables["population"]
     assert table["sequences"].tolist() == [1] * 6
-    assert table[["participation_ratio", "components_90"]].isna().all(axis=None)
+    ratios = [f"participation_ratio{of}" for of in ("", "_low", "_high", "_naive")]
+    assert table[[*ratios, "components_90"]].isna().all(axis=None)
     x = recording.signals["lstm"]["c"][0].astype(np.float64)
     np.testing.assert_allclose(table["norm"], np.linalg.norm(x, axis=1))
     np.testing.assert_allclose(table["speed"][1:], np.linalg.norm(np.diff(x, axis=0), axis=1))
-    for column in ("participation_ratio", "components_90"):
-        assert figures["null"]["population"][column] == {"fewer than 2 sequences": 6}
+    reasons = figures["null"]["population"]
+    for column in ("participation_ratio_naive", "components_90"):
+        assert reasons[column] == {"fewer than 2 sequences": 6}
+    assert reasons["participation_ratio"] == {"fewer than 3 sequences": 6}
+    for column in ("participation_ratio_low", "participation_ratio_high"):
+        assert reasons[column] == {"fewer than 40 sources of sequences": 6}
     assert figures["headline"]["median participation ratio"] is None
-    # Its six timesteps do vary, and so have components and correlations.
+    # Its six timesteps do vary, and so have components and raw correlations.
     assert tables["components"]["loading"].notna().all()
-    assert tables["correlation"]["correlation"].notna().all()
+    assert tables["correlation"]["raw_correlation"].notna().all()
+    assert tables["correlation"][["correlation", "cluster"]].isna().all(axis=None)
+    why = {"one of the units varies across the sequences at no timestep": 21}
+    assert figures["null"]["correlation"]["correlation"] == why
 
 
 def test_one_timestep_of_one_sequence_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -407,8 +483,15 @@ def test_what_does_not_vary_or_is_silent_is_null_and_said_to_be(tmp_path: Path) 
     x = x[x.any(axis=1)]
     activity = x.mean(axis=1) ** 2 / (x**2).mean(axis=1)
     assert rows["population_sparseness"][2] == pytest.approx(((1 - activity) / (6 / 7)).mean())
+    few = {
+        "no variance across sequences, or all of it in one group of them": 2,
+        "fewer than 40 sources of sequences": 1,
+    }
     assert figures["null"]["population"] == {
         "participation_ratio": {"no variance across sequences": 2},
+        "participation_ratio_low": few,
+        "participation_ratio_high": few,
+        "participation_ratio_naive": {"no variance across sequences": 2},
         "components_90": {"no variance across sequences": 2},
         "speed": {"the timestep before was not recorded": 1},
         "population_sparseness": {"all units are 0, or there is but one": 1},

@@ -24,7 +24,7 @@ def correlated(values: NDArray[np.floating], parts: int = 3) -> Float:
     sums = covariance.empty(1, len(values))
     for part in np.array_split(values, parts, axis=1):
         covariance.add(sums, 0, part)
-    return redundancy.correlation(sums)
+    return redundancy.correlation(sums.m2[0], sums.constant[0])
 
 
 def clustered(values: NDArray[np.floating], redundant: float = 0.9) -> list[int]:
@@ -100,11 +100,15 @@ def test_each_pair_has_one_row_with_the_cluster_of_both() -> None:
     values[2] = 0
     r = correlated(values)
     units = np.array([2, 3, 5, 7, 11], np.int32)
-    pooled = SimpleNamespace(correlation=r, cluster=redundancy.clusters(r, 0.9), units=units)
+    raw = np.where(np.isnan(r), np.nan, 0.5)
+    pooled = SimpleNamespace(
+        correlation=r, raw_correlation=raw, cluster=redundancy.clusters(r, 0.9), units=units
+    )
     table = CORRELATION.frame(pooled)
     pairs = list(zip(table["unit"], table["other"], strict=True))
     assert pairs == list(itertools.combinations(units, 2))
     joined = table.dropna(subset="cluster")
     assert joined[["unit", "other", "cluster"]].to_numpy().tolist() == [[2, 7, 0], [3, 11, 1]]
     assert table["correlation"].isna().tolist() == [5 in pair for pair in pairs]
+    np.testing.assert_array_equal(table["raw_correlation"].dropna(), 0.5)
     np.testing.assert_allclose(table["correlation"][0], np.corrcoef(values[0], values[1])[0, 1])

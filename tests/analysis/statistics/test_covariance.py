@@ -14,7 +14,9 @@ QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 Float = NDArray[np.float64]
 
 
-def summed(values: Float, groups: NDArray[np.int64], parts: list[NDArray[np.int64]]) -> Covariances:
+def summed(
+    values: NDArray[np.floating], groups: NDArray[np.int64], parts: list[NDArray[np.int64]]
+) -> Covariances:
     """The sums of values [U, R] by group [R], taken in part by part; each part is row numbers."""
     sums = covariance.empty(int(groups.max()) + 1, len(values))
     for part in parts:
@@ -117,3 +119,66 @@ def test_a_unit_that_only_rounding_moves_is_constant() -> None:
     sums = summed(values, group, cut(np.random.default_rng(1), 200, 5))
     assert sums.m2[0, 2, 2] > 0
     assert covariance.pool(sums).constant.tolist() == [[False, False, True]]
+
+
+def test_noise_of_a_tenth_about_a_million_is_no_constant() -> None:
+    random = np.random.default_rng(0)
+    noise = random.normal(size=(4, 400))
+    noise[1] = 0.8 * noise[0] + 0.6 * noise[1]
+    values = (1e6 + 0.1 * noise).astype(np.float32)  # float32 tells 1/16 apart here
+    sums = summed(values, np.arange(400) % 3, cut(random, 400, 7))
+    assert not sums.constant.any()
+    assert not covariance.within(sums).constant.any()
+    pooled = covariance.pool(sums)
+    assert not pooled.constant.any()
+    m2 = pooled.m2[0]
+    assert m2[0, 1] / np.sqrt(m2[0, 0] * m2[1, 1]) == pytest.approx(0.8, abs=0.07)
+
+
+@pytest.mark.parametrize("value", [1e6, 0.3, -0.7, 1.0, -2.0, 3e-9])
+def test_what_counts_as_constant_is_two_neighbouring_numbers(value: float) -> None:
+    low = np.float32(value)
+    high = np.nextafter(low, np.float32(np.inf))
+    apart = np.nextafter(np.nextafter(high, np.float32(np.inf)), np.float32(np.inf))
+    which = np.arange(200) < 100
+    values = np.stack([np.where(which, other, low) for other in (high, apart)])
+    sums = summed(values, np.zeros(200, np.int64), [np.arange(200)])
+    assert sums.constant.tolist() == [[True, False]]
+
+
+@QUICK
+@given(seed=st.integers(0, 999), units=st.integers(1, 5), groups=st.integers(2, 6))
+def test_without_each_group_are_the_rows_of_the_others(seed: int, units: int, groups: int) -> None:
+    values, group = drawn(seed, units, 60, groups)
+    sums = summed(values, group, cut(np.random.default_rng(seed), 60, 3))
+    found = list(covariance.without_each(sums))
+    assert len(found) == len(sums.count)
+    for left, rest in enumerate(found):
+        rows = values[:, group != left]
+        assert rest.count.tolist() == [rows.shape[1]]
+        np.testing.assert_allclose(rest.mean[0], rows.mean(axis=1), rtol=1e-10, atol=1e-12)
+        expected = np.cov(rows).reshape(units, units) * (rows.shape[1] - 1)
+        np.testing.assert_allclose(rest.m2[0], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_without_the_group_that_has_all_the_variance_no_digits_are_lost() -> None:
+    values, group = drawn(0, 3, 300, 3)
+    small = np.where(group == 1, 1e9 * values, values)
+    sums = summed(small, group, [np.arange(300)])
+    rest = list(covariance.without_each(sums))[1]
+    np.testing.assert_allclose(rest.m2[0] / (rest.count[0] - 1), np.cov(values[:, group != 1]))
+
+
+def test_within_groups_is_what_is_left_of_rows_less_their_groups_mean() -> None:
+    values, group = drawn(0, 4, 90, 5)
+    values[2] = np.arange(5)[group]  # varies between groups alone
+    sums = summed(values, group, cut(np.random.default_rng(0), 90, 4))
+    means = np.stack([values[:, group == each].mean(axis=1) for each in range(5)], axis=1)
+    left = values - means[:, group]
+    parts = list(covariance.split(sums, 2))
+    assert [len(each.count) for each in parts] == [2, 2, 1]
+    some = covariance.within(parts[0]) + covariance.within(parts[1]) + covariance.within(parts[2])
+    for found in (covariance.within(sums), some):
+        np.testing.assert_allclose(found.m2, left @ left.T, rtol=1e-10, atol=1e-10)
+        assert found.constant.tolist() == [False, False, True, False]
+    assert not covariance.pool(sums).constant.any()

@@ -23,6 +23,10 @@ def summed(*groups: NDArray[np.floating]) -> Covariances:
     return sums
 
 
+def naive(sums: Covariances) -> Float:
+    return spectrum.participation_ratio_naive(*spectrum.traces(sums))
+
+
 def isotropic(random: np.random.Generator, k: int, units: int, rows: int) -> Float:
     """Values [U, R] with the same variance along k orthogonal directions, and none elsewhere."""
     drawn = random.normal(size=(rows, k))
@@ -36,7 +40,7 @@ def isotropic(random: np.random.Generator, k: int, units: int, rows: int) -> Flo
 def test_k_equal_dimensions_have_a_participation_ratio_of_k(seed: int, k: int, spare: int) -> None:
     values = isotropic(np.random.default_rng(seed), k, k + spare, 40)
     found = spectrum.eigenvalues(summed(values))
-    assert spectrum.participation_ratio(found).item() == pytest.approx(k, rel=1e-9)
+    assert naive(summed(values)).item() == pytest.approx(k, rel=1e-9)
     assert spectrum.components_for(0.9, found).item() == -(-9 * k // 10)
 
 
@@ -51,7 +55,7 @@ def test_dimensions_are_those_of_numpys_covariance(seed: int, units: int, rows: 
         np.testing.assert_allclose(got / (rows - 1), expected, rtol=1e-8, atol=1e-10)
     for group, ratio, ninety in zip(
         groups,
-        spectrum.participation_ratio(found),
+        naive(summed(*groups)),
         spectrum.components_for(0.9, found),
         strict=True,
     ):
@@ -71,8 +75,9 @@ def test_turning_moving_or_scaling_all_states_does_not_change_their_dimensions(
     values = random.normal(size=(units, units)) @ random.normal(size=(units, 50))
     turned = scale * (ortho_group.rvs(units, random_state=seed) @ values + 3)
     one, other = (spectrum.eigenvalues(summed(each)) for each in (values, turned))
-    ratios = spectrum.participation_ratio(np.concatenate([one, other]))
-    assert ratios[1] == pytest.approx(ratios[0], rel=1e-7)
+    sums = summed(values, turned)
+    for ratios in (naive(sums), spectrum.participation_ratio(sums.count, *spectrum.traces(sums))):
+        assert ratios[1] == pytest.approx(ratios[0], rel=1e-7)
     assert spectrum.components_for(0.9, one) == spectrum.components_for(0.9, other)
 
 
@@ -88,7 +93,32 @@ def test_states_that_do_not_vary_have_no_dimensions() -> None:
     still = np.repeat(moving[:, :1], 8, axis=1)
     rounded = np.where(np.arange(8) % 2, still, np.nextafter(still, np.float32(np.inf)))
     one_moves = np.where(np.arange(3)[:, np.newaxis] == 1, moving, still)
-    found = spectrum.eigenvalues(summed(moving, still, moving[:, :1], rounded, one_moves))
-    for each in (spectrum.participation_ratio(found), spectrum.components_for(0.9, found)):
+    sums = summed(moving, still, moving[:, :1], rounded, one_moves)
+    found = spectrum.components_for(0.9, spectrum.eigenvalues(sums))
+    corrected = spectrum.participation_ratio(sums.count, *spectrum.traces(sums))
+    for each in (naive(sums), corrected, found):
         assert np.isnan(each).tolist() == [False, True, True, True, False]
         assert each[4] == pytest.approx(1)
+
+
+@QUICK
+@given(seed=st.integers(0, 999), units=st.integers(1, 30), rows=st.integers(3, 30))
+def test_the_correction_is_srivastavas(seed: int, units: int, rows: int) -> None:
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(units, units)) @ random.normal(size=(units, rows))
+    s, n = np.cov(values).reshape(units, units), rows - 1
+    first, second = np.trace(s), np.trace(s @ s)
+    outer = (n - 1) * (n + 2)
+    below = n**2 / outer * (second - first**2 / n)
+    above = n * (n + 1) / outer * (first**2 - 2 * second / (n + 1))
+    sums = summed(values)
+    found = spectrum.participation_ratio(sums.count, *spectrum.traces(sums)).item()
+    assert found == pytest.approx(above / below, rel=1e-6)
+
+
+def test_rows_equally_far_along_as_many_directions_have_no_largest_dimension() -> None:
+    simplex = summed(np.eye(4), np.diag([1.0, 2.0, 3.0, 4.0]), np.eye(4)[:, :2])
+    found = spectrum.participation_ratio(simplex.count, *spectrum.traces(simplex))
+    assert found[0] == np.inf
+    assert 4 < found[1] < np.inf
+    assert np.isnan(found[2])

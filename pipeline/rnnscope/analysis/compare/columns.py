@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.analysis.compare import timestep
 from rnnscope.analysis.compare.pairs import Pair
+from rnnscope.analysis.compare.sums import PERMUTATIONS
+from rnnscope.analysis.statistics import jackknife
 from rnnscope.store.tables import SIGNAL, Column, Null, Table
 
 
@@ -34,8 +37,45 @@ def _found(name: str, meaning: str, nulls: tuple[Null, ...] = (), source: str = 
     return Column(name, meaning, lambda of: of.found[name], nulls, source)
 
 
-_CONSTANT = Null(
-    "no unit of one of them varies", lambda frame: frame["procrustes"].isna().to_numpy()
+def _measure(name: str, meaning: str, source: str, *nulls: Null) -> tuple[Column, ...]:
+    """A measure with its null and its interval."""
+    reasons = (_CONSTANT, *nulls)
+    return (
+        _found(name, meaning, reasons, source),
+        replace(
+            _found(
+                f"{name}_null",
+                f"mean of {name} when the sequences of one run are permuted, {PERMUTATIONS} "
+                f"times: what unrelated networks of these sizes would have; {name} says nothing "
+                "but as far as it differs from this",
+                reasons,
+            ),
+            beside=name,
+        ),
+        replace(
+            _found(
+                f"{name}_low",
+                f"lower bound of the 95 % interval of {name}, by leaving out each of "
+                f"{jackknife.GROUPS} groups of sequences: how far it is known for these two "
+                "networks, not how much others would differ",
+                (*reasons, *_NO_INTERVAL),
+                "Kott 2001",
+            ),
+            beside=name,
+        ),
+        replace(_found(f"{name}_high", "its upper bound", (*reasons, *_NO_INTERVAL)), beside=name),
+    )
+
+
+_FEWEST = jackknife.FEWEST * jackknife.GROUPS
+_CONSTANT = Null("no unit of one of them varies", lambda of: of.found["procrustes"].isna())
+_NO_TIMESTEP = Null(
+    f"no timestep with {timestep.FEWEST} sequences, of which {timestep.VARYING} vary",
+    lambda of: of.found["timesteps"] == 0,
+)
+_NO_INTERVAL = (
+    Null(f"fewer than {_FEWEST} sources of sequences", lambda of: of.found["sources"] < _FEWEST),
+    Null("without one of the groups of sequences nothing varies"),
 )
 
 _KEYS = (
@@ -56,32 +96,43 @@ COMPARE = Table(
     "pair of runs, layer and signal",
     (
         *_KEYS,
-        _found("rows", "number of rows, one per sequence and timestep, that both runs recorded"),
+        _found("rows", "number of rows compared, one per sequence and timestep"),
         _found(
-            "cka",
-            "linear centred kernel alignment of the two signals over all rows, debiased: 1 where "
-            "they are equal up to rotation and scale, 0 on average where they are independent",
-            (_CONSTANT, Null("fewer than 4 rows, or all but one of them equal")),
-            "Kornblith et al. 2019; Nguyen, Raghu & Kornblith 2021",
+            "sequences",
+            "number of sequences compared: all, or 10,000 drawn at random if there are more",
         ),
         _found(
+            "timesteps",
+            f"number of timesteps over which cka is averaged: those with {timestep.FEWEST} "
+            f"sequences or more, of which in effect {timestep.VARYING} or more differ from their "
+            "mean in either run, (Σ|x|²)²/Σ|x|⁴ of their distances |x|; the final step is one",
+        ),
+        *_measure(
+            "cka",
+            "linear centred kernel alignment of the two signals across sequences, debiased, at "
+            "each timestep, and averaged: 1 where they are equal up to rotation and scale, 0 on "
+            "average where they are independent, whatever drift over time they share",
+            "Kornblith et al. 2019; Nguyen, Raghu & Kornblith 2021",
+            _NO_TIMESTEP,
+        ),
+        *_measure(
             "procrustes",
-            "orthogonal Procrustes distance of the two signals, each centred and scaled to norm "
-            "1: 0 where they are equal up to rotation and reflection, at most 2",
-            (_CONSTANT,),
+            "orthogonal Procrustes distance of the two signals over all rows, each less the mean "
+            "over sequences at its timestep and scaled to norm 1: 0 where they are equal up to "
+            "rotation and reflection, at most 2",
             "Schönemann 1966; Ding, Denain & Steinhardt 2021",
         ),
-        _found(
+        *_measure(
             "svcca",
             "mean canonical correlation of the first principal components of both, as many as "
-            "hold the share compare.variance of the variance",
-            (_CONSTANT,),
+            "hold the share compare.variance of the variance, over all rows less the mean over "
+            "sequences at their timestep",
             "Raghu et al. 2017",
         ),
-        _found(
+        *_measure(
             "matched_correlation",
-            "mean |Pearson r| of the units that are matched one to one",
-            (_CONSTANT,),
+            "mean |Pearson r| of the units that are matched one to one, over all rows less the "
+            "mean over sequences at their timestep",
             "Li et al. 2016",
         ),
     ),
@@ -99,7 +150,12 @@ MATCHING = Table(
             "is largest",
             source="Kuhn 1955; Li et al. 2016",
         ),
-        _found("correlation", "Pearson's r between the two units over all rows"),
+        _found(
+            "correlation",
+            "Pearson's r between the two units over all rows, after each timestep's mean over "
+            "sequences is taken from both; of the best of many pairs, and so larger than 0 even "
+            "where the networks are unrelated",
+        ),
     ),
 )
 

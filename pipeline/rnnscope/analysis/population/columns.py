@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.analysis.population.components import Axes, Trajectories
+from rnnscope.analysis.population.dimensions import Dimensions
 from rnnscope.analysis.population.redundancy import ALONE
-from rnnscope.analysis.statistics import spectrum
+from rnnscope.analysis.statistics import jackknife, spectrum
 from rnnscope.store.tables import LAYER, SIGNAL, Column, Null, Table
 
 Float = NDArray[np.float64]
@@ -16,16 +17,17 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Geometry:
-    """What is measured of one signal at each of G timesteps, over the sequences that reach it."""
+    """What is measured of one signal at each of T timesteps, over the sequences that reach it."""
 
     timesteps: NDArray[np.int32]
-    """[G]"""
+    """[T]"""
     sequences: NDArray[np.int64]
-    """How many sequences reach each timestep [G]."""
-    eigenvalues: Float
-    """Of the covariance across them, up to a factor [G, U]; NaN where no unit varies."""
+    """How many sequences reach each timestep [T]."""
+    sources: NDArray[np.int64]
+    """Of how many independent sources they are [T]."""
+    dimensions: Dimensions
     norm: Float
-    """Means over them [G], as of the next two."""
+    """Means over the sequences [T], as of the next two."""
     speed: Float
     population_sparseness: Float
 
@@ -39,7 +41,10 @@ class Pooled:
     axes: Axes
     trajectories: Trajectories
     correlation: Float
-    """Pearson's r between units [U, U]; NaN for a constant unit."""
+    """Pearson's r between units after each timestep's mean is taken away [U, U]; NaN for a unit
+    that varies within no timestep."""
+    raw_correlation: Float
+    """The same without that; NaN for a constant unit."""
     cluster: NDArray[np.int32]
     """The cluster of each unit [U]; ALONE where it is in none."""
 
@@ -56,8 +61,13 @@ def _shared_cluster(of: Pooled) -> "pd.Series[int]":
     return pd.Series(one, dtype="Int32").where((one == other) & (one != ALONE))
 
 
-_TOO_FEW = Null("fewer than 2 sequences", lambda frame: frame["sequences"] < 2)
+_FEWEST = jackknife.FEWEST * jackknife.GROUPS
+
+_TOO_FEW = Null("fewer than 2 sequences", lambda of: of.sequences < 2)
+_TOO_FEW_TO_CORRECT = Null("fewer than 3 sequences", lambda of: of.sequences < 3)
+_NO_INTERVAL = Null(f"fewer than {_FEWEST} sources of sequences", lambda of: of.sources < _FEWEST)
 _NO_VARIANCE = Null("no variance across sequences")
+_NO_VARIANCE_LEFT = Null("no variance across sequences, or all of it in one group of them")
 
 POPULATION = Table(
     "population",
@@ -70,16 +80,43 @@ POPULATION = Table(
         Column(
             "participation_ratio",
             "effective number of dimensions, (Σλ)²/Σλ² of the eigenvalues λ of the covariance of "
-            "the units across sequences",
-            lambda at: spectrum.participation_ratio(at.eigenvalues),
+            "the units across sequences, corrected for few sequences: on average that of "
+            "endlessly many, so that it may exceed the number of units by chance",
+            lambda at: at.dimensions.ratio,
+            nulls=(_TOO_FEW_TO_CORRECT, _NO_VARIANCE),
+            source="Rajan, Abbott & Sompolinsky 2010; Srivastava 2005",
+        ),
+        Column(
+            "participation_ratio_low",
+            "lower bound of the 95 % interval of participation_ratio, by leaving out each of "
+            f"{jackknife.GROUPS} groups of sequences",
+            lambda at: at.dimensions.low,
+            nulls=(_NO_INTERVAL, _NO_VARIANCE_LEFT),
+            source="Kott 2001",
+            beside="participation_ratio",
+        ),
+        Column(
+            "participation_ratio_high",
+            "its upper bound",
+            lambda at: at.dimensions.high,
+            nulls=(_NO_INTERVAL, _NO_VARIANCE_LEFT),
+            beside="participation_ratio",
+        ),
+        Column(
+            "participation_ratio_naive",
+            "the same of the sample's own covariance, uncorrected: at most the number of "
+            "sequences less 1, and too low wherever these are few; not to be compared between "
+            "timesteps with different numbers of sequences",
+            lambda at: at.dimensions.naive,
             nulls=(_TOO_FEW, _NO_VARIANCE),
-            source="Rajan, Abbott & Sompolinsky 2010; Gao et al. 2017",
+            source="Gao et al. 2017",
+            beside="participation_ratio",
         ),
         Column(
             "components_90",
             "number of principal components that together hold 90 % of the variance across "
-            "sequences",
-            lambda at: pd.array(spectrum.components_for(0.9, at.eigenvalues), "Int32"),
+            "sequences; too few where sequences are few",
+            lambda at: pd.array(spectrum.components_for(0.9, at.dimensions.eigenvalues), "Int32"),
             nulls=(_TOO_FEW, _NO_VARIANCE),
         ),
         Column(
@@ -184,14 +221,24 @@ CORRELATION = Table(
         Column("other", "second unit of the pair", lambda of: of.units[_pairs(of)[1]]),
         Column(
             "correlation",
-            "Pearson's r between the two units over all rows of the chosen timesteps",
+            "Pearson's r between the two units over all rows of the chosen timesteps, after each "
+            "timestep's mean over sequences is taken from both",
             lambda of: of.correlation[_pairs(of)],
+            nulls=(Null("one of the units varies across the sequences at no timestep"),),
+        ),
+        Column(
+            "raw_correlation",
+            "the same without that: two units that rise and fall together in every sequence, "
+            "whatever it is, correlate here though neither says anything of the other",
+            lambda of: of.raw_correlation[_pairs(of)],
             nulls=(Null("one of the units is constant"),),
+            beside="correlation",
         ),
         Column(
             "cluster",
             "number of the cluster of redundant units that holds both, from 0, the largest first: "
-            "average linkage on 1 − |r|, cut at 1 − population.redundant",
+            "average linkage on 1 − |r| with r of column correlation, cut at 1 − "
+            "population.redundant",
             _shared_cluster,
             nulls=(Null("the units are not in the same cluster"),),
             source="Sokal & Michener 1958",

@@ -5,17 +5,19 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from rnnscope.analysis.statistics.covariance import Covariances
-
 Float = NDArray[np.float64]
 
 ALONE = -1
 """The cluster of a unit that is in none."""
 
 
-def correlation(sums: Covariances) -> Float:
-    """Pearson's r between the units of one group [U, U]; NaN for a constant unit."""
-    (constant,), (m2,) = sums.constant, sums.m2
+def correlation(m2: Float, constant: NDArray[np.bool_]) -> Float:
+    """Pearson's r between units [U, U] from their centred products; NaN for a constant unit.
+
+    Args:
+        m2: sums of products of deviations from means [U, U].
+        constant: which units vary by no more than rounding [U].
+    """
     deviation = np.where(constant, np.nan, np.sqrt(np.diagonal(m2)))
     return np.clip(m2 / deviation / deviation[:, np.newaxis], -1, 1)
 

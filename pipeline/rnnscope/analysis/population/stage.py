@@ -2,12 +2,13 @@
 
 A signal is read once for each block of timesteps whose covariances fit in memory, mostly one, and
 once more for the classes' trajectories. Sums are taken part by part and merged, so that memory
-does not grow with the number of sequences and parts may come in any order.
+does not grow with the number of sequences and parts may come in any order. They are kept in groups
+of sequences, from which follow the intervals.
 """
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.population import columns, components, redundancy, vectors
+from rnnscope.analysis.population import columns, components, dimensions, redundancy, vectors
 from rnnscope.analysis.population.columns import TABLES, Geometry, Pooled
-from rnnscope.analysis.statistics import covariance, spectrum, tables
-from rnnscope.analysis.statistics.covariance import Covariances
+from rnnscope.analysis.population.reached import Reached
+from rnnscope.analysis.statistics import covariance, jackknife, tables
+from rnnscope.analysis.statistics.covariance import Covariances, Within
 from rnnscope.config import Config, Population
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
-from rnnscope.store.tables import Table, by_column
+from rnnscope.store.tables import Nulls, Table, by_column
 
 __all__ = ["TABLES", "run"]
 
@@ -59,21 +61,19 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     signals = selection.signals(recorded, options, "population")
     whole = [_chosen(signal, options.timesteps) for signal in signals]
     blocks = [_blocks(each) for each in whole]
+    measure = functools.partial(_measure, states.sources(recorded))
     pool = functools.partial(_pooled, options, states.class_count(recorded))
     # Blocks run side by side; BLAS' own threads on top of that only wait for each other.
     with threadpool_limits(1, "blas"):
         every = itertools.chain.from_iterable(blocks)
-        measured = iter(
-            list(engine.run(_measure, every, config.engine, what="population", unit="block"))
-        )
-        by_signal = [list(itertools.islice(measured, len(each))) for each in blocks]
-        pooled = [covariance.pool(covariance.join(p for _, p in each)) for each in by_signal]
-        sums = zip(whole, pooled, strict=True)
+        measured = engine.run(measure, every, config.engine, what="population", unit="block")
+        found = [_gathered(itertools.islice(measured, len(each))) for each in blocks]
+        sums = [(each, *sums) for each, (_, *sums) in zip(whole, found, strict=True)]
         rest = list(engine.run(pool, sums, config.engine, what="trajectories", unit="signal"))
     written = {
         columns.POPULATION: [
-            pd.concat([columns.POPULATION.frame(of) for of, _ in each], ignore_index=True)
-            for each in by_signal
+            pd.concat([columns.POPULATION.frame(of) for of in each], ignore_index=True)
+            for each, *_ in found
         ],
         columns.COMPONENTS: [columns.COMPONENTS.frame(of) for of in rest],
         columns.TRAJECTORIES: [_trajectories(of) for of in rest],
@@ -86,8 +86,20 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         f"{signal.layer}/{signal.name}": len(each) + 1
         for signal, each in zip(signals, blocks, strict=True)
     }
-    nulls = {table.name: by_column(table.nulls(frame, frame)) for table, frame in frames.items()}
+    nulls = {
+        table.name: by_column(
+            sum((_nulls(of) for each, *_ in found for of in each), Nulls())
+            if table is columns.POPULATION
+            else table.nulls(frame, frame)
+        )
+        for table, frame in frames.items()
+    }
     return _figures(frames) | {"null": nulls, "reads": reads}
+
+
+def _nulls(geometry: Geometry) -> Nulls:
+    """The reasons of nulls at a block's timesteps, of which its table alone does not tell all."""
+    return columns.POPULATION.nulls(geometry, columns.POPULATION.frame(geometry))
 
 
 def _chosen(signal: Signal, timesteps: str) -> TimestepBlock:
@@ -105,45 +117,73 @@ def _chosen(signal: Signal, timesteps: str) -> TimestepBlock:
 
 def _blocks(whole: TimestepBlock) -> list[TimestepBlock]:
     """A signal's timesteps in as few blocks as memory allows."""
-    size = max(1, MEMORY // (8 * len(whole.signal.units) ** 2))
+    size = max(1, MEMORY // (8 * jackknife.GROUPS * len(whole.signal.units) ** 2))
     count = -(-len(whole.timesteps) // size)
     return [TimestepBlock(whole.signal, steps) for steps in np.array_split(whole.timesteps, count)]
 
 
-def _measure(block: TimestepBlock) -> tuple[Geometry, Covariances]:
-    """What is measured at a block's timesteps, and the sums over all of its rows as one group."""
-    groups = len(block.timesteps)
-    sums = covariance.empty(groups, len(block.signal.units))
-    total, count = np.zeros((2, 3, groups))  # of norm, speed and sparseness
+def _measure(
+    sources: NDArray[np.intp], block: TimestepBlock
+) -> tuple[Geometry, Covariances, Within]:
+    """What is measured at a block's timesteps, and sums over all of its rows.
+
+    Args:
+        sources: number of each sequence's source [N].
+        block: some timesteps of a signal.
+
+    Returns:
+        The measures; the covariance of all rows as one group; that within timesteps.
+    """
+    cells, steps = jackknife.GROUPS, len(block.timesteps)
+    group_of = jackknife.groups(sources)
+    sums = covariance.empty(steps * cells, len(block.signal.units))
+    total, count = np.zeros((2, 3, steps))  # of norm, speed and sparseness
+    reached = Reached(steps, sources)
     for rows, values in block.signal.read():
         here = np.flatnonzero(np.isin(rows.timestep, block.timesteps))
-        here = here[np.argsort(rows.timestep[here], kind="stable")]
-        group = np.searchsorted(block.timesteps, rows.timestep[here])
+        step = np.searchsorted(block.timesteps, rows.timestep[here])
+        reached.add(step, rows.sequence[here])
         measured = vectors.measure(values, here, vectors.follows(rows)[here])
         for number, each in enumerate(measured):
             known = ~np.isnan(each)
-            total[number] += np.bincount(group[known], each[known], groups)
-            count[number] += np.bincount(group[known], minlength=groups)
-        by_group = np.take(values, here, axis=1)
-        ends = np.searchsorted(group, np.arange(groups + 1))
+            total[number] += np.bincount(step[known], each[known], steps)
+            count[number] += np.bincount(step[known], minlength=steps)
+        cell = step * cells + group_of[rows.sequence[here]]
+        order = np.argsort(cell, kind="stable")
+        by_cell = np.take(values, here[order], axis=1)
+        ends = np.searchsorted(cell[order], np.arange(len(sums.count) + 1))
         for number, (start, stop) in enumerate(itertools.pairwise(ends)):
-            covariance.add(sums, number, by_group[:, start:stop])
+            covariance.add(sums, number, by_cell[:, start:stop])
     with np.errstate(invalid="ignore"):
         means = total / count
-    geometry = Geometry(block.timesteps, sums.count, spectrum.eigenvalues(sums), *means)
-    return geometry, covariance.pool(sums)
+    found, timesteps = dimensions.dimensions(covariance.split(sums, cells), reached.sources)
+    geometry = Geometry(block.timesteps, timesteps.count, reached.sources, found, *means)
+    return geometry, covariance.pool(timesteps), covariance.within(timesteps)
 
 
-def _pooled(options: Population, k: int, sums: tuple[TimestepBlock, Covariances]) -> Pooled:
+def _gathered(
+    blocks: Iterator[tuple[Geometry, Covariances, Within]],
+) -> tuple[list[Geometry], Covariances, Within]:
+    """What is measured in the blocks of one signal, and the sums over all of its rows."""
+    first, pooled, within = next(blocks)
+    geometries = [first]
+    for geometry, sums, more in blocks:  # one at a time, as each holds U^2 sums
+        geometries.append(geometry)
+        pooled, within = covariance.pool(covariance.join([pooled, sums])), within + more
+    return geometries, pooled, within
+
+
+def _pooled(options: Population, k: int, sums: tuple[TimestepBlock, Covariances, Within]) -> Pooled:
     """What is computed from all timesteps of a signal together; of k classes."""
-    whole, pooled = sums
+    whole, pooled, within = sums
     axes = components.axes(pooled, options.components)
-    r = redundancy.correlation(pooled)
+    r = redundancy.correlation(within.m2, within.constant)
     return Pooled(
         np.array(whole.signal.units, np.int32),
         axes,
         components.trajectories(axes, whole.signal, whole.timesteps, k),
         r,
+        redundancy.correlation(pooled.m2[0], pooled.constant[0]),
         redundancy.clusters(r, options.redundant),
     )
 
@@ -171,13 +211,14 @@ def _figures(frames: Mapping[Table, pd.DataFrame]) -> dict[str, Any]:
         f"{layer}/{signal}": len(np.union1d(each["unit"], each["other"]))
         for (layer, signal), each in joined
     }
-    dimensions = geometry["participation_ratio"].dropna()
+    ratios = geometry["participation_ratio"].dropna()
+    ratios = ratios[np.isfinite(ratios)]
     return {
         "rows": len(geometry),
         "redundant_units": redundant,
         "headline": {
             "rows": len(geometry),
-            "median participation ratio": float(dimensions.median()) if len(dimensions) else None,
+            "median participation ratio": float(ratios.median()) if len(ratios) else None,
             "redundant units": sum(redundant.values()),
         },
     }

@@ -31,7 +31,9 @@ def groups(sources: NDArray[np.integer]) -> NDArray[np.intp]:
     return np.asarray(sources, np.intp) % GROUPS
 
 
-def interval(value: Float, left_out: Float, sources: int) -> tuple[Float, Float]:
+def interval(
+    value: Float, left_out: Float, sources: int | NDArray[np.integer]
+) -> tuple[Float, Float]:
     """The 95 % interval of a statistic, lower and upper bound, each [...].
 
     value ± t s with s² = (G - 1)/G sum (left_out - its mean)², and t Student's at G - 1 degrees of
@@ -40,7 +42,7 @@ def interval(value: Float, left_out: Float, sources: int) -> tuple[Float, Float]
     Args:
         value: the statistic of all sequences [...].
         left_out: of all groups but one each [G, ...].
-        sources: how many independent sources of sequences there are.
+        sources: how many independent sources of sequences there are, or of each value [...].
 
     Returns:
         NaN below FEWEST sources per group, and where the statistic is NaN or infinite with any

@@ -21,13 +21,44 @@ def eigenvalues(sums: Covariances) -> Float:
     return found
 
 
-def participation_ratio(values: Float) -> Float:
-    """(sum l)^2 / sum l^2 of eigenvalues l [G, U]: the number of dimensions [G].
+def traces(sums: Covariances) -> tuple[Float, Float]:
+    """tr M and tr M^2 of each group's centred products M [G]; NaN where no unit varies."""
+    trace = np.einsum("guu->g", sums.m2)
+    square = np.einsum("guv,guv->g", sums.m2, sums.m2)
+    still = sums.constant.all(axis=1)
+    return np.where(still, np.nan, trace), np.where(still, np.nan, square)
+
+
+def participation_ratio(count: NDArray[np.int64], trace: Float, square: Float) -> Float:
+    """(sum l)^2 / sum l^2 of the eigenvalues l of the covariance that N rows are drawn from [...].
 
     k where k dimensions share the variance equally, and 1 where one has it all (Rajan, Abbott &
-    Sompolinsky 2010; Gao et al. 2017).
+    Sompolinsky 2010; Gao et al. 2017). Both sums are estimated without the bias of few rows
+    (Srivastava 2005, for normal values). With n = N - 1 and S the sample's covariance:
+
+        sum l^2    n^2 / ((n - 1)(n + 2)) (tr S^2 - (tr S)^2 / n)
+        (sum l)^2  n (n + 1) / ((n - 1)(n + 2)) ((tr S)^2 - 2 tr S^2 / (n + 1))
+
+    The ratio may exceed the number of units by chance; it is infinite where the rows spread equally
+    along n directions, as drawn from more dimensions than can be told. NaN for fewer than 3 rows.
+
+    Args:
+        count: N [...].
+        trace: tr M of the centred products M = n S [...].
+        square: tr M^2 [...].
     """
-    return values.sum(axis=1) ** 2 / (values**2).sum(axis=1)
+    n = np.asarray(count, np.float64) - 1
+    known = n >= 2
+    above = (n + 1) * trace**2 - 2 * square
+    below = n * square - trace**2
+    below = np.where(below <= NOTHING * n * square, 0, below)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(known, above / below, np.nan)
+
+
+def participation_ratio_naive(trace: Float, square: Float) -> Float:
+    """(tr M)^2 / tr M^2 of centred products M [...]: never more than the rows, less 1."""
+    return trace**2 / square
 
 
 def components_for(share: float, values: Float) -> Float:
