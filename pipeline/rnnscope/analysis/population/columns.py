@@ -81,7 +81,8 @@ POPULATION = Table(
             "participation_ratio",
             "effective number of dimensions, (Σλ)²/Σλ² of the eigenvalues λ of the covariance of "
             "the units across sequences, corrected for few sequences: on average that of "
-            "endlessly many, so that it may exceed the number of units by chance",
+            "endlessly many, so that it may exceed the number of units by chance; exact for normal "
+            "states, too low where a few sequences have far larger states than the others",
             lambda at: at.dimensions.ratio,
             nulls=(_TOO_FEW_TO_CORRECT, _NO_VARIANCE),
             source="Rajan, Abbott & Sompolinsky 2010; Srivastava 2005",
