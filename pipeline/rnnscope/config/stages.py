@@ -83,7 +83,8 @@ class Units(Analysis):
     """Seed of these shuffles, separate from the run's seed so that all runs are shuffled alike."""
     memory_mb: int = option(low=1)
     """Memory in MB for the values of one block of units; each worker holds one block. Beyond it,
-    quantiles come from a histogram of 4,096 bins. Beyond about 8,000 sequences per MB, auc and
+    quantiles are right to about 0.02 % of the rows: values are counted between those of 4,095 rows
+    drawn at random. Beyond about 8,000 sequences per MB, auc and
     mutual_information use the ranks of values among those of 4,095 randomly drawn sequences, with
     errors of about 0.0001 and 0.001 bits."""
 

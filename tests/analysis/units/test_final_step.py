@@ -1,12 +1,11 @@
 """What goes by rank, counted between the values of a sample, against the values themselves."""
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from rnnscope.analysis.units import final_step
-from rnnscope.analysis.units.final_step import Binned, Held, Sample
+from rnnscope.analysis.units.final_step import Binned, Held
 from rnnscope.analysis.units.information import information
+from rnnscope.analysis.units.sampling import Sample
 
 N, K = 20_000, 10
 Float = NDArray[np.float64]
@@ -60,17 +59,3 @@ def test_the_order_and_number_of_parts_change_nothing() -> None:
     for counts, same in zip(one.counts, other.counts, strict=True):
         np.testing.assert_array_equal(counts, same)
         assert counts.sum() == N
-
-
-def test_a_sample_is_of_its_size_and_takes_no_sides() -> None:
-    sample = Sample.of(np.arange(100_000, dtype=np.float32)[np.newaxis], np.arange(100_000))
-    chosen = sample.lines[0].astype(int)
-    assert len(set(chosen)) == final_step.SAMPLE
-    share = np.bincount(chosen % 10) / final_step.SAMPLE
-    np.testing.assert_allclose(share, 0.1, atol=0.02)
-    assert np.mean(chosen) == pytest.approx(50_000, rel=0.03)
-
-
-def test_of_few_sequences_all_are_the_sample() -> None:
-    sample = Sample.of(np.ones((2, 5), np.float32), np.arange(5))
-    assert sample.lines.shape == (2, 5)

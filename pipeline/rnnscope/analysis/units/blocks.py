@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnscope import states
-from rnnscope.analysis.units import quantiles
+from rnnscope.analysis.statistics import jackknife
+from rnnscope.analysis.units.sampling import SAMPLE
 from rnnscope.states.signals import Signal
 
 RANKING = 64
@@ -27,6 +31,17 @@ class Recording:
     """Number of classes; 1 where the data has none, so that sums by class are sums over all."""
     annotations: list[str]
     """Names of the annotations of single timesteps."""
+    sources: NDArray[np.intp] | None
+    """The number of the source of each sequence [N]; None where each is its own."""
+
+    @property
+    def independent(self) -> int:
+        """How many sources there are."""
+        return self.sequences if self.sources is None else len(np.unique(self.sources))
+
+    def groups(self, sequence: NDArray[np.integer]) -> NDArray[np.intp]:
+        """The group of each of some sequences, by their numbers."""
+        return jackknife.groups(sequence if self.sources is None else self.sources[sequence])
 
 
 @dataclass(frozen=True)
@@ -44,22 +59,33 @@ class UnitBlock:
 
 def open_recording(folder: Path) -> Recording:
     """What the blocks of an extract stage's output share."""
+    count, sources = states.sequence_count(folder), states.sources(folder)
     return Recording(
         folder,
-        states.sequence_count(folder),
+        count,
         max(1, states.class_count(folder)),
         states.annotations(folder),
+        None if np.array_equal(sources, np.arange(count)) else sources,
     )
 
 
-def cut(recording: Recording, signal: Signal, memory_mb: int) -> Iterator[UnitBlock]:
-    """The units of a signal in blocks of even size whose values, or else sums, fit the memory."""
+def cut(recording: Recording, signal: Signal, memory_mb: int, lags: int) -> Iterator[UnitBlock]:
+    """The units of a signal in blocks of even size whose values, or else sums, fit the memory.
+
+    Args:
+        recording: which the signal is of.
+        signal: whose units are cut.
+        memory_mb: the memory, in MB.
+        lags: largest lag of the autocorrelation, if the timesteps reach so far.
+    """
     units, values = len(signal.units), 4 * (recording.sequences + signal.rows)
     budget = memory_mb * 1_000_000
-    # Of a unit: four sums by class and timestep, and its values or else its bins.
+    # Of a unit: four sums by class and timestep, three by group and lag, and its values or else
+    # the edges of its bins with two counts.
     sums = 32 * recording.k * signal.timesteps
-    bins = 8 * quantiles.BINS
-    by_class = bins * recording.k
+    sums += 24 * jackknife.GROUPS * min(lags + 1, signal.timesteps)
+    bins = 20 * SAMPLE
+    by_class = 8 * SAMPLE * recording.k
     ranking = RANKING * recording.sequences
     ranked = ranking <= max(budget / 2, by_class)
     exact = ranked and ranking + sums + values <= budget

@@ -8,19 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.analysis.units import classes
 from rnnscope.analysis.units.classes import ClassSums, class_sums
 from rnnscope.analysis.units.information import Counts, coarser, joint_counts
+from rnnscope.analysis.units.sampling import Sample, Values
 
 Float = NDArray[np.float64]
-Values = NDArray[np.float32]
 Labels = NDArray[np.int32]
-
-SAMPLE = 4095
-"""Sequences whose values are the edges of the bins; there is one bin more."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +65,6 @@ class Held:
         """For each unit, how often each quantile bin occurs with each class [<= bins, K]."""
         occurring = np.unique(self.labels, return_inverse=True)[1]
         return (joint_counts(line, occurring, bins) for line in self.values)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """At most ``SAMPLE`` sequences, the same ones in whatever order they are read."""
-
-    lines: Values
-    """Their values, one unit per line [U, S]."""
-    hashes: NDArray[np.uint64]
-    """Hashes of the sequences' numbers [S]: those with the smallest are the sample."""
-
-    @classmethod
-    def of(cls, values: Values, sequences: NDArray[np.integer]) -> "Sample":
-        """The sample of the sequences numbered [N], with values [U, N]."""
-        return cls(values, pd.util.hash_array(sequences.astype(np.uint64)))._thinned()
-
-    def merge(self, other: "Sample") -> "Sample":
-        """The sample of both sets of sequences."""
-        return Sample(
-            np.concatenate([self.lines, other.lines], axis=1),
-            np.concatenate([self.hashes, other.hashes]),
-        )._thinned()
-
-    def _thinned(self) -> "Sample":
-        if len(self.hashes) <= SAMPLE:
-            return self
-        first = np.argpartition(self.hashes, SAMPLE)[:SAMPLE]
-        return Sample(self.lines[:, first], self.hashes[first])
 
 
 class Binned:

@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope import states
+from rnnscope.analysis.statistics import jackknife
 from rnnscope.analysis.statistics.moments import Moments
-from rnnscope.analysis.units import classes, covariates, quantiles, timescale
+from rnnscope.analysis.units import autocorrelation, classes, covariates, quantiles, timescale
+from rnnscope.analysis.units.autocorrelation import Autocorrelation, LagSums
 from rnnscope.analysis.units.blocks import Recording, UnitBlock
 from rnnscope.analysis.units.classes import Anova, ClassSums
-from rnnscope.analysis.units.final_step import Binned, FinalSums, Held, Labels, Sample, Values
+from rnnscope.analysis.units.final_step import Binned, FinalSums, Held, Labels
 from rnnscope.analysis.units.information import Information, information
-from rnnscope.analysis.units.quantiles import LEVELS
+from rnnscope.analysis.units.quantiles import LEVELS, Counted
+from rnnscope.analysis.units.sampling import Sample, Values
 from rnnscope.analysis.units.sums import Part, Sums, final_rows, lag_sums, merge, summarise
-from rnnscope.analysis.units.timescale import Decay, LagSums
+from rnnscope.analysis.units.timescale import Timescales
 from rnnscope.analysis.units.tuning import Responses, mean_over_time
 from rnnscope.config import Units
 
@@ -24,6 +27,8 @@ GATES = ("i", "f", "o", "z", "r")
 """Signals between 0 and 1."""
 TANH = ("h", "g")
 """Signals between -1 and 1."""
+FORGET = "f"
+"""The gate that the cell state decays by."""
 
 Float = NDArray[np.float64]
 
@@ -42,6 +47,8 @@ class Measures:
     quantiles: Float
     """At LEVELS [U, 7]."""
     lags: LagSums
+    sources: int
+    """How many independent sources of sequences there are."""
     by_rank: Held | Binned
     """The values at the final step; without effect where fewer than two classes occur."""
 
@@ -64,6 +71,11 @@ class Measures:
     def magnitude(self) -> Float:
         """Mean of |x| over all rows [U]."""
         return self.sums.magnitude / self.moments.count
+
+    @property
+    def logarithm(self) -> Float:
+        """Mean of ln x of a forget gate over all rows [U]."""
+        return self.sums.logarithm / self.moments.count
 
     @property
     def square(self) -> Float:
@@ -91,19 +103,25 @@ class Measures:
         return self.final.classes > 1
 
     @cached_property
-    def autocorrelation(self) -> Float:
-        """R(k) of fluctuations [U, L + 1]."""
-        return self.lags.autocorrelation
+    def autocorrelation(self) -> Autocorrelation:
+        """R(k) of fluctuations."""
+        return autocorrelation.autocorrelation(self.lags)
+
+    @property
+    def lag1(self) -> Float:
+        """R(1) of all sequences, and without each group [1 + G', U]."""
+        every = self.autocorrelation.every
+        return every[..., 1] if every.shape[2] > 1 else np.full(every.shape[:2], np.nan)
+
+    @property
+    def lag1_interval(self) -> tuple[Float, Float]:
+        """Of R(1), lower and upper bound [U]."""
+        return jackknife.interval(self.lag1[0], self.lag1[1:], self.sources)
 
     @cached_property
-    def decays(self) -> list[Decay]:
-        """The decay fitted to each unit's autocorrelation [U]."""
-        return [timescale.decay(r) for r in self.autocorrelation]
-
-    @cached_property
-    def failures(self) -> NDArray[np.str_]:
-        """Why a unit has no timescale, empty if it has one [U]."""
-        return np.array([each.failure or "" for each in self.decays])
+    def timescales(self) -> Timescales:
+        """Of the decay of R(k)."""
+        return timescale.timescales(self.autocorrelation, self.sources)
 
     @cached_property
     def anova(self) -> Anova:
@@ -140,64 +158,90 @@ def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
         return signal.read(block.lines)
 
     kept = list(read()) if block.exact else []
-    cuts = options.gate_cuts if signal.name in GATES else options.tanh_cuts
-    sums, final = _summed(kept or read(), recording, cuts, block)
+    sums, final, sample = _summed(kept or read(), recording, options, block)
     by_rank = final if isinstance(final, Held) else Binned(final, recording.k)
-    lags, counts = _fluctuations(kept or read(), sums, options, block, by_rank)
+    counted = None if sample is None else Counted(sample)
+    lags = _fluctuations(kept or read(), sums, recording, options, block, by_rank, counted)
     levels = list(LEVELS.values())
-    if kept:
+    if counted is None:
         quantile = quantiles.exact([values for _, values in kept], levels)
     else:
-        quantile = quantiles.from_histogram(counts, sums.moments.min, sums.moments.max, levels)
+        quantile = counted.quantiles(sums.moments.min, sums.moments.max, levels)
     numbers = np.array([signal.units[line] for line in block.lines], np.int32)
-    responses = Responses(sums.tuning, numbers, signal.timesteps, signal.labelled)
     return Measures(
-        signal.name, recording.annotations, options, responses, sums, quantile, lags, by_rank
+        signal.name,
+        recording.annotations,
+        options,
+        Responses(sums.tuning, numbers, signal.timesteps, signal.labelled),
+        sums,
+        quantile,
+        lags,
+        recording.independent,
+        by_rank,
     )
 
 
 def _summed(
-    parts: Iterable[Part], recording: Recording, cuts: list[float], block: UnitBlock
-) -> tuple[Sums, Held | Sample]:
-    """The sums over all parts; and the final steps of all sequences, or of a sample of them."""
+    parts: Iterable[Part], recording: Recording, options: Units, block: UnitBlock
+) -> tuple[Sums, Held | Sample, Sample | None]:
+    """The sums over all parts, and what ranks and quantiles take from a first reading.
+
+    The former need the final steps of all sequences, or of a sample of them; the latter a sample
+    of rows where not all are held.
+    """
+    signal = block.signal
+    cuts = options.gate_cuts if signal.name in GATES else options.tanh_cuts
     sums: Sums | None = None
     finals: list[tuple[Values, Labels]] = []
     sample: Sample | None = None
+    of_rows: Sample | None = None
     for part in parts:
+        rows, all_values = part
         annotations = states.read_annotations(
-            recording.folder, part[0], recording.annotations, block.signal.layer
+            recording.folder, rows, recording.annotations, signal.layer
         )
-        more = summarise(part, annotations, cuts, recording.k, block.signal.timesteps)
+        more = summarise(
+            part, annotations, cuts, recording.k, signal.timesteps, forget=signal.name == FORGET
+        )
         sums = more if sums is None else merge(sums, more)
         values, labels = final_rows(part)
         if block.ranked:
             finals.append((values, labels))
         else:
-            drawn = Sample.of(values, part[0].sequence[part[0].final])
+            drawn = Sample.of(values, rows.sequence[rows.final])
             sample = drawn if sample is None else sample.merge(drawn)
+        if not block.exact:
+            drawn = quantiles.sample_of(all_values, rows)
+            of_rows = drawn if of_rows is None else of_rows.merge(drawn)
     assert sums is not None
     if sample is not None:
-        return sums, sample
+        return sums, sample, of_rows
     every = zip(*finals, strict=True)
-    return sums, Held(np.concatenate(next(every), axis=1), np.concatenate(next(every)))
+    held = Held(np.concatenate(next(every), axis=1), np.concatenate(next(every)))
+    return sums, held, of_rows
 
 
 def _fluctuations(
-    parts: Iterable[Part], sums: Sums, options: Units, block: UnitBlock, by_rank: Held | Binned
-) -> tuple[LagSums, NDArray[np.int64]]:
-    """The lag sums of fluctuations about the mean, and histograms where values are not held.
+    parts: Iterable[Part],
+    sums: Sums,
+    recording: Recording,
+    options: Units,
+    block: UnitBlock,
+    by_rank: Held | Binned,
+    counted: Counted | None,
+) -> LagSums:
+    """The lag sums of fluctuations about the mean.
 
-    Values of the final step are counted into ``by_rank`` where they are binned.
+    Values are counted into ``counted``, and those of the final step into ``by_rank``, where they
+    are not held.
     """
     mean = mean_over_time(sums.tuning, block.signal.timesteps)
-    units, timesteps = mean.shape
-    reach = min(options.lags, timesteps - 1)
-    lags = LagSums(*np.zeros((3, units, reach + 1)))
-    counts = np.zeros((units, quantiles.BINS), np.int64)
+    reach = min(options.lags, block.signal.timesteps - 1)
+    lags = autocorrelation.no_sums(len(mean), reach)
     for part in parts:
-        lags += lag_sums(part, mean, reach)
-        if not block.exact:
-            counts += quantiles.histogram(part[1], sums.moments.min, sums.moments.max)
+        lags += lag_sums(part, mean, reach, recording.groups(part[0].sequence))
+        if counted is not None:
+            counted.add(part[1])
         if isinstance(by_rank, Binned) and sums.final_step.classes > 1:
             by_rank.add(*final_rows(part))
-    return lags, counts
+    return lags
