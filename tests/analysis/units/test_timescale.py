@@ -204,6 +204,7 @@ def test_two_or_three_lags_tell_a_timescale_without_offset(lags: int) -> None:
         (1 + 1e-16 * np.cos(np.arange(20)), "persists"),  # rounding alone
         (np.exp(-np.arange(20) / 30), "censored"),
         (np.exp(-np.arange(40) / 9) * np.cos(np.arange(40) / 2), "oscillates"),
+        ((1.2 * np.exp(-np.arange(30) / 3) - 0.2).clip(-0.15), "decays"),  # stays below 0
         (-np.exp(-np.arange(20) / 3), "none"),
     ],
 )

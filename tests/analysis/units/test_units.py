@@ -761,15 +761,15 @@ def test_units_without_a_timescale_are_counted_by_reason(tmp_path: Path) -> None
 
 def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
     """The interval of copies is that of one of each, and not of as many independent sequences."""
-    noise = np.random.default_rng(0).normal(size=(60, 30, 3))
+    noise = np.random.default_rng(0).normal(size=(50, 30, 3))
     c = scipy.signal.lfilter([1], [1, -0.8], noise, axis=1).astype(np.float32)
-    one = Recording({"lstm": {"c": c}}, np.full(60, 30))
-    many = Recording({"lstm": {"c": np.tile(c, (3, 1, 1))}}, np.full(180, 30))
+    one = Recording({"lstm": {"c": c}}, np.full(50, 30))
+    many = Recording({"lstm": {"c": np.tile(c, (3, 1, 1))}}, np.full(150, 30))
     expected, _ = measured(tmp_path / "one", one)
     recorded = write(tmp_path / "many", many, parts=4, seed=0)
     path = recorded / states.SEQUENCES
     frame = pd.read_parquet(path)
-    frame.assign(group=np.tile(np.arange(60), 3)).to_parquet(path, index=False)
+    frame.assign(group=np.tile(np.arange(50), 3)).to_parquet(path, index=False)
     analysed("units", OPTIONS, recorded, tmp_path)
     got = read(tmp_path, "units")
     for name in ("lag1", "lag1_low", "lag1_high", "timescale", "timescale_low", "timescale_high"):
@@ -929,7 +929,7 @@ def test_a_forget_gate_of_known_mean_has_its_timescale(timescale: float, tmp_pat
     steady = np.full(recording.signals["lstm"]["f"].shape, mean)
     steady[..., 1] += min(mean, 1 - mean) * np.sign(random.normal(size=steady.shape[:2]))
     recording.signals["lstm"]["f"] = steady.astype(np.float32)
-    table, _ = measured(tmp_path, recording)
+    table, _ = measured(tmp_path, recording, parts=3)
     got = one_signal(table, "f")
     assert got["forget_timescale"].drop(1).to_numpy() == pytest.approx(timescale, rel=1e-3)
     varying = recording.rows("lstm", "f")[:, 1].astype(np.float64).mean()

@@ -72,7 +72,7 @@ TIME_COLUMNS = (
         source="Murray et al. 2014; Zeraati et al. 2022",
         kind="large",
         main=True,
-        beside="timescale_low",
+        beside="timescale_fit",
     ),
     Column(
         "timescale_low",
@@ -110,7 +110,7 @@ TIME_COLUMNS = (
         "for any smooth fall, so no measure of how well τ is known",
         lambda m: m.timescales.r2,
         nulls=(*UNKNOWN, NONE, PERSISTS),
-        beside="timescale_low",
+        beside="timescale_fit",
     ),
     Column(
         "persistent_share",
