@@ -359,7 +359,8 @@ def test_every_column_of_the_units_stage_has_its_meaning(tmp_path: Path) -> None
         assert column["main"] == (declared.main and name != "layer")
     kinds = {name: column["kind"] for name, column in columns.items()}
     expected = {"signal": "text", "preferred_class": "class", "mi_q": "p", "dead": "truth"}
-    expected |= {"timescale": "large", "f_statistic": "large", "count": "count", "eta2": "number"}
+    expected |= {"forget_timescale": "large", "count": "count", "eta2": "number"}
+    expected["timescale_fit"] = "text"
     assert {name: kinds[name] for name in expected} == expected
 
 
@@ -388,6 +389,16 @@ def test_the_table_holds_every_row_and_says_when_it_cannot(
     assert values["mean"][at] == pytest.approx(expected, rel=1e-5)
     monkeypatch.setattr(table, "ROWS", 5)
     assert table.contents(units, CLASSES)["left_out"] == 13
+
+
+def test_what_is_infinite_is_named_as_json_has_no_number_for_it(tmp_path: Path) -> None:
+    recorded = extracted(tmp_path)
+    units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
+    units["timescale"] = [np.inf, -np.inf, 2.5, *[np.nan] * 15]
+    contents = table.contents(units, CLASSES)
+    json.dumps(contents, allow_nan=False)
+    found = next(each for each in contents["columns"] if each["name"] == "timescale")["values"]
+    assert sorted(map(str, filter(None, found))) == ["-Infinity", "2.5", "Infinity"]
 
 
 # The page

@@ -17,8 +17,13 @@
   let order = [];
   let drawn = 0;
 
+  for (const column of columns) {
+    if (["text", "truth", "class", "count"].includes(column.kind)) continue;
+    column.values = column.values.map((x) => (typeof x === "string" ? Number(x) : x));
+  }
   const minus = (text) => text.replace("-", "−");
   const number = (x, digits) => {
+    if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
     const small = x !== 0 && Math.abs(x) < 0.5 * 10 ** -digits;
     return minus(small || Math.abs(x) >= 1e5 ? x.toExponential(1) : x.toFixed(digits));
   };

@@ -1,5 +1,6 @@
 """The unit table on the page, from the declarations of its columns."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +62,7 @@ def _column(column: Column, values: "pd.Series[Any]") -> dict[str, Any]:
     plain = values.astype(object).where(values.notna(), None).tolist()
     if kind not in ("text", "truth", "class", "count"):
         # Six digits are more than the page shows, and a third of the size.
-        plain = [None if value is None else float(f"{value:.6g}") for value in plain]
+        plain = [None if value is None else _number(value) for value in plain]
     source = f" ({column.source})" if column.source else ""
     return {
         "name": column.name,
@@ -70,6 +71,11 @@ def _column(column: Column, values: "pd.Series[Any]") -> dict[str, Any]:
         "help": column.meaning.replace("`", "") + source,
         "values": plain,
     }
+
+
+def _number(value: float) -> float | str:
+    """A value as JSON can hold it, which has no infinity: the page reads it from its name."""
+    return float(f"{value:.6g}") if math.isfinite(value) else f"{'-' * (value < 0)}Infinity"
 
 
 def _kind(values: "pd.Series[Any]") -> str:

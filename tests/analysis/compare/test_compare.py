@@ -259,7 +259,7 @@ def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
     few, _, figures = compared(tmp_path, *runs)
     assert few["cka_low"].isna().all()
     reasons = figures["null"]["compare"]
-    assert reasons["svcca_high"] == {"fewer than 40 sources of sequences": 2}
+    assert reasons["svcca_high"] == {"fewer than 40 independent sequences": 2}
 
 
 def test_no_table_tells_one_run_from_the_other(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_few_sequences_have_no_cka(tmp_path: Path) -> None:
     assert table[list(MEASURES)].isna().iloc[0].tolist() == [True, False, False, False]
     reasons = figures["null"]["compare"]
     assert reasons["cka"] == {"no timestep with 20 sequences, of which 10 vary": 1}
-    assert reasons["procrustes_low"] == {"fewer than 40 sources of sequences": 1}
+    assert reasons["procrustes_low"] == {"fewer than 40 independent sequences": 1}
     assert "procrustes_null" not in reasons
 
 

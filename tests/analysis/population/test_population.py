@@ -326,7 +326,7 @@ def test_sequences_of_one_source_are_left_out_together(tmp_path: Path) -> None:
         assert shared["population"][bounds].iloc[0].notna().all() == known
         assert (shared["population"][bounds].iloc[0] != alone["population"][bounds].iloc[0]).all()
     reasons = figures["null"]["population"]["participation_ratio_low"]
-    assert reasons == {"fewer than 40 sources of sequences": 6}
+    assert reasons == {"fewer than 40 independent sequences": 6}
 
 
 def test_chosen_timesteps_alone_count_and_keep_their_speed(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_a_single_sequence_has_lengths_but_no_dimensions(tmp_path: Path) -> None
         assert reasons[column] == {"fewer than 2 sequences": 6}
     assert reasons["participation_ratio"] == {"fewer than 3 sequences": 6}
     for column in ("participation_ratio_low", "participation_ratio_high"):
-        assert reasons[column] == {"fewer than 40 sources of sequences": 6}
+        assert reasons[column] == {"fewer than 40 independent sequences": 6}
     assert figures["headline"]["median participation ratio"] is None
     # Its six timesteps do vary, and so have components and raw correlations.
     assert tables["components"]["loading"].notna().all()
@@ -485,7 +485,7 @@ def test_what_does_not_vary_or_is_silent_is_null_and_said_to_be(tmp_path: Path) 
     assert rows["population_sparseness"][2] == pytest.approx(((1 - activity) / (6 / 7)).mean())
     few = {
         "no variance across sequences, or all of it in one group of them": 2,
-        "fewer than 40 sources of sequences": 1,
+        "fewer than 40 independent sequences": 1,
     }
     assert figures["null"]["population"] == {
         "participation_ratio": {"no variance across sequences": 2},

@@ -70,12 +70,12 @@ def test_a_sample_is_of_its_size_and_takes_no_sides() -> None:
     numbers = np.arange(100_000, dtype=np.int32)
     values = numbers[np.newaxis].astype(np.float32)
     whole = Held(values, np.zeros(100_000, np.int32), numbers)
-    chosen = whole.thinned(final_step.EDGES).sequences
-    assert len(set(chosen)) == final_step.EDGES
-    share = np.bincount(chosen % 10) / final_step.EDGES
+    chosen = whole.thinned(sampling.SAMPLE).sequences
+    assert len(set(chosen)) == sampling.SAMPLE
+    share = np.bincount(chosen % 10) / sampling.SAMPLE
     np.testing.assert_allclose(share, 0.1, atol=0.02)
     assert np.mean(chosen) == pytest.approx(50_000, rel=0.03)
-    drawn = whole.among(sampling.limit(100_000, final_step.EDGES))
+    drawn = whole.among(sampling.limit(100_000, sampling.SAMPLE))
     np.testing.assert_array_equal(drawn.sequences, chosen)
     np.testing.assert_array_equal(drawn.values[0], chosen)
 

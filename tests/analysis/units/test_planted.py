@@ -42,7 +42,7 @@ def test_the_planted_units_are_found_and_no_others(planted: Path) -> None:
     assert table.query("q_value < 0.05").index.tolist() == [3, 9]
     assert table.query("mi_q < 0.05").index.tolist() == [3, 9]
     assert table.query("dead").index.tolist() == [5]
-    assert table.query("timescale_r2 > 0.9").index.tolist() == [7]
+    assert table.query("timescale_fit == 'decays'").index.tolist() == [7]
 
 
 def test_the_planted_class_is_carried_as_strongly_as_it_was_made(planted: Path) -> None:

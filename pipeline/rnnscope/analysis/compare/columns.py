@@ -67,14 +67,13 @@ def _measure(name: str, meaning: str, source: str, *nulls: Null) -> tuple[Column
     )
 
 
-_FEWEST = jackknife.FEWEST * jackknife.GROUPS
 _CONSTANT = Null("no unit of one of them varies", lambda of: of.found["procrustes"].isna())
 _NO_TIMESTEP = Null(
     f"no timestep with {timestep.FEWEST} sequences, of which {timestep.VARYING} vary",
     lambda of: of.found["timesteps"] == 0,
 )
 _NO_INTERVAL = (
-    Null(f"fewer than {_FEWEST} sources of sequences", lambda of: of.found["sources"] < _FEWEST),
+    Null(jackknife.TOO_FEW, lambda of: of.found["sources"] < jackknife.FEWEST),
     Null("without one of the groups of sequences nothing varies"),
 )
 

@@ -61,11 +61,9 @@ def _shared_cluster(of: Pooled) -> "pd.Series[int]":
     return pd.Series(one, dtype="Int32").where((one == other) & (one != ALONE))
 
 
-_FEWEST = jackknife.FEWEST * jackknife.GROUPS
-
 _TOO_FEW = Null("fewer than 2 sequences", lambda of: of.sequences < 2)
 _TOO_FEW_TO_CORRECT = Null("fewer than 3 sequences", lambda of: of.sequences < 3)
-_NO_INTERVAL = Null(f"fewer than {_FEWEST} sources of sequences", lambda of: of.sources < _FEWEST)
+_NO_INTERVAL = Null(jackknife.TOO_FEW, lambda of: of.sources < jackknife.FEWEST)
 _NO_VARIANCE = Null("no variance across sequences")
 _NO_VARIANCE_LEFT = Null("no variance across sequences, or all of it in one group of them")
 

@@ -17,8 +17,10 @@ S = TypeVar("S")
 
 GROUPS = 20
 """G, the number of groups."""
-FEWEST = 2
-"""Fewest sources of sequences per group, on average, for an interval."""
+FEWEST = 2 * GROUPS
+"""Fewest sources of sequences, that is independent sequences, for an interval."""
+TOO_FEW = f"fewer than {FEWEST} independent sequences"
+"""Why there is no interval, for the tables."""
 LEVEL = 0.95
 """Confidence level of the intervals."""
 
@@ -31,13 +33,31 @@ def groups(sources: NDArray[np.integer]) -> NDArray[np.intp]:
     return np.asarray(sources, np.intp) % GROUPS
 
 
+def standard_error(left_out: Float) -> Float:
+    """The standard error [...] of a statistic, from its values without one group each [G, ...].
+
+    s² = (G - 1)/G sum (left_out - its mean)²; NaN for a single group.
+    """
+    count = len(left_out)
+    if count < 2:
+        return np.full(left_out.shape[1:], np.nan)
+    with np.errstate(invalid="ignore"):
+        squares: Float = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    return np.sqrt(squares * (count - 1) / count)
+
+
+def quantile(count: int) -> float:
+    """Student's t of which a share of 1 - LEVEL lies beyond ±t, from this many groups."""
+    return float(scipy.stats.t.ppf((1 + LEVEL) / 2, count - 1))
+
+
 def interval(
     value: Float, left_out: Float, sources: int | NDArray[np.integer]
 ) -> tuple[Float, Float]:
     """The 95 % interval of a statistic, lower and upper bound, each [...].
 
-    value ± t s with s² = (G - 1)/G sum (left_out - its mean)², and t Student's at G - 1 degrees of
-    freedom. Give logarithms for a statistic whose error grows with its size.
+    value ± t s with the standard error s, and t Student's at G - 1 degrees of freedom. Give
+    logarithms for a statistic whose error grows with its size.
 
     Args:
         value: the statistic of all sequences [...].
@@ -45,16 +65,13 @@ def interval(
         sources: how many independent sources of sequences there are, or of each value [...].
 
     Returns:
-        NaN below FEWEST sources per group, and where the statistic is NaN or infinite with any
+        NaN below FEWEST sources, and where the statistic is NaN or infinite with any
         group left out.
     """
-    count = len(left_out)
     with np.errstate(invalid="ignore"):
-        squares = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-        error = np.sqrt(squares * (count - 1) / count)
-        half = scipy.stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
+        half = quantile(len(left_out)) * standard_error(left_out)
         low, high = value - half, value + half
-    known = np.isfinite(half) & (sources >= FEWEST * GROUPS)
+    known = np.isfinite(half) & (sources >= FEWEST)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 

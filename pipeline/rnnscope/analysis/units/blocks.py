@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rnnscope import states
 from rnnscope.analysis.statistics import jackknife
-from rnnscope.analysis.units import final_step, pairing, quantiles
+from rnnscope.analysis.units import pairing
+from rnnscope.analysis.units.sampling import SAMPLE
 from rnnscope.states.signals import Signal
 
 RANKING = 64
@@ -52,10 +53,10 @@ class UnitBlock:
 
 def open_recording(folder: Path) -> Recording:
     """What the blocks of an extract stage's output share."""
-    sources = states.sources(folder)
+    count, sources = states.sequence_count(folder), states.sources(folder)
     return Recording(
         folder,
-        states.sequence_count(folder),
+        count,
         max(1, states.class_count(folder)),
         states.annotations(folder),
         jackknife.groups(sources).astype(np.int8),
@@ -63,18 +64,27 @@ def open_recording(folder: Path) -> Recording:
     )
 
 
-def cut(recording: Recording, signal: Signal, memory_mb: int) -> Iterator[UnitBlock]:
-    """The units of a signal in blocks of even size whose values, or else sums, fit the memory."""
+def cut(recording: Recording, signal: Signal, memory_mb: int, lags: int) -> Iterator[UnitBlock]:
+    """The units of a signal in blocks of even size whose values, or else sums, fit the memory.
+
+    Args:
+        recording: which the signal is of.
+        signal: whose units are cut.
+        memory_mb: the memory, in MB.
+        lags: largest lag of the autocorrelation, if the timesteps reach so far.
+    """
     units, values = len(signal.units), 4 * (recording.sequences + signal.rows)
     budget = memory_mb * 1_000_000
-    # Of a unit: four sums by class and timestep, and by class and group; means of what it is paired
-    # with by timestep, and the rows that are paired; and its values or else its bins.
+    # Of a unit: four sums by class and timestep, and by class and group; three by group and lag;
+    # means of what it is paired with by timestep, and the rows that are paired; and its values or
+    # else the edges of its bins with two counts.
     sums = 32 * recording.k * (signal.timesteps + jackknife.GROUPS)
+    sums += 24 * jackknife.GROUPS * min(lags + 1, signal.timesteps)
     if recording.annotations:
         share = pairing.size(recording.sequences, signal.rows) / recording.sequences
         sums += 8 * len(recording.annotations) * signal.timesteps + int(8 * share * signal.rows)
-    bins = 8 * quantiles.BINS
-    by_class = 8 * (final_step.EDGES + 1) * recording.k
+    bins = 20 * SAMPLE
+    by_class = 8 * (SAMPLE + 1) * recording.k
     ranking = RANKING * recording.sequences
     ranked = ranking <= max(budget / 2, by_class)
     exact = ranked and ranking + sums + values <= budget

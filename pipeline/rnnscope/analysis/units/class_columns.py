@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnscope.analysis.statistics.jackknife import FEWEST, GROUPS
+from rnnscope.analysis.statistics.jackknife import FEWEST, GROUPS, TOO_FEW
 from rnnscope.analysis.units import classes
 from rnnscope.store.tables import Column, Null
 
@@ -16,10 +16,7 @@ FEW = Null("as many classes as sequences", lambda m: m.final.classes == m.final.
 CONSTANT = Null("constant at the final step", lambda m: m.final.min == m.final.max)
 SILENT = Null("0 at the final step", lambda m: (m.final.min == 0) & (m.final.max == 0))
 EFFECT = (*CLASSES, FEW, CONSTANT)
-FEW_GROUPS = Null(
-    f"fewer than {FEWEST * GROUPS} independent sequences",
-    lambda m: m.sequences < FEWEST * GROUPS,
-)
+FEW_GROUPS = Null(TOO_FEW, lambda m: m.sequences < FEWEST)
 BOUNDED = (
     *EFFECT,
     FEW_GROUPS,

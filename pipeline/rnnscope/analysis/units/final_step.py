@@ -18,14 +18,11 @@ from rnnscope.analysis.units import anova, classes, nearest
 from rnnscope.analysis.units.anova import Effect
 from rnnscope.analysis.units.classes import ClassSums, auc, class_sums
 from rnnscope.analysis.units.information import Counts, coarser, joint_counts
-from rnnscope.analysis.units.sampling import hashes
+from rnnscope.analysis.units.sampling import SAMPLE, Values, hashes
 
 Float = NDArray[np.float64]
-Values = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
-EDGES = 4095
-"""Sequences whose values are the edges of the bins; there is one bin more."""
 NEIGHBOURS = 10_000
 """Sequences, at most, among which nearest neighbours are found."""
 
@@ -165,12 +162,12 @@ def joined(parts: Sequence[Held]) -> Held:
 class Binned:
     """How many values are in each bin between neighbours in a sample, by class; counts add up.
 
-    Bins are narrow where values are dense, so that ranks are right to about one in ``EDGES``.
+    Bins are narrow where values are dense, so that ranks are right to about one in ``SAMPLE``.
     """
 
     def __init__(self, sample: Held, k: int):
         self.sample = sample
-        self.edges = [np.unique(line) for line in sample.thinned(EDGES).values]
+        self.edges = [np.unique(line) for line in sample.thinned(SAMPLE).values]
         self.counts = [np.zeros((len(line) + 1, k), np.int64) for line in self.edges]
 
     def add(self, part: Held) -> None:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope import states
+from rnnscope.analysis.statistics import jackknife
 from rnnscope.analysis.statistics.moments import Moments
 from rnnscope.analysis.units import (
     anova,
+    autocorrelation,
     classes,
     covariates,
     final_step,
@@ -21,13 +23,15 @@ from rnnscope.analysis.units import (
     timescale,
 )
 from rnnscope.analysis.units.anova import Welch
+from rnnscope.analysis.units.autocorrelation import Autocorrelation, LagSums
 from rnnscope.analysis.units.blocks import Recording, UnitBlock
 from rnnscope.analysis.units.classes import ClassSums
 from rnnscope.analysis.units.covariates import Best
 from rnnscope.analysis.units.final_step import Binned, FinalSums, Held, Ranks
-from rnnscope.analysis.units.quantiles import LEVELS
+from rnnscope.analysis.units.quantiles import LEVELS, Counted
+from rnnscope.analysis.units.sampling import Sample
 from rnnscope.analysis.units.sums import Part, Sums, final_rows, lag_sums, merge, summarise
-from rnnscope.analysis.units.timescale import Decay, LagSums
+from rnnscope.analysis.units.timescale import Timescales
 from rnnscope.analysis.units.tuning import Responses, mean_over_time
 from rnnscope.config import Units
 
@@ -35,6 +39,8 @@ GATES = ("i", "f", "o", "z", "r")
 """Signals between 0 and 1."""
 TANH = ("h", "g")
 """Signals between -1 and 1."""
+FORGET = "f"
+"""The gate that the cell state decays by."""
 
 Float = NDArray[np.float64]
 
@@ -81,6 +87,11 @@ class Measures:
         return self.sums.magnitude / self.moments.count
 
     @property
+    def logarithm(self) -> Float:
+        """Mean of ln x of a forget gate over all rows [U]."""
+        return self.sums.logarithm / self.moments.count
+
+    @property
     def square(self) -> Float:
         """Mean of x^2 over all rows [U]."""
         return self.moments.m2 / self.moments.count + self.moments.mean**2
@@ -106,19 +117,25 @@ class Measures:
         return self.final.classes > 1
 
     @cached_property
-    def autocorrelation(self) -> Float:
-        """R(k) of fluctuations [U, L + 1]."""
-        return self.lags.autocorrelation
+    def autocorrelation(self) -> Autocorrelation:
+        """R(k) of fluctuations."""
+        return autocorrelation.autocorrelation(self.lags)
+
+    @property
+    def lag1(self) -> Float:
+        """R(1) of all sequences, and without each group [1 + G', U]."""
+        every = self.autocorrelation.every
+        return every[..., 1] if every.shape[2] > 1 else np.full(every.shape[:2], np.nan)
+
+    @property
+    def lag1_interval(self) -> tuple[Float, Float]:
+        """Of R(1), lower and upper bound [U]."""
+        return jackknife.interval(self.lag1[0], self.lag1[1:], self.sources)
 
     @cached_property
-    def decays(self) -> list[Decay]:
-        """The decay fitted to each unit's autocorrelation [U]."""
-        return [timescale.decay(r) for r in self.autocorrelation]
-
-    @cached_property
-    def failures(self) -> NDArray[np.str_]:
-        """Why a unit has no timescale, empty if it has one [U]."""
-        return np.array([each.failure or "" for each in self.decays])
+    def timescales(self) -> Timescales:
+        """Of the decay of R(k)."""
+        return timescale.timescales(self.autocorrelation, self.sources)
 
     @property
     def sequences(self) -> int:
@@ -165,6 +182,19 @@ class Measures:
         return pairing.p_values(self.paired, self.options.seed) if self.paired else self.null
 
 
+@dataclass(frozen=True)
+class FirstReading:
+    """The sums over all parts, and what ranks, pairings and quantiles take from a first reading."""
+
+    sums: Sums
+    final: Held
+    """The final steps of all sequences, or of a sample of them."""
+    paired: list[pairing.Sample]
+    """The rows of a sample of sequences; none without annotations."""
+    rows: Sample | None
+    """A sample of rows, where not all are held."""
+
+
 def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
     """Read a block's values, twice where they do not fit in memory, and measure them."""
     signal = block.signal
@@ -173,72 +203,88 @@ def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
         return signal.read(block.lines)
 
     kept = list(read()) if block.exact else []
-    cuts = options.gate_cuts if signal.name in GATES else options.tanh_cuts
-    sums, final, paired = _summed(kept or read(), recording, cuts, block)
-    by_rank = final if block.ranked else Binned(final, recording.k)
-    lags, counts = _fluctuations(kept or read(), sums, options, block, by_rank)
+    first = _summed(kept or read(), recording, options, block)
+    sums = first.sums
+    by_rank = first.final if block.ranked else Binned(first.final, recording.k)
+    counted = None if first.rows is None else Counted(first.rows)
+    lags = _fluctuations(kept or read(), sums, recording, options, block, by_rank, counted)
     levels = list(LEVELS.values())
-    if kept:
+    if counted is None:
         quantile = quantiles.exact([values for _, values in kept], levels)
     else:
-        quantile = quantiles.from_histogram(counts, sums.moments.min, sums.moments.max, levels)
+        quantile = counted.quantiles(sums.moments.min, sums.moments.max, levels)
     numbers = np.array([signal.units[line] for line in block.lines], np.int32)
-    responses = Responses(sums.tuning, numbers, signal.timesteps, signal.labelled)
     return Measures(
         signal.name,
         recording.annotations,
         options,
-        responses,
+        Responses(sums.tuning, numbers, signal.timesteps, signal.labelled),
         sums,
         quantile,
         lags,
         by_rank,
-        paired,
+        first.paired,
         recording.sources,
     )
 
 
 def _summed(
-    parts: Iterable[Part], recording: Recording, cuts: list[float], block: UnitBlock
-) -> tuple[Sums, Held, list[pairing.Sample]]:
-    """The sums over all parts; the final steps, and all rows, of all sequences or of a sample."""
+    parts: Iterable[Part], recording: Recording, options: Units, block: UnitBlock
+) -> FirstReading:
+    """What a first reading of all parts gives."""
+    signal, names, count = block.signal, recording.annotations, recording.sequences
+    cuts = options.gate_cuts if signal.name in GATES else options.tanh_cuts
     sums: Sums | None = None
     finals: list[Held] = []
     paired: list[pairing.Sample] = []
-    count, names = recording.sequences, recording.annotations
+    of_rows: Sample | None = None
     drawn = sampling.limit(count, final_step.NEIGHBOURS)
-    coupled = sampling.limit(count, pairing.size(count, block.signal.rows))
+    coupled = sampling.limit(count, pairing.size(count, signal.rows))
     for part in parts:
         rows, values = part
-        annotations = states.read_annotations(recording.folder, rows, names, block.signal.layer)
+        annotations = states.read_annotations(recording.folder, rows, names, signal.layer)
         more = summarise(
-            part, annotations, recording.groups, cuts, recording.k, block.signal.timesteps
+            part,
+            annotations,
+            recording.groups,
+            cuts,
+            recording.k,
+            signal.timesteps,
+            forget=signal.name == FORGET,
         )
         sums = more if sums is None else merge(sums, more)
         final = final_rows(part)
         finals.append(final if block.ranked else final.among(drawn))
         if names:
             paired.append(pairing.sample(rows, values, annotations, coupled))
+        if not block.exact:
+            sample = quantiles.sample_of(values, rows)
+            of_rows = sample if of_rows is None else of_rows.merge(sample)
     assert sums is not None
-    return sums, final_step.joined(finals), paired
+    return FirstReading(sums, final_step.joined(finals), paired, of_rows)
 
 
 def _fluctuations(
-    parts: Iterable[Part], sums: Sums, options: Units, block: UnitBlock, by_rank: Held | Binned
-) -> tuple[LagSums, NDArray[np.int64]]:
-    """The lag sums of fluctuations about the mean, and histograms where values are not held.
+    parts: Iterable[Part],
+    sums: Sums,
+    recording: Recording,
+    options: Units,
+    block: UnitBlock,
+    by_rank: Held | Binned,
+    counted: Counted | None,
+) -> LagSums:
+    """The lag sums of fluctuations about the mean.
 
-    Values of the final step are counted into ``by_rank`` where they are binned.
+    Values are counted into ``counted``, and those of the final step into ``by_rank``, where they
+    are not held.
     """
     mean = mean_over_time(sums.tuning, block.signal.timesteps)
-    units, timesteps = mean.shape
-    reach = min(options.lags, timesteps - 1)
-    lags = LagSums(*np.zeros((3, units, reach + 1)))
-    counts = np.zeros((units, quantiles.BINS), np.int64)
+    reach = min(options.lags, block.signal.timesteps - 1)
+    lags = autocorrelation.no_sums(len(mean), reach)
     for part in parts:
-        lags += lag_sums(part, mean, reach)
-        if not block.exact:
-            counts += quantiles.histogram(part[1], sums.moments.min, sums.moments.max)
+        lags += lag_sums(part, mean, reach, recording.groups[part[0].sequence])
+        if counted is not None:
+            counted.add(part[1])
         if isinstance(by_rank, Binned) and sums.final_step.classes > 1:
             by_rank.add(final_rows(part))
-    return lags, counts
+    return lags

@@ -1,11 +1,18 @@
-"""Quantiles of many units: exact where the values fit in memory, else from histograms."""
+"""Quantiles of many units: exact where the values fit in memory, else by counting.
+
+Values are counted between those of a random sample of rows. The share of rows up to each of these
+is then exact, and quantiles between them are interpolated. Their error is that of about one rank in
+``SAMPLE``, whatever the distribution: bins of equal width would be ruined by a single outlier.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope import states
+from rnnscope.analysis.units.sampling import Sample, Values
+
 Float = NDArray[np.float64]
 
-BINS = 4096
 LEVELS = {
     "q01": 0.01,
     "q05": 0.05,
@@ -25,25 +32,43 @@ def exact(parts: list[NDArray[np.float32]], levels: list[float]) -> Float:
     return np.array([np.quantile(line, levels, overwrite_input=True) for line in lines], np.float64)
 
 
-def histogram(values: NDArray[np.float32], low: Float, high: Float) -> NDArray[np.int64]:
-    """Counts [U, BINS] of values [U, R] in equal bins from low to high [U]; counts add up."""
-    return np.stack(
-        [
-            np.histogram(line, BINS, (first, last))[0]
-            for line, first, last in zip(values, low, high, strict=True)
-        ]
-    )
+def sample_of(values: Values, rows: states.RowKeys) -> Sample:
+    """The sample of rows of a part, with values [U, R]."""
+    return Sample.of(values, (rows.sequence.astype(np.int64) << 32) + rows.timestep)
 
 
-def from_histogram(
-    counts: NDArray[np.int64], low: Float, high: Float, levels: list[float]
-) -> Float:
-    """Quantiles [U, Q] of the rows counted, each right to one bin's width, (high - low) / BINS."""
-    below = np.concatenate([np.zeros((len(low), 1), np.int64), counts.cumsum(axis=1)], axis=1)
-    edges = np.linspace(low, high, BINS + 1, axis=1)
-    return np.stack(
-        [
-            np.interp(np.array(levels) * line[-1], line, edge)
-            for line, edge in zip(below, edges, strict=True)
-        ]
-    )
+class Counted:
+    """How many values of each unit lie below, and up to, each value of a sample; counts add up."""
+
+    def __init__(self, sample: Sample):
+        self.edges = [np.unique(line) for line in sample.lines]
+        self.below = [np.zeros(len(line), np.int64) for line in self.edges]
+        self.through = [np.zeros(len(line), np.int64) for line in self.edges]
+        self.count = 0
+
+    def add(self, values: Values) -> None:
+        """Count some more rows' values [U, R]."""
+        self.count += values.shape[1]
+        for unit, (line, edges) in enumerate(zip(values, self.edges, strict=True)):
+            ordered = np.sort(line)
+            self.below[unit] += np.searchsorted(ordered, edges, "left")
+            self.through[unit] += np.searchsorted(ordered, edges, "right")
+
+    def quantiles(self, low: Float, high: Float, levels: list[float]) -> Float:
+        """Quantiles [U, Q] of the rows counted, with extremes [U].
+
+        As ``exact`` wherever they fall on a value of the sample; all are if it has all values.
+        """
+        places = np.array(levels) * (self.count - 1)
+        found = []
+        for unit, edges in enumerate(self.edges):
+            # Equal values have ranks from ``below`` to ``through`` - 1, counted from 0.
+            ranks = np.stack([self.below[unit], self.through[unit] - 1], axis=1).ravel()
+            found.append(
+                np.interp(
+                    places,
+                    np.concatenate([[0], ranks, [self.count - 1]]),
+                    np.concatenate([[low[unit]], np.repeat(edges, 2), [high[unit]]]),
+                )
+            )
+        return np.array(found, np.float64)

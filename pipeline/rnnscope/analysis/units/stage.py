@@ -52,7 +52,11 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     recording = open_recording(extracted)
     signals = selection.signals(extracted, options, "units")
     pairs = [(signal.layer, signal.name) for signal in signals]
-    blocks = [block for signal in signals for block in cut(recording, signal, options.memory_mb)]
+    blocks = [
+        block
+        for signal in signals
+        for block in cut(recording, signal, options.memory_mb, options.lags)
+    ]
     rows = functools.partial(_rows, recording, options)
     found = engine.run(rows, blocks, config.engine, what="units", unit="block", spread=True)
     frames, nulls = [], {table.name: Nulls() for table in TABLES}
@@ -76,7 +80,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         headline["with q < 0.05"] = int(significant.sum())
     return {
         "rows": len(table),
-        "quantiles": _by_signal(blocks, lambda block: "exact" if block.exact else "histogram"),
+        "quantiles": _by_signal(blocks, lambda block: "exact" if block.exact else "sample"),
         "ranks": _by_signal(blocks, lambda block: "exact" if block.ranked else "sample"),
         "null": {name: by_column(counts) for name, counts in nulls.items()},
         "class_dependent": {str(name): int(n) for name, n in significant.items()} or None,

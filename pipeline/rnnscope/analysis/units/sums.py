@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from rnnscope import states
 from rnnscope.analysis.statistics import moments
 from rnnscope.analysis.statistics.moments import Moments
-from rnnscope.analysis.units import classes, covariates, final_step, timescale, tuning
+from rnnscope.analysis.units import autocorrelation, classes, covariates, final_step, tuning
+from rnnscope.analysis.units.autocorrelation import LagSums, Pairs
 from rnnscope.analysis.units.classes import ClassSums
 from rnnscope.analysis.units.covariates import CovariateSums
-from rnnscope.analysis.units.final_step import FinalSums, Held, Values
-from rnnscope.analysis.units.timescale import LagSums
+from rnnscope.analysis.units.final_step import FinalSums, Held
+from rnnscope.analysis.units.sampling import Values
 
 Part = tuple[states.RowKeys, Values]
 """Some whole sequences: the keys of R rows, and values with one unit per line [U, R]."""
@@ -29,6 +30,8 @@ class Sums:
     moments: Moments
     magnitude: NDArray[np.float64]
     """sum |x| [U]"""
+    logarithm: NDArray[np.float64]
+    """sum ln x of a forget gate [U], -inf where one is 0; 0 of other signals."""
     left: NDArray[np.int64]
     """Rows below the lower saturation cut [U]."""
     right: NDArray[np.int64]
@@ -47,6 +50,8 @@ def summarise(
     cuts: list[float],
     k: int,
     timesteps: int,
+    *,
+    forget: bool,
 ) -> Sums:
     """The sums over one part.
 
@@ -57,12 +62,14 @@ def summarise(
         cuts: values below the first are left-saturated, above the second right-saturated.
         k: number of classes; 1 without labels.
         timesteps: T, past every timestep that occurs.
+        forget: whether the signal is a forget gate.
     """
     rows, values = part
     final = final_rows(part)
     return Sums(
         moments.moments(values),
         np.array([np.abs(line).sum(dtype=np.float64) for line in values]),
+        _sum_of_logarithms(values) if forget else np.zeros(len(values)),
         (values < cuts[0]).sum(axis=1),
         (values > cuts[1]).sum(axis=1),
         tuning.tuning_sums(values, rows, k, timesteps),
@@ -78,6 +85,7 @@ def merge(a: Sums, b: Sums) -> Sums:
     return Sums(
         moments.merge(a.moments, b.moments),
         a.magnitude + b.magnitude,
+        a.logarithm + b.logarithm,
         a.left + b.left,
         a.right + b.right,
         classes.merge(a.tuning, b.tuning),
@@ -94,18 +102,38 @@ def final_rows(part: Part) -> Held:
     return Held(values[:, rows.final], labels, numbers)
 
 
-def lag_sums(part: Part, mean: NDArray[np.float64], lags: int) -> LagSums:
-    """Lag sums, up to ``lags``, of a part's fluctuations about the mean over sequences [U, T]."""
+def _sum_of_logarithms(values: Values) -> NDArray[np.float64]:
+    """sum ln x of values [U, R] that are not below 0 [U]; NaN for a unit with one that is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.array([np.log(line, dtype=np.float64).sum() for line in values])
+
+
+def lag_sums(
+    part: Part, mean: NDArray[np.float64], lags: int, groups: NDArray[np.integer]
+) -> LagSums:
+    """Lag sums, up to ``lags``, of a part's fluctuations about the mean over sequences.
+
+    Args:
+        part: whole sequences.
+        mean: of each unit at each timestep [U, T].
+        lags: largest lag.
+        groups: the group of the sequence of each row [R].
+    """
     rows, values = part
     units, timesteps = mean.shape
-    sequence = np.cumsum(np.append(0, rows.sequence[1:] != rows.sequence[:-1]))
-    place = sequence * timesteps + rows.timestep
-    present = np.zeros((int(sequence[-1]) + 1, timesteps), bool)
+    starts = np.flatnonzero(np.append(True, rows.sequence[1:] != rows.sequence[:-1]))
+    order = np.argsort(groups[starts], kind="stable")  # sequences of a group side by side
+    sequence = np.empty(len(order), np.intp)
+    sequence[order] = np.arange(len(order))
+    lengths = np.diff(np.append(starts, len(rows.sequence)))
+    place = np.repeat(sequence, lengths) * timesteps + rows.timestep
+    present = np.zeros((len(order), timesteps), bool)
     present.ravel()[place] = True
+    pairs = Pairs(present, groups[starts][order], lags)
     found = []
     for start in range(0, units, FEW):
         few = slice(start, start + FEW)
         lines = np.zeros((len(mean[few]), present.size))
         lines[:, place] = values[few] - mean[few][:, rows.timestep]
-        found.append(timescale.lag_sums(lines.reshape(-1, *present.shape), present, lags))
-    return timescale.joined(found)
+        found.append(pairs.sums(lines.reshape(-1, *present.shape)))
+    return autocorrelation.joined(found)

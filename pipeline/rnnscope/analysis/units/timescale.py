@@ -1,192 +1,157 @@
-"""How long a unit's fluctuations last: their autocorrelation, and the decay fitted to it.
+"""Intrinsic timescales: how fast the autocorrelation of a unit's fluctuations decays.
 
-Fluctuations are x minus its mean over sequences at each timestep.
-With d the fluctuation, and sums over all pairs of timesteps k apart of the same sequence,
-
-    R(k) = sum d_t d_t+k / sqrt(sum d_t^2 · sum d_t+k^2)
-
-which stays within -1 and 1 also where the variance changes over time. The intrinsic timescale is
-the tau of R(k) = A (e^(-k/tau) + B) (Murray et al. 2014). On short sequences it is biased low
-(Zeraati et al. 2022).
+The timescale is the tau of R(k) = A (e^(-k/tau) + B), fitted from the first drop of R on (Murray et
+al. 2014), and is judged by how far R moves when a group of sequences is left out. B is above 0 only
+if that explains R better than chance would (it improves Akaike's criterion, 1974): with B always
+free, tau of a plain decay is found too short, as noise looks like an offset half of the time. Its
+interval does not presume that B is 0.
 """
 
 import enum
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import scipy.fft
-import scipy.optimize
 from numpy.typing import NDArray
 
+from rnnscope.analysis.statistics import jackknife
+from rnnscope.analysis.units import falls
+from rnnscope.analysis.units.autocorrelation import Autocorrelation
+from rnnscope.analysis.units.decays import SHORTEST, Series, fit
+from rnnscope.analysis.units.falls import ROUNDING, above_0, error
+
 Float = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
-SHORTEST = 0.1
-"""Shortest timescale fitted, in units of the distance between the first two lags: a faster decay
-falls below 1e-4 of its height between them and cannot be told from a step."""
-LONGEST = 10
-"""Longest timescale fitted, in units of the largest lag: a slower decay cannot be told from a
-straight line."""
-FEWEST = 4
-"""Fewest lags that a fit of three parameters needs."""
-ROUNDING = 1e-9
-"""Differences of R below this are rounding error, not a drop."""
+FEWEST = 2
+"""Fewest lags of which it can be said whether R drops."""
+ENOUGH = 4
+"""Fewest lags for a fit of three parameters; with fewer B is 0."""
+BETTER = np.sqrt(2)
+"""Standard errors from 0 past which a parameter improves Akaike's criterion."""
 
 
-class Failure(enum.StrEnum):
-    """Why a unit has no timescale."""
+class Kind(enum.StrEnum):
+    """How R goes on from its first drop."""
 
-    STILL = "the unit does not fluctuate"
-    FEW_LAGS = f"fewer than {FEWEST} lags"
-    NO_DROP = "the autocorrelation does not drop"
-    LATE_DROP = f"fewer than {FEWEST} lags from the first drop on"
-    FAST = "the decay is faster than the lags can tell"
-    SLOW = "the decay is slower than the lags can tell"
-    RISE = "the autocorrelation rises"
+    DECAYS = "decays"
+    CENSORED = "censored"
+    PERSISTS = "persists"
+    OSCILLATES = "oscillates"
+    NONE = "none"
 
 
 @dataclass(frozen=True)
-class LagSums:
-    """Sums over all pairs of timesteps k apart, k = 0 … L, for U units; they add up."""
+class Timescales:
+    """The timescales of U units."""
 
-    product: Float
-    """sum d_t d_t+k [U, L + 1]"""
-    first: Float
-    """sum d_t^2 over the same pairs [U, L + 1]"""
-    second: Float
-    """sum d_t+k^2 over the same pairs [U, L + 1]"""
-
-    def __add__(self, other: "LagSums") -> "LagSums":
-        return LagSums(
-            self.product + other.product, self.first + other.first, self.second + other.second
-        )
-
-    @property
-    def autocorrelation(self) -> Float:
-        """R(k) [U, L + 1]; NaN where a unit does not fluctuate, or where no pair is k apart."""
-        # Where nothing fluctuates only rounding is left, of either sign.
-        known = np.minimum(self.first, self.second) > 1e-12 * self.first[:, :1]
-        scale = np.sqrt((self.first * self.second).clip(0))
-        return np.divide(self.product, scale, out=np.full_like(scale, np.nan), where=known)
+    timescale: Float
+    """tau in timesteps [U]; +inf where R does not drop, NaN where there is none."""
+    low: Float
+    """Lower bound of its 95 % interval [U]; NaN below 2 G sources of sequences."""
+    high: Float
+    """Upper bound [U]."""
+    kind: NDArray[np.object_]
+    """A Kind, or None where R is not known at two lags or more [U]."""
+    r2: Float
+    """Share of the weighted variance of R over lags that the fit explains [U]; NaN without fit."""
+    persistent: Float
+    """B/(1 + B) [U]: 1 where R does not drop, NaN where there is no timescale."""
 
 
-def lag_sums(lines: Float, present: NDArray[np.bool_], lags: int) -> LagSums:
-    """The sums up to ``lags`` of fluctuations [U, N, T], 0 where ``present`` [N, T] is False.
+def timescales(found: Autocorrelation, sources: int) -> Timescales:
+    """The timescale of each unit.
 
-    All lags at once by the Wiener-Khinchin theorem: a correlation is a product of spectra.
+    Args:
+        found: R(k) of all sequences, and without each group.
+        sources: how many independent sources of sequences there are.
     """
-    units, _, timesteps = lines.shape
-    size = scipy.fft.next_fast_len(timesteps + lags, real=True)
-    pairs = scipy.fft.rfft(present.astype(np.float64), size)
-    product, first, second = np.empty((3, units, lags + 1))
-    for unit, d in enumerate(lines):  # a unit at a time stays in the processor's cache
-        spectrum = scipy.fft.rfft(d, size)
-        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
-        squares = (scipy.fft.rfft(d * d, size) * pairs.conj()).sum(axis=0)
-        product[unit] = scipy.fft.irfft(power, size)[: lags + 1]
-        both = scipy.fft.irfft(squares, size)
-        second[unit] = both[: lags + 1]
-        first[unit] = both[-np.arange(lags + 1)]
-    return LagSums(product, first, second)
+    lags = 1 + np.flatnonzero(found.pairs[0, 1:])
+    r, pairs = found.every[:, :, lags], found.pairs[:, lags].astype(np.float64)
+    units = r.shape[1]
+    known = np.isfinite(r[0]).sum(axis=1) >= FEWEST
+    kind = np.full(units, None)
+    kind[known] = Kind.NONE
+    tau, low, high, r2, persistent = np.full((5, units), np.nan)
+    result = Timescales(tau, low, high, kind, r2, persistent)
+    if known.any():
+        known[known] = above_0(_first_known(r[:, known]))
+    if known.any():
+        some = _of_correlated(r[:, known], pairs, lags, sources)
+        for name, values in vars(some).items():
+            getattr(result, name)[known] = values
+    return result
 
 
-def joined(sums: list[LagSums]) -> LagSums:
-    """The sums of several lists of units, one after the other."""
-    names = ("product", "first", "second")
-    return LagSums(*(np.concatenate([getattr(each, name) for each in sums]) for name in names))
-
-
-@dataclass(frozen=True)
-class Decay:
-    """The fitted decay of one unit."""
-
-    timescale: float
-    """tau, in timesteps; NaN where the fit failed."""
-    r2: float
-    """Share of the variance of R(k), over the lags fitted, that the decay explains."""
-    failure: Failure | None
-    """Why there is no timescale, if there is none."""
-
-
-def decay(autocorrelation: Float) -> Decay:
-    """Fit A (e^(-k/tau) + B) to R(k) [L + 1], from its first drop on, by least squares.
-
-    Lags whose R is NaN are left out. For a given tau the best A and A B follow from linear
-    regression; tau is searched on a logarithmic grid, and then about the best point of it.
-    """
-    lags = 1 + np.flatnonzero(np.isfinite(autocorrelation[1:]))
-    drops = np.flatnonzero(np.diff(autocorrelation[lags]) < -ROUNDING)
-    if np.isnan(autocorrelation[0]):
-        return _failed(Failure.STILL)
-    if len(lags) < FEWEST:
-        return _failed(Failure.FEW_LAGS)
-    if not len(drops):
-        return _failed(Failure.NO_DROP)
-    lags = lags[drops[0] :]
-    if len(lags) < FEWEST:
-        return _failed(Failure.LATE_DROP)
-    r = autocorrelation[lags]
-    fitted = functools.partial(_fitted, lags=lags, r=r)
-    shortest = SHORTEST * (lags[1] - lags[0])
-    grid = np.linspace(np.log(shortest), np.log(LONGEST * lags[-1]), 64)
-    best = int(fitted(grid).misfit.argmin())
-    if best == 0:
-        return _failed(Failure.FAST)
-    if best == len(grid) - 1:
-        return _failed(Failure.SLOW)
-    log_tau = _least(fitted, *grid[best - 1 : best + 2])
-    found = fitted(log_tau)
-    if found.slope <= 0:
-        return _failed(Failure.RISE)
-    r2 = 1 - found.misfit / ((r - r.mean()) ** 2).sum()
-    return Decay(float(np.exp(log_tau)), float(r2), None)
-
-
-def _failed(why: Failure) -> Decay:
-    return Decay(np.nan, np.nan, why)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """The best fit for each tau, [G] or a number each."""
-
-    slope: Float
-    """A, at the first lag."""
-    misfit: Float
-    """Sum of squared residuals."""
-    gradient: Float
-    """Of the misfit, by log tau."""
-
-
-def _least(fitted: Callable[[Any], _Fit], low: float, best: float, high: float) -> float:
-    """The log tau of least misfit between low and high; ``best`` is the best one known."""
-
-    def gradient(log_tau: float) -> float:
-        return float(fitted(log_tau).gradient)
-
-    # A minimum is flat and found to half the digits only; a zero of the gradient to all of them.
-    start, stop = (low, best) if gradient(best) > 0 else (best, high)
-    if gradient(start) <= 0 <= gradient(stop):
-        return float(scipy.optimize.brentq(gradient, start, stop))
-    # Where the minimum is too shallow for that, the gradient is rounding error or has two zeros.
-    found = scipy.optimize.minimize_scalar(
-        lambda log_tau: float(fitted(log_tau).misfit), bounds=(low, high), method="bounded"
+def _of_correlated(r: Float, pairs: Float, lags: NDArray[np.intp], sources: int) -> Timescales:
+    """The timescales of units whose R [1 + G', U, L] is above 0 at the first of the lags [L]."""
+    begin, dropped = falls.first_drop(r[0])
+    end = falls.end_of_fall(r, begin)
+    series = falls.fitted(r, pairs, lags, begin, end)
+    three = (series.weights[0] > 0).sum(axis=1) >= ENOUGH
+    spacing = float(np.diff(lags).min())
+    free = fit(series, three, spacing)
+    plain = fit(series[:1], np.zeros_like(three), spacing)
+    offset = three & (free.offset[0] > BETTER * error(free.offset))
+    log_tau, height, level, r2 = (
+        np.where(offset, getattr(free, name)[0], getattr(plain, name)[0])
+        for name in ("log_tau", "height", "offset", "r2")
     )
-    return float(found.x if found.fun < fitted(best).misfit else best)
+    drop, distance = falls.drop(series)
+    persists = ~dropped | ~above_0(drop) | np.isinf(log_tau)
+    kind = np.select(
+        [persists, end < r.shape[2] - 1, np.exp(log_tau) > lags[-1]],
+        [Kind.PERSISTS, Kind.OSCILLATES, Kind.CENSORED],
+        Kind.DECAYS,
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        share = level / (level + height * np.exp(lags[begin] / np.exp(log_tau)))
+    tau = np.where(persists, np.inf, np.exp(log_tau))
+    low, high = _interval(free.log_tau, tau, sources)
+    low = np.where((tau <= SHORTEST * spacing * (1 + ROUNDING)) & ~np.isnan(low), 0, low)
+    endless = persists | np.isinf(free.log_tau).any(axis=0)
+    least = np.minimum(tau, _at_least(_first_fitted(series), drop, distance))
+    wide = endless & (sources >= jackknife.FEWEST)
+    return Timescales(
+        tau,
+        np.where(wide, least, low),
+        np.where(wide, np.inf, high),
+        kind.astype(object),
+        np.where(persists, np.nan, r2),
+        np.where(persists, 1, share),
+    )
 
 
-def _fitted(log_tau: Float | float, lags: NDArray[np.intp], r: Float) -> _Fit:
-    """The regression of r on e^(-k/tau) for each tau, k counted from the first lag on."""
-    # Counted from the first lag: a fast decay after a late drop would otherwise underflow.
-    rate = (lags - lags[0]) / np.exp(log_tau)[..., np.newaxis]
-    x = np.exp(-rate)
-    centred = x - x.mean(axis=-1, keepdims=True)
-    slope = (centred * r).sum(axis=-1) / (centred**2).sum(axis=-1)
-    residual = r - r.mean() - slope[..., np.newaxis] * centred
-    gradient = -2 * slope * (residual * x * rate).sum(axis=-1)
-    return _Fit(slope, (residual**2).sum(axis=-1), gradient)
+def _first_known(r: Float) -> Float:
+    """R [1 + G', U, L] at the first lag that is known [1 + G', U]."""
+    place = np.isfinite(r[0]).argmax(axis=1)
+    return np.take_along_axis(r, place[np.newaxis, :, np.newaxis], axis=2)[..., 0]
+
+
+def _first_fitted(series: Series) -> Float:
+    """R of all sequences at the first lag that is fitted [U]."""
+    place = (series.weights[0] > 0).argmax(axis=1)[:, np.newaxis]
+    return np.take_along_axis(series.r[0], place, axis=1)[:, 0]
+
+
+def _at_least(first: Float, drop: Float, distance: Float) -> Float:
+    """Timescale of a decay that falls as far as the drop may at most [U].
+
+    Args:
+        first: R at the first lag that is fitted [U].
+        drop: of all sequences and without each group [1 + G', U].
+        distance: timesteps over which it falls [U].
+    """
+    most = drop[0] + falls.quantile(drop) * error(drop)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = distance / -np.log1p(-np.minimum(most / first, 1))
+    return np.where(most < ROUNDING, np.inf, least)
+
+
+def _interval(log_tau: Float, tau: Float, sources: int) -> tuple[Float, Float]:
+    """The interval of log tau [1 + G', U], on its own scale, with tau [U] in it."""
+    low, high = jackknife.interval(log_tau[0], log_tau[1:], sources)
+    with np.errstate(over="ignore"):
+        return np.minimum(np.exp(low), tau), np.maximum(np.exp(high), tau)
 
 
 def forget_timescale(mean: Float) -> Float:
@@ -196,3 +161,13 @@ def forget_timescale(mean: Float) -> Float:
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # a made-up gate may be negative
         return 1 / np.abs(np.log(mean))
+
+
+def forget_timescale_log(mean_log: Float) -> Float:
+    """-1 / mean(ln f) in timesteps [U]: what the cell state's decay over many steps follows.
+
+    Over n steps c decays by the product of f, e^(n mean(ln f)) (Tallec & Ollivier 2018). By
+    Jensen's inequality it is never longer than ``forget_timescale``.
+    """
+    with np.errstate(divide="ignore"):
+        return 1 / np.abs(mean_log)
