@@ -14,6 +14,7 @@ from rnnscope.config import Files
 from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
 from rnnscope.data.delimited import TOKENS
+from rnnscope.data.groups import groups_from
 from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of
 from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
@@ -67,10 +68,11 @@ def splits_from_arrays(
     frames [N, T, H, W, C]; ``y_<split>`` [N] or of timesteps [N, T], in any of the forms of
     ``forms.plain``, classes or numeric targets;
     ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
-    ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
-    [N, ...], beside or instead of ``x_<split>``, with ``lengths_<input>_<split>`` [N] where inputs
-    differ in their timesteps. What ``roles`` tells of the model's inputs decides whose the plain
-    lengths are, and whose timesteps labels and annotations have.
+    ``<annotation>_<split>`` [N, T]; ``<groups>_<split>`` [N]; and for a model of several inputs
+    ``x_<input>_<split>`` [N, ...], beside or instead of ``x_<split>``, with
+    ``lengths_<input>_<split>`` [N] where inputs differ in their timesteps. What ``roles`` tells of
+    the model's inputs decides whose the plain lengths are, and whose timesteps labels and
+    annotations have.
     """
     annotations = options.annotations or []
     _refuse_unknown(arrays, annotations, options)
@@ -93,7 +95,7 @@ def splits_from_arrays(
         }
         if steps and roles is not None:
             _refuse_unclear(split, named=None not in inputs[part], roles=roles, options=options)
-        splits[part] = replace(split, steps=steps)
+        splits[part] = replace(split, steps=steps, groups=_groups(arrays, len(x), part, options))
     known, classes = labels_from(given, options.labels, options.task)
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
 
@@ -120,6 +122,20 @@ def _given(
     if y.shape[:1] != x.shape[:1]:
         raise UserError(f"{where} has shape {y.shape}; it must be [{len(x)}], as x")
     return Given(y, x.shape[1], lengths, where)
+
+
+def _groups(
+    arrays: dict[str, NDArray[Any]], count: int, part: str, options: Files
+) -> NDArray[Any] | None:
+    """The group of each sequence [N] of a split, where the option names an array of them."""
+    if options.groups is None:
+        return None
+    name = f"{options.groups}_{part}"
+    if _is_input(name):
+        raise UserError(f"data.groups={options.groups}: '{name}' is reserved for another array")
+    if name not in arrays:
+        raise UserError(f"data.groups={options.groups}: no array '{name}' in {options.path}")
+    return groups_from(arrays[name], count, f"data.path={options.path}: {name}")
 
 
 def _refuse_unclear(split: Split, *, named: bool, roles: Roles, options: Files) -> None:
@@ -163,12 +179,13 @@ def _refuse_unknown(
     arrays: dict[str, NDArray[Any]], annotations: list[str], options: Files
 ) -> None:
     """Raise where an array has an unknown name, or an annotation has no array."""
-    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *annotations) for part in PARTS}
+    named = [*annotations, *filter(None, [options.groups])]
+    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *named) for part in PARTS}
     if strange := sorted(name for name in set(arrays) - known if not _is_input(name)):
         raise UserError(
             f"data.path={options.path}: unknown arrays {listed(strange)}; "
             f"known are {listed(sorted(known))}, x_<input>_<split>, lengths_<input>_<split> "
-            "and those named in data.annotations"
+            "and those named in data.annotations and data.groups"
         )
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"

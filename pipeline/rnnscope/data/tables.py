@@ -143,7 +143,8 @@ def _layout(frame: pd.DataFrame, named: bool, options: Files) -> str:
         return "long"
     if named and len(there := TOLD & set(names)) == 1 and "timestep" in there:
         raise UserError(f"{at}: no column 'sequence'; it has {listed(names)}{_choices()}")
-    steps = [n for n in names if n not in ("sequence", "label", "target", options.label_column)]
+    others = ("sequence", "label", "target", options.label_column, options.groups)
+    steps = [name for name in names if name not in others]
     if named and any(is_run(each) for each in (steps, steps[1:], steps[:-1])):
         return "wide"
     if not named and len(names) > CLEARLY_WIDE:

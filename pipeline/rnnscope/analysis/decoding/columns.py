@@ -154,9 +154,9 @@ _SHUFFLED = (
     _at_final_step(
         "shuffled",
         f"at the final step: mean score of the same probe over {SHUFFLES} shuffles of the labels "
-        "or targets within folds; of sequences of one group with one label, groups exchange theirs. "
-        "This is no control task (Hewitt & Liang 2019): it tells what chance gives, not whether "
-        "the probe is too powerful",
+        "or targets within folds; where all sequences of a group have the same, groups exchange "
+        "theirs. This is no control task (Hewitt & Liang 2019): it tells what chance gives, not "
+        "whether the probe is too powerful",
         lambda shuffled, _: shuffled.mean(),
     ),
     _at_final_step(
