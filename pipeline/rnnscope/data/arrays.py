@@ -14,7 +14,7 @@ from rnnscope.config import Files
 from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
 from rnnscope.data.delimited import TOKENS
-from rnnscope.data.groups import groups_from
+from rnnscope.data.groups import groups_of_split
 from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of
 from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
@@ -95,7 +95,9 @@ def splits_from_arrays(
         }
         if steps and roles is not None:
             _refuse_unclear(split, named=None not in inputs[part], roles=roles, options=options)
-        splits[part] = replace(split, steps=steps, groups=_groups(arrays, len(x), part, options))
+        splits[part] = replace(
+            split, steps=steps, groups=groups_of_split(arrays, len(x), part, options)
+        )
     known, classes = labels_from(given, options.labels, options.task)
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
 
@@ -122,20 +124,6 @@ def _given(
     if y.shape[:1] != x.shape[:1]:
         raise UserError(f"{where} has shape {y.shape}; it must be [{len(x)}], as x")
     return Given(y, x.shape[1], lengths, where)
-
-
-def _groups(
-    arrays: dict[str, NDArray[Any]], count: int, part: str, options: Files
-) -> NDArray[Any] | None:
-    """The group of each sequence [N] of a split, where the option names an array of them."""
-    if options.groups is None:
-        return None
-    name = f"{options.groups}_{part}"
-    if _is_input(name):
-        raise UserError(f"data.groups={options.groups}: '{name}' is reserved for another array")
-    if name not in arrays:
-        raise UserError(f"data.groups={options.groups}: no array '{name}' in {options.path}")
-    return groups_from(arrays[name], count, f"data.path={options.path}: {name}")
 
 
 def _refuse_unclear(split: Split, *, named: bool, roles: Roles, options: Files) -> None:
@@ -178,7 +166,9 @@ def _by_split(
 def _refuse_unknown(
     arrays: dict[str, NDArray[Any]], annotations: list[str], options: Files
 ) -> None:
-    """Raise where an array has an unknown name, or an annotation has no array."""
+    """Raise where an array has an unknown name, or annotations or groups have none."""
+    if options.groups is not None:
+        _refuse_name(f"{options.groups}_test", arrays, f"data.groups={options.groups}", options)
     named = [*annotations, *filter(None, [options.groups])]
     known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *named) for part in PARTS}
     if strange := sorted(name for name in set(arrays) - known if not _is_input(name)):
@@ -189,10 +179,15 @@ def _refuse_unknown(
         )
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"
-        if name == "y" or _is_input(f"{name}_test"):
-            raise UserError(f"{option}: '{name}_test' is reserved for another array")
-        if f"{name}_test" not in arrays:
-            raise UserError(f"{option}: no array '{name}_test' in {options.path}")
+        _refuse_name(f"{name}_test", arrays, option, options)
+
+
+def _refuse_name(name: str, arrays: dict[str, Any], option: str, options: Files) -> None:
+    """Raise where an array that an option names is another one, or is not there."""
+    if name.startswith("y_") or _is_input(name):
+        raise UserError(f"{option}: '{name}' is reserved for another array")
+    if name not in arrays:
+        raise UserError(f"{option}: no array '{name}' in {options.path}")
 
 
 def _split(

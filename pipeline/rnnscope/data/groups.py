@@ -1,6 +1,7 @@
 """Groups of sequences that share a source: a patient, a text, a recording day."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ def refuse_name(options: Files) -> None:
         raise UserError(f"{at}: '{name}' is data.label_column too")
 
 
+def refuse_lost(columns: Iterable[Any], options: Files) -> None:
+    """Raise where a table has no column of the name in data.groups."""
+    if options.groups is not None and options.groups not in columns:
+        raise UserError(f"data.groups={options.groups}: no such column; it has {listed(columns)}")
+
+
 def groups_of_column(values: "pd.Series[Any]", at: str) -> NDArray[Any]:
     """The groups in a column of a table [R], checked.
 
@@ -62,11 +69,27 @@ def without_groups(
     name = options.groups
     if name is None:
         return frames, {}
-    for frame in frames.values():
-        if name not in frame:
-            raise UserError(f"data.groups={name}: no such column; it has {listed(frame)}")
     found = {f"{name}_{part}": groups_of_column(frame[name], at) for part, frame in frames.items()}
     return {part: frame.drop(columns=name) for part, frame in frames.items()}, found
+
+
+def groups_of_split(
+    arrays: dict[str, NDArray[Any]], count: int, part: str, options: Files
+) -> NDArray[Any] | None:
+    """The groups in the array <groups>_<split> [N]; None where the option names none.
+
+    Args:
+        arrays: of all splits.
+        count: N.
+        part: the split.
+        options: of the data.
+    """
+    if options.groups is None:
+        return None
+    name = f"{options.groups}_{part}"
+    if name not in arrays:
+        raise UserError(f"data.groups={options.groups}: no array '{name}' in {options.path}")
+    return groups_from(arrays[name], count, f"data.path={options.path}: {name}")
 
 
 def groups_from(values: NDArray[Any], count: int, where: str) -> NDArray[Any]:

@@ -104,8 +104,6 @@ def _roles(frame: pd.DataFrame, options: Files, at: str) -> Roles:
         raise UserError(f"{at}: columns {listed(times)} may be the time: leave out all but one")
     time = times[0] if times else None
     label = options.label_column
-    if options.groups is not None and options.groups not in names:
-        raise UserError(f"data.groups={options.groups}: no such column; it has {listed(names)}")
     left = [name for name in names if name not in (time, options.groups)]
     if label in ("first", "last"):
         label = left[0 if label == "first" else -1]

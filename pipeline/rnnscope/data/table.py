@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes, numbered
 from rnnscope.data.dataset import Split
-from rnnscope.data.groups import groups_of_column
+from rnnscope.data.groups import groups_of_column, refuse_lost
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.timesteps import in_time
 from rnnscope.errors import UserError, listed
@@ -93,8 +93,7 @@ def columns_of(names: list[str], options: Files) -> Columns:
             "further values of single timesteps can be annotations, named in data.annotations"
         )
     known = (*KEYS, *filter(None, [options.groups]))
-    if options.groups is not None and options.groups not in names:
-        raise UserError(f"data.groups={options.groups}: no such column; it has {listed(names)}")
+    refuse_lost(names, options)
     features = tuple(name for name in names if name not in known + annotations)
     if not features:
         raise UserError(f"{at}no feature columns beside {', '.join(known + annotations)}")
