@@ -77,6 +77,13 @@ class Files(Data):
     """Names of annotations: numbers known for each timestep that are not given to the model, such
     as depth or count. They are arrays depth_test [N, T], ..., or columns of the long table. Null
     means none."""
+    groups: str | None = option()
+    """Which sequences share a source, such as a patient, a text or a recording day: the name of
+    arrays patient_train, patient_test, ... [N] of whole numbers or text, or of a column that is the
+    same on all rows of a sequence. It is not given to the model. Splits that are drawn, folds of
+    decoders and intervals keep the sequences of a group together. Of one long series the windows
+    that reach over two groups are left out. Null: each sequence is a source of its own, which
+    overlapping or neighbouring windows of a series are not."""
     task: str | None = option(choices=("classification", "regression"))
     """Whether labels are classes or numbers to predict. Null: names, whole numbers and one-hot
     vectors are classes, fractions are numbers; whole numbers stored as floats are classes if there
@@ -86,7 +93,8 @@ class Files(Data):
     split."""
     test_fraction: float | None = option(above=0, below=1)
     """Fraction of the sequences in the test split, where the data has no splits: drawn at random by
-    data.split_seed, of windows the last ones in time. Null: all are test."""
+    data.split_seed, of windows the last ones in time; with data.groups this fraction of the groups.
+    Null: all are test."""
     layout: str | None = option(choices=("wide", "long"))
     """Of a table: wide, one row per sequence, or long, one row per timestep. Null decides by the
     names of the columns."""

@@ -14,6 +14,7 @@ from rnnscope.config import Files
 from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
 from rnnscope.data.delimited import TOKENS
+from rnnscope.data.groups import groups_of_split
 from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of
 from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
@@ -67,10 +68,11 @@ def splits_from_arrays(
     frames [N, T, H, W, C]; ``y_<split>`` [N] or of timesteps [N, T], in any of the forms of
     ``forms.plain``, classes or numeric targets;
     ``lengths_<split>`` [N], where sequences are padded on the right with anything but NaN;
-    ``<annotation>_<split>`` [N, T]; and for a model of several inputs ``x_<input>_<split>``
-    [N, ...], beside or instead of ``x_<split>``, with ``lengths_<input>_<split>`` [N] where inputs
-    differ in their timesteps. What ``roles`` tells of the model's inputs decides whose the plain
-    lengths are, and whose timesteps labels and annotations have.
+    ``<annotation>_<split>`` [N, T]; ``<groups>_<split>`` [N]; and for a model of several inputs
+    ``x_<input>_<split>`` [N, ...], beside or instead of ``x_<split>``, with
+    ``lengths_<input>_<split>`` [N] where inputs differ in their timesteps. What ``roles`` tells of
+    the model's inputs decides whose the plain lengths are, and whose timesteps labels and
+    annotations have.
     """
     annotations = options.annotations or []
     _refuse_unknown(arrays, annotations, options)
@@ -93,7 +95,9 @@ def splits_from_arrays(
         }
         if steps and roles is not None:
             _refuse_unclear(split, named=None not in inputs[part], roles=roles, options=options)
-        splits[part] = replace(split, steps=steps)
+        splits[part] = replace(
+            split, steps=steps, groups=groups_of_split(arrays, len(x), part, options)
+        )
     known, classes = labels_from(given, options.labels, options.task)
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
 
@@ -162,20 +166,28 @@ def _by_split(
 def _refuse_unknown(
     arrays: dict[str, NDArray[Any]], annotations: list[str], options: Files
 ) -> None:
-    """Raise where an array has an unknown name, or an annotation has no array."""
-    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *annotations) for part in PARTS}
+    """Raise where an array has an unknown name, or annotations or groups have none."""
+    if options.groups is not None:
+        _refuse_name(f"{options.groups}_test", arrays, f"data.groups={options.groups}", options)
+    named = [*annotations, *filter(None, [options.groups])]
+    known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *named) for part in PARTS}
     if strange := sorted(name for name in set(arrays) - known if not _is_input(name)):
         raise UserError(
             f"data.path={options.path}: unknown arrays {listed(strange)}; "
             f"known are {listed(sorted(known))}, x_<input>_<split>, lengths_<input>_<split> "
-            "and those named in data.annotations"
+            "and those named in data.annotations and data.groups"
         )
     for name in annotations:
         option = f"data.annotations=[{','.join(annotations)}]"
-        if name == "y" or _is_input(f"{name}_test"):
-            raise UserError(f"{option}: '{name}_test' is reserved for another array")
-        if f"{name}_test" not in arrays:
-            raise UserError(f"{option}: no array '{name}_test' in {options.path}")
+        _refuse_name(f"{name}_test", arrays, option, options)
+
+
+def _refuse_name(name: str, arrays: dict[str, Any], option: str, options: Files) -> None:
+    """Raise where an array that an option names is another one, or is not there."""
+    if name.startswith("y_") or _is_input(name):
+        raise UserError(f"{option}: '{name}' is reserved for another array")
+    if name not in arrays:
+        raise UserError(f"{option}: no array '{name}' in {options.path}")
 
 
 def _split(

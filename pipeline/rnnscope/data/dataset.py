@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from rnnscope.data.classes import Classes, places
 from rnnscope.data.mapped import LazyArray, chosen, read, recoded, release
@@ -87,6 +87,8 @@ class Split:
     """Annotations of single timesteps [N, T] by name; NaN where unknown."""
     other_lengths: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     """Valid timesteps [N] of those further inputs that differ in length."""
+    groups: NDArray[Any] | None = None
+    """Group of each sequence [N], whole numbers or text; sequences of one group share a source."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -150,6 +152,7 @@ class Split:
             others={name: chosen(values, index) for name, values in self.others.items()},
             steps={name: chosen(values, index) for name, values in self.steps.items()},
             other_lengths={name: each[index] for name, each in self.other_lengths.items()},
+            groups=None if self.groups is None else self.groups[index],
         )
 
 
@@ -205,14 +208,17 @@ def hold_out(
 ) -> tuple[Split, Split]:
     """Divide a split in two at random, stratified by class where sequences have classes.
 
-    Where a class has too few sequences for that, it is not stratified.
+    Where a class has too few sequences for that, it is not stratified. Where sequences have groups,
+    whole groups are divided, and not stratified.
 
     Args:
         split: N sequences.
-        fraction: share of N in the second part; above 0.
+        fraction: share of N, or of the groups, in the second part; above 0.
         seed: of the random choice.
         option: that sets the fraction.
     """
+    if split.groups is not None:
+        return _hold_out_groups(split, split.groups, fraction, seed, option)
     index = np.arange(len(split))
     count = round(fraction * len(split))
     if not 0 < count < len(split):
@@ -227,6 +233,22 @@ def hold_out(
             stratify = split.y
     kept, held = train_test_split(index, test_size=count, random_state=seed, stratify=stratify)
     return split.select(np.sort(kept)), split.select(np.sort(held))
+
+
+def _hold_out_groups(
+    split: Split, groups: NDArray[Any], fraction: float, seed: int, option: str
+) -> tuple[Split, Split]:
+    """Divide a split in two at random, by whole groups [N]."""
+    count = len(np.unique(groups))
+    held = round(fraction * count)
+    if not 0 < held < count:
+        raise UserError(
+            f"{option}={fraction:g}: this fraction of {count} groups leaves an empty split; choose "
+            "another"
+        )
+    divide = GroupShuffleSplit(1, test_size=held, random_state=seed)
+    kept, apart = next(divide.split(groups, groups=groups))
+    return split.select(np.sort(kept)), split.select(np.sort(apart))
 
 
 def _clear(values: NDArray[Any], lengths: NDArray[np.int32] | None) -> None:

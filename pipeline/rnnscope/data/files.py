@@ -7,6 +7,7 @@ from rnnscope.data.arrays import map_npy, read_npz, splits_from_arrays
 from rnnscope.data.containers import read_hdf5, read_mat
 from rnnscope.data.dataset import Dataset, Split, hold_out
 from rnnscope.data.delimited import ENDINGS
+from rnnscope.data.groups import refuse_name, warn_of_shared
 from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
 from rnnscope.data.parquet import names_in, splits_from_parquet
@@ -28,6 +29,7 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     """The data set in a file; if it has no validation split, one is drawn from training."""
     path = Path(config.path)
     refuse_names(config.annotations or [])
+    refuse_name(config)
     kind = _kind(path)
     if kind in ARRAYS:
         for name in OF_TABLES:
@@ -38,6 +40,7 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
         splits, classes = splits_from_parquet(config)
     else:
         splits, classes = splits_from_tables(config)
+    warn_of_shared(splits, config)
     splits = hold_out_test(splits, config)
     if "test" not in splits:
         raise UserError(f"data.path={path}: no test sequences (x_test, or split=test)")

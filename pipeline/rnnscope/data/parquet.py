@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes
 from rnnscope.data.dataset import Split
+from rnnscope.data.groups import groups_of_column
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.table import (
     Columns,
     read_parquet,
     refuse_gaps,
     refuse_several,
+    refuse_two_groups,
     splits_from_table,
     with_classes,
     with_splits,
@@ -105,6 +107,12 @@ def _one_pass(table: LongTable) -> Scan | None:
             other = np.flatnonzero(_changes(rows, columns.label) & ~new)
             if len(other):
                 refuse_several(rows.column("sequence")[int(other[0])].as_py(), columns)
+        if columns.groups is not None:
+            other = np.flatnonzero(_changes(rows, columns.groups) & ~new)
+            if len(other):
+                row = int(other[0])
+                one, two = (rows.column(columns.groups)[row + n].as_py() for n in (0, 1))
+                refuse_two_groups(rows.column("sequence")[row].as_py(), one, two, columns)
         starts = np.flatnonzero(np.append(before is None, new))
         number = pa.array(starts + first - (0 if before is None else 1))
         pieces.append(rows.select(kept).take(starts).append_column("first", number))
@@ -188,6 +196,9 @@ def _split(table: LongTable, rows: pd.DataFrame, whole: frozenset[str], classes:
             y = streamed(columns.label, dtype, classes if dtype == WHOLE else None)
         else:
             y = rows[columns.label].to_numpy(dtype)
+    groups = None
+    if columns.groups is not None:
+        groups = groups_of_column(rows[columns.groups], f"data.path={columns.path}")
     same = bool((lengths == lengths[0]).all())
     return Split(
         streamed(columns.features),
@@ -197,4 +208,5 @@ def _split(table: LongTable, rows: pd.DataFrame, whole: frozenset[str], classes:
         steps={
             name: streamed(name, WHOLE if name in whole else FLOAT) for name in columns.annotations
         },
+        groups=groups,
     )

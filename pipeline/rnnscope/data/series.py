@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.groups import groups_of_column
 from rnnscope.data.missing import filled
 from rnnscope.data.timesteps import in_time
 from rnnscope.errors import UserError, listed
@@ -35,9 +36,9 @@ class Roles:
 def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arrays, str | None]:
     """Windows as arrays under the names of ``splits_from_arrays``, their names by split, the task.
 
-    The series is split in time: first the training part, then validation, then test. No window,
-    and no target of one, reaches into another part. A window's name is the time, or the row, of its
-    first timestep.
+    The series is split in time: first the training part, then validation, then test; where rows
+    have groups, between two of them. No window, and no target of one, reaches into another part or
+    group. A window's name is the time, or the row, of its first timestep.
 
     Args:
         frame: one row per timestep.
@@ -50,26 +51,39 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     at = f"data.path={options.path}"
     roles = _roles(frame, options, at)
     frame, times = _in_order(frame, roles, at)
-    parts = _parts(len(frame), options)
+    groups, changes = _groups(frame, options, at)
+    parts = _parts(len(frame), options, changes)
     values = _features(frame, roles, parts, options, at)
     arrays: Arrays = {}
     ids: Arrays = {}
+    across = 0
     assert options.window is not None
     for part, (start, stop) in parts.items():
         reach = options.window + (options.horizon or 0)
         first = np.arange(start, stop - reach + 1, options.stride or options.window)
+        if changes is not None:
+            inside = np.searchsorted(changes, first, "right") == np.searchsorted(
+                changes, first + reach - 1, "right"
+            )
+            across += int((~inside).sum())
+            first = first[inside]
         if not len(first):
             raise UserError(
                 f"{at}: the {part} part has {stop - start} of {len(frame)} timesteps, too few for "
                 f"a window of {options.window}"
                 + (f" and a horizon of {options.horizon}" if options.horizon else "")
+                + (f" within one {options.groups}" if changes is not None else "")
                 + f": give a smaller data.window or another data.{FRACTIONS[part]}"
                 + (", 0 leaves it out" if part == "val" else "")
             )
         arrays[f"x_{part}"] = _windows(values, first, options.window)
+        if groups is not None:
+            arrays[f"{options.groups}_{part}"] = groups[first]
         if roles.label is not None:
             arrays[f"y_{part}"] = _labels(frame[roles.label], first, options, at)
         ids[part] = times[first]
+    if across:
+        log.info(f"{'':<10} {across:,} windows would reach over two {options.groups}: left out")
     task = options.task
     if roles.label is not None and pd.api.types.is_numeric_dtype(frame[roles.label]):
         ahead = options.horizon is not None and roles.label != "label"
@@ -90,7 +104,7 @@ def _roles(frame: pd.DataFrame, options: Files, at: str) -> Roles:
         raise UserError(f"{at}: columns {listed(times)} may be the time: leave out all but one")
     time = times[0] if times else None
     label = options.label_column
-    left = [name for name in names if name != time]
+    left = [name for name in names if name not in (time, options.groups)]
     if label in ("first", "last"):
         label = left[0 if label == "first" else -1]
     elif label is None:
@@ -172,20 +186,42 @@ def _features(
     return np.concatenate(done)
 
 
-def _parts(count: int, options: Files) -> dict[str, tuple[int, int]]:
-    """First row and the one after the last of each part."""
+def _groups(
+    frame: pd.DataFrame, options: Files, at: str
+) -> tuple[NDArray[Any] | None, NDArray[np.intp] | None]:
+    """The group of each row [R], and the rows from which on it is another; None without groups."""
+    if options.groups is None:
+        return None, None
+    groups = groups_of_column(frame[options.groups], at)
+    return groups, 1 + np.flatnonzero(groups[1:] != groups[:-1])
+
+
+def _parts(
+    count: int, options: Files, changes: NDArray[np.intp] | None
+) -> dict[str, tuple[int, int]]:
+    """First row and the one after the last of each part; groups change in between, if there are."""
+
+    def cut(row: int, end: int) -> int:
+        if changes is None or row == end:
+            return row
+        places = np.array([0, *changes[changes < end], end])
+        return int(places[np.abs(places - row).argmin()])
+
     if options.test_fraction is None:
         return {"test": (0, count)}
-    test = count - round(count * options.test_fraction)
-    val = test - round(test * options.validation_fraction)
+    test = cut(count - round(count * options.test_fraction), count)
+    val = cut(test - round(test * options.validation_fraction), test)
     parts = {"train": (0, val), "val": (val, test), "test": (test, count)}
     return {part: rows for part, rows in parts.items() if part != "val" or val < test}
 
 
 def _windows(values: NDArray[Any], first: NDArray[np.int64], window: int) -> NDArray[Any]:
-    """[N, W, F], a view of the series [R, F]."""
+    """[N, W, F] of the series [R, F]; a view, if the windows are evenly spaced."""
     every = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
-    step = int(first[1] - first[0]) if len(first) > 1 else 1
+    steps = np.unique(np.diff(first))
+    if len(steps) > 1:  # some are left out
+        return every[first].transpose(0, 2, 1)
+    step = int(steps[0]) if len(steps) else 1
     return every[int(first[0]) : int(first[-1]) + 1 : step].transpose(0, 2, 1)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes, numbered
 from rnnscope.data.dataset import Split
+from rnnscope.data.groups import groups_of_column, refuse_lost
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.timesteps import in_time
 from rnnscope.errors import UserError, listed
@@ -29,11 +30,13 @@ class Columns:
     features: tuple[str, ...]
     annotations: tuple[str, ...]
     keys: tuple[str, ...]
-    """Those of KEYS that are there."""
+    """Those of KEYS that are there, and that of groups."""
     each: bool
     """Whether a label or target belongs to each timestep."""
     missing: str
     """What to do with missing values of features: option ``data.missing``."""
+    groups: str | None = None
+    """The column of groups, if there is one."""
 
     @property
     def label(self) -> str | None:
@@ -89,12 +92,15 @@ def columns_of(names: list[str], options: Files) -> Columns:
             f"{at}columns 'label' and 'target': only one of them is allowed; "
             "further values of single timesteps can be annotations, named in data.annotations"
         )
-    features = tuple(name for name in names if name not in KEYS + annotations)
+    known = (*KEYS, *filter(None, [options.groups]))
+    refuse_lost(names, options)
+    features = tuple(name for name in names if name not in known + annotations)
     if not features:
-        raise UserError(f"{at}no feature columns beside {', '.join(KEYS + annotations)}")
-    keys = tuple(key for key in KEYS if key in names)
+        raise UserError(f"{at}no feature columns beside {', '.join(known + annotations)}")
+    keys = tuple(key for key in known if key in names)
     each = options.labels == "timestep"
-    return Columns(Path(options.path), features, annotations, keys, each, options.missing)
+    missing, groups = options.missing, options.groups
+    return Columns(Path(options.path), features, annotations, keys, each, missing, groups)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -214,6 +220,14 @@ def refuse_several(sequence: Any, columns: Columns) -> None:
     )
 
 
+def refuse_two_groups(sequence: Any, one: Any, other: Any, columns: Columns) -> None:
+    """Raise because the group changes within a sequence."""
+    raise UserError(
+        f"data.path={columns.path}: sequence {sequence} has two values in column "
+        f"'{columns.groups}', {one} and {other}; data.groups must be the same on all its rows"
+    )
+
+
 def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> Split:
     """The split of some rows; ``written`` has the timesteps as the table writes them."""
     # A categorical column sorts by its own order, which may differ from that of the values.
@@ -244,6 +258,15 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
             changes = (np.diff(y) != 0) & (np.diff(np.repeat(np.arange(len(ids)), lengths)) == 0)
             if changes.any():
                 refuse_several(rows["sequence"].iloc[int(changes.argmax())], columns)
+    groups = None
+    if columns.groups is not None:
+        values = rows[columns.groups]
+        codes, sequence = pd.factorize(values)[0], np.repeat(np.arange(len(ids)), lengths)
+        changes = np.flatnonzero((np.diff(codes) != 0) & (np.diff(sequence) == 0))
+        if len(changes):
+            one, other = values.iloc[changes[0]], values.iloc[changes[0] + 1]
+            refuse_two_groups(rows["sequence"].iloc[changes[0]], one, other, columns)
+        groups = groups_of_column(values.iloc[starts], f"data.path={columns.path}")
     x = padded(rows[list(columns.features)].to_numpy(np.float32))
     if columns.missing != "refuse":
         x = np.nan_to_num(filled(x, lengths, columns.missing, f"data.path={columns.path}"))
@@ -253,4 +276,5 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
         None if valid.all() else lengths.astype(np.int32),
         ids,
         steps={name: padded(rows[name].to_numpy()) for name in columns.annotations},
+        groups=groups,
     )

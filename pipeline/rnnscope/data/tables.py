@@ -13,6 +13,7 @@ from rnnscope.data.arrays import splits_from_arrays
 from rnnscope.data.classes import Classes
 from rnnscope.data.dataset import Split, hold_out
 from rnnscope.data.delimited import ENDINGS, read_delimited
+from rnnscope.data.groups import refuse_lost
 from rnnscope.data.series import arrays_from_series
 from rnnscope.data.table import read_parquet, splits_from_table, with_splits
 from rnnscope.data.wide import arrays_from_wide, is_run
@@ -28,6 +29,7 @@ Splits = tuple[dict[str, Split], Classes]
 def splits_from_tables(options: Files) -> Splits:
     """The splits of one table or two, and their classes."""
     frame, named = _table(options)
+    refuse_lost(frame, options)
     match _layout(frame, named, options):
         case "long":
             return splits_from_table(_with_label(frame, options), options)
@@ -143,7 +145,8 @@ def _layout(frame: pd.DataFrame, named: bool, options: Files) -> str:
         return "long"
     if named and len(there := TOLD & set(names)) == 1 and "timestep" in there:
         raise UserError(f"{at}: no column 'sequence'; it has {listed(names)}{_choices()}")
-    steps = [n for n in names if n not in ("sequence", "label", "target", options.label_column)]
+    others = ("sequence", "label", "target", options.label_column, options.groups)
+    steps = [name for name in names if name not in others]
     if named and any(is_run(each) for each in (steps, steps[1:], steps[:-1])):
         return "wide"
     if not named and len(names) > CLEARLY_WIDE:

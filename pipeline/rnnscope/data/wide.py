@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.classes import FEW
+from rnnscope.data.groups import without_groups
 from rnnscope.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def arrays_from_wide(
         UserError: a label that is not clear, a timestep that is no number, or columns out of order.
     """
     at = f"data.path={options.path}"
+    frames, arrays = without_groups(frames, options, at)
     whole = pd.concat(frames.values(), ignore_index=True)
     label = label_of(whole, options, at)
     steps = [name for name in whole if name not in ("sequence", "split") and name != label]
@@ -47,7 +49,7 @@ def arrays_from_wide(
         f"{'':<10} {len(whole):,} sequences of {len(steps):,} timesteps, one a row; "
         f"{'no label' if label is None else f'label: {_called(label, whole)}'}"
     )
-    arrays, ids = {}, {}
+    ids = {}
     ints = all(pd.api.types.is_integer_dtype(kind) for kind in whole[steps].dtypes)
     for part, frame in frames.items():
         with np.errstate(over="ignore"):

@@ -31,6 +31,11 @@ SEQUENCES = Table(
     (
         Column("sequence", "number of the sequence in the test split, from 0"),
         Column("id", "its name in the data, where it has one"),
+        Column(
+            "group",
+            "its source, such as a patient or a day; only where data.groups names it. Sequences of "
+            "one group are not independent",
+        ),
         Column("length", "number of its timesteps that were recorded, of the longest layer"),
         Column("label", _LABEL),
         Column("target", _TARGET, nulls=(Null("the data has no target for it"),)),

@@ -117,6 +117,9 @@ class Recorder:
         sequences = pd.concat(found.sequences)
         if self.split.ids is not None:
             sequences.insert(1, "id", self.split.ids[part.start : part.stop])
+        if self.split.groups is not None:
+            place = sequences.columns.get_loc("length")
+            sequences.insert(place, "group", self.split.groups[part.start : part.stop])
         tables = {states.SEQUENCES: sequences}
         if found.steps:
             tables[states.STEPS] = pd.concat(found.steps)

@@ -65,9 +65,10 @@ def population(folder: Path, classes: list[str]) -> list[dict[str, Any]]:
 def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """For each layer, the scores of linear decoders over time; or why there are none."""
     table = _of_class(pd.read_parquet(folder / "decoding.parquet"))
-    by_units = _of_class(pd.read_parquet(folder / "decoding_units.parquet"))
     entries = []
     for number, (layer, rows) in enumerate(_by_layer(table)):
+        if (rows["train_timestep"] >= 0).any():  # one row of final steps is no curve
+            rows = rows[rows["train_timestep"] >= 0]
         same = rows[rows["train_timestep"] == rows["test_timestep"]]
         signals = list(same["signal"].unique())
         task = str(rows["task"].iloc[0])
@@ -76,26 +77,14 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
             Curve(signal, of["test_timestep"], of["score"], of["score_low"], of["score_high"])
             for signal, of in _by_signal(same, signals)
         ]
-        control = next(of for _, of in _by_signal(same, signals[-1:]))
-        curves.append(
-            Curve(
-                "labels shuffled",
-                control["test_timestep"],
-                control["control"],
-                control["control_low"],
-                control["control_high"],
-                soft=True,
-            )
-        )
+        constant = next(of for _, of in _by_signal(same, signals[-1:]))
+        level = constant["chance"]
+        curves.append(Curve("chance", constant["test_timestep"], level, level, level, soft=True))
         signal = next((name for name in ("c", "h") if name in signals), signals[0])
         grid = rows[rows["signal"] == signal].pivot_table(
             index="train_timestep", columns="test_timestep", values="score"
         )
-        last = (
-            by_units[by_units["layer"] == layer]
-            .sort_values("units")
-            .drop_duplicates("signal", keep="last")
-        )
+        last = table[(table["layer"] == layer) & table["shuffled"].notna()]
         entries.append(
             {
                 "layer": layer,
@@ -110,9 +99,7 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
                 )
                 if min(grid.shape) > 1
                 else None,
-                "last": last[["signal", "score", "score_low", "score_high", "control"]].to_dict(
-                    "records"
-                ),
+                "last": last.to_dict("records"),
             }
         )
     why = "; ".join(f"{layer}: {reason}" for layer, reason in manifest.get("why", {}).items())

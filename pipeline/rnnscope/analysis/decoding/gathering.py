@@ -6,6 +6,7 @@ are held in memory.
 
 import functools
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import engine, states
-from rnnscope.analysis.decoding import probe
+from rnnscope.analysis.decoding import folds
 from rnnscope.config import Decoding, Engine
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
@@ -33,34 +34,39 @@ class ProbeRows:
     """The rows of one layer from which a probe predicts one target, by timestep and sequence."""
 
     keys: pd.DataFrame
-    """Columns part, row of that part, sequence, timestep, fold, and y, a class or a number."""
+    """Columns part, row of that part, sequence, timestep, fold, source, and y, a class or a
+    number."""
     ends: pd.DataFrame
     """Likewise the final step of each sequence among the chosen timesteps, at timestep LAST."""
     said: dict[str, Any]
     """For the manifest: what was chosen and left out, or why there are no rows."""
 
     @property
-    def end_together(self) -> bool:
-        """Whether the ends are the rows of the last timestep, and need not be gathered again."""
-        last = self.keys[self.keys["timestep"] == self.keys["timestep"].max()]
+    def end(self) -> int | None:
+        """The timestep whose rows are the ends, which need not be gathered again; None if none."""
         where = ["part", "row"]
-        return len(last) > 0 and np.array_equal(last[where], self.ends[where])
+        for timestep in {self.keys["timestep"].min(), self.keys["timestep"].max()}:
+            there = self.keys[self.keys["timestep"] == timestep]
+            if len(there) and np.array_equal(there[where], self.ends[where]):
+                return int(timestep)
+        return None
 
 
-def folds(sequences: pd.DataFrame, options: Decoding) -> NDArray[np.intp]:
-    """The fold of each recorded sequence [N], -1 for one that is not drawn.
+def drawn(sequences: pd.DataFrame, sources: NDArray[np.intp], options: Decoding) -> pd.DataFrame:
+    """The sequences that take part, with columns sequence, fold and source.
 
     Args:
-        sequences: all recorded sequences, with length and, where they have classes, label.
+        sequences: all N recorded sequences, with length and, where they have classes, label.
+        sources: numbers of their sources [N].
         options: of the stage.
     """
     random = np.random.default_rng(options.seed)
     count = min(len(sequences), options.max_sequences or len(sequences))
-    drawn = sequences.iloc[np.sort(random.choice(len(sequences), count, replace=False))]
-    label = drawn["label"].to_numpy() if "label" in drawn else None
-    fold = np.full(int(sequences["sequence"].max()) + 1, -1)
-    fold[drawn["sequence"]] = probe.deal(drawn["length"].to_numpy(), label, options.folds, random)
-    return fold
+    chosen = np.sort(random.choice(len(sequences), count, replace=False))
+    among, of = sequences.iloc[chosen], sources[chosen]
+    label = among["label"].to_numpy() if "label" in among else None
+    fold = folds.deal(among["length"].to_numpy(), label, of, options.folds, random)
+    return pd.DataFrame({"sequence": among["sequence"].to_numpy(), "fold": fold, "source": of})
 
 
 def choose(
@@ -77,10 +83,11 @@ def choose(
     Raises:
         UserError: no timestep of those asked for was recorded.
     """
-    fold = folds(sequences, options)
+    sources = states.sources(recorded)
+    among = drawn(sequences, sources, options).set_index("sequence")
     target = sequences.set_index("sequence")["target"] if "target" in sequences else None
     names = states.annotations(recorded)
-    of_part = functools.partial(_keys, recorded, signal.layer, names, fold, target)
+    of_part = functools.partial(_keys, recorded, signal.layer, names, among, target)
     keys = pd.concat([of_part(number, file) for number, file in enumerate(signal.files)])
     if options.timesteps != "last":
         wanted = selection.steps_of(options.timesteps, signal.timesteps)
@@ -94,8 +101,11 @@ def choose(
     shared = keys.drop(columns=known)
     end = "first" if signal.backward else "last"  # of a sequence's rows, which rise
     ends = ~keys.duplicated("sequence", keep=end)
+    whole = len(np.unique(sources)) < len(sources)
+    able = functools.partial(_able, options, signal.backward, " of whole groups" if whole else "")
     return {
-        name.removeprefix(Y): _chosen(shared.assign(y=keys[name]), ends, options) for name in known
+        name.removeprefix(Y): _chosen(shared.assign(y=keys[name]), ends, able, options)
+        for name in known
     }
 
 
@@ -141,7 +151,7 @@ def _keys(
     recorded: Path,
     layer: str,
     names: list[str],
-    fold: NDArray[np.intp],
+    among: pd.DataFrame,
     target: "pd.Series[Any] | None",
     part: int,
     file: Path,
@@ -154,9 +164,9 @@ def _keys(
             "row": np.arange(len(rows.sequence)),
             "sequence": rows.sequence,
             "timestep": rows.timestep,
-            "fold": fold[rows.sequence],
         }
     )
+    keys[["fold", "source"]] = among.reindex(rows.sequence, fill_value=-1).to_numpy()
     if rows.label is not None:
         keys[f"{Y}label"] = rows.label
     elif target is not None:
@@ -167,36 +177,55 @@ def _keys(
     return keys[keys["fold"] >= 0]
 
 
-def _chosen(keys: pd.DataFrame, ends_of: "pd.Series[bool]", options: Decoding) -> ProbeRows:
+def _chosen(
+    keys: pd.DataFrame,
+    ends_of: "pd.Series[bool]",
+    able: Callable[[pd.DataFrame], tuple[pd.DataFrame, dict[str, Any]]],
+    options: Decoding,
+) -> ProbeRows:
     """Those of the chosen rows that have the target y, at timesteps where it can be decoded.
 
     Args:
         keys: the chosen rows.
         ends_of: which of them are their sequence's final step.
+        able: takes those that can be decoded.
         options: of the stage.
     """
-    ends, of_ends = _able(keys[ends_of].assign(timestep=LAST), options)
+    ends, of_ends = able(keys[ends_of].assign(timestep=LAST))
     if options.timesteps == "last":
         return ProbeRows(ends, ends, of_ends)
-    able, said = _able(keys, options)
+    rows, said = able(keys)
     if not len(ends):
-        said["why_not_by_units"] = "at their final steps: " + of_ends["why"]
-    return ProbeRows(able, ends, said)
+        said["why_not_at_final_step"] = of_ends["why"]
+    elif not len(rows):
+        said["why_at_final_step_alone"] = said.pop("why")
+    return ProbeRows(rows, ends, said)
 
 
-def _able(keys: pd.DataFrame, options: Decoding) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _able(
+    options: Decoding, backward: bool, whole: str, keys: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows that can be decoded, at timesteps spread evenly over those that have such rows.
+
+    Args:
+        options: of the stage.
+        backward: whether the layer reads backwards, so that a single timestep is the first.
+        whole: what to say of the folds.
+        keys: rows.
 
     Returns:
         The rows, and for the manifest what was chosen and left out, or why there are none.
     """
     y, timestep, fold = (keys[name].to_numpy() for name in ("y", "timestep", "fold"))
-    able = probe.readable(y, timestep, fold, options.folds)
+    able = folds.readable(y, timestep, fold, options.folds)
     if not able.any():
-        why = f"no timestep has two sequences in each of {options.folds} folds, and y that differ"
+        why = (
+            f"no timestep has two sequences in each of {options.folds} folds{whole}, and y that "
+            "differ"
+        )
         return keys[:0], {"why": why}
-    there = np.unique(timestep[able])
-    timesteps = there[spread(len(there), options.max_timesteps)]
+    there = np.unique(timestep[able])[:: -1 if backward else 1]
+    timesteps = np.sort(there[spread(len(there), options.max_timesteps)])
     asked = np.isin(timestep, timesteps)
     chosen = keys[asked & able].sort_values(["timestep", "sequence"], ignore_index=True)
     return chosen, {

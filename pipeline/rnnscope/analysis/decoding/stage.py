@@ -7,7 +7,8 @@ other, so that memory holds the rows of one at a time.
 import functools
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.decoding import gathering, probe
-from rnnscope.analysis.decoding.columns import DECODING, DECODING_UNITS, TABLES, Scored
-from rnnscope.analysis.decoding.probe import Problem
+from rnnscope.analysis.decoding import folds, gathering, probe
+from rnnscope.analysis.decoding.columns import (
+    DECODING,
+    DECODING_UNITS,
+    SHUFFLES,
+    TABLES,
+    Scored,
+)
+from rnnscope.analysis.decoding.probe import Problem, Scores
 from rnnscope.config import Config, Decoding, Engine
 from rnnscope.states import Signal, selection
 from rnnscope.store.inputs import Inputs
@@ -49,6 +56,8 @@ class Probe:
     """[S], those chosen; or LAST alone."""
     start: int
     """The place among them of the timestep that it is fitted at."""
+    final: bool
+    """Whether that is the sequences' final step."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
@@ -56,7 +65,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
     ``decoding.parquet`` has one row per layer, signal, target, train and test timestep;
     ``decoding_units.parquet`` one per layer, signal, target and number of units, at each
-    sequence's last timestep. A target that cannot be decoded has no rows; the reason is in the
+    sequence's final step. A target that cannot be decoded has no rows; the reason is in the
     figures and in a warning.
 
     Args:
@@ -72,8 +81,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     scored: list[Rows] = []
     by_units: list[Rows] = []
     said: dict[str, Any] = {}
+    unconverged = 0
     sequences = states.read_sequences(recorded)
-    across = functools.partial(_across, options.generalise)
     gather = functools.partial(_probes, options, config.engine)
     # Threads of BLAS within threads of the engine wait for each other: one each.
     with threadpool_limits(1):
@@ -87,15 +96,12 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             for target, chosen in targets.items():
                 place = _named(layer, target)
                 said[place] = chosen.said
-                probes = gather(signals, target, chosen.keys)
-                if probes:
-                    scored += over_probes(across, probes, what=place, unit="timestep")
-                if chosen.end_together:
-                    ends = [each for each in probes if each.start == len(each.timesteps) - 1]
-                else:
-                    ends = gather(signals, target, chosen.ends)
-                if ends:
-                    by_units += over_probes(_by_units, ends, what=place, unit="signal")
+                probes = gather(signals, target, chosen.keys, chosen.end)
+                if chosen.end is None:
+                    probes += gather(signals, target, chosen.ends, gathering.LAST)
+                rows, few, count = _decoded(probes, options, over_probes, place)
+                scored, by_units = scored + rows, by_units + few
+                unconverged += count
     frames = {
         DECODING: _joined(DECODING, [frame for frame, _ in scored]),
         DECODING_UNITS: _joined(DECODING_UNITS, [frame for frame, _ in by_units]),
@@ -106,12 +112,12 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     for reason in dict.fromkeys(why.values()):
         places = ", ".join(place for place, each in why.items() if each == reason)
         log.warning(f"decoding has no rows of {places}: {reason}")
-    return _figures(*frames.values()) | {
+    return _figures(frames[DECODING]) | {
         "null": {table.name: by_column(table.nulls(each, each)) for table, each in frames.items()},
         "layers": said,
         "why": why,
         "interval": "95 %: Student's t over folds, variance after Nadeau & Bengio (2003)",
-        "unconverged": sum(unconverged for _, unconverged in scored + by_units),
+        "unconverged": unconverged + sum(count for _, count in scored + by_units),
     }
 
 
@@ -136,6 +142,7 @@ def _probes(
     signals: list[Signal],
     target: str,
     keys: pd.DataFrame,
+    end: int | None,
 ) -> list[Probe]:
     """The probes of rows of one layer: of each of its signals, and of all of them together."""
     if not len(keys):
@@ -143,49 +150,89 @@ def _probes(
     x, columns = gathering.values(signals, keys, parts_engine)
     if options.together and len(columns) > 1:
         columns = columns | {"+".join(columns): slice(None)}
-    y, fold = keys["y"].to_numpy(), keys["fold"].to_numpy()
+    y, fold, source = (keys[name].to_numpy() for name in ("y", "fold", "source"))
     timesteps, step = np.unique(keys["timestep"], return_inverse=True)
-    # The same shuffle for every signal, and whichever other layers there are.
-    control = probe.shuffled(y, step, fold, np.random.default_rng([options.seed, 1]))
-    problem = Problem(y, control, step, fold, options.penalty)
+    problem = Problem(y, step, fold, source, options.penalty)
     layer = signals[0].layer
     return [
-        Probe(layer, signal, target, x[:, of_signal], problem, timesteps, start)
+        Probe(layer, signal, target, x[:, of_signal], problem, timesteps, start, timestep == end)
         for signal, of_signal in columns.items()
-        for start in range(len(timesteps))
+        for start, timestep in enumerate(timesteps)
     ]
 
 
-def _across(generalise: bool, each: Probe) -> Rows:
+def _decoded(
+    probes: list[Probe], options: Decoding, over: Callable[..., Iterator[Any]], place: str
+) -> tuple[list[Rows], list[Rows], int]:
+    """The rows of both tables, of the probes of one target of a layer.
+
+    Returns:
+        Both, and how many fits of shuffled labels did not converge.
+    """
+    ends = [each for each in probes if each.final]
+    jobs = [(each, [options.seed, 1, number]) for each in ends for number in range(SHUFFLES)]
+    scores = list(over(_shuffled, jobs, what=f"{place}: shuffled", unit="probe"))
+    shuffled = iter(np.reshape([score for score, _ in scores], (len(ends), SHUFFLES)))
+    known = [(each, next(shuffled) if each.final else None) for each in probes]
+    across = functools.partial(_across, options.generalise)
+    scored = list(over(across, known, what=place, unit="timestep"))
+    by_units = list(over(_by_units, ends, what=place, unit="signal"))
+    return scored, by_units, sum(unconverged for _, unconverged in scores)
+
+
+def _shuffled(job: tuple[Probe, list[int]]) -> tuple[float, int]:
+    """The score of a probe of shuffled y, mean over folds; and how many fits did not converge.
+
+    The seed alone decides: the shuffle is the same for every signal, whichever others there are.
+    """
+    each, seed = job
+    here = np.flatnonzero(each.problem.step == each.start)
+    fold, source = each.problem.fold[here], each.problem.source[here]
+    y = folds.shuffled(each.problem.y[here], fold, source, np.random.default_rng(seed))
+    problem = replace(each.problem, y=y, step=np.zeros_like(here), fold=fold, source=source)
+    scores = probe.held_out(each.x[here], problem, 0)
+    return float(scores.score.mean()), scores.unconverged
+
+
+def _across(generalise: bool, job: tuple[Probe, NDArray[np.float64] | None]) -> Rows:
     """One probe's rows of the table: one per timestep that it is scored at."""
+    each, shuffled = job
     tested = np.arange(len(each.timesteps)) if generalise else np.array([each.start])
     scores = probe.held_out(each.x, each.problem, each.start, generalise)
     scored_at, sequences = each.timesteps[tested], np.bincount(each.problem.step)[tested]
-    scored = _scored(each, scores.by_fold[..., tested], scored_at, sequences, each.x.shape[1])
-    return DECODING.frame(scored), scores.unconverged
+    scored = _scored(each, scores, tested, scored_at, sequences, each.x.shape[1])
+    return DECODING.frame(replace(scored, shuffled=shuffled)), scores.unconverged
 
 
 def _by_units(each: Probe) -> Rows:
     """One probe's rows of the table of units: of 1, 2, 4, … and all units."""
     units = each.x.shape[1]
     counts = np.unique([*(2 ** np.arange(units.bit_length())), units])
+    counts = counts[counts <= units]
     scores = probe.by_count(each.x, each.problem, each.start, counts)
     sequences = int(np.bincount(each.problem.step)[each.start])
     at = int(each.timesteps[each.start])
-    return DECODING_UNITS.frame(
-        _scored(each, scores.by_fold, at, sequences, counts)
-    ), scores.unconverged
+    places = np.arange(len(counts))
+    scored = _scored(each, scores, places, at, sequences, counts)
+    return DECODING_UNITS.frame(scored), scores.unconverged
 
 
 def _scored(
     each: Probe,
-    scores: NDArray[np.float64],
+    scores: Scores,
+    places: NDArray[np.intp],
     scored_at: NDArray[np.integer] | int,
     sequences: NDArray[np.integer] | int,
     features: NDArray[np.integer] | int,
 ) -> Scored:
-    """What the columns are computed from, of scores [2, F, R] of y and of its control."""
-    score, control = scores
+    """What the columns are computed from, of those of the scores [F, ...] that lie at places."""
+    score, balanced, chance = (
+        of[:, places] for of in (scores.score, scores.balanced, scores.chance)
+    )
+    estimates = {"balanced_score": balanced.mean(axis=0), "chance": chance.mean(axis=0)}
+    for name, of in (("score", score), ("above_chance", score - chance)):
+        ends = ("", "_low", "_high")
+        estimates |= {f"{name}{end}": of for end, of in zip(ends, probe.interval(of), strict=True)}
     return Scored(
         each.layer,
         each.signal,
@@ -195,11 +242,7 @@ def _scored(
         scored_at,
         sequences,
         features,
-        {
-            "score": probe.interval(score),
-            "control": probe.interval(control),
-            "selectivity": probe.interval(score - control),
-        },
+        estimates,
     )
 
 
@@ -214,25 +257,33 @@ def _joined(table: Table, frames: list[pd.DataFrame]) -> pd.DataFrame:
     return joined.astype(types)
 
 
-def _figures(table: pd.DataFrame, by_units: pd.DataFrame) -> dict[str, Any]:
-    """The scores of all units at the sequences' last timesteps, and the headline."""
-    whole = by_units.drop_duplicates(["layer", "signal", "target"], keep="last")
+def _figures(table: pd.DataFrame) -> dict[str, Any]:
+    """The scores at the final step, and the headline: the best score above chance, and where."""
+    final = table[table["shuffled"].notna()]
     headline: dict[str, Any] = {"rows": len(table)}
     same = table[(table["train_timestep"] == table["test_timestep"]) & table["score"].notna()]
     for target, of in same.groupby("target", observed=True, sort=False):
-        best = of.loc[of["score"].idxmax()]
-        if target in gathering.TASK:
-            headline |= {"best score": float(best["score"]), "its control": float(best["control"])}
-        else:
-            headline[f"best R² of {target}"] = float(best["score"])
+        best = of.loc[of["above_chance"].idxmax()]
+        name = "best score" if target in gathering.TASK else f"best R² of {target}"
+        at = best["test_timestep"]
+        headline |= {
+            name: float(best["score"]),
+            "chance there" if target in gathering.TASK else f"chance of {target} there": float(
+                best["chance"]
+            ),
+            "where" if target in gathering.TASK else f"where {target}": (
+                f"{best['layer']}/{best['signal']} at "
+                + ("the final step" if at == gathering.LAST else f"timestep {at}")
+            ),
+        }
+    names = ("score", "chance", "shuffled", "p_value")
     return {
         "rows": len(table),
-        "at_last_timestep": {
-            _named(f"{row.layer}/{row.signal}", row.target): {
-                "score": row.score,
-                "control": row.control,
+        "at_final_step": {
+            _named(f"{row['layer']}/{row['signal']}", row["target"]): {
+                name: float(row[name]) for name in names
             }
-            for row in whole[whole["score"].notna()].itertuples()
+            for _, row in final.iterrows()
         },
         "headline": headline,
     }
