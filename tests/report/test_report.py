@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnscope import states, store
 from rnnscope.analysis.ablation.columns import IMPORTANCE
-from rnnscope.analysis.ablation.importance import KEYS, rank_correlations
+from rnnscope.analysis.ablation.importance import rank_correlations
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
 from rnnscope.report.stage import run as run_stage
@@ -139,7 +139,7 @@ def ablated(root: Path, units: Path) -> Path:
     table = rows.assign(sequences=6, loss=1 + change, accuracy=0.5, **changes)
     table.assign(loss_change_low=change - 0.1).to_parquet(folder / "ablation.parquet", index=False)
     rows = list(rank_correlations(table, measured, "loss_change"))
-    IMPORTANCE.write(with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS), folder)
+    IMPORTANCE.write(with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), ()), folder)
     return finish(folder, made("ablation", {"ablation": {"max_sequences": 6}}))
 
 

@@ -87,6 +87,8 @@ class Split:
     """Annotations of single timesteps [N, T] by name; NaN where unknown."""
     other_lengths: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     """Valid timesteps [N] of those further inputs that differ in length."""
+    groups: NDArray[Any] | None = None
+    """Group of each sequence [N], whole numbers or text; sequences of one group share a source."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -150,6 +152,7 @@ class Split:
             others={name: chosen(values, index) for name, values in self.others.items()},
             steps={name: chosen(values, index) for name, values in self.steps.items()},
             other_lengths={name: each[index] for name, each in self.other_lengths.items()},
+            groups=None if self.groups is None else self.groups[index],
         )
 
 

@@ -60,6 +60,7 @@ CLASS_COLUMNS = (
         nulls=TESTED,
         source="Fisher 1925",
         kind="large",
+        evidence=True,
     ),
     Column(
         "p_value",
@@ -114,6 +115,7 @@ CLASS_COLUMNS = (
         "mean mutual_information over units.permutations shuffles of the labels",
         lambda m: m.information.null,
         nulls=SHUFFLED,
+        evidence=True,
     ),
     Column(
         "mi_p",

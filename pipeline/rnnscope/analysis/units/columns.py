@@ -38,6 +38,7 @@ DISTRIBUTION = (
         "count",
         "rows that the statistics are computed from: timesteps of all sequences",
         lambda m: np.full(len(m.null), m.moments.count),
+        evidence=True,
     ),
     Column("mean", "mean over all rows", lambda m: m.moments.mean, main=True),
     Column(
@@ -136,6 +137,7 @@ TIME = (
         lambda m: np.array([each.r2 for each in m.decays]),
         nulls=(Null("no timescale"),),
         main=True,
+        evidence=True,
     ),
     Column(
         "forget_timescale",
