@@ -241,7 +241,7 @@ def test_the_first_sequences_the_chosen_units_and_methods(measured: Any, tmp_pat
     first = {name: values[:7] for name, values in arrays(padded=True).items()}
     alone, _, _ = run(tmp_path / "alone", model, first)
     same = alone["method"].astype(str).replace("h_zero", "c_zero")  # which it is by algebra
-    alone = alone.assign(method=same).merge(table[["unit", "method"]])
+    alone = table[["unit", "method"]].astype({"method": str}).merge(alone.assign(method=same))
     columns = ["value", "loss", "loss_change_low", "accuracy", "output_change"]
     np.testing.assert_allclose(table[columns], alone[columns], 1e-6, 1e-7)
     means = table[table["method"] == "h_mean"]
