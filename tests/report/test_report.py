@@ -616,6 +616,14 @@ def test_where_sequences_end_at_different_timesteps_the_final_step_has_its_own_r
     assert ">shuffled<" not in layer["scores"]  # it is at no timestep of the figure
 
 
+def test_of_final_steps_alone_there_is_no_curve(tmp_path: Path) -> None:
+    steps = dict.fromkeys(("train_timestep", "test_timestep"), -1)
+    folder = decoded(tmp_path / "made", **steps, signal=["h", "c", "h+c", "o"])
+    (layer,) = analyses.decoding(folder, {})["layers"]
+    assert layer["scores"] is layer["across"] is None
+    assert [row["signal"] for row in layer["final"]] == ["h", "c", "h+c", "o"]
+
+
 def test_of_a_layer_that_reads_backwards_the_final_step_is_the_first(tmp_path: Path) -> None:
     folder = decoded(tmp_path / "made", shuffled=[0.1, np.nan] * 2)
     (layer,) = analyses.decoding(folder, {})["layers"]

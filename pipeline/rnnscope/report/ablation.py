@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from rnnscope.analysis.ablation.columns import NEEDED
 from rnnscope.report import figures
 from rnnscope.report.analyses import by_layer
 from rnnscope.report.figures import Curve
 from rnnscope.report.table import CHANGES
 from rnnscope.states import place_of
 
-NEEDED = 0.05
-"""A unit is needed by a method where its q-value is below."""
 STATISTICS = 8
 """How many statistics are listed, those with the smallest p-values."""
 METHODS = {

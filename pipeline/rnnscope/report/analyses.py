@@ -85,27 +85,24 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     entries = []
     for number, (layer, every) in enumerate(by_layer(table)):
         rows = every[every["train_timestep"] >= 0]
-        same = rows[rows["train_timestep"] == rows["test_timestep"]]
-        signals = list(same["signal"].unique())
-        word = "R²" if rows["task"].iloc[0] == "regression" else "accuracy"
+        signals = list(every["signal"].unique())
+        word = "R²" if every["task"].iloc[0] == "regression" else "accuracy"
         final = _at_final_step(every)
         signal = next((name for name in ("c", "h") if name in signals), signals[0])
         grid = rows[rows["signal"] == signal].pivot_table(
             index="train_timestep", columns="test_timestep", values="score"
         )
+        curves = _scores(rows, final, word == "accuracy") if len(rows) else []
+        title = f"{word} of a linear decoder"
         entries.append(
             {
                 "layer": layer,
                 "signal": signal,
                 "word": word,
-                "sequences": int(rows["sequences"].max()),
-                "scores": Markup(
-                    figures.curves(
-                        _scores(same, final, word == "accuracy"),
-                        f"{word} of a linear decoder",
-                        f"decoding-{number}",
-                    )
-                ),
+                "sequences": int(every["sequences"].max()),
+                "scores": Markup(figures.curves(curves, title, f"decoding-{number}"))
+                if curves
+                else None,
                 "across": Markup(
                     figures.grid(grid, f"{word} from {signal}", f"generalisation-{number}")
                 )
@@ -129,11 +126,12 @@ def _at_final_step(rows: pd.DataFrame) -> pd.DataFrame:
     return own if len(own) else same[same["shuffled"].notna()]
 
 
-def _scores(same: pd.DataFrame, final: pd.DataFrame, share: bool) -> list[Curve]:
+def _scores(rows: pd.DataFrame, final: pd.DataFrame, share: bool) -> list[Curve]:
     """Each signal's scores over time, chance, and at the final step scores with shuffled labels.
 
     Chance is that of the last signal: it depends on the sequences alone, which all signals share.
     """
+    same = rows[rows["train_timestep"] == rows["test_timestep"]]
     signals = list(same["signal"].unique())
     curves = [
         Curve(

@@ -17,6 +17,8 @@ from rnnscope.store.tables import LAYER, SIGNAL, Column, Null, Table
 
 METHODS = ("h_zero", "h_mean", "c_zero", "c_mean")
 CONFIDENCE = 0.95
+NEEDED = 0.05
+"""A unit is needed by a method where its q-value is below."""
 
 Float = NDArray[np.float64]
 

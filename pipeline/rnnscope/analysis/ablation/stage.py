@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 
 from rnnscope import engine, models
 from rnnscope.analysis.ablation import sums
-from rnnscope.analysis.ablation.columns import ABLATION, IMPORTANCE, METHODS, Clamped, Reruns
+from rnnscope.analysis.ablation.columns import (
+    ABLATION,
+    IMPORTANCE,
+    METHODS,
+    NEEDED,
+    Clamped,
+    Reruns,
+)
 from rnnscope.analysis.ablation.importance import rank_correlations
 from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
@@ -36,8 +43,6 @@ from rnnscope.store.tables import by_column, table_file
 TABLES = (ABLATION, IMPORTANCE)
 FAMILY = ("layer", "method")
 """The p-values of units that agree in these are adjusted together; those of importance all."""
-NEEDED = 0.05
-"""A unit is needed where its q-value is below."""
 UNKNOWN = "states whose place in the equations is not known"
 
 
