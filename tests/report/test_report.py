@@ -287,6 +287,7 @@ def test_colours_end_where_one_loud_unit_does_not_hide_the_rest() -> None:
     assert figures.limit(np.zeros((2, 2))) == 1
 
 
+@pytest.mark.slow
 def test_each_layer_has_its_own_scale_of_colours(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path, layers=("loud", "quiet"))
     path = inputs["units"] / "tuning.parquet"
@@ -529,6 +530,7 @@ def test_units_that_are_needed_are_counted_by_method(tmp_path: Path) -> None:
     assert (layer["units"], layer["same"]) == (3, [("c at 0", "h at 0")])
 
 
+@pytest.mark.slow
 def test_a_layer_whose_c_is_not_h_by_algebra_says_nothing_of_it(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
     assert "o·tanh c" in page_of(tmp_path, inputs)
@@ -673,6 +675,7 @@ def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) ->
     assert "Not decoded: lstm: no labels and no targets" in page
 
 
+@pytest.mark.slow
 def test_of_several_layers_each_residual_is_shown_where_it_is_largest(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path, layers=("first", "second"))
     manifest = store.read_manifest(inputs["extract"])
@@ -688,6 +691,7 @@ def test_of_several_layers_each_residual_is_shown_where_it_is_largest(tmp_path: 
     assert provenance.proof(manifest)["kinds"][0]["layer"] == "first"
 
 
+@pytest.mark.slow
 def test_the_proof_says_where_no_mask_reaches_a_layer(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
     assert "No mask reaches" not in page_of(tmp_path, inputs)
