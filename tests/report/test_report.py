@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,19 @@ from numpy.typing import NDArray
 
 from rnnscope import states, store
 from rnnscope.analysis.ablation.columns import IMPORTANCE
-from rnnscope.analysis.ablation.importance import KEYS, rank_correlations
+from rnnscope.analysis.ablation.importance import rank_correlations
 from rnnscope.analysis.statistics.testing import with_q_values
-from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
+from rnnscope.report import (
+    ablation,
+    analyses,
+    figures,
+    outcome,
+    over_time,
+    page,
+    provenance,
+    table,
+    timescales,
+)
 from rnnscope.report.stage import run as run_stage
 from rnnscope.stages import STAGES
 from rnnscope.stages.summary import summary
@@ -123,7 +134,8 @@ def analysed(root: Path, recorded: Path) -> dict[str, Path]:
         folders[stage] = root / stage / "made-up"
         folders[stage].mkdir(parents=True)
         found = STAGES[stage].run(config, Inputs({"extract": recorded}), folders[stage])
-        finish(folders[stage], made(stage, {stage: {"gate_cuts": [0.1, 0.9]}}, **found))
+        slice_ = {"gate_cuts": [0.1, 0.9], "redundant": 0.9}
+        finish(folders[stage], made(stage, {stage: slice_}, **found))
     return folders | {"ablation": ablated(root, folders["units"])}
 
 
@@ -136,11 +148,15 @@ def ablated(root: Path, units: Path) -> Path:
     rows = cells.merge(pd.DataFrame({"method": ["h_zero", "c_mean"]}), how="cross")
     change = 1 / (1 + rows["unit"])
     changes = {"loss_change": change, "accuracy_change": -change / 10, "output_change": change}
-    table = rows.assign(sequences=6, loss=1 + change, accuracy=0.5, **changes)
-    table.assign(loss_change_low=change - 0.1).to_parquet(folder / "ablation.parquet", index=False)
+    ends = {"loss_change_low": change - 0.1, "loss_change_high": change + 0.1}
+    q = np.where(rows["unit"] == 0, 0.01, 0.5)
+    table = rows.assign(sequences=6, loss=1 + change, accuracy=0.5, q_value=q, **changes, **ends)
+    table.to_parquet(folder / "ablation.parquet", index=False)
     rows = list(rank_correlations(table, measured, "loss_change"))
-    IMPORTANCE.write(with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS), folder)
-    return finish(folder, made("ablation", {"ablation": {"max_sequences": 6}}))
+    IMPORTANCE.write(with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), ()), folder)
+    slice_ = {"ablation": {"max_sequences": 6}}
+    same = {layer: {"c_zero": "h_zero"} for layer in cells["layer"].unique()}
+    return finish(folder, made("ablation", slice_, same_as=same, sources=None))
 
 
 def trained(root: Path, history: pd.DataFrame) -> Path:
@@ -267,8 +283,21 @@ def test_units_are_ordered_by_the_time_of_their_peak_then_by_its_value() -> None
 def test_colours_end_where_one_loud_unit_does_not_hide_the_rest() -> None:
     mean = np.ones((100, 10))
     mean[0, 0] = -1000
-    assert figures.limit([mean]) == 1
-    assert figures.limit([np.zeros((2, 2))]) == 1
+    assert figures.limit(mean) == 1
+    assert figures.limit(np.zeros((2, 2))) == 1
+
+
+@pytest.mark.slow
+def test_each_layer_has_its_own_scale_of_colours(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path, layers=("loud", "quiet"))
+    path = inputs["units"] / "tuning.parquet"
+    tuning = pd.read_parquet(path)
+    tuning.loc[tuning["layer"] == "loud", "mean"] *= 1000
+    tuning.to_parquet(path, index=False)
+    loud, quiet = page.gather(inputs)["over_time"]["layers"]
+    for layer, least, most in ((loud, 100, 10_000), (quiet, 0.1, 10)):
+        (end,) = re.findall(r"≥ ([\d.e+]+)", layer["heat_map"])
+        assert least < float(end) < most, layer["layer"]
 
 
 # What the model made of the sequences
@@ -345,10 +374,16 @@ def test_the_interval_is_wilsons(correct: int, n: int) -> None:
 # The unit table
 
 
+def is_end(name: str, columns: Collection[str]) -> bool:
+    """Whether a column is the end of another's interval."""
+    return name.endswith(("_low", "_high")) and name.rpartition("_")[0] in columns
+
+
 def test_every_column_of_the_units_stage_has_its_meaning(tmp_path: Path) -> None:
     folders = analysed(tmp_path, extracted(tmp_path))
     units = pd.read_parquet(folders["units"] / "units.parquet")
-    units = analyses.with_ablation(units, folders["ablation"])
+    manifest = store.read_manifest(folders["ablation"])
+    units = ablation.with_changes(units, folders["ablation"], manifest)
     assert set(units) == set(table.COLUMNS)
     columns = {column["name"]: column for column in table.contents(units, CLASSES)["columns"]}
     assert list(columns) == [name for name in table.ORDER if name in columns]
@@ -356,20 +391,19 @@ def test_every_column_of_the_units_stage_has_its_meaning(tmp_path: Path) -> None
         declared = table.COLUMNS[name]
         assert column["help"].startswith(declared.meaning.replace("`", ""))
         assert declared.source in column["help"]
-        assert column["main"] == (declared.main and name != "layer")
+        assert column["main"] == (declared.main and name != "layer" and not is_end(name, columns))
     kinds = {name: column["kind"] for name, column in columns.items()}
     expected = {"signal": "text", "preferred_class": "class", "mi_q": "p", "dead": "truth"}
     expected |= {"forget_timescale": "large", "count": "count", "eta2": "number"}
-    expected["timescale_fit"] = "text"
+    expected |= {"f_statistic": "large", "timescale_fit": "text"}
     assert {name: kinds[name] for name in expected} == expected
 
 
-def test_selectivity_stands_beside_eta2_and_p_beside_q(tmp_path: Path) -> None:
+def test_selectivity_stands_beside_eta2_and_p_only_with_q(tmp_path: Path) -> None:
     recorded = extracted(tmp_path)
     units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
     names = [column["name"] for column in table.contents(units, CLASSES)["columns"]]
     assert names.index("selectivity") == names.index("eta2") + 1
-    assert names.index("q_value") == names.index("p_value") + 1
     lone = table.contents(units.drop(columns=["eta2", "q_value"]), CLASSES)
     assert not {"selectivity", "p_value"} & {column["name"] for column in lone["columns"]}
 
@@ -391,14 +425,32 @@ def test_the_table_holds_every_row_and_says_when_it_cannot(
     assert table.contents(units, CLASSES)["left_out"] == 13
 
 
-def test_what_is_infinite_is_named_as_json_has_no_number_for_it(tmp_path: Path) -> None:
-    recorded = extracted(tmp_path)
-    units = pd.read_parquet(analysed(tmp_path, recorded)["units"] / "units.parquet")
-    units["timescale"] = [np.inf, -np.inf, 2.5, *[np.nan] * 15]
-    contents = table.contents(units, CLASSES)
-    json.dumps(contents, allow_nan=False)
-    found = next(each for each in contents["columns"] if each["name"] == "timescale")["values"]
-    assert sorted(map(str, filter(None, found))) == ["-Infinity", "2.5", "Infinity"]
+def test_infinity_is_no_missing_value_and_no_invalid_json(tmp_path: Path) -> None:
+    units = analysed(tmp_path, extracted(tmp_path))["units"]
+    known = pd.read_parquet(units / "units.parquet")
+    tau = np.array([np.inf, -np.inf, np.nan, *np.arange(len(known) - 3)])
+    ends = {"timescale_low": tau / 2, "timescale_high": tau}
+    contents = table.contents(known.assign(timescale=tau, eta2=-tau, **ends), CLASSES)
+    text = json.dumps(contents, allow_nan=False)
+    columns = {column["name"]: column for column in json.loads(text)["columns"]}
+    assert columns["timescale"]["interval"]
+    values = set(columns["timescale"]["values"])
+    assert {"∞", "−∞", None, 1.0} <= values
+
+
+def test_a_preferred_class_has_the_sign_of_its_dprime(tmp_path: Path) -> None:
+    units = analysed(tmp_path, extracted(tmp_path))["units"]
+    known = pd.read_parquet(units / "units.parquet").head(4)
+    made = known.assign(
+        preferred_class=pd.array([1, 1, None, 2], dtype="Int32"),
+        dprime=[2.0, -0.5, np.nan, 0.1],
+        eta2=[0.4, 0.3, 0.2, 0.1],
+    )
+    columns = {each["name"]: each for each in table.contents(made, CLASSES)["columns"]}
+    assert columns["preferred_class"]["values"] == [1, 1, None, 2]
+    assert columns["preferred_class"]["signs"] == [1, -1, None, 1]
+    assert columns["eta2"]["signs"] is None
+    assert "↓ low for it" in columns["preferred_class"]["help"]
 
 
 # The page
@@ -451,32 +503,216 @@ def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_page_shows_what_each_analysis_found(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
-    page = page_of(tmp_path, inputs)
-    for section in ("population", "decoding", "ablation"):
-        assert f'<section id="{section}">' in page
-    for text in ("dimension (participation ratio)", "accuracy of a linear decoder", "h at 0"):
-        assert text in page
-    columns = {column["name"]: column["values"] for column in table_in(page)["columns"]}
+    text = page_of(tmp_path, inputs)
+    for section in ("population", "decoding", "ablation", "timescales"):
+        assert f'<section id="{section}">' in text
+    for words in (
+        *("dimension (participation ratio)", "accuracy of a linear decoder", "h at 0", ">chance<"),
+        "Accuracy at the final step",
+    ):
+        assert words in text, words
+    columns = {column["name"]: column["values"] for column in table_in(text)["columns"]}
     rows = zip(columns["signal"], columns["unit"], columns["loss_change"], strict=True)
     for signal, unit, change in rows:
-        # Only h was clamped to 0: what it costs stands in the rows of h.
-        assert change == (pytest.approx(1 / (1 + unit), rel=1e-5) if signal == "h" else None)
+        # h was clamped to 0, and c at 0 is that by algebra.
+        assert change == (pytest.approx(1 / (1 + unit), rel=1e-5) if signal in "hc" else None)
 
 
-def test_the_statistics_that_go_with_importance_come_first(tmp_path: Path) -> None:
+# Each analysis
+
+
+def test_units_that_are_needed_are_counted_by_method(tmp_path: Path) -> None:
+    folder = ablated(tmp_path, analysed_units(tmp_path))
+    (layer,) = ablation.section(folder, store.read_manifest(folder))["layers"]
+    assert layer["needed"] == [
+        {"method": "h at 0", "units": 1},
+        {"method": "c at mean", "units": 1},
+    ]
+    assert (layer["units"], layer["same"]) == (3, [("c at 0", "h at 0")])
+
+
+@pytest.mark.slow
+def test_a_layer_whose_c_is_not_h_by_algebra_says_nothing_of_it(tmp_path: Path) -> None:
     inputs = inputs_in(tmp_path)
-    table = pd.read_parquet(inputs["ablation"] / "importance.parquet")
-    (layer,) = analyses.ablation(inputs["ablation"])["layers"]
-    shown = [abs(row["spearman"]) for row in layer["statistics"]]
-    assert shown == sorted(shown, reverse=True)
-    assert shown[0] == table["spearman"].abs().max()
-    names = [(row["signal"], row["statistic"]) for row in layer["statistics"]]
-    assert len(set(names)) == len(names)
+    assert "o·tanh c" in page_of(tmp_path, inputs)
+    finish(inputs["ablation"], {**store.read_manifest(inputs["ablation"]), "same_as": {}})
+    assert "o·tanh c" not in page_of(tmp_path, inputs)
+
+
+def analysed_units(root: Path) -> Path:
+    """A folder with a table of three units, as much of it as ablation reads."""
+    units = pd.DataFrame({"layer": "lstm", "signal": "h", "unit": range(3), "std": [1.0, 2, 3]})
+    units.to_parquet(root / "units.parquet", index=False)
+    return root
+
+
+def test_the_statistics_that_go_with_importance_most_surely_come_first(tmp_path: Path) -> None:
+    folder = ablated(tmp_path, analysed_units(tmp_path))
+    made_up = pd.DataFrame(
+        {
+            "layer": "lstm",
+            "method": ["h_zero", "h_zero", "c_mean", "h_zero", "h_zero"],
+            "signal": "h",
+            "statistic": ["few", "std", "std", "same_ranks", "mean"],
+            "change": "loss_change",
+            "units": [5, 64, 64, 64, 64],
+            "spearman": [0.9, -0.6, 0.5, -0.6, np.nan],
+            "p_value": [0.08, 1e-7, 1e-5, 1e-7, np.nan],
+            "q_value": [0.08, 1e-6, 1e-4, 1e-6, np.nan],
+        }
+    )
+    made_up.to_parquet(folder / "importance.parquet", index=False)
+    found = ablation.section(folder, store.read_manifest(folder))
+    (layer,) = found["layers"]
+    shown = [(row["statistic"], row["units"]) for row in layer["statistics"]]
+    assert shown == [("std", 64), ("few", 5)]
+    assert found["tests"] == 4
+
+
+def test_of_three_units_no_statistic_is_ranked(tmp_path: Path) -> None:
+    assert "that takes five units" in page_of(tmp_path, inputs_in(tmp_path))
+
+
+def decoded(folder: Path, **columns: Any) -> Path:
+    """A table of decoding at two timesteps, both of which sequences may end at."""
+    folder.mkdir()
+    rows = {
+        "layer": "lstm",
+        "signal": ["h", "h", "c", "c"],
+        "target": "label",
+        "train_timestep": [0, 1, 0, 1],
+        "test_timestep": [0, 1, 0, 1],
+        "task": "classification",
+        "sequences": 9,
+        "score": [0.2, 0.95, 0.1, 0.9],
+        "score_low": [-0.1, 0.8, 0.0, 0.7],
+        "score_high": [0.5, 1.1, 0.2, 1.02],
+        "chance": 0.1,
+        "shuffled": [np.nan, 0.12, np.nan, 0.11],
+        "shuffled_low": [np.nan, 0.05, np.nan, 0.06],
+        "shuffled_high": [np.nan, 0.2, np.nan, 0.19],
+        "p_value": [np.nan, 1 / 21, np.nan, 1 / 21],
+    }
+    pd.DataFrame(rows | columns).to_parquet(folder / "decoding.parquet", index=False)
+    return folder
+
+
+def test_scores_at_the_final_step_stand_beside_chance_within_what_they_can_be(
+    tmp_path: Path,
+) -> None:
+    (layer,) = analyses.decoding(decoded(tmp_path / "made"), {})["layers"]
+    rows = [
+        [row[name] for name in ("signal", "score", "score_low", "score_high", "chance", "shuffled")]
+        for row in layer["final"]
+    ]
+    assert rows == [["h", 0.95, 0.8, 1, 0.1, 0.12], ["c", 0.9, 0.7, 1, 0.1, 0.11]]
+    for label in ("h", "c", "chance", "shuffled"):
+        assert f">{label}<" in layer["scores"]
+
+
+def test_where_sequences_end_at_different_timesteps_the_final_step_has_its_own_rows(
+    tmp_path: Path,
+) -> None:
+    steps = {"train_timestep": [0, 1, 0, -1], "test_timestep": [0, 1, 0, -1], "signal": "h"}
+    (layer,) = analyses.decoding(decoded(tmp_path / "made", **steps), {})["layers"]
+    assert [row["score"] for row in layer["final"]] == [0.9]
+    assert ">shuffled<" not in layer["scores"]  # it is at no timestep of the figure
+
+
+def test_of_final_steps_alone_there_is_no_curve(tmp_path: Path) -> None:
+    steps = dict.fromkeys(("train_timestep", "test_timestep"), -1)
+    folder = decoded(tmp_path / "made", **steps, signal=["h", "c", "h+c", "o"])
+    (layer,) = analyses.decoding(folder, {})["layers"]
+    assert layer["scores"] is layer["across"] is None
+    assert [row["signal"] for row in layer["final"]] == ["h", "c", "h+c", "o"]
+
+
+def test_of_a_layer_that_reads_backwards_the_final_step_is_the_first(tmp_path: Path) -> None:
+    folder = decoded(tmp_path / "made", shuffled=[0.1, np.nan] * 2)
+    (layer,) = analyses.decoding(folder, {})["layers"]
+    assert [row["score"] for row in layer["final"]] == [0.2, 0.1]
+
+
+def timed(tau: list[float], kinds: list[str], signal: str = "c") -> pd.DataFrame:
+    fit = pd.Categorical(kinds, categories=["decays", "censored", "persists", "none"])
+    ends = {"timescale_low": np.array(tau) / 2, "timescale_high": np.array(tau) * 2}
+    return pd.DataFrame(
+        {"layer": "lstm", "signal": signal, "timescale": tau, "timescale_fit": fit, **ends}
+    )
+
+
+def test_units_that_persist_count_in_the_median() -> None:
+    kinds = ["decays", "persists", "persists", "decays", "none", "persists"]
+    units = timed([2.0, np.inf, np.inf, 4.0, np.nan, np.inf], kinds)
+    found = timescales.summary(units)
+    assert found["kinds"] == ["decays", "persists", "none"]
+    (layer,) = found["layers"]
+    (row,) = layer["rows"]
+    assert (row["low"], row["median"], row["high"]) == (4, math.inf, math.inf)
+    assert row["counts"] == [2, 3, 1]
+    assert "∞" in layer["figure"]
+
+
+def test_a_median_is_a_value_that_occurs() -> None:
+    assert timescales.quartiles(np.array([1.0, 2, np.inf, np.inf]))[1] == 2
+    assert np.isnan(timescales.quartiles(np.array([np.nan]))).all()
+
+
+def test_without_infinite_timescales_their_line_is_not_drawn() -> None:
+    units = pd.concat([timed([3.0, 0.5], ["decays"] * 2, signal) for signal in "hc"])
+    (layer,) = timescales.summary(units)["layers"]
+    assert "∞" not in layer["figure"]
+    assert ">h<" in layer["figure"]
+    assert ">c<" in layer["figure"]
+
+
+def test_layers_without_timescales_are_left_out() -> None:
+    units = timed([np.nan, np.nan], [None, None])  # type: ignore[list-item]
+    assert timescales.summary(units)["layers"] == []
 
 
 def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) -> None:
     page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
     assert "Not decoded: lstm: no labels and no targets" in page
+
+
+@pytest.mark.slow
+def test_of_several_layers_each_residual_is_shown_where_it_is_largest(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path, layers=("first", "second"))
+    manifest = store.read_manifest(inputs["extract"])
+    manifest["residuals"]["second"]["step_h"] = 9e-6
+    finish(inputs["extract"], manifest)
+    kinds = provenance.proof(manifest)["kinds"]
+    shown = [(row["kind"], row["layer"]) for row in kinds]
+    assert shown == [("step_h", "second"), ("step_c", "first"), ("drift", "first")]
+    text = page_of(tmp_path, inputs)
+    assert text.count('<td class="prose">') == 3
+    assert "The largest of each layer" in text
+    manifest["residuals"]["first"]["step_h"] = math.nan
+    assert provenance.proof(manifest)["kinds"][0]["layer"] == "first"
+
+
+@pytest.mark.slow
+def test_the_proof_says_where_no_mask_reaches_a_layer(tmp_path: Path) -> None:
+    inputs = inputs_in(tmp_path)
+    assert "No mask reaches" not in page_of(tmp_path, inputs)
+    finish(inputs["extract"], {**store.read_manifest(inputs["extract"]), "without_mask": ["lstm"]})
+    text = re.sub(r"\s+", " ", page_of(tmp_path, inputs))
+    assert "No mask reaches <code>lstm</code>: the model reads padding as zeros" in text
+
+
+@pytest.mark.parametrize(
+    ("signals", "note"),
+    [
+        (["hcifog"], "1 layer × 6 signals"),
+        (["hcifog", "hcifog"], "2 layers × 6 signals"),
+        (["hcifog", "hzrg", "h"], "3 layers of 6 + 4 + 1 signals"),
+        (["hcifog", "hzrg", "h", "h"], "4 layers of 1 to 6 signals"),
+    ],
+)
+def test_layers_may_differ_in_their_signals(signals: list[str], note: str) -> None:
+    rows = [(layer, name) for layer, names in enumerate(signals) for name in names]
+    assert page._of_layers(pd.DataFrame(rows, columns=["layer", "signal"])) == note
 
 
 def test_a_residual_past_the_tolerance_is_not_called_a_proof(tmp_path: Path) -> None:

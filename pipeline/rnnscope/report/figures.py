@@ -98,6 +98,8 @@ class Curve:
     high: "pd.Series[Any] | None" = None
     soft: bool = False
     """Whether it is a baseline, drawn in the colour of secondary text."""
+    marked: "pd.Series[bool] | None" = None
+    """Which of its points have a dot."""
 
 
 def curves(
@@ -121,18 +123,24 @@ def curves(
         figure, axes = panel(300)
         for place, line in enumerate(lines):
             colour = SOFT if line.soft else SERIES[place % len(SERIES)]
+            alone = len(line.x) == 1
             if line.low is not None and line.high is not None:
-                axes.fill_between(
-                    line.x, line.low, line.high, color=colour, alpha=0.13, linewidth=0
-                )
+                if alone:
+                    axes.vlines(line.x, line.low, line.high, color=colour, linewidth=1.8)
+                else:
+                    axes.fill_between(
+                        line.x, line.low, line.high, color=colour, alpha=0.13, linewidth=0
+                    )
             axes.plot(
                 line.x,
                 line.y,
                 color=colour,
                 linestyle=":" if line.soft else DASHES[place % len(DASHES)],
-                marker="o" if len(line.x) == 1 else None,
+                marker="_" if alone and line.soft else "o" if alone else None,
                 label=line.label,
             )
+            if line.marked is not None:
+                axes.plot(line.x[line.marked], line.y[line.marked], "o", color=colour, markersize=5)
         axes.set_title(title)
         axes.set_xlabel(x)
         axes.set_ylim(*limits)
@@ -239,7 +247,6 @@ def reaching(lengths: "pd.Series[int]") -> str:
         return svg(figure, "Number of sequences that reach each timestep")
 
 
-def limit(means: Sequence[Float]) -> float:
+def limit(mean: Float) -> float:
     """The end of the colour scale, the 99 % quantile of |mean|: outliers do not hide the rest."""
-    cells = np.concatenate([np.abs(mean[np.isfinite(mean)]) for mean in means])
-    return float(np.percentile(cells, 99)) or 1.0
+    return float(np.percentile(np.abs(mean[np.isfinite(mean)]), 99)) or 1.0

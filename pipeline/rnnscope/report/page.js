@@ -4,6 +4,10 @@
 (() => {
   const CHUNK = 100; // rows drawn at a time
   const { columns, classes, rows, sorted } = JSON.parse(document.getElementById("data").textContent);
+  const infinite = { "∞": Infinity, "−∞": -Infinity }; // JSON has none
+  for (const column of columns) {
+    if (column.kind !== "text") column.values = column.values.map((x) => infinite[x] ?? x);
+  }
   const values = Object.fromEntries(columns.map((column) => [column.name, column.values]));
   const table = document.querySelector("table.units");
   const heads = [...table.tHead.rows[0].cells];
@@ -66,6 +70,12 @@
         const value = column.values[row];
         cell.className = `${column.name} ${column.kind}${column.main ? "" : " extra"}`;
         cell.textContent = value === null ? "–" : show[column.kind](value);
+        if (value === null) continue;
+        if (column.signs) cell.append(column.signs[row] < 0 ? " ↓" : column.signs[row] > 0 ? " ↑" : "");
+        const ends = column.interval ? ["low", "high"].map((end) => values[`${column.name}_${end}`][row]) : [null];
+        if (ends.includes(null)) continue;
+        const interval = cell.appendChild(document.createElement("span"));
+        interval.textContent = `${ends.map((end) => show[column.kind](end)).join(" to ")}`;
       }
       some.append(line);
     }

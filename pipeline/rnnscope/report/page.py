@@ -10,7 +10,16 @@ import pandas as pd
 from markupsafe import Markup
 
 from rnnscope import store
-from rnnscope.report import analyses, figures, outcome, over_time, provenance, table
+from rnnscope.report import (
+    ablation,
+    analyses,
+    figures,
+    outcome,
+    over_time,
+    provenance,
+    table,
+    timescales,
+)
 from rnnscope.report.over_time import OverTime
 from rnnscope.states.signals import open_signal
 
@@ -19,6 +28,8 @@ GATES = {"i": "input", "f": "forget", "o": "output", "z": "update", "r": "reset"
 """Signals between 0 and 1, with their names."""
 STATES = {"c": "cell state", "h": "hidden state"}
 """Signals shown unit by unit, with their names; of each layer the first that it has."""
+LISTED = 3
+"""Of up to so many layers each one's number of signals is said."""
 
 
 def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -29,29 +40,49 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
     classes = [str(name) for name in extract.get("classes", [])]
     found = outcome.read(recorded)
     units = pd.read_parquet(inputs["units"] / "units.parquet")
-    units = analyses.with_ablation(units, inputs["ablation"])
+    shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
     return {
         "slug": provenance.slug(extract, recorded),
         "model": extract["slice"]["model"]["name"],
         "data": extract["slice"]["data"]["name"],
         "headline": extract["headline"],
         "states_bytes": extract["states_bytes"],
-        "signals": len(units[["layer", "signal"]].drop_duplicates()),
         "units": len(units[["layer", "unit"]].drop_duplicates()),
-        "layers": list(extract["layers"]),
+        "units_note": _of_layers(units),
         "lengths": (int(found.lengths.index.min()), int(found.lengths.index.max())),
         "proof": provenance.proof(extract),
         "training": _training(inputs, manifests),
         "accuracy": None if found.pairs is None else outcome.accuracy(found.pairs, classes),
         "over_time": _over_time(inputs, extract["layers"], units, found),
-        "population": analyses.population(inputs["population"], classes),
+        "population": analyses.population(
+            inputs["population"], manifests["population"], classes, _backward(recorded, extract)
+        ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
-        "ablation": analyses.ablation(inputs["ablation"]),
-        "table": table.contents(units, classes),
+        "ablation": ablation.section(inputs["ablation"], manifests["ablation"]),
+        "timescales": timescales.summary(units),
+        "table": table.contents(shown, classes),
         "options": provenance.options(manifests),
         "made": provenance.made(manifests, inputs),
         "packages": provenance.packages(manifests),
     }
+
+
+def _backward(recorded: Path, extract: Mapping[str, Any]) -> list[str]:
+    """The layers that read their input backwards."""
+    first = {layer: signals[0] for layer, signals in extract["layers"].items() if signals}
+    return [layer for layer, name in first.items() if open_signal(recorded, layer, name).backward]
+
+
+def _of_layers(units: pd.DataFrame) -> str:
+    """How many layers the units are of, and how many signals each has."""
+    pairs = units[["layer", "signal"]].drop_duplicates()
+    signals = pairs.groupby("layer", observed=True, sort=False).size().to_list()
+    layers = "1 layer" if len(signals) == 1 else f"{len(signals)} layers"
+    if len(set(signals)) == 1:
+        return f"{layers} \N{MULTIPLICATION SIGN} {signals[0]} signals"
+    if len(signals) <= LISTED:
+        return f"{layers} of {' + '.join(map(str, signals))} signals"
+    return f"{layers} of {min(signals)} to {max(signals)} signals"
 
 
 def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> dict[str, Any]:
@@ -98,10 +129,10 @@ def _over_time(
         if (signal := next((name for name in STATES if name in signals), None))
     }
     sums = {layer: means(layer, signal) for layer, signal in states.items()}
-    limit = figures.limit([each.mean for each in sums.values()]) if sums else 1.0
     entries = []
     for number, (layer, signal) in enumerate(states.items()):
         order = over_time.by_peak(sums[layer].mean)
+        limit = figures.limit(sums[layer].mean)
         gates = {gate: means(layer, gate) for gate in GATES if gate in layers[layer]}
         entries.append(
             {
@@ -133,6 +164,7 @@ def template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(bytes=_bytes, count=_count, percent=_percent, duration=_duration)
+    environment.filters.update(tau=_tau, p=_p, score=_score)
     for name in ("page.css", "page.js"):
         environment.globals[name.replace(".", "_")] = Markup((HERE / name).read_text("utf-8"))
     return environment.get_template("page.html.j2")
@@ -154,6 +186,25 @@ def _count(number: int) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _tau(timesteps: float) -> str:
+    """A timescale in three digits; ∞ where it is not bounded, – where there is none."""
+    if timesteps != timesteps:
+        return "\N{EN DASH}"
+    return "\N{INFINITY}" if timesteps == float("inf") else f"{timesteps:.3g}"
+
+
+def _score(score: float) -> str:
+    """Three decimals, – where there is none."""
+    return "\N{EN DASH}" if score != score else f"{score:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _p(probability: float) -> str:
+    """A p- or q-value with two or three digits."""
+    if probability != probability:
+        return "\N{EN DASH}"
+    return f"{probability:.0e}" if probability < 0.001 else f"{probability:.3f}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Provenance: the options that were read, the proof, and how each stage was made."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,23 @@ def proof(extract: Mapping[str, Any]) -> dict[str, Any]:
     tolerance = extract["slice"]["extract"]["tolerance"]
     return {
         "rows": rows,
+        "kinds": _largest(rows),
+        "by_layer": extract["residuals"],
         "tolerance": tolerance,
         "holds": all(row["value"] <= tolerance for row in rows if row["judged"]),
         "proved": extract.get("proved"),
-        "layers": len(extract["residuals"]),
+        "without_mask": extract.get("without_mask", []),
     }
+
+
+def _largest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each kind the row of the layer where it is largest, NaN above all, in order of kinds."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = found.get(row["kind"])
+        if known is None or not (math.isnan(known["value"]) or row["value"] <= known["value"]):
+            found[row["kind"]] = row
+    return sorted(found.values(), key=lambda row: [*RESIDUALS, *found].index(row["kind"]))
 
 
 def _of_another_cell(kind: str) -> tuple[str, str]:

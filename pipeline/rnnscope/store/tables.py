@@ -60,6 +60,9 @@ class Column:
     """Whether the page shows it before one asks for all columns."""
     beside: str = ""
     """The column without which it misleads, and is not shown."""
+    evidence: bool = False
+    """Whether it says how much data or how good a fit another column rests on, or tests it, and is
+    no property of what the row stands for. Ends of intervals and p-values need not say so."""
     dtype: str = ""
     """The pandas type of a column without ``value``, for a table that may have no rows."""
 
@@ -94,6 +97,20 @@ class Table:
         """What declares the column of that name in a file: of several patterns the narrowest."""
         covering = (column for column in self.columns if column.covers(name))
         return max(covering, key=lambda each: len(each.named("")), default=None)
+
+    def properties(self) -> list[Column]:
+        """The columns that measure what a row stands for, by their declarations.
+
+        These are not: names of classes, p-values, the ends ``<column>_low`` and ``<column>_high``
+        of intervals, and other evidence.
+        """
+        names = {column.name for column in self.columns}
+        ends = {f"{name}_{end}" for name in names for end in ("low", "high")}
+        return [
+            column
+            for column in self.columns
+            if column.kind not in ("class", "p") and not column.evidence and column.name not in ends
+        ]
 
     def nulls(self, source: Any, frame: "pd.DataFrame") -> Nulls:
         """How many rows of a frame are null, by column and reason.

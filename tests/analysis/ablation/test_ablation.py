@@ -1,5 +1,6 @@
 """Stage ablation, from a model and a test set to what each unit is worth."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -15,19 +16,10 @@ from numpy.typing import NDArray
 from rnnscope import data, models
 from rnnscope.analysis.ablation import rerun
 from rnnscope.analysis.ablation import stage as ablation
-from rnnscope.analysis.ablation.columns import (
-    ABLATION,
-    IMPORTANCE,
-    METHODS,
-    SUMMED,
-    Clamped,
-    Reruns,
-)
-from rnnscope.analysis.ablation.importance import KEYS, rank_correlations
+from rnnscope.analysis.ablation.columns import ABLATION, IMPORTANCE, METHODS, Clamped, Reruns
 from rnnscope.analysis.ablation.places import places
 from rnnscope.analysis.ablation.rerun import Given, Rerun, given_batches
-from rnnscope.analysis.statistics.moments import moments
-from rnnscope.analysis.statistics.testing import with_q_values
+from rnnscope.analysis.ablation.sums import SUMMED, summed
 from rnnscope.config import Config
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
@@ -41,6 +33,7 @@ from tests.trace.test_architectures import Leaky
 pytestmark = pytest.mark.tensorflow
 
 COUNT, TIMESTEPS, FEATURES, CLASSES = 23, 6, 2, 3
+OF_LOSS = ("loss", "accuracy", "p_value", "q_value")
 
 
 def table_of_units(units: int, layer: str = "lstm") -> pd.DataFrame:
@@ -124,13 +117,14 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, keras.Mode
 def test_there_is_one_row_per_layer_unit_and_method_with_its_types(measured: Any) -> None:
     _, _, (table, _, figures) = measured
     keys = table[["layer", "unit", "method"]].astype(str).agg("/".join, axis=1).tolist()
-    assert keys == [f"lstm/{unit}/{method}" for unit in range(6) for method in METHODS]
+    run_once = [method for method in METHODS if method != "c_zero"]  # which is h at zero
+    assert keys == [f"lstm/{unit}/{method}" for unit in range(6) for method in run_once]
+    assert figures["same_as"] == {"lstm": {"c_zero": "h_zero"}}
     types = table.dtypes.astype(str).to_dict()
     assert (types.pop("layer"), types.pop("method")) == ("category", "category")
     assert (types.pop("unit"), types.pop("sequences")) == ("int32", "int64")
     assert set(types.values()) == {"float64"}
-    assert figures["rows"] == len(table) == 24
-    assert figures["passes"] == 18  # c at zero is h at zero
+    assert figures["rows"] == len(table) == 18
     assert (table["sequences"] == COUNT).all()
     assert table.notna().all(axis=None)
 
@@ -147,13 +141,15 @@ def test_the_tables_are_those_declared_with_their_columns_in_order(measured: Any
 def test_a_single_sequence_has_no_interval() -> None:
     clamped = [Clamped("lstm", unit, "h_zero", 0.0) for unit in range(3)]
     random = np.random.default_rng(0)
-    sums = [moments(random.normal(size=(len(SUMMED), 1))) for _ in clamped]
+    sums = [summed(random.normal(size=(len(SUMMED), 1)), None, 1) for _ in clamped]
     reruns = Reruns(clamped, sums, labelled=True)
     table = ABLATION.frame(reruns)
     null = [f"{name}_change_{end}" for name in ("loss", "accuracy") for end in ("low", "high")]
+    null.append("p_value")
     assert table[null].isna().all(axis=None)
     assert table.drop(columns=null).notna().all(axis=None)
-    counts = {(name, "a single sequence"): 3 for name in null}
+    counts = {(name, "a single sequence, or source of sequences"): 3 for name in null}
+    counts |= {("q_value", "a single sequence, or source of sequences"): 3}
     assert dict(ABLATION.nulls(reruns, table)) == counts
 
 
@@ -196,9 +192,15 @@ def test_every_number_agrees_with_the_held_equations_in_float64(measured: Any) -
             interval = scipy.stats.ttest_1samp(change, 0).confidence_interval(0.95)
             assert getattr(row, f"{name}_low") == pytest.approx(interval.low, abs=1e-5)
             assert getattr(row, f"{name}_high") == pytest.approx(interval.high, abs=1e-5)
+        with_it, without = losses(base, labels), losses(found, labels)
+        paired = scipy.stats.ttest_rel(without, with_it, alternative="greater")
+        assert row.p_value == pytest.approx(paired.pvalue, abs=1e-4)
         moved = np.sqrt(((found - base) ** 2).sum(axis=1)).mean()
         assert row.output_change == pytest.approx(moved, abs=1e-5)
     assert table["accuracy_change"].abs().max() > 0
+    for _, rows in table.groupby("method", observed=True):
+        q = scipy.stats.false_discovery_control(rows["p_value"])
+        np.testing.assert_allclose(rows["q_value"], q)
 
 
 def test_the_baseline_is_what_keras_evaluates(measured: Any) -> None:
@@ -238,10 +240,12 @@ def test_the_first_sequences_the_chosen_units_and_methods(measured: Any, tmp_pat
     assert figures["sequences"] == 7
     first = {name: values[:7] for name, values in arrays(padded=True).items()}
     alone, _, _ = run(tmp_path / "alone", model, first)
-    alone = alone.merge(table[["unit", "method"]])
+    same = alone["method"].astype(str).replace("h_zero", "c_zero")  # which it is by algebra
+    alone = table[["unit", "method"]].astype({"method": str}).merge(alone.assign(method=same))
     columns = ["value", "loss", "loss_change_low", "accuracy", "output_change"]
     np.testing.assert_allclose(table[columns], alone[columns], 1e-6, 1e-7)
-    assert not np.allclose(table["value"], whole.merge(table[["unit", "method"]])["value"])
+    means = table[table["method"] == "h_mean"]
+    assert not np.allclose(means["value"], whole.merge(means[["unit", "method"]])["value"])
 
 
 def counter() -> tuple[keras.Model, dict[str, Any]]:
@@ -283,9 +287,54 @@ def test_without_the_one_unit_that_carries_the_class_accuracy_is_chance(tmp_path
         assert (table[~carries][name] == 0).all(), name
     assert (table[~carries]["output_change"] == 0).all()
     assert figures["headline"]["needed by every method"] == 1
-    assert set(figures["loss_rises"].values()) == {1}
+    assert figures["needed"] == {"h_zero": 1, "h_mean": 1, "c_mean": 1}
+    assert (table[~carries]["p_value"] == 1).all()
+    assert (table[~carries]["q_value"] == 1).all()
+    assert (table[carries]["p_value"] < 1e-6).all()
     # Importances 0 0 1 0 0 against ranks 1 2 5 3 4.
-    assert joined["spearman"].tolist() == pytest.approx([1 / np.sqrt(2)] * 4)
+    assert joined["spearman"].tolist() == pytest.approx([1 / np.sqrt(2)] * 3)
+
+
+def test_changes_of_sequences_that_share_a_source_are_tested_by_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = data.load
+    groups = np.arange(COUNT - 3) // 4  # the last three are a source of their own each
+    groups = np.concatenate([groups, [90, 91, 92]]).astype(str)
+
+    def loaded(*given: Any) -> Dataset:
+        found = load(*given)
+        return dataclasses.replace(found, test=dataclasses.replace(found.test, groups=groups))
+
+    monkeypatch.setattr(data, "load", loaded)
+    model = network()
+    table, _, figures = run(tmp_path, model, arrays(), "ablation.batch_size=7")
+    assert figures["sources"] == 8
+    monkeypatch.setattr(data, "load", load)
+    alone, _, other = run(tmp_path / "alone", model, arrays(), "ablation.batch_size=7")
+    assert other["sources"] is None
+    same = ["loss", "accuracy", "loss_change", "accuracy_change", "output_change"]
+    pd.testing.assert_frame_equal(table[same], alone[same])
+    given = arrays()
+    cell, (kernel,) = model.get_layer("lstm").cell, model.layers[-1].get_weights()
+    everywhere = np.ones((COUNT, TIMESTEPS), bool)
+    base = reference.cell(cell, given["x_test"], everywhere, None, False)["h"][:, -1] @ kernel
+    for row in table[table["method"] == "h_zero"].itertuples():
+        held = expected(cell, given["x_test"], everywhere, None, False, "h", row.unit, 0.0)
+        of_unit = held["h"][:, -1] @ kernel
+        change = losses(of_unit, given["y_test"]) - losses(base, given["y_test"])
+        p, low = by_source(change, groups)
+        assert row.p_value == pytest.approx(p, abs=1e-4)
+        assert row.loss_change_low == pytest.approx(low, abs=1e-5)
+
+
+def by_source(change: NDArray[np.float64], groups: NDArray[Any]) -> tuple[float, float]:
+    """One-sided p and lower bound by statsmodels' formula of clustered errors, written out."""
+    residual = pd.Series(change - change.mean()).groupby(groups).sum()
+    count = len(residual)
+    error = np.sqrt(count / (count - 1) * (residual**2).sum()) / len(change)
+    p = scipy.stats.t.sf(change.mean() / error, count - 1)
+    return float(p), float(change.mean() - scipy.stats.t.ppf(0.975, count - 1) * error)
 
 
 @pytest.mark.parametrize("kind", [keras.layers.GRU, keras.layers.SimpleRNN])
@@ -299,15 +348,15 @@ def test_a_cell_without_c_has_h_alone(tmp_path: Path, kind: Any) -> None:
 def test_without_labels_the_change_of_the_output_is_left(tmp_path: Path) -> None:
     table, joined, figures = run(tmp_path, network(), arrays(labels=False))
     known, _, _ = run(tmp_path / "known", network(), arrays())
-    null = [name for name in table if name.startswith(("loss", "accuracy"))]
-    assert len(null) == 8
+    null = [name for name in table if name.startswith(OF_LOSS)]
+    assert len(null) == 10
     assert table[null].isna().all(axis=None)
     np.testing.assert_array_equal(table["output_change"], known["output_change"])
     assert (table["output_change"] > 0).all()
     assert figures["baseline"] == {}
-    assert "loss_rises" not in figures
+    assert "needed" not in figures
     assert figures["headline"] == {"units": 6}
-    reason = {"the data has no labels": 24}
+    reason = {"the data has no labels": 18}
     assert figures["null"] == {"ablation": dict.fromkeys(null, reason), "importance": {}}
     assert set(joined["change"]) == {"output_change"}
     assert joined["spearman"].notna().all()
@@ -323,8 +372,8 @@ def test_outputs_that_are_no_scores_have_no_loss(tmp_path: Path) -> None:
     h = model.predict(arrays()["x_test"], verbose=0)[:, 3]
     assert row["output_change"] > np.abs(h).mean()
     assert figures["importance_of"] == "output_change"
-    reason = {"the model's output is no score of the labels": 24}
-    null = [name for name in table if name.startswith(("loss", "accuracy"))]
+    reason = {"the model's output is no score of the labels": 18}
+    null = [name for name in table if name.startswith(OF_LOSS)]
     assert figures["null"]["ablation"] == dict.fromkeys(null, reason)
 
 
@@ -341,7 +390,7 @@ def test_of_numeric_targets_the_loss_is_the_squared_error(tmp_path: Path) -> Non
     assert table[null].isna().all(axis=None)
     assert table.drop(columns=null).notna().all(axis=None)
     assert set(joined["change"]) == {"loss_change"}
-    reason = {"the labels are numbers, not classes": 24}
+    reason = {"the labels are numbers, not classes": 18}
     assert figures["null"]["ablation"] == dict.fromkeys(null, reason)
 
 
@@ -375,7 +424,7 @@ def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
         )
         patch.setattr(models, "of_run", lambda *given: (only, data.load(given[-1])))
         table, joined, figures = run(tmp_path, network(), arrays())
-        assert (len(table), len(joined), figures["passes"]) == (0, 0, 0)
+        assert (len(table), len(joined), figures["rows"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -595,77 +644,16 @@ def test_several_outputs_count_together_in_the_distance() -> None:
     )
 
 
-def test_importance_is_the_rank_correlation_over_units() -> None:
-    random = np.random.default_rng(9)
-    count = 30
-    lost = random.normal(size=count)
-    made = pd.DataFrame(
-        {
-            "layer": pd.Categorical(["a"] * 2 * count + ["b"] * count),
-            "unit": np.tile(np.arange(count, dtype=np.int32), 3),
-            "method": pd.Categorical(["h_zero"] * count + ["c_mean"] * count + ["h_zero"] * count),
-            "loss_change": np.concatenate([lost, -lost, lost**3]),
-        }
-    )
-    some = np.where(np.arange(count) < 12, lost + random.normal(size=count), np.nan)
-    units = pd.DataFrame(
-        {
-            "layer": pd.Categorical(["a"] * count),
-            "signal": pd.Categorical(["c"] * count),
-            "unit": np.arange(count, dtype=np.int32),
-            "count": 7,
-            "mean": np.exp(lost),
-            "std": random.normal(size=count),
-            "some": some,
-            "constant": 1.0,
-            "few": np.where(np.arange(count) < 2, lost, np.nan),
-            "dead": lost > 0,
-            "preferred_class": pd.array([1] * count, dtype="Int32"),
-            "best_covariate": "depth",
-            "p_value": random.random(count),
-        }
-    )
-    rows = list(rank_correlations(made, units, "loss_change"))
-    table = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS)
-    assert table.dtypes.astype(str).to_dict() == {
-        **dict.fromkeys(["layer", "method", "signal", "statistic", "change"], "category"),
-        "units": "int32",
-        **dict.fromkeys(["spearman", "p_value", "q_value"], "float64"),
-    }
-    names = ["mean", "std", "some", "constant", "few", "dead"]
-    assert table["statistic"].tolist() == names * 2  # layer b has no statistics
-    first, second = (
-        table[table["method"] == method].set_index("statistic") for method in ("h_zero", "c_mean")
-    )
-    assert first.loc["mean", "spearman"] == pytest.approx(1)
-    assert second.loc["mean", "spearman"] == pytest.approx(-1)
-    assert first["units"].to_dict() == {**dict.fromkeys(names, 30), "some": 12, "few": 2}
-    for name, keep in (("std", slice(None)), ("some", slice(12)), ("dead", slice(None))):
-        want = scipy.stats.spearmanr(units[name][keep], lost[keep])
-        assert first.loc[name, "spearman"] == pytest.approx(want.statistic)
-        assert first.loc[name, "p_value"] == pytest.approx(want.pvalue)
-    known = first.loc[["mean", "std", "some", "dead"]]
-    q = scipy.stats.false_discovery_control(known["p_value"])
-    np.testing.assert_allclose(known["q_value"], q)
-    null = ["spearman", "p_value", "q_value"]
-    assert first.loc[["constant", "few"], null].isna().all(axis=None)
-    reasons = IMPORTANCE.nulls(rows, table)
-    for name in null:
-        assert reasons.pop((name, "fewer than 3 units")) == 2
-        assert reasons.pop((name, "the statistic or the change is the same for all units")) == 2
-    assert not reasons
-
-
 def test_each_call_of_a_layer_has_its_statistics_set_against_the_units_importance(
     tmp_path: Path,
 ) -> None:
     x = keras.Input((TIMESTEPS, FEATURES), name="x")
-    layer = keras.layers.LSTM(4, return_sequences=True, name="twice")
+    layer = keras.layers.LSTM(5, return_sequences=True, name="twice")
     once = layer(x)
     again = layer(keras.layers.Dense(FEATURES)(once))
     y = keras.layers.Dense(CLASSES)(keras.layers.GlobalAveragePooling1D()(again))
-    first, second = table_of_units(4, "twice"), table_of_units(4, "twice.call1")
-    second["std"] = first["std"].to_numpy()[[1, 0, 3, 2]]
+    first, second = table_of_units(5, "twice"), table_of_units(5, "twice.call1")
+    second["std"] = first["std"].to_numpy()[[1, 0, 3, 2, 4]]
     units = pd.concat([each.astype({"layer": str}) for each in (first, second)])
     given = arrays()
     table, joined, figures = run(tmp_path, drawn(keras.Model(x, y)), given, units=units)
@@ -677,7 +665,7 @@ def test_each_call_of_a_layer_has_its_statistics_set_against_the_units_importanc
         row = joined[(joined["layer"] == name) & (joined["method"] == "h_mean")]
         want = scipy.stats.spearmanr(std, changes).statistic
         assert row["spearman"].item() == pytest.approx(want)
-        assert row["units"].item() == 4
+        assert row["units"].item() == 5
 
 
 def test_units_that_only_the_larger_of_two_layers_has_are_clamped_there(tmp_path: Path) -> None:

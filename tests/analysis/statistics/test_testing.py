@@ -70,6 +70,14 @@ def test_the_p_values_of_a_table_are_adjusted_within_its_keys() -> None:
     assert TABLE.nulls(source, found)["q", "not defined for its values"] == 1
 
 
+def test_without_keys_the_p_values_of_all_rows_are_adjusted_together() -> None:
+    p = np.array([0.01, 0.5, 0.03, np.nan])
+    source = pd.DataFrame({"key": ["a", "b", "a", "b"], "p": p})
+    found = with_q_values(TABLE, TABLE.frame(source), ())
+    q = scipy.stats.false_discovery_control(p[:3])
+    np.testing.assert_allclose(found["q"], [*q, np.nan])
+
+
 def test_a_table_without_rows_has_its_columns() -> None:
     source = pd.DataFrame({"key": [], "p": np.array([], np.float64)})
     found = with_q_values(TABLE, TABLE.frame(source), ["key"])

@@ -10,14 +10,15 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from rnnscope.analysis.ablation.importance import FEWEST
-from rnnscope.analysis.statistics.moments import Moments
+from rnnscope.analysis.ablation import sums
+from rnnscope.analysis.ablation.importance import EXACT, FEWEST
+from rnnscope.analysis.ablation.sums import CHANGES, SUMMED, Sums
 from rnnscope.store.tables import LAYER, SIGNAL, Column, Null, Table
 
 METHODS = ("h_zero", "h_mean", "c_zero", "c_mean")
 CONFIDENCE = 0.95
-SUMMED = ("loss", "accuracy", "loss_change", "accuracy_change", "output_change")
-"""What is summed over sequences, in this order."""
+NEEDED = 0.05
+"""A unit is needed by a method where its q-value is below."""
 
 Float = NDArray[np.float64]
 
@@ -44,34 +45,46 @@ class Reruns:
 
     clamped: Sequence[Clamped]
     """[R]"""
-    moments: Sequence[Moments]
-    """Of SUMMED, over the sequences of each rerun [R]."""
+    sums: Sequence[Sums]
+    """Over the sequences of each rerun [R]."""
     labelled: bool
     """Whether the data has labels or targets."""
 
     @property
     def count(self) -> NDArray[np.int64]:
         """Sequences of each rerun [R]."""
-        return np.array([each.count for each in self.moments], np.int64)
+        return np.array([each.moments.count for each in self.sums], np.int64)
+
+    @cached_property
+    def independent(self) -> NDArray[np.int64]:
+        """How many sequences or, where several share one, sources each mean is over [R]."""
+        return np.array([each.independent for each in self.sums], np.int64)
 
     @cached_property
     def mean(self) -> dict[str, Float]:
         """Means of SUMMED over sequences [R]."""
-        return self._by_name("mean")
+        return _by_name(SUMMED, [each.moments.mean for each in self.sums])
+
+    @cached_property
+    def error(self) -> dict[str, Float]:
+        """Standard errors of the mean changes [R]; NaN of a single sequence or source."""
+        return _by_name(SUMMED[CHANGES], [each.error for each in self.sums])
 
     @cached_property
     def half_width(self) -> dict[str, Float]:
-        """Half the 95 % interval of each mean [R], t s/√n (Student 1908); NaN for one sequence.
+        """Half the 95 % interval of each mean change [R], its error times Student's (1908) t.
 
-        s is the standard deviation over the n sequences, and t the 97.5 % quantile at n - 1 degrees
-        of freedom.
+        t is the 97.5 % quantile at as many degrees of freedom as there are independent sequences or
+        sources, less 1.
         """
-        t = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(self.count - 1, 1))
-        return {name: t * s / np.sqrt(self.count) for name, s in self._by_name("std").items()}
+        t = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(self.independent - 1, 1))
+        return {name: t * error for name, error in self.error.items()}
 
-    def _by_name(self, what: str) -> dict[str, Float]:
-        found = np.array([getattr(each, what) for each in self.moments], np.float64)
-        return dict(zip(SUMMED, found.reshape(-1, len(SUMMED)).T, strict=True))
+
+def _by_name(names: Sequence[str], values: list[Float]) -> dict[str, Float]:
+    """One array [R] per name, from one array per rerun [names]."""
+    found = np.array(values, np.float64).reshape(-1, len(names))
+    return dict(zip(names, found.T, strict=True))
 
 
 def _categories(attribute: str) -> Callable[[Any], Any]:
@@ -94,12 +107,15 @@ NO_LOSS = (
     Null("the model's output is no score of the labels", lambda r: np.isnan(r.mean["loss"])),
 )
 NO_ACCURACY = (*NO_LOSS, Null("the labels are numbers, not classes"))
-ALONE = Null("a single sequence", lambda r: r.count == 1)
+ALONE = Null("a single sequence, or source of sequences", lambda r: r.independent == 1)
 
 
 def _change(name: str, meaning: str, nulls: tuple[Null, ...], *, main: bool) -> tuple[Column, ...]:
     """A change of the model's score with its 95 % interval."""
-    interval = f"95 % interval of {name} over sequences (paired), not corrected for multiple tests"
+    interval = (
+        f"95 % interval of {name} over sequences (paired), or over their sources where data.groups "
+        "tells them; of one unit, not corrected for many"
+    )
     undefined = (*nulls[:2], ALONE, *nulls[2:])
     return (
         Column(name, meaning, lambda r: r.mean[name], nulls, main=main),
@@ -134,7 +150,9 @@ ABLATION = Table(
         Column(
             "method",
             "which state of the unit is clamped at every timestep, and at what: `h_zero` and "
-            "`c_zero` at 0, `h_mean` and `c_mean` at its mean over all timesteps",
+            "`c_zero` at 0, `h_mean` and `c_mean` at its mean over all timesteps. Where c acts "
+            "only through h = o·tanh c, c at 0 is h at 0 by algebra: the row is that of `h_zero`, "
+            "and the manifest's `same_as` says so",
             lambda r: pd.Categorical([each.method for each in r.clamped], categories=METHODS),
             main=True,
         ),
@@ -161,9 +179,29 @@ ABLATION = Table(
         *_change(
             "loss_change",
             "mean change of the loss when the unit is clamped, in nats or, of numeric targets, "
-            "squared error; positive where the loss rises",
+            "squared error; positive where the loss rises; it may be 0 of a unit that others stand "
+            "in for, though they all carry what the model needs",
             NO_LOSS,
             main=True,
+        ),
+        Column(
+            "p_value",
+            "one-sided p-value of the paired t-test over sequences, or over their sources, that "
+            "the loss rises; 1 where no sequence's loss changes",
+            lambda r: sums.rises(r.mean["loss_change"], r.error["loss_change"], r.independent),
+            (*NO_LOSS, ALONE),
+            "Student 1908",
+            kind="p",
+            beside="q_value",
+        ),
+        Column(
+            "q_value",
+            "p_value adjusted over all units of the layer and method; below 0.05 the unit is "
+            "needed, by however little: read it beside loss_change",
+            nulls=(*NO_LOSS, ALONE),
+            source="Benjamini & Hochberg 1995",
+            adjusts="p_value",
+            kind="p",
         ),
         *_change(
             "accuracy_change",
@@ -190,12 +228,15 @@ IMPORTANCE = Table(
     (
         replace(LAYER, value=_categories("layer")),
         Column(
-            "method", "how units are clamped, as in the table of ablation", _categories("method")
+            "method",
+            "how units are clamped, as in the table of ablation, each clamp once",
+            _categories("method"),
         ),
         replace(SIGNAL, value=_categories("signal")),
         Column(
             "statistic",
-            "column of the table of units that the change is correlated with",
+            "column of the table of units that the change is correlated with: each that is a "
+            "property of the unit, and no evidence on one such as an interval or a p-value",
             _categories("statistic"),
         ),
         Column(
@@ -211,14 +252,18 @@ IMPORTANCE = Table(
         Column(
             "spearman",
             "rank correlation over units between the statistic and the change; positive where "
-            "units with a larger statistic cost more",
+            "units with a larger statistic cost more; infinite values rank highest. The largest of "
+            "many is large by luck: read it beside q_value",
             _numbers("spearman", np.float64),
             UNDEFINED,
             "Spearman 1904",
         ),
         Column(
             "p_value",
-            "two-sided p-value of the rank correlation, from the t-distribution",
+            "two-sided p-value of the rank correlation over units: of up to "
+            f"{EXACT} units the exact share of all orders of them with as large a |ρ|, of more "
+            "from the t-distribution, and never below 2 / units!; units of one network are not "
+            "independent, so that it says nothing of other networks",
             _numbers("p_value", np.float64),
             UNDEFINED,
             kind="p",
@@ -226,7 +271,7 @@ IMPORTANCE = Table(
         ),
         Column(
             "q_value",
-            "p_value adjusted over all statistics of the layer, method and signal",
+            "p_value adjusted over all rows of the table",
             nulls=UNDEFINED,
             source="Benjamini & Hochberg 1995",
             adjusts="p_value",

@@ -2,8 +2,8 @@
 
 In each pass one unit is clamped at one value, at every timestep and on every path out of it, as
 ``clamping`` does it. Changes are taken sequence by sequence, against the intact model on the same
-sequence. Sums are taken batch by batch and merged, so that memory does not grow with the number of
-sequences.
+sequence, and tested over sequences, or over their sources where several share one. Sums are taken
+batch by batch and merged, so that memory does not grow with the number of sequences.
 """
 
 import dataclasses
@@ -15,23 +15,25 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rnnscope import engine, models
+from rnnscope.analysis.ablation import sums
 from rnnscope.analysis.ablation.columns import (
     ABLATION,
     IMPORTANCE,
     METHODS,
-    SUMMED,
+    NEEDED,
     Clamped,
     Reruns,
 )
-from rnnscope.analysis.ablation.importance import KEYS, rank_correlations
+from rnnscope.analysis.ablation.importance import rank_correlations
 from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
-from rnnscope.analysis.statistics import moments
-from rnnscope.analysis.statistics.moments import Moments
+from rnnscope.analysis.ablation.sums import SUMMED, Sums
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Ablation, Config, Engine
+from rnnscope.data import Split
 from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
 from rnnscope.store.inputs import Inputs
@@ -39,13 +41,15 @@ from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
 
 TABLES = (ABLATION, IMPORTANCE)
+FAMILY = ("layer", "method")
+"""The p-values of units that agree in these are adjusted together; those of importance all."""
 UNKNOWN = "states whose place in the equations is not known"
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """Write ``ablation.parquet`` and ``importance.parquet``; returns the stage's figures.
 
-    A unit counts as needed where the interval of its change in loss lies above zero; where there
+    A unit is needed by a method where the q-value of its rise in loss is below NEEDED; where there
     is no loss, needed units are not counted.
 
     Args:
@@ -60,42 +64,40 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     options = config.ablation
     model, dataset = models.of_run(config.model, inputs.folders.get("train"), config.data)
     cells = _cells(model, options)
-    methods = {name: _methods(place, options) for name, place in cells.items()}
+    same = {name: _same(place, options) for name, place in cells.items()}
+    methods = {name: _methods(place, same[name], options) for name, place in cells.items()}
     held = {(name, method[0]): place for name, place in cells.items() for method in methods[name]}
     count = min(len(dataset.test), options.max_sequences or len(dataset.test))
+    sources = _sources(dataset.test, count)
     batches = functools.partial(given_batches, model, dataset.test, count, options.batch_size)
     with Rerun(model, held, dataset) as rerun:
         means = rerun.means(batches())
         clamps = _clamps(methods, means, options)
-        runs = {
-            clamp: _same_as(clamp, cells[clamp.layer], methods[clamp.layer]) for clamp in clamps
-        }
-        whole, sums = summed(rerun, batches, list(dict.fromkeys(runs.values())), config.engine)
-    reruns = Reruns(
-        list(runs), [sums[run] for run in runs.values()], labelled=dataset.test.y is not None
-    )
-    table = ABLATION.frame(reruns)
+        whole, found = summed(rerun, batches, clamps, sources, config.engine)
+    reruns = Reruns(clamps, found, labelled=dataset.test.y is not None)
+    table = with_q_values(ABLATION, ABLATION.frame(reruns), FAMILY)
     ABLATION.write(table, folder)
     baseline = {
         name: float(mean)
-        for name, mean in zip(SUMMED[:2], whole.mean, strict=False)
+        for name, mean in zip(SUMMED[:2], whole.moments.mean, strict=False)
         if mean == mean
     }
     scored = "loss" in baseline
     change = "loss_change" if scored else "output_change"
     units = pd.read_parquet(table_file(inputs.folders["units"], "units"))
     rows = list(rank_correlations(table, units, change))
-    importance = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), KEYS)
+    importance = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), ())
     IMPORTANCE.write(importance, folder)
-    loss_rises, needed = _needed(table) if scored else ({}, {})
+    needed, by_every = _needed(table) if scored else ({}, {})
     return {
         "rows": len(table),
         "sequences": count,
-        "passes": len(sums),
+        "sources": None if sources is None else len(np.unique(sources)),
         "baseline": baseline,
-        **loss_rises,
+        **needed,
         "importance_of": change,
         "statistics_of": _calls(importance),
+        "same_as": {name: methods for name, methods in same.items() if methods},
         "left_out": _left_out(cells, methods, means, options),
         "null": {
             "ablation": by_column(ABLATION.nulls(reruns, table)),
@@ -104,52 +106,83 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         "headline": {
             **baseline,
             "units": len(table[["layer", "unit"]].drop_duplicates()),
-            **needed,
+            **by_every,
         },
     }
 
 
+def _sources(split: Split, count: int) -> NDArray[np.intp] | None:
+    """The number of each sequence's source [count]; None where the data does not tell sources."""
+    if split.groups is None:
+        return None
+    return np.unique(split.groups[:count], return_inverse=True)[1]
+
+
 def summed(
-    rerun: Rerun, batches: Callable[[], Iterable[Given]], clamps: list[Clamped], pool: Engine
-) -> tuple[Moments, dict[Clamped, Moments]]:
-    """The moments of SUMMED over all sequences, of the intact model and with each unit clamped."""
+    rerun: Rerun,
+    batches: Callable[[], Iterable[Given]],
+    clamps: list[Clamped],
+    sources: NDArray[np.intp] | None,
+    pool: Engine,
+) -> tuple[Sums, list[Sums]]:
+    """The sums over all sequences, of the intact model and with each unit clamped.
+
+    Args:
+        rerun: the model.
+        batches: gives the sequences, batch by batch.
+        clamps: which units, and at what.
+        sources: the number of each sequence's source [N]; None if each is a source of its own.
+        pool: the engine.
+    """
     if rerun.variables:
         pool = dataclasses.replace(pool, workers=1)
-    whole: list[Moments] = []
-    sums: list[Moments] = []
+    whole: list[Sums] = []
+    found: list[Sums] = []
+    count, start = 0 if sources is None else int(sources.max()) + 1, 0
     for number, given in enumerate(batches(), 1):
+        stop = start + len(given.batch.x)
+        here = None if sources is None else sources[start:stop]
+        start = stop
         made = rerun.made(given)
-        measure = functools.partial(_measured, rerun, given, made)
-        whole = _merged(whole, [_moments(made, made, given)])
-        found = engine.run(measure, clamps, pool, what=f"ablation, batch {number}", unit="pass")
-        sums = _merged(sums, found)
-    return whole[0], dict(zip(clamps, sums, strict=True))
+        add = functools.partial(_sums, whole=made, given=given, sources=here, count=count)
+        whole = _merged(whole, [add(made)])
+        measure = functools.partial(_measured, rerun, given, add)
+        more = engine.run(measure, clamps, pool, what=f"ablation, batch {number}", unit="pass")
+        found = _merged(found, more)
+    return whole[0], found
 
 
-def _measured(rerun: Rerun, given: Given, whole: Made, clamp: Clamped) -> Moments:
-    """The moments of SUMMED over a batch, with one unit clamped."""
-    made = rerun.made_without(given, clamp.layer, clamp.state, clamp.unit, clamp.value)
-    return _moments(made, whole, given)
+def _measured(rerun: Rerun, given: Given, add: Callable[[Made], Sums], clamp: Clamped) -> Sums:
+    """The sums over a batch, with one unit clamped."""
+    return add(rerun.made_without(given, clamp.layer, clamp.state, clamp.unit, clamp.value))
 
 
-def _moments(made: Made, whole: Made, given: Given) -> Moments:
+def _sums(
+    made: Made,
+    whole: Made,
+    given: Given,
+    sources: NDArray[np.intp] | None,
+    count: int,
+) -> Sums:
+    """The sums over a batch, from its results, those of the intact model, and its sources."""
     changes = made.loss - whole.loss, made.accuracy - whole.accuracy
     distance = made.distance(whole, given.batch.valid)
-    return moments.moments(np.stack([made.loss, made.accuracy, *changes, distance]))
+    values = np.stack([made.loss, made.accuracy, *changes, distance])
+    return sums.summed(values, sources, count)
 
 
-def _merged(known: list[Moments], found: Iterable[Moments]) -> list[Moments]:
-    """The moments of all batches so far merged with those of one more."""
-    return list(map(moments.merge, known, found)) if known else list(found)
+def _merged(known: list[Sums], found: Iterable[Sums]) -> list[Sums]:
+    """The sums of all batches so far merged with those of one more."""
+    return list(map(sums.merge, known, found)) if known else list(found)
 
 
 def _needed(table: pd.DataFrame) -> tuple[dict[str, Any], dict[str, int]]:
-    """How many units the loss rises for, by method and by all methods, as two figures."""
-    rises = table["loss_change_low"] > 0
-    by_method = rises.groupby(table["method"], observed=True).sum()
-    by_unit = rises.groupby([table["layer"], table["unit"]], observed=True).all()
+    """How many units are needed by each method, and by every one, as two figures."""
+    needed = table["q_value"] < NEEDED
+    by_method = needed.groupby(table["method"], observed=True).sum()
+    by_unit = needed.groupby([table["layer"], table["unit"]], observed=True).all()
     by_name = {str(method): int(units) for method, units in by_method.items()}
-    return {"loss_rises": by_name}, {"needed by every method": int(by_unit.sum())}
+    return {"needed": by_name}, {"needed by every method": int(by_unit.sum())}
 
 
 def _calls(importance: pd.DataFrame) -> dict[str, list[str]]:
@@ -179,9 +212,16 @@ def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
     return cells
 
 
-def _methods(place: Place, options: Ablation) -> list[str]:
-    """The methods asked for whose state the cell has."""
-    return [name for name in METHODS if name in options.methods and name[0] in place.states]
+def _same(place: Place, options: Ablation) -> dict[str, str]:
+    """The methods that are another one by algebra, both asked for: that one is run and written."""
+    both = {"h_zero", "c_zero"} <= set(options.methods)
+    return {"c_zero": "h_zero"} if both and "c" in place.states and place.c_is_private else {}
+
+
+def _methods(place: Place, same: Mapping[str, str], options: Ablation) -> list[str]:
+    """The methods asked for whose state the cell has, without those that are another one."""
+    asked = [name for name in METHODS if name in options.methods and name not in same]
+    return [name for name in asked if name[0] in place.states]
 
 
 def _clamps(methods: Mapping[str, list[str]], means: Means, options: Ablation) -> list[Clamped]:
@@ -195,19 +235,13 @@ def _clamps(methods: Mapping[str, list[str]], means: Means, options: Ablation) -
     ]
 
 
-def _same_as(clamp: Clamped, place: Place, methods: list[str]) -> Clamped:
-    """The clamp to run in place of this one: where c at 0 is h at 0, one pass serves both."""
-    same = clamp.method == "c_zero" and "h_zero" in methods and place.c_is_private
-    return dataclasses.replace(clamp, method="h_zero") if same else clamp
-
-
 def _left_out(
     cells: Mapping[str, Place], methods: Mapping[str, list[str]], means: Means, options: Ablation
 ) -> dict[str, str]:
     """Which methods the table lacks, and why, by cell."""
     found = {}
     for name, place in cells.items():
-        lacking = sorted(set(options.methods) - set(methods[name]))
+        lacking = sorted(each for each in options.methods if each[0] not in cells[name].states)
         if not place.states:
             found[name] = f"all: {UNKNOWN}"
         elif methods[name] and name not in means:

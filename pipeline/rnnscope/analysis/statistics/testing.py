@@ -71,9 +71,11 @@ def with_q_values(table: Table, frame: pd.DataFrame, keys: Sequence[str]) -> pd.
     Args:
         table: its columns that adjust others are filled.
         frame: all rows of the table, with every other column.
-        keys: the p-values of rows that agree in these columns are adjusted together.
+        keys: the p-values of rows that agree in these columns are adjusted together; of all rows
+            if there are none.
     """
-    groups = frame.groupby(list(keys), observed=True)
+    same = [frame[key] for key in keys] or np.zeros(len(frame))
+    groups = frame.groupby(same, observed=True)
     q = {
         column.name: groups[column.adjusts].transform(lambda p: q_values(p.to_numpy()))
         for column in table.columns

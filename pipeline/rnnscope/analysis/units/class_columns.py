@@ -114,6 +114,7 @@ CLASS_COLUMNS = (
         nulls=TESTED,
         source="Welch 1951",
         kind="large",
+        evidence=True,
     ),
     Column(
         "p_value",
@@ -134,6 +135,7 @@ CLASS_COLUMNS = (
         nulls=TESTED,
         source="Welch 1951",
         beside="eta2",
+        evidence=True,
     ),
     Column(
         "q_value",

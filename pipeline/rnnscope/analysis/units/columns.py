@@ -33,6 +33,7 @@ DISTRIBUTION = (
         "count",
         "rows that the statistics are computed from: timesteps of all sequences",
         lambda m: np.full(len(m.null), m.moments.count),
+        evidence=True,
     ),
     Column("mean", "mean over all rows", lambda m: m.moments.mean, main=True),
     Column(

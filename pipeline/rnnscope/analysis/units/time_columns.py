@@ -109,6 +109,7 @@ TIME_COLUMNS = (
         lambda m: m.timescales.r2,
         nulls=(*UNKNOWN, NONE, PERSISTS),
         beside="timescale_fit",
+        evidence=True,
     ),
     Column(
         "persistent_share",

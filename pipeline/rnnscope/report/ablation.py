@@ -1,0 +1,133 @@
+"""The results of stage ablation, as the page shows them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from rnnscope.analysis.ablation.columns import NEEDED
+from rnnscope.report import figures
+from rnnscope.report.analyses import by_layer
+from rnnscope.report.figures import Curve
+from rnnscope.report.table import CHANGES
+from rnnscope.states import place_of
+
+STATISTICS = 8
+"""How many statistics are listed, those with the smallest p-values."""
+METHODS = {
+    "h_zero": "h at 0",
+    "h_mean": "h at mean",
+    "c_zero": "c at 0",
+    "c_mean": "c at mean",
+}
+
+
+def section(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """For each layer, the change with each unit clamped, and the statistics that go with it.
+
+    Args:
+        folder: the stage's output.
+        manifest: what it says of itself.
+    """
+    table = pd.read_parquet(folder / "ablation.parquet")
+    importance = pd.read_parquet(folder / "importance.parquet")
+    by_loss = bool(table["loss_change"].notna().any())
+    change = "loss_change" if by_loss else "output_change"
+    title = _title(table)
+    entries = []
+    for number, (layer, rows) in enumerate(by_layer(table)):
+        here = importance["layer"].astype(str).map(place_of) == layer
+        curves = [
+            _ranked(str(method), of, change)
+            for method, of in rows.groupby("method", observed=True, sort=False)
+        ]
+        same = manifest.get("same_as", {}).get(layer, {})
+        entries.append(
+            {
+                "layer": layer,
+                "ranked": Markup(
+                    figures.curves(
+                        curves, title, f"ablation-{number}", x="unit, largest change first"
+                    )
+                ),
+                "needed": _needed(rows) if by_loss else [],
+                "units": rows["unit"].nunique(),
+                "same": [(_named(method), _named(other)) for method, other in same.items()],
+                "statistics": _statistics(importance[here]),
+                "sequences": int(rows["sequences"].max()),
+            }
+        )
+    sources = manifest.get("sources")
+    return {"layers": entries, "by_loss": by_loss, "sources": sources, "tests": _tests(importance)}
+
+
+def _ranked(method: str, rows: pd.DataFrame, change: str) -> Curve:
+    """The changes by one method, largest first, with a dot where the unit is needed."""
+    ranked = rows.sort_values(change, ascending=False, ignore_index=True)
+    place = pd.Series(np.arange(1, len(ranked) + 1))
+    return Curve(_named(method), place, ranked[change], marked=ranked["q_value"] < NEEDED)
+
+
+def _needed(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """How many units each method needs."""
+    needed = (rows["q_value"] < NEEDED).groupby(rows["method"], observed=True, sort=False).sum()
+    return [{"method": _named(str(method)), "units": int(n)} for method, n in needed.items()]
+
+
+def _statistics(importance: pd.DataFrame) -> list[dict[str, Any]]:
+    """The statistics that go with the change most surely, the smallest p-values first.
+
+    Each is listed once, and of those that rank the units alike one.
+    """
+    known = importance.dropna(subset="spearman")
+    order = known.assign(size=-known["spearman"].abs()).sort_values(["p_value", "size"])
+    once = order.drop_duplicates(["layer", "signal", "statistic"])
+    once = once.drop_duplicates(["layer", "signal", "method", "units", "spearman"])
+    rows: list[dict[str, Any]] = once.head(STATISTICS).to_dict("records")
+    return [{**row, "method": _named(str(row["method"]))} for row in rows]
+
+
+def _tests(importance: pd.DataFrame) -> int:
+    """How many rank correlations are one family."""
+    return int(importance["p_value"].notna().sum())
+
+
+def _named(method: str) -> str:
+    return METHODS.get(method, method)
+
+
+def _title(table: pd.DataFrame) -> str:
+    """The name of the change that the page shows, with its unit."""
+    if table["loss_change"].isna().all():
+        return "change of the output"
+    classes = table["accuracy_change"].notna().any()
+    return "rise of the loss, nats" if classes else "rise of the squared error"
+
+
+def with_changes(units: pd.DataFrame, folder: Path, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """The unit table with what changes when the unit's h or c is clamped at 0.
+
+    Where c at 0 is h at 0 by algebra, rows of c have the change of h.
+    """
+    table = pd.read_parquet(folder / "ablation.parquet")
+    same = [
+        (layer, method, other)
+        for layer, methods in manifest.get("same_as", {}).items()
+        for method, other in methods.items()
+    ]
+    copies = [
+        table[(table["layer"] == layer) & (table["method"] == other)].assign(method=method)
+        for layer, method, other in same
+    ]
+    every = pd.concat([table.astype({"method": str}), *copies])
+    zero = every[every["method"].str.endswith("_zero")]
+    found = zero[["unit", *CHANGES]].rename(columns=CHANGES)
+    found = found.assign(
+        layer=zero["layer"].astype(str), signal=zero["method"].str.removesuffix("_zero")
+    )
+    left = units.assign(layer=units["layer"].astype(str), signal=units["signal"].astype(str))
+    joined = left.merge(found, how="left", on=["layer", "signal", "unit"])
+    return joined.assign(layer=units["layer"], signal=units["signal"])
