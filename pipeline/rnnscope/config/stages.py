@@ -117,11 +117,13 @@ class Decoding(Analysis):
     generalise: bool = option()
     """Whether each decoder is also scored at every other timestep."""
     folds: int = option(low=2)
-    """Folds of the cross-validation; all timesteps of a sequence are in the same fold."""
+    """Folds of the cross-validation; all timesteps of a sequence are in the same fold, and with
+    data.groups all sequences of a group."""
     max_sequences: int | None = option(low=1)
     """Only this many test sequences, drawn at random; null means all."""
     penalty: float = option(above=0)
-    """Strength of the L2 penalty, on standardised values."""
+    """Strength of the L2 penalty of logistic regressions, on standardised values; ridge regressions
+    choose theirs."""
     seed: int = option(low=0, high=2**32 - 1)
     """Seed of the drawn sequences, the folds and the shuffled labels."""
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.typing import NDArray
 
-from rnnscope import states
+from rnnscope import stages, states
 from rnnscope.analysis.decoding import gathering
 from tests.analysis.decoding.test_decoding import OPTIONS, decoded
+from tests.compose import composed
 from tests.recordings import Recording, write
 
 
@@ -71,3 +73,40 @@ def test_fewer_groups_than_folds_give_no_row_and_a_reason(tmp_path: Path) -> Non
     (table, _), figures = decoded(tmp_path, recorded)
     assert len(table) == 0
     assert "4 folds of whole groups" in figures["why"]["lstm"]
+
+
+@pytest.mark.tensorflow
+def test_groups_of_a_file_reach_the_folds(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "sequence": np.repeat(np.arange(90), 4),
+            "timestep": np.tile(np.arange(4), 90),
+            "value": random.normal(size=360),
+            "label": np.repeat(np.arange(90) % 2, 4),
+            "patient": np.repeat([f"p{number % 12:02d}" for number in range(90)], 4),
+        }
+    )
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    config = composed(
+        tmp_path,
+        "stage=decoding",
+        "data=files",
+        f"data.path={tmp_path / 'mine.csv'}",
+        "data.groups=patient",
+        "data.test_fraction=0.5",
+        "model.units=4",
+        "train.steps=0",
+        "extract.part_rows=20",
+        "decoding.folds=3",
+    )
+    steps = {step.stage.name: step.artefact.folder for step in stages.run(config)}
+    sequences = states.read_sequences(steps["extract"])
+    assert sequences.columns[:4].tolist() == ["sequence", "id", "group", "length"]
+    expected = [f"p{int(name) % 12:02d}" for name in sequences["id"]]
+    assert sequences["group"].tolist() == expected
+    assert sequences["group"].nunique() == 6  # of 12, whole ones
+    number = states.sources(steps["extract"])
+    assert len(set(zip(number, expected, strict=True))) == len(set(number)) == 6
+    table = pd.read_parquet(steps["decoding"] / "decoding.parquet")
+    assert (table["sequences"] == len(sequences)).all()

@@ -81,7 +81,9 @@ def by_hand(problem: Problem) -> Pipeline:
     """The same probe as scikit-learn's users write it."""
     if problem.numeric:
         return make_pipeline(StandardScaler(), RidgeCV(10.0 ** np.arange(-3, 7)))
-    of_classes = LogisticRegression(C=1 / problem.penalty, tol=1e-6, max_iter=9000)
+    of_classes = LogisticRegression(
+        C=1 / problem.penalty, solver="newton-cg", tol=3e-4, max_iter=2000
+    )
     return make_pipeline(StandardScaler(), of_classes)
 
 
@@ -366,7 +368,7 @@ def test_a_penalty_is_chosen_by_leaving_out_each_sequence_of_the_training_folds(
     got = held_out(x, problem, 0)[:, 0]
     penalties = {"alpha": 10.0 ** np.arange(-3, 7)}
     search = GridSearchCV(Ridge(), penalties, cv=LeaveOneOut(), scoring="neg_mean_squared_error")
-    for fold in range(5):
+    for fold in range(2):
         train = problem.fold != fold
         scale = StandardScaler().fit(x[train])
         search.fit(scale.transform(x[train]), problem.y[train])
@@ -376,11 +378,11 @@ def test_a_penalty_is_chosen_by_leaving_out_each_sequence_of_the_training_folds(
 
 def test_a_penalty_is_chosen_by_leaving_out_whole_groups() -> None:
     random = np.random.default_rng(0)
-    source = np.repeat(np.arange(20), 5)
-    x = np.repeat(random.normal(size=(20, 30)), 5, axis=0) + 0.1 * random.normal(size=(100, 30))
-    y = random.normal(size=20)[source] + 0.1 * random.normal(size=100)
-    fold = folds.deal(np.ones(100, int), None, source, 5, random)
-    problem = Problem(y, np.zeros(100, int), fold, source, 1.0)
+    source = np.repeat(np.arange(50), 4)
+    x = np.repeat(random.normal(size=(50, 40)), 4, axis=0) + 0.1 * random.normal(size=(200, 40))
+    y = random.normal(size=50)[source] + 0.1 * random.normal(size=200)
+    fold = folds.deal(np.ones(200, int), None, source, 5, random)
+    problem = Problem(y, np.zeros(200, int), fold, source, 1.0)
     got = held_out(x, problem, 0)[:, 0]
     for each in range(5):
         train = fold != each
@@ -390,9 +392,9 @@ def test_a_penalty_is_chosen_by_leaving_out_whole_groups() -> None:
         search.fit(scale.transform(x[train]), y[train])
         expected = search.score(scale.transform(x[~train]), y[~train])
         assert got[each] == pytest.approx(expected, rel=1e-6)
-    assert got.mean() > -1
-    alone = held_out(x, replace(problem, source=np.arange(100)), 0)[:, 0]
-    assert alone.mean() < got.mean()  # one left out is known from the others of its group
+    assert got.mean() > -0.5
+    alone = held_out(x, replace(problem, source=np.arange(200)), 0)[:, 0]
+    assert alone.mean() < -2  # a sequence that is left out is known from others of its group
 
 
 # few units
