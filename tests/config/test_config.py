@@ -144,6 +144,7 @@ def test_a_mistyped_option_names_what_there_is(
 def test_an_option_of_another_kind_of_model_is_unknown() -> None:
     message = complaint(composed("model=gru", model__forget_bias=1.0))
     assert message.startswith("model.forget_bias: ")
+    assert "belongs to model=lstm or model=tf1_checkpoint" in message
     assert "dropout" in message
 
 

@@ -536,3 +536,12 @@ def test_annotations_of_other_sequences_are_not_read(tmp_path: Path) -> None:
     assert known(tmp_path, [1, 2], [0, 1], "height") == [[np.float32(4 / 7), np.float32(9 / 7)]]
     with pytest.raises(OSError, match="thrift"):
         known(tmp_path, [0], [0], "height")
+
+
+@pytest.mark.parametrize("name", ["", "no-such-folder"])
+def test_a_folder_without_a_recording_is_named(name: str, tmp_path: Path) -> None:
+    for read in (states.read_states, states.read_sequences):
+        with pytest.raises(
+            FileNotFoundError, match=r"no sequences\.parquet there; give an extract"
+        ):
+            read(tmp_path / name)
