@@ -151,6 +151,22 @@ def test_labels_of_rows_are_those_of_windows_or_of_timesteps(tmp_path: Path) -> 
     np.testing.assert_array_equal(batch.y.ravel(), activity == "walk")
 
 
+def test_what_each_column_is_taken_for_is_said(tmp_path: Path, caplog: Any) -> None:
+    path = saved(tmp_path, sensor())
+    with caplog.at_level(logging.INFO):
+        load(path, window=10, label_column="root", horizon=1)
+    assert "300 timesteps in order of date; features: row, root; target: root" in caplog.text
+
+
+@pytest.mark.parametrize(("stride", "said"), [(3, True), (10, False), (12, False), (None, False)])
+def test_windows_that_overlap_are_not_independent(
+    stride: int | None, said: bool, tmp_path: Path, caplog: Any
+) -> None:
+    load(saved(tmp_path, sensor()), window=10, stride=stride, label_column="none")
+    assert ("windows overlap" in caplog.text) == said
+    assert ("data.stride=10 avoids that" in caplog.text) == said
+
+
 def test_a_hole_in_time_is_said(tmp_path: Path, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
         load(saved(tmp_path, sensor()), window=20)

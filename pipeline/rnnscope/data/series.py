@@ -50,6 +50,7 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     at = f"data.path={options.path}"
     roles = _roles(frame, options, at)
     frame, times = _in_order(frame, roles, at)
+    _announce(len(frame), roles, options)
     parts = _parts(len(frame), options)
     values = _features(frame, roles, parts, options, at)
     arrays: Arrays = {}
@@ -111,6 +112,22 @@ def _roles(frame: pd.DataFrame, options: Files, at: str) -> Roles:
     if not features:
         raise UserError(f"{at}: no feature columns beside {listed([time, label])}")
     return Roles(features, time, label)
+
+
+def _announce(count: int, roles: Roles, options: Files) -> None:
+    """Log what each column is taken for, and warn where windows share timesteps."""
+    order = f" in order of {roles.time}" if roles.time else ""
+    what = "target" if options.horizon else "label"
+    log.info(
+        f"{'':<10} one series of {count:,} timesteps{order}; features: {listed(roles.features)}; "
+        + (f"no {what}" if roles.label is None else f"{what}: {roles.label}")
+    )
+    if (options.stride or options.window or 0) < (options.window or 0):
+        log.warning(
+            f"data.stride={options.stride} is less than data.window={options.window}: windows "
+            "overlap, but statistics take sequences as independent, so that intervals are too "
+            f"narrow and p-values too small; data.stride={options.window} avoids that"
+        )
 
 
 def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame, NDArray[Any]]:

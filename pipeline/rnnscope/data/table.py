@@ -1,5 +1,6 @@
 """Sequences from long tables: one row per sequence and timestep, in Parquet or CSV."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from rnnscope.data.dataset import Split
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.timesteps import in_time
 from rnnscope.errors import UserError, listed
+
+log = logging.getLogger(__name__)
 
 KEYS = ("sequence", "timestep", "split", "label", "target")
 SPLITS = ("train", "val", "test")
@@ -93,6 +96,7 @@ def columns_of(names: list[str], options: Files) -> Columns:
     if not features:
         raise UserError(f"{at}no feature columns beside {', '.join(KEYS + annotations)}")
     keys = tuple(key for key in KEYS if key in names)
+    log.info(f"{'':<10} features: {listed(features)}; no features: {listed(keys + annotations)}")
     each = options.labels == "timestep"
     return Columns(Path(options.path), features, annotations, keys, each, options.missing)
 
