@@ -259,11 +259,11 @@ class Recorder:
 
 
 def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> None:
-    """Raise for a signal or a unit that none of the layers has."""
+    """Raise for a signal that none of the layers has, or where none has any of the units."""
     there = {signal: None for layer in layers.values() for signal in layer.signals}
     selection.only("extract.signals", there, options.signals)
     units = {name: next(iter(each.signals.values())).shape[2] for name, each in layers.items()}
-    if max(options.units or [0]) >= max(units.values()):
+    if min(options.units or [0]) >= max(units.values()):
         counts = listed(f"{count} in {name}" for name, count in units.items())
         raise UserError(f"extract.units={options.units}: counted from 0, there are {counts}")
 
