@@ -55,6 +55,7 @@ WRITTEN = {
     "UCR 2015.csv": text(","),
     "label last.csv": text(",", last=True),
     "semicolon.csv": text(";"),
+    "bars.txt": text("|"),
     "decimal comma.csv": text(";", decimal=","),
     "spaces and decimal comma.txt": text(" ", decimal=","),
     "tabs and decimal comma.txt": text("\t", decimal=","),
@@ -225,6 +226,39 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         r"x_test\[2, 3\] is not a finite.*1 values are missing within 1 of 24.*interpolate",
     ),
+    "names of sequences": (
+        pd.DataFrame(X, columns=NAMES.split(",")).assign(label=Y).to_csv(index_label="id"),
+        {},
+        "id among the timesteps t0 to t14: name the column sequence",
+    ),
+    "two columns beside": (
+        pd.DataFrame(X, columns=NAMES.split(",")).assign(age=7, y=Y, site=2).to_csv(index=False),
+        {"label_column": "y", "layout": "wide"},
+        "age, site among the timesteps t0 to t14: .* else leave it out",
+    ),
+    "names of sequences without a header": (
+        pd.DataFrame(X).assign(label=Y).to_csv(header=False),
+        {},
+        "the first column beside the label counts the rows.*: remove it",
+    ),
+    "names of sequences last": (
+        pd.DataFrame(np.c_[Y, X])
+        .astype({0: int})
+        .assign(n=range(7, N + 7))
+        .to_csv(header=False, index=False),
+        {"label_column": "first"},
+        "the last column beside the label counts the rows",
+    ),
+    "ARFF": (
+        f"@relation x\n@attribute a numeric\n@data\n{text(',', last=True)}",
+        {},
+        "lines with @ are of ARFF .* scipy.io.arff.loadarff .* to_csv",
+    ),
+    "sktime": (
+        text(",", last=True).replace(",1\n", ":1\n").replace(",2\n", ":2\n"),
+        {},
+        "holds a value and a label: write a separator between them",
+    ),
     "long": (text(","), {"layout": "long"}, "no column 'sequence'"),
     "series options": (text(","), {"stride": 3}, "data.stride=3: needs data.window"),
     "a sign before the names": (
@@ -251,6 +285,12 @@ def test_what_is_not_clear_is_asked(what: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text(content)
     assert re.search(says, complaint(path, **changes))
+
+
+def test_a_column_of_names_may_be_named_so(tmp_path: Path) -> None:
+    frame = pd.DataFrame(X, columns=NAMES.split(",")).assign(label=Y)
+    frame.to_csv(tmp_path / "mine.csv", index_label="sequence")
+    assert_same(load(tmp_path / "mine.csv"))
 
 
 def test_the_answers_are_taken(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ SPACES = r"\s+"
 MISSING = {"", "nan", "na", "n/a", "null", "none", "?", "-nan"}
 """What stands for a missing value, beside what pandas knows."""
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
+FUSED = re.compile(r"[-+]?\d*\.\d+:\S+")
+"""A value and a label, as sktime writes the end of a row."""
 COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 TOKENS = (
     "a model reads text as tokens: make them with the layer in front of it, "
@@ -87,13 +89,22 @@ def _lines(path: Path, at: str) -> list[str]:
 
 
 def _form(lines: list[str], at: str) -> Form:
+    if any(line.startswith("@") for line in lines):
+        raise UserError(
+            f"{at}: lines with @ are of ARFF or sktime's form: read it with scipy.io.arff.loadarff "
+            "or sktime.datasets.load_from_tsfile, and write the table with to_csv(index=False)"
+        )
     separator = _separator(lines)
     if separator is None:
         raise UserError(
-            f"{at}: no separator (comma, tab, semicolon or spaces) parts its lines into columns of "
-            f"numbers; if it holds sentences, {TOKENS}"
+            f"{at}: no separator (comma, tab, semicolon, | or spaces) parts its lines into columns "
+            f"of numbers; if it holds sentences, {TOKENS}"
         )
     rows = [_fields(line, separator) for line in lines]
+    if fused := [field for row in rows for field in row if FUSED.fullmatch(field)]:
+        raise UserError(
+            f"{at}: '{fused[0]}' holds a value and a label: write a separator between them"
+        )
     commas = sum(COMMA.fullmatch(field) is not None for row in rows[1:] for field in row)
     points = sum("." in field and _number(field) for row in rows[1:] for field in row)
     if separator != "," and commas and points:
@@ -111,7 +122,7 @@ def _form(lines: list[str], at: str) -> Form:
 
 def _separator(lines: list[str]) -> str | None:
     """What parts the lines into the same number of columns; None where nothing does."""
-    for separator in ("\t", ";", ",", SPACES):
+    for separator in ("\t", ";", ",", "|", SPACES):
         rows = [_fields(line, separator) for line in lines]
         counts = {len(row) for row in rows}
         if min(counts) < 2 or not any(_number(field) for row in rows for field in row):

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,17 @@ from rnnscope.errors import UserError, listed
 
 log = logging.getLogger(__name__)
 
+NUMBERED = re.compile(r"(.*?)[ _.-]?(\d+(?:\.\d+)?)")
+"""A name that counts timesteps: a text, and a number behind it."""
+FEWEST = 3
+"""Fewest columns that tell how timesteps are named, and rows that tell how they are counted."""
+
 Arrays = dict[str, NDArray[Any]]
 
 
 def is_run(names: list[Any]) -> bool:
     """Whether names of columns count timesteps: numbers, alone or behind one text (t0, t1, …)."""
-    parts = [re.fullmatch(r"(.*?)[ _.-]?(\d+(?:\.\d+)?)", str(name)) for name in names]
+    parts = [NUMBERED.fullmatch(str(name)) for name in names]
     return len(parts) > 1 and None not in parts and len({part[1] for part in parts if part}) == 1
 
 
@@ -41,12 +47,10 @@ def arrays_from_wide(
     steps = [name for name in whole if name not in ("sequence", "split") and name != label]
     if not steps:
         raise UserError(f"{at}: no columns of timesteps beside {listed(whole)}")
+    _refuse_others(steps, at)
     _refuse_text(whole[steps], at)
     _refuse_disorder(steps, at)
-    log.info(
-        f"{'':<10} {len(whole):,} sequences of {len(steps):,} timesteps, one a row; "
-        f"{'no label' if label is None else f'label: {_called(label, whole)}'}"
-    )
+    _refuse_numbers_of_rows(whole, steps, at)
     arrays, ids = {}, {}
     ints = all(pd.api.types.is_integer_dtype(kind) for kind in whole[steps].dtypes)
     for part, frame in frames.items():
@@ -65,6 +69,11 @@ def arrays_from_wide(
             arrays[f"y_{part}"] = y.to_numpy() if numeric else y.astype(str).to_numpy().astype("U")
         if "sequence" in frame:
             ids[part] = frame["sequence"].to_numpy()
+    log.info(
+        f"{'':<10} {len(whole):,} sequences of "
+        f"{max(each.shape[1] for name, each in arrays.items() if name[0] == 'x'):,} timesteps, one "
+        f"a row; {'no label' if label is None else f'label: {_called(label, whole)}'}"
+    )
     task = options.task or ("regression" if label == "target" else None)
     return arrays, ids, task
 
@@ -123,6 +132,41 @@ def _called(label: Any, frame: pd.DataFrame) -> str:
     if isinstance(label, str):
         return f"column '{label}'"
     return "the first column" if label == frame.columns[0] else "the last column"
+
+
+def _refuse_others(steps: list[Any], at: str) -> None:
+    """Raise where some names count timesteps, and others do not: id, t0, t1, …."""
+    if not all(isinstance(name, str) for name in steps) or is_run(steps):
+        return
+    stems = [found[1] if (found := NUMBERED.fullmatch(name)) else None for name in steps]
+    (stem, count), *_ = Counter(stems).most_common()
+    if stem is not None and count >= FEWEST:
+        others = [name for name, each in zip(steps, stems, strict=True) if each != stem]
+        raise UserError(
+            f"{at}: {listed(others)} among the timesteps {' to '.join(_ends(steps, stems, stem))}: "
+            "name the column sequence if it holds the sequences' names, give data.label_column= "
+            "if it is the label, else leave it out"
+        )
+
+
+def _ends(steps: list[Any], stems: list[str | None], stem: str) -> list[Any]:
+    """The first and the last of the columns that count timesteps."""
+    run = [name for name, each in zip(steps, stems, strict=True) if each == stem]
+    return [run[0], run[-1]]
+
+
+def _refuse_numbers_of_rows(whole: pd.DataFrame, steps: list[Any], at: str) -> None:
+    """Raise where the first or last of columns without names counts the rows."""
+    for place in (steps[0], steps[-1]):
+        values = whole[place]
+        if isinstance(place, str) or len(values) < FEWEST:
+            continue
+        if pd.api.types.is_integer_dtype(values) and (values.diff().dropna() == 1).all():
+            where = "first" if place == steps[0] else "last"
+            raise UserError(
+                f"{at}: the {where} column beside the label counts the rows, so it is no timestep: "
+                "remove it, or give the columns names, and this one the name sequence"
+            )
 
 
 def _refuse_text(steps: pd.DataFrame, at: str) -> None:
