@@ -75,7 +75,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         UserError: data without labelled training sequences, or without those for validation that
             ``train.patience`` and ``train.restore_best`` need.
     """
-    dataset = data.load(config.data)
+    dataset = data.load(config.data).as_trained()
     if dataset.train is None or dataset.train.y is None:
         raise UserError(
             f"data={config.data.name} has no labelled training sequences (x_train and y_train, "

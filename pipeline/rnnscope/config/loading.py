@@ -42,7 +42,7 @@ def load(raw: DictConfig) -> Config:
         if dataclasses.is_dataclass(kind):
             schema[name] = OmegaConf.structured(kind)
             if not isinstance(raw.get(name), DictConfig):
-                raise UserError(f"{name}={raw.get(name)}: must be a group of options")
+                raise UserError(_no_group(name, raw.get(name)))
     for group, kinds in KINDS.items():
         name = OmegaConf.select(raw, f"{group}.name")
         if name not in kinds:
@@ -61,6 +61,17 @@ def load(raw: DictConfig) -> Config:
     assert isinstance(config, Config)
     check(config)
     return config
+
+
+def _no_group(name: str, value: Any) -> str:
+    """The message that a group of options has a value, which may be meant for an option."""
+    meant = [
+        f"{group}.{name}"
+        for group, kinds in KINDS.items()
+        if any(name in {field.name for field in dataclasses.fields(kind)} for kind in kinds.values())
+    ]
+    hint = f"; did you mean {' or '.join(f'{each}={value}' for each in meant)}?" if meant else ""
+    return f"{name}={value}: {name} is a group of options, not one option{hint}"
 
 
 def unknown(key: str, schema: Any) -> str:

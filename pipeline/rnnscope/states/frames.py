@@ -23,9 +23,11 @@ def recording(folder: Path | str) -> Path:
         FileNotFoundError: there is none.
     """
     if not (Path(folder) / SEQUENCES).is_file():
+        inner = Path(folder) / "extract"
+        there = (inner / SEQUENCES).is_file()
         raise FileNotFoundError(
-            f"{folder}: no {SEQUENCES} there; give an extract stage's output, such as "
-            "outputs/latest/extract"
+            f"{folder}: no {SEQUENCES} there; give "
+            + (str(inner) if there else "an extract stage's output, such as outputs/latest/extract")
         )
     return Path(folder)
 
@@ -45,7 +47,7 @@ def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataF
     Raises:
         FileNotFoundError: the folder holds no recording, or the data has neither.
     """
-    return pd.read_parquet(Path(folder) / STEPS, columns=columns)
+    return pd.read_parquet(recording(folder) / STEPS, columns=columns)
 
 
 def read_states(
