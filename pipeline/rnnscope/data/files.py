@@ -10,8 +10,9 @@ from rnnscope.data.delimited import ENDINGS
 from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
 from rnnscope.data.parquet import names_in, splits_from_parquet
+from rnnscope.data.summary import announce
 from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 
 ARRAYS = {
     ".npz": read_npz,
@@ -47,7 +48,9 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
-    return Dataset(splits["test"], train, val, classes.names, classes.occurring)
+    dataset = Dataset(splits["test"], train, val, classes.names, classes.occurring)
+    announce(dataset, config)
+    return dataset
 
 
 def _kind(path: Path) -> str:
@@ -60,14 +63,16 @@ def _kind(path: Path) -> str:
                 ".mat, .h5, .hdf5, or a folder of .npy or of .parquet files"
             )
         return kind
+    found = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     held = [ending for ending in (".npy", ".parquet") if any(path.rglob(f"*{ending}"))]
     if not held and pair_in(path) is not None:
         return ENDINGS[0]
     if len(held) != 1:
-        what = "both" if held else "neither"
+        there = listed(found) or "no files"
         raise UserError(
-            f"data.path={path}: the folder holds {what} .npy and .parquet files; one kind is needed"
-            ", or text files *_TRAIN and *_TEST"
+            f"data.path={path}: the folder holds {there}; it must hold "
+            + ("one kind" if held else "files")
+            + " of .npy and .parquet, or one text file *_TRAIN.* and one *_TEST.*"
         )
     return held[0]
 
