@@ -269,6 +269,14 @@ def test_a_value_in_place_of_a_group_is_a_mistake_of_the_users(group: str, value
     assert complaint(composed(**{group: value})).startswith(group)
 
 
+def test_an_option_that_is_called_as_a_group_is_meant() -> None:
+    says = complaint(composed(units=32))
+    assert says.endswith(
+        "units is a group of options, not one option; did you mean model.units=32?"
+    )
+    assert complaint(composed(train=5)).endswith("train is a group of options, not one option")
+
+
 def test_options_below_an_option_that_is_no_group_are_a_mistake_of_the_users() -> None:
     assert complaint(composed(train__steps={"first": 3})).startswith("train.steps")
 

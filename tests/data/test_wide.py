@@ -485,6 +485,11 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "column 'id' is another one in every row.*: name it sequence.*data.label_column=id",
     ),
+    "numbers of sequences as floats": (
+        pd.DataFrame(X, columns=NAMES.split(",")).assign(n=np.arange(N) * 10.0).to_csv(index=False),
+        {},
+        "column 'n' is another one in every row",
+    ),
     "names of sequences in front of timesteps": (
         pd.DataFrame(X, columns=NAMES.split(",")).to_csv(index_label="file"),
         {},

@@ -545,3 +545,12 @@ def test_a_folder_without_a_recording_is_named(name: str, tmp_path: Path) -> Non
             FileNotFoundError, match=r"no sequences\.parquet there; give an extract"
         ):
             read(tmp_path / name)
+
+
+def test_the_recording_inside_a_folder_of_stages_is_named(tmp_path: Path) -> None:
+    inner = tmp_path / "latest" / "extract"
+    inner.mkdir(parents=True)
+    (inner / "sequences.parquet").touch()
+    for read in (states.read_states, states.read_sequences, states.read_steps):
+        with pytest.raises(FileNotFoundError, match=rf"there; give {inner}$"):
+            read(inner.parent)

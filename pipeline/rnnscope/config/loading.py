@@ -68,9 +68,7 @@ def _no_group(name: str, value: Any) -> str:
     meant = [
         f"{group}.{name}"
         for group, kinds in KINDS.items()
-        if any(
-            name in {field.name for field in dataclasses.fields(kind)} for kind in kinds.values()
-        )
+        if any(name == field.name for kind in kinds.values() for field in dataclasses.fields(kind))
     ]
     hint = f"; did you mean {' or '.join(f'{each}={value}' for each in meant)}?" if meant else ""
     return f"{name}={value}: {name} is a group of options, not one option{hint}"

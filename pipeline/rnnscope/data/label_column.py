@@ -95,7 +95,9 @@ def label_of(frame: pd.DataFrame, options: Files, at: str) -> Any:
 def _all_differ(name: Any, frame: pd.DataFrame) -> bool:
     """Whether names or whole numbers differ in all rows of each split, as those of rows do."""
     values = frame[name]
-    if len(values) < FEWEST or pd.api.types.is_float_dtype(values):
+    if len(values) < FEWEST:
+        return False
+    if pd.api.types.is_float_dtype(values) and (values != np.rint(values)).any():
         return False
     return not frame.duplicated(["split", name]).any()
 

@@ -47,7 +47,10 @@ def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataF
     Raises:
         FileNotFoundError: the folder holds no recording, or the data has neither.
     """
-    return pd.read_parquet(recording(folder) / STEPS, columns=columns)
+    path = Path(folder) / STEPS
+    if not path.is_file():
+        recording(folder)
+    return pd.read_parquet(path, columns=columns)
 
 
 def read_states(
