@@ -63,16 +63,15 @@ def _kind(path: Path) -> str:
                 ".mat, .h5, .hdf5, or a folder of .npy or of .parquet files"
             )
         return kind
-    found = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     held = [ending for ending in (".npy", ".parquet") if any(path.rglob(f"*{ending}"))]
     if not held and pair_in(path) is not None:
         return ENDINGS[0]
     if len(held) != 1:
+        found = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
         there = listed(found) or "no files"
         raise UserError(
-            f"data.path={path}: the folder holds {there}; it must hold "
-            + ("one kind" if held else "files")
-            + " of .npy and .parquet, or one text file *_TRAIN.* and one *_TEST.*"
+            f"data.path={path}: the folder holds {there}; it must hold .npy files or .parquet "
+            "files, not both, or one text file *_TRAIN.* and one *_TEST.*"
         )
     return held[0]
 
