@@ -203,6 +203,24 @@ def test_stopping_early_needs_validation_sequences(tmp_path: Path, key: str) -> 
         train(tmp_path, "data.validation_fraction=0", key)
 
 
+@pytest.mark.parametrize("classes", [(1, 2), (100, 300)])
+def test_a_network_has_an_output_for_each_class_that_occurs(
+    classes: tuple[int, int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = np.random.default_rng(0).normal(size=(12, 3, 2)).astype(np.float32)
+    y = np.repeat(classes, 6)
+    made = {"x_train": x, "y_train": y, "x_test": x, "y_test": np.append(y[1:], 7 * classes[1])}
+    np.savez(tmp_path / "mine.npz", allow_pickle=True, **made)
+    given = ("data=files", f"data.path={tmp_path / 'mine.npz'}", "data.validation_fraction=0")
+    model, _, _ = train(tmp_path, *given)
+    assert model.output_shape == (None, 3)
+    assert f"no training sequence has class {7 * classes[1]}" in caplog.text
+    *_, step = stages.run(composed(tmp_path, *SMALL, "stage=extract", *given))
+    sequences = pd.read_parquet(step.artefact.folder / "sequences.parquet")
+    assert sequences["label"].tolist() == [0] * 5 + [1] * 6 + [2]
+    assert [name for name in sequences if name.startswith("p_")] == ["p_0", "p_1", "p_2"]
+
+
 def test_training_needs_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "bare.npz", x_test=np.zeros((4, 3, 2), np.float32))
     config: Config = composed(

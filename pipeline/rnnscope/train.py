@@ -1,6 +1,7 @@
 """Stage train: a new network, fitted by Keras' own ``fit``, seeded and repeatable."""
 
 import itertools
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,14 @@ import tensorflow as tf
 from rnnscope import data, models
 from rnnscope.config import Config, Recurrent, Train
 from rnnscope.data import Batch, Dataset, Split
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 from rnnscope.models.repeatable import CrossEntropy, seeded
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Column, Null, Table, by_column
 from rnnscope.terminal import bar
+
+log = logging.getLogger(__name__)
 
 _DIVERGED = Null("it is not finite: training diverged")
 _LOSS = (
@@ -75,13 +78,16 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         UserError: data without labelled training sequences, or without those for validation that
             ``train.patience`` and ``train.restore_best`` need.
     """
-    dataset = data.load(config.data)
+    dataset = data.load(config.data).as_trained()
     if dataset.train is None or dataset.train.y is None:
         raise UserError(
             f"data={config.data.name} has no labelled training sequences (x_train and y_train, "
             "split=train, data.test_path or data.test_fraction): "
-            "train elsewhere and give model=file, or add them"
+            "train elsewhere and give model=file, or add them; in a wide table without names "
+            "data.label_column=first or last may say where labels are"
         )
+    if missing := data.never_trained(dataset):
+        log.warning(f"no training sequence has class {listed(missing)}: it is never trained")
     assert isinstance(config.model, Recurrent)
     with seeded(config.seed):
         model = models.build(config.model, dataset)

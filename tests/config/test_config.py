@@ -144,6 +144,7 @@ def test_a_mistyped_option_names_what_there_is(
 def test_an_option_of_another_kind_of_model_is_unknown() -> None:
     message = complaint(composed("model=gru", model__forget_bias=1.0))
     assert message.startswith("model.forget_bias: ")
+    assert "belongs to model=lstm or model=tf1_checkpoint" in message
     assert "dropout" in message
 
 
@@ -266,6 +267,14 @@ def test_null_is_refused_where_it_means_nothing(key: str) -> None:
 @pytest.mark.parametrize("value", [None, 5])
 def test_a_value_in_place_of_a_group_is_a_mistake_of_the_users(group: str, value: Any) -> None:
     assert complaint(composed(**{group: value})).startswith(group)
+
+
+def test_an_option_that_is_called_as_a_group_is_meant() -> None:
+    says = complaint(composed(units=32))
+    assert says.endswith(
+        "units is a group of options, not one option; did you mean model.units=32?"
+    )
+    assert complaint(composed(train=5)).endswith("train is a group of options, not one option")
 
 
 def test_options_below_an_option_that_is_no_group_are_a_mistake_of_the_users() -> None:

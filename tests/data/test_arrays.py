@@ -139,10 +139,11 @@ def test_pickled_objects_in_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_must_hold_one_kind_of_file(tmp_path: Path) -> None:
-    assert complaint(tmp_path).startswith("the folder holds neither .npy and .parquet")
+    assert complaint(tmp_path).startswith("the folder holds no files; it must hold .npy files or")
     (tmp_path / "x_test.npy").touch()
     (tmp_path / "part-0.parquet").touch()
-    assert complaint(tmp_path).startswith("the folder holds both .npy and .parquet")
+    says = "the folder holds part-0.parquet, x_test.npy; it must hold .npy files or .parquet files,"
+    assert complaint(tmp_path).startswith(says)
 
 
 # lengths

@@ -123,8 +123,10 @@ def test_the_task_is_told_or_found_and_then_said(
     with caplog.at_level(logging.INFO):
         dataset = load(npz(tmp_path, made(y)), task=task)
     assert dataset.test.labels == f"{kind} per sequence"
-    assert len(caplog.messages) == bool(says)
-    assert re.search(says, "".join(caplog.messages))
+    *found, described = caplog.messages
+    assert "test 40 sequences" in described
+    assert len(found) == bool(says)
+    assert re.search(says, "".join(found))
     np.testing.assert_array_equal(ready(dataset), y)
 
 

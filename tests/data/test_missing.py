@@ -102,3 +102,13 @@ def test_what_is_no_sequence_is_left_alone(tmp_path: Path) -> None:
         load(npz(tmp_path, made), missing="interpolate")
     assert re.search(r"x_place_test\[0, 0\] is not a finite number", str(caught.value))
     assert "data.missing" not in str(caught.value)
+
+
+def test_frames_with_gaps_are_not_offered_what_frames_do_not_take(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).normal(size=(N, T, 3, 3)).astype(np.float32)
+    frames[1, 0, 2, 2] = np.nan
+    with pytest.raises(UserError, match=r"missing within 1 of .*interpolate") as caught:
+        load(npz(tmp_path, {"x_test": frames}))
+    assert "zero_and_mask" not in str(caught.value)
+    whole = load(npz(tmp_path, {"x_test": frames}), missing="interpolate").test
+    assert np.isfinite(whole.take(slice(None)).x).all()

@@ -59,8 +59,35 @@ def test_text_sorts_as_the_time_that_it_writes(form: str, seed: int) -> None:
 def test_clocks_sort_with_and_without_zeros_in_front(zeros: bool, seconds: bool) -> None:
     every = range(0, 24 * 60, 30)
     text = [f"{m // 60:0{1 + zeros}d}:{m % 60:02d}{':07' if seconds else ''}" for m in every]
-    turned = np.random.default_rng(0).permutation(len(text))
-    assert [int(turned[i]) for i in order([text[i] for i in turned])] == list(range(len(text)))
+    assert order(text) == list(range(len(text)))
+    # Of two sequences whose rows alternate, each is in its own order.
+    twice = [each for each in text for _ in range(2)]
+    assert order(twice, np.arange(len(twice)) % 2) == list(range(len(twice)))
+
+
+@pytest.mark.parametrize(
+    "clocks",
+    [
+        ["23:00", "23:30", "0:00", "0:30"],
+        ["23:50", "0:10"],
+        ["10:00", "16:00", "22:00", "4:00", "10:30"],
+        ["8:00", "20:00", "9:00", "21:00", "10:00", "22:00"],
+        ["0:55", "10:00", "1:00"],
+        [datetime.time(10), datetime.time(9)],
+        ["Dec 30", "Dec 31", "Jan 1"],
+    ],
+)
+def test_what_falls_may_be_of_the_next_day_and_is_asked(clocks: list[Any]) -> None:
+    with pytest.raises(
+        UserError, match=r"goes from .* to .*\? Write whole dates, as 2016-03-04 00:5"
+    ):
+        order(clocks)
+
+
+def test_the_remedies_of_what_falls_work() -> None:
+    assert order(["2016-03-04 23:50", "2016-03-05 0:10"]) == [0, 1]
+    assert order(["0:55", "1:00", "10:00"]) == [0, 1, 2]
+    assert order(["Dec 31 2015", "Jan 1 2016"]) == order(["31-Dec-15", "1-Jan-16"]) == [0, 1]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -78,9 +105,13 @@ def test_a_table_with_clocks_is_the_same_data_as_one_with_numbers(
 
 
 def test_seconds_count() -> None:
-    assert order(["0:01:00", "0:00:59.5", "0:00:59,4", "1:00:00", "0:59:59"]) == [2, 1, 0, 4, 3]
+    clocks = ["0:01:00", "0:00:59.5", "0:00:59,4", "1:00:00", "0:59:59"]
+    assert order([f"2016-01-29 {clock}" for clock in clocks]) == [2, 1, 0, 4, 3]
+    assert order([clocks[place] for place in (2, 1, 0, 4, 3)]) == [0, 1, 2, 3, 4]
     assert order(["12:01:00 AM", "1:00:59 AM"]) == [0, 1]
     assert order(["1/29/2016 0:01:00", "1/29/2016 0:00:59"]) == [1, 0]
+    assert order(["29/01/2016 00.01.00", "29/01/2016 00.00.59"]) == [1, 0]
+    assert order(["29.01.2016 18.30", "29.01.2016 9.45"]) == [1, 0]
 
 
 def test_days_and_months_are_told_apart_by_any_row() -> None:
@@ -93,7 +124,8 @@ def test_days_and_months_are_told_apart_by_any_row() -> None:
 def test_other_types_keep_their_values() -> None:
     times = pd.date_range("2016-03-01", periods=4, tz="Europe/Vienna")[::-1]
     assert order(times) == [3, 2, 1, 0]
-    assert order([datetime.time(10), datetime.time(9)]) == [1, 0]
+    assert order([datetime.time(9), datetime.time(10)]) == [0, 1]
+    assert order([3.25, 12.5]) == order([3.2016, 12.0]) == [0, 1]
     assert order(pd.Categorical(["10", "9"], ["10", "9"])) == [1, 0]
     assert order([0.5, -1]) == [1, 0]
 
@@ -105,7 +137,9 @@ def test_other_types_keep_their_values() -> None:
         (["t1", "t10"], r"'t1' is no number, date or clock: .*cumcount\(\)"),
         (["1", "0:55"], "'1' and '0:55', which are not of one kind"),
         (["0:55", "0:55:10"], "with and without seconds"),
-        (["23:00", "23:30", "0:00", "0:30"], "from 23:30 to 0:00, past midnight"),
+        (["23:00", "23:30", "0:00", "0:30"], "from 23:30 to 0:00: past midnight"),
+        (["12.2015", "03.2016"], "12.2015 may be a month of a year: write dates"),
+        ([12.2015, 3.2016], "12.2015 may be a month of a year: write dates"),
         (["1:05 PM", "13:10"], "mixes clocks of 12 and of 24 hours"),
         (["0:55", "0:75"], "past 59"),
         (["2016-02-30", "2016-02-01"], "dates in no one order"),

@@ -117,6 +117,30 @@ def test_rows_in_any_order_are_put_into_that_of_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.x[:, :, 0].ravel(), np.arange(288))
 
 
+@pytest.mark.parametrize("names", [("Date", "Time"), ("date", "time"), ("DATE", "time_")])
+def test_a_date_and_a_clock_in_two_columns_are_one_time(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    frame = sensor()
+    date, clock = names
+    two = pd.DataFrame(
+        {date: TIMES.strftime("%d/%m/%Y"), clock: TIMES.strftime("%H.%M.%S"), "row": frame["row"]}
+    ).sample(frac=1, random_state=0)
+    found = load(saved(tmp_path, two), window=10, label_column="none")
+    rows = found.test.take(slice(None)).x[:, :, 0]
+    np.testing.assert_array_equal(rows.ravel(), np.arange(R))
+    assert found.test.ids is not None
+    assert found.test.ids[0] == "11/01/2016 17.00.00"
+
+
+@pytest.mark.parametrize("name", ["Date_Time", "DateTime", "time stamp", "Timestamp "])
+def test_the_column_of_time_may_be_written_otherwise(name: str, tmp_path: Path) -> None:
+    frame = sensor().rename(columns={"date": name}).sample(frac=1, random_state=0)
+    found = load(saved(tmp_path, frame), window=10, label_column="none")
+    rows = found.test.take(slice(None)).x[:, :, 0]
+    np.testing.assert_array_equal(rows.ravel(), np.arange(R))
+
+
 def test_the_target_is_a_later_value_of_a_column_that_stays_a_feature(tmp_path: Path) -> None:
     chosen: dict[str, Any] = {
         "window": 24,
@@ -149,6 +173,22 @@ def test_labels_of_rows_are_those_of_windows_or_of_timesteps(tmp_path: Path) -> 
     assert batch.x.shape[2] == 2
     assert each.classes == ("run", "walk")
     np.testing.assert_array_equal(batch.y.ravel(), activity == "walk")
+
+
+def test_what_each_column_is_taken_for_is_said(tmp_path: Path, caplog: Any) -> None:
+    path = saved(tmp_path, sensor())
+    with caplog.at_level(logging.INFO):
+        load(path, window=10, label_column="root", horizon=1)
+    assert "300 timesteps in order of date; features: row, root; target: root" in caplog.text
+
+
+@pytest.mark.parametrize(("stride", "said"), [(3, True), (10, False), (12, False), (None, False)])
+def test_windows_that_overlap_are_not_independent(
+    stride: int | None, said: bool, tmp_path: Path, caplog: Any
+) -> None:
+    load(saved(tmp_path, sensor()), window=10, stride=stride, label_column="none")
+    assert ("windows overlap" in caplog.text) == said
+    assert ("data.stride=10 avoids that" in caplog.text) == said
 
 
 def test_a_hole_in_time_is_said(tmp_path: Path, caplog: Any) -> None:

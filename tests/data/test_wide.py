@@ -1,5 +1,6 @@
 """Wide tables: one row per sequence, in every way that text files write numbers."""
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from rnnscope.data import Dataset
+from rnnscope.data import Dataset, never_trained
 from rnnscope.errors import UserError
 from tests.data.test_data import load
 
@@ -55,6 +56,7 @@ WRITTEN = {
     "UCR 2015.csv": text(","),
     "label last.csv": text(",", last=True),
     "semicolon.csv": text(";"),
+    "bars.txt": text("|"),
     "decimal comma.csv": text(";", decimal=","),
     "spaces and decimal comma.txt": text(" ", decimal=","),
     "tabs and decimal comma.txt": text("\t", decimal=","),
@@ -158,9 +160,221 @@ def test_train_and_test_may_be_two_files_or_their_folder(
         np.testing.assert_allclose(dataset.train.x, X + 1, rtol=1e-6)
     says = complaint(train)
     assert f"{test.name} lies beside it: give data.test_path={test}" in says
-    alone = load(train, test_path=str(train)).test  # as the message says
-    np.testing.assert_allclose(alone.x, X + 1, rtol=1e-6)
+    assert "data.test_fraction=0.3" in says
+    alone = load(train, test_fraction=0.3)  # as the message says
+    assert alone.train is not None
+    assert len(alone.train) + len(alone.test) == N
     assert_same(load(test))
+
+
+def test_the_same_rows_as_train_and_test_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train, test = pair(tmp_path)
+    load(tmp_path)
+    assert "the same rows" not in caplog.text
+    load(train, test_path=str(train))
+    assert "ECG_TRAIN.txt and ECG_TRAIN.txt hold the same rows" in caplog.text
+    caplog.clear()
+    test.write_text(train.read_text())
+    load(tmp_path)
+    assert "ECG_TRAIN.txt and ECG_TEST.txt hold the same rows" in caplog.text
+
+
+def test_a_folder_and_a_test_file_are_asked(tmp_path: Path) -> None:
+    train, _ = pair(tmp_path)
+    other = tmp_path / "other.csv"
+    other.write_text(text(" "))
+    says = complaint(tmp_path, test_path=str(other))
+    assert f"data.test_path={other}: " in says
+    assert f"give data.path={train}" in says
+    assert load(train, test_path=str(other)).train is not None
+
+
+def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
+    assert "the folder holds no files; it must hold .npy files" in complaint(tmp_path)
+    for name in ("a.ts", "b.arff"):
+        (tmp_path / name).write_text("x")
+    assert "the folder holds a.ts, b.arff; it must hold" in complaint(tmp_path)
+
+
+def test_cells_and_labels_are_placed_in_the_file_that_holds_them(tmp_path: Path) -> None:
+    _, test = pair(tmp_path, ("ECG_TRAIN.csv", "ECG_TEST.csv"))
+    test.write_text(text(" ").replace(f"{X[7, 4]:.4f}", "high"))
+    assert "row 7 of ECG_TEST.csv holds 'high' in column 5," in complaint(tmp_path)
+    lines = text("\t").splitlines()
+    lines[9] = lines[9].partition("\t")[1] + lines[9].partition("\t")[2]
+    test.write_text("\n".join(lines))
+    says = complaint(tmp_path, label_column="first")
+    assert says.endswith("row 9 of ECG_TEST.csv has no label")
+
+
+def test_a_count_of_rows_in_each_of_two_files_is_no_timestep(tmp_path: Path) -> None:
+    for part in ("TRAIN", "TEST"):
+        frame = pd.DataFrame(X).assign(label=Y)
+        frame.to_csv(tmp_path / f"a_{part}.csv", header=False)
+    says = complaint(tmp_path, label_column="last")
+    assert "the first column beside the label counts the rows" in says
+    for part in ("TRAIN", "TEST"):
+        pd.DataFrame(np.c_[Y, X]).to_csv(tmp_path / f"a_{part}.csv", index_label="id")
+    assert "column 'id' is another one in every row" in complaint(tmp_path)
+
+
+# a header that counts
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_header_that_counts_is_as_none(
+    ending: str, first: int, last: bool, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame(X)
+    frame.insert(T if last else 0, "y", Y)
+    frame.columns = pd.Index([str(n) for n in range(first, first + T + 1)])
+    path = tmp_path / f"mine{ending}"
+    write = frame.to_csv if ending == ".csv" else frame.to_parquet
+    write(path, index=False)
+    assert_same(load(path))
+    assert_same(load(path, label_column="last" if last else "first"))
+    assert_same(load(path, label_column=str(first + T if last else first)))
+    named = frame.rename_axis("sequence").reset_index()
+    write = named.to_csv if ending == ".csv" else named.to_parquet
+    write(path, index=False)
+    assert_same(load(path))
+
+
+def test_a_column_without_a_name_has_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text(",", last=True))
+    assert_same(load(path, label_column=str(T)))
+
+
+# comments
+
+COMMENTS = {
+    "lines": "# Waves, recorded in 2020\n# label, then the values\n" + text(","),
+    "a line of one word": "#waves\n" + text("\t"),
+    "lines and a header": f"# Waves\n#\n\n{text(',', header=f'label,{NAMES}')}",
+    "names": text(" ", header=f"# label {NAMES.replace(',', ' ')}"),
+    "names without a space": text(",", last=True, header=f"#{NAMES},species"),
+    "lines and names": "# Waves\n" + text("\t", header="# y\t" + NAMES.replace(",", "\t")),
+}
+
+
+@pytest.mark.parametrize("what", COMMENTS)
+def test_comments_above_a_table_are_passed_over(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text(COMMENTS[what])
+    assert_same(load(path))
+
+
+def test_a_header_that_numpy_writes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    np.savetxt(path, np.c_[X, Y], header=f"{NAMES.replace(',', ' ')} kind", fmt="%.4f")
+    assert_same(load(path, label_column="kind"))
+
+
+# what is said
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage().strip() for each in caplog.records if "data" in each.name]
+
+
+def test_the_data_is_described_by_its_splits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    x = np.where(np.arange(T) >= 9 + np.arange(N)[:, None] % 4, np.nan, X)
+    (tmp_path / "a_TRAIN.csv").write_text(text(",").replace("\n", ",\n"))
+    (tmp_path / "a_TEST.csv").write_text(text(",", x=x[:20]))
+    load(tmp_path)
+    assert said(caplog) == [
+        "each row is a sequence; label: the first column",
+        "train 24, test 20 sequences of 9–15 timesteps; classes 1, 2, 3, 4",
+    ]
+    caplog.clear()
+    (tmp_path / "a_TRAIN.csv").write_text(text(",", x=x[:, :12]))
+    load(tmp_path, 0.25)
+    assert said(caplog)[1].startswith("train 18, val 6, test 20 sequences of 9–12 timesteps; ")
+
+
+def test_a_target_of_few_whole_numbers_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "mine.csv"
+    path.write_text(text(",", header=f"target,{NAMES}"))
+    assert load(path).test.numeric
+    assert said(caplog)[0] == "each row is a sequence; numeric target: column 'target'"
+    assert "numeric targets, whole numbers, 4 different ones: data.task=class" in said(caplog)[1]
+    assert_same(load(path, task="classification"))  # as the message says
+    caplog.clear()
+    load(path, task="regression")
+    assert said(caplog)[1].endswith("; numeric targets")
+    path.write_text(text(",", header=f"target,{NAMES}", label=lambda y: f"{y / 3:.3f}"))
+    caplog.clear()
+    load(path)
+    assert said(caplog)[1].endswith("; numeric targets")
+
+
+def test_as_many_classes_as_sequences_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = np.random.default_rng(0).normal(size=(120, T))
+    frame = pd.DataFrame(x, columns=NAMES.split(","))
+    for count, warned in ((120, True), (101, True), (61, True), (60, False)):
+        caplog.clear()
+        frame.assign(label=np.arange(120) % count).to_csv(tmp_path / "mine.csv", index=False)
+        load(tmp_path / "mine.csv")
+        assert (f"{count} classes in 120 sequences" in caplog.text) == warned
+
+
+def test_sequences_without_names_are_named_by_their_rows(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("# about\n" + text(",", header=f"label,{NAMES}"))
+    dataset = load(path, 0.2, test_fraction=0.4)
+    assert dataset.train is not None
+    assert dataset.val is not None
+    rows = []
+    for split in (dataset.train, dataset.val, dataset.test):
+        assert split.ids is not None
+        np.testing.assert_allclose(split.x[:], X[split.ids.astype(int)], rtol=1e-6)
+        rows += split.ids.tolist()
+    assert sorted(rows) == list(range(N))
+    assert load(path).test.ids is None
+
+
+# classes of a model that is trained here
+
+
+@pytest.mark.parametrize("labels", [(1, 2, 3, 4), (100, 200, 300, 400), (-1, 1, 5, 9)])
+def test_a_model_is_trained_on_the_classes_that_occur(
+    labels: tuple[int, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a_TRAIN.csv").write_text(text(",", x=X[:3], label=lambda y: str(labels[y - 1])))
+    (tmp_path / "a_TEST.csv").write_text(text(",", label=lambda y: str(labels[y - 1])))
+    dataset = load(tmp_path).as_trained()
+    assert dataset.classes == tuple(map(str, labels))
+    assert dataset.test.y is not None
+    assert dataset.test.y.tolist() == (Y - 1).tolist()
+    assert dataset.train is not None
+    assert dataset.train.y is not None
+    assert dataset.train.y.tolist() == [0, 1, 2]
+    assert never_trained(dataset) == [str(labels[3])]
+    assert dataset.as_trained() is dataset
+
+
+def test_classes_that_count_from_0_stay(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text(",", label=lambda y: str(y - 1)))
+    dataset = load(path)
+    assert dataset.as_trained() is dataset
+    path.write_text(text(",", label="class {}".format))
+    dataset = load(path)
+    assert dataset.as_trained() is dataset
+    assert never_trained(dataset) == []
 
 
 def test_a_part_of_one_file_may_be_drawn_for_test(tmp_path: Path) -> None:
@@ -214,7 +428,11 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "the first column has no name and counts the rows.*index=False",
     ),
-    "text": (text(",").replace(f"{X[1, 0]:.4f}", "high"), {}, "column 1 holds 'high'"),
+    "text": (
+        text(",").replace(f"{X[1, 0]:.4f}", "high"),
+        {},
+        "row 1 holds 'high' in column 1",
+    ),
     "both marks": (text(";", decimal=",").replace("0,", "0.", 90), {}, "a comma and with a point"),
     "sentences": ("I liked it a lot, really.\nNo good\n", {}, "tokens = vectorization"),
     "sentences with labels": ("ham\tI liked it\nspam\tFree entry\n", {}, "tokens = vectorization"),
@@ -225,12 +443,85 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         r"x_test\[2, 3\] is not a finite.*1 values are missing within 1 of 24.*interpolate",
     ),
+    "names of sequences": (
+        pd.DataFrame(X, columns=NAMES.split(",")).assign(label=Y).to_csv(index_label="id"),
+        {},
+        "id among the timesteps t0 to t14: name the column sequence",
+    ),
+    "two columns beside": (
+        pd.DataFrame(X, columns=NAMES.split(",")).assign(age=7, y=Y, site=2).to_csv(index=False),
+        {"label_column": "y", "layout": "wide"},
+        "age, site among the timesteps t0 to t14: .* else leave it out",
+    ),
+    "names of sequences without a header": (
+        pd.DataFrame(X).assign(label=Y).to_csv(header=False),
+        {},
+        "the first column beside the label counts the rows.*: remove it",
+    ),
+    "names of sequences last": (
+        pd.DataFrame(np.c_[Y, X])
+        .astype({0: int})
+        .assign(n=range(7, N + 7))
+        .to_csv(header=False, index=False),
+        {"label_column": "first"},
+        "the last column beside the label counts the rows",
+    ),
+    "ARFF": (
+        f"@relation x\n@attribute a numeric\n@data\n{text(',', last=True)}",
+        {},
+        "lines with @ are of ARFF .* scipy.io.arff.loadarff .* to_csv",
+    ),
+    "sktime": (
+        text(",", last=True).replace(",1\n", ":1\n").replace(",2\n", ":2\n"),
+        {},
+        "holds a value and a label: write a separator between them",
+    ),
     "long": (text(","), {"layout": "long"}, "no column 'sequence'"),
     "series options": (text(","), {"stride": 3}, "data.stride=3: needs data.window"),
-    "a sign before the names": (
-        text(" ", header=f"# label {NAMES.replace(',', ' ')}"),
+    "an index, under names": (
+        pd.DataFrame(np.c_[Y, X]).to_csv(index_label="id"),
         {},
-        "first line has 17 names, the lines below 16 values: .* without a #",
+        "column 'id' is another one in every row.*: name it sequence.*data.label_column=id",
+    ),
+    "numbers of sequences as floats": (
+        pd.DataFrame(X, columns=NAMES.split(",")).assign(n=np.arange(N) * 10.0).to_csv(index=False),
+        {},
+        "column 'n' is another one in every row",
+    ),
+    "names of sequences in front of timesteps": (
+        pd.DataFrame(X, columns=NAMES.split(",")).to_csv(index_label="file"),
+        {},
+        "column 'file' is another one in every row",
+    ),
+    "a wrong cell in the first row": (
+        text(",").replace(f"{X[0, 3]:.4f}", "high", 1),
+        {},
+        "row 0 holds 'high' in column 4 .*correct that cell",
+    ),
+    "a wrong cell in the first row of a wide table": (
+        text("\t", last=True).replace(f"{X[0, 0]:.4f}", "high", 1),
+        {"layout": "wide"},
+        "row 0 holds 'high' in column 0 .*correct that cell",
+    ),
+    "a label with fractions": (
+        text(",").replace("\n2,", "\n2.5,", 1),
+        {},
+        r"neither seems to be \(the first holds fractions, such as 2.5; the last .*",
+    ),
+    "a missing label": (
+        text(",").replace("\n2,", "\n,", 1),
+        {},
+        r"neither seems to be \(the first has no value in 1 of 24 rows",
+    ),
+    "a missing label that is said": (
+        text(",").replace("\n2,", "\n,", 1),
+        {"label_column": "first"},
+        "row 1 has no label",
+    ),
+    "no such number": (
+        text(","),
+        {"label_column": "99"},
+        "data.label_column=99: no such column; give first, last, none or one of 0, 1, 2",
     ),
     "row names": (
         text(",", last=True, header=NAMES),
@@ -251,6 +542,12 @@ def test_what_is_not_clear_is_asked(what: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text(content)
     assert re.search(says, complaint(path, **changes))
+
+
+def test_a_column_of_names_may_be_named_so(tmp_path: Path) -> None:
+    frame = pd.DataFrame(X, columns=NAMES.split(",")).assign(label=Y)
+    frame.to_csv(tmp_path / "mine.csv", index_label="sequence")
+    assert_same(load(tmp_path / "mine.csv"))
 
 
 def test_the_answers_are_taken(tmp_path: Path) -> None:

@@ -559,3 +559,21 @@ def test_annotations_of_other_sequences_are_not_read(tmp_path: Path) -> None:
     assert known(tmp_path, [1, 2], [0, 1], "height") == [[np.float32(4 / 7), np.float32(9 / 7)]]
     with pytest.raises(OSError, match="thrift"):
         known(tmp_path, [0], [0], "height")
+
+
+@pytest.mark.parametrize("name", ["", "no-such-folder"])
+def test_a_folder_without_a_recording_is_named(name: str, tmp_path: Path) -> None:
+    for read in (states.read_states, states.read_sequences):
+        with pytest.raises(
+            FileNotFoundError, match=r"no sequences\.parquet there; give an extract"
+        ):
+            read(tmp_path / name)
+
+
+def test_the_recording_inside_a_folder_of_stages_is_named(tmp_path: Path) -> None:
+    inner = tmp_path / "latest" / "extract"
+    inner.mkdir(parents=True)
+    (inner / "sequences.parquet").touch()
+    for read in (states.read_states, states.read_sequences, states.read_steps):
+        with pytest.raises(FileNotFoundError, match=rf"there; give {inner}$"):
+            read(inner.parent)

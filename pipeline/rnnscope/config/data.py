@@ -57,7 +57,8 @@ class Files(Data):
     A wide table, in a text file or a .parquet file: one row per sequence, one column per timestep,
     and a label first or last, as in the UCR and UCI archives. Train and test may be two files. In
     text files, which may also end in .data or in nothing, the separator (comma, tab, semicolon,
-    spaces), a decimal comma and whether there is a header are found out.
+    spaces), a decimal comma and whether there is a header are found out; lines with # above the
+    table are passed over, except the last one if it names the columns.
 
     One long series, in a text file or a .parquet file: one row per timestep, cut into windows by
     data.window.
@@ -85,23 +86,28 @@ class Files(Data):
     that reach over two groups are left out. Null: each sequence is a source of its own, which
     overlapping or neighbouring windows of a series are not."""
     task: str | None = option(choices=("classification", "regression"))
-    """Whether labels are classes or numbers to predict. Null: names, whole numbers and one-hot
-    vectors are classes, fractions are numbers; whole numbers stored as floats are classes if there
-    are at most 100 different ones, each twice on average, which the log says."""
+    """Whether labels are classes or numbers to predict. Null: a table's column target holds
+    numbers, also where they are whole; else names, whole numbers and one-hot vectors are classes,
+    fractions are numbers, and whole numbers stored as floats are classes if there are at most 100
+    different ones, each twice on average. The log says what was taken. A network that is trained
+    here has an output for each class that occurs; the outputs of your own model are counted from
+    0."""
     test_path: str | None = option(file=True)
     """A second text or .parquet file, with the test split; data.path then holds the training
     split."""
     test_fraction: float | None = option(above=0, below=1)
     """Fraction of the sequences in the test split, where the data has no splits: drawn at random by
     data.split_seed, of windows the last ones in time; with data.groups this fraction of the groups.
-    Null: all are test."""
+    Sequences without names are then named, as id, by their row in the data, from 0. Null: all are
+    test."""
     layout: str | None = option(choices=("wide", "long"))
     """Of a table: wide, one row per sequence, or long, one row per timestep. Null decides by the
     names of the columns."""
     label_column: str | None = option()
-    """The column of a table that holds the label or target: its name; first or last; or none. Null:
-    the column label or target, or in a wide table without such a name the first or last one if only
-    that holds whole numbers in few values, or names."""
+    """The column of a table that holds the label or target: its name, or without names its number
+    from 0; first or last; or none. Null: the column label or target, or in a wide table without
+    such a name the first or last one if only that is not named as the others, or holds whole
+    numbers in few values, or names. Names 0, 1, 2, … of all columns count as none."""
     missing: str = option(choices=("refuse", "interpolate", "zero_and_mask"))
     """What to do with missing values (NaN, empty) within a sequence: refuse them; put the linear
     interpolation over time in their place, at a sequence's ends the nearest value; or put 0, and

@@ -1,7 +1,9 @@
 """From the composed Hydra config to checked dataclasses; mistakes are reported in one line."""
 
 import dataclasses
+import difflib
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -40,7 +42,7 @@ def load(raw: DictConfig) -> Config:
         if dataclasses.is_dataclass(kind):
             schema[name] = OmegaConf.structured(kind)
             if not isinstance(raw.get(name), DictConfig):
-                raise UserError(f"{name}={raw.get(name)}: must be a group of options")
+                raise UserError(_no_group(name, raw.get(name)))
     for group, kinds in KINDS.items():
         name = OmegaConf.select(raw, f"{group}.name")
         if name not in kinds:
@@ -61,14 +63,45 @@ def load(raw: DictConfig) -> Config:
     return config
 
 
+def _no_group(name: str, value: Any) -> str:
+    """The message that a group of options has a value, which may be meant for an option."""
+    meant = [
+        f"{group}.{name}"
+        for group, kinds in KINDS.items()
+        if any(name == field.name for kind in kinds.values() for field in dataclasses.fields(kind))
+    ]
+    hint = f"; did you mean {' or '.join(f'{each}={value}' for each in meant)}?" if meant else ""
+    return f"{name}={value}: {name} is a group of options, not one option{hint}"
+
+
 def unknown(key: str, schema: Any) -> str:
     """The message that ``key`` is not an option, with the options that exist there."""
-    parent, _, leaf = key.rpartition(".")
+    parent, _, _ = key.rpartition(".")
     node = OmegaConf.select(schema, parent) if parent else schema
     if not isinstance(node, DictConfig):
         return unknown(parent, schema)
-    where = parent or "the config"
-    return f"{key}: no option '{leaf}' in {where}; it has {', '.join(sorted(map(str, node)))}"
+    return no_such_option(key, map(str, node))
+
+
+def no_such_option(key: str, there: Iterable[str]) -> str:
+    """The message that a dotted key is not among the options that are ``there`` in its group.
+
+    It says what was probably meant: an option of a similar name, or the kind of data, model or
+    engine that has the option.
+    """
+    group, _, leaf = key.rpartition(".")
+    known = sorted(there)
+    said = f"{key}: no such option; "
+    having = [
+        f"{group}={name}"
+        for name, kind in KINDS.get(group, {}).items()
+        if leaf in {field.name for field in dataclasses.fields(kind)}
+    ]
+    if having:
+        said += f"it belongs to {' or '.join(having)}, to be given too; "
+    elif near := difflib.get_close_matches(leaf, known, 1):
+        said += f"did you mean {'.'.join(filter(None, (group, near[0])))}? "
+    return f"{said}this group has {', '.join(known) or 'none'}"
 
 
 def _find(schema: DictConfig, key: str) -> tuple[dataclasses.Field[Any], Any]:

@@ -4,6 +4,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
+from rnnscope.config.loading import no_such_option
 from rnnscope.config.location import installing
 
 
@@ -22,7 +23,6 @@ def one_line(error: BaseException) -> str:
         case ValidationError(full_key=str(key)):
             return f"{key}: {str(error).splitlines()[0]}"
         case OmegaConfBaseException(full_key=str(key), parent_node=DictConfig() as node):
-            known = ", ".join(sorted(map(str, {*node} - {"hydra", "_target_"})))
-            return f"{key}: no such option; this group has {known or 'none'}"
+            return no_such_option(key, {*map(str, node)} - {"hydra", "_target_"})
         case _:
             return " ".join(str(error).split())

@@ -6,8 +6,9 @@ from rnnscope.data.digits import load_digits
 from rnnscope.data.files import load_files
 from rnnscope.data.inputs import MASK, Roles
 from rnnscope.data.mnist import load_mnist
+from rnnscope.data.summary import never_trained
 
-__all__ = ["MASK", "Batch", "Dataset", "Roles", "Split", "load"]
+__all__ = ["MASK", "Batch", "Dataset", "Roles", "Split", "load", "never_trained"]
 
 
 def load(data: config.Data, roles: Roles | None = None) -> Dataset:

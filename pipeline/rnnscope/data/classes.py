@@ -177,6 +177,17 @@ def places(classes: Classes, k: int) -> Classes:
     return classes
 
 
+def only_occurring(classes: Classes) -> Classes:
+    """The classes of a model that is trained on them: those that occur, in rising order.
+
+    Whole numbers such as 1 to K, or 100, 200 and 300, get no output for those between or before
+    them; their names stay the numbers in the data.
+    """
+    if not (values := classes.occurring):
+        return classes
+    return Classes(tuple(map(str, values)), values)
+
+
 def _counted(k: int) -> tuple[str, ...]:
     return tuple(map(str, range(k)))
 

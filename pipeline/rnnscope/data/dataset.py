@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from rnnscope.data.classes import Classes, places
+from rnnscope.data.classes import Classes, only_occurring, places
 from rnnscope.data.mapped import LazyArray, chosen, read, recoded, release
 from rnnscope.errors import UserError
 
@@ -170,9 +170,16 @@ class Dataset:
 
     def as_outputs(self, k: int) -> "Dataset":
         """The data set with its classes numbered as the K outputs of a model, where that fits."""
+        return self._numbered(places(Classes(self.classes, self.occurring), k))
+
+    def as_trained(self) -> "Dataset":
+        """The data set for a model that is trained on it: with only the classes that occur."""
+        return self._numbered(only_occurring(Classes(self.classes, self.occurring)))
+
+    def _numbered(self, new: Classes) -> "Dataset":
+        """The data set with other numbers of its classes."""
         old = Classes(self.classes, self.occurring)
-        new = places(old, k)
-        if old.ranked == new.ranked:
+        if old.names == new.names:
             return self
 
         def renumbered(split: Split | None) -> Split | None:

@@ -1,10 +1,13 @@
 """Tables in text files: their separator, decimal comma and header are found out."""
 
 import csv
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnscope.errors import UserError
@@ -14,9 +17,13 @@ ENDINGS = (".csv", ".tsv", ".txt", ".data", "")
 SAMPLE = 40
 """Lines that are looked at."""
 SPACES = r"\s+"
+COMMENT = "#"
+"""What lines above the table begin with that are no rows of it."""
 MISSING = {"", "nan", "na", "n/a", "null", "none", "?", "-nan"}
 """What stands for a missing value, beside what pandas knows."""
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
+FUSED = re.compile(r"[-+]?\d*\.\d+:\S+")
+"""A value and a label, as sktime writes the end of a row."""
 COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 TOKENS = (
     "a model reads text as tokens: make them with the layer in front of it, "
@@ -32,6 +39,10 @@ class Form:
     separator: str
     decimal: str
     header: bool
+    skip: int = 0
+    """Lines before the table: comments, which begin with #."""
+    names: tuple[str, ...] = ()
+    """Of the columns, where the last comment holds them."""
 
 
 def read_delimited(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
@@ -44,19 +55,21 @@ def read_delimited(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
     Raises:
         UserError: a file that cannot be read, one that holds prose, or whose form is not clear.
     """
-    lines = _lines(path, at)
-    form = _form(lines, at)
-    width = None
-    if not form.header:  # rows may differ in length
+    comments, lines = _lines(path, at)
+    form = _form(lines, comments, at)
+    names: list[Any] | None = list(form.names) or None
+    if not form.header and names is None:  # rows may differ in length
         with path.open(encoding="utf-8-sig") as file:
-            width = max(len(_fields(line, form.separator)) for line in file)
+            rows = itertools.islice(file, form.skip, None)
+            names = list(range(max(len(_fields(line, form.separator)) for line in rows)))
     try:
         frame = pd.read_csv(
             path,
             sep=form.separator,
             decimal=form.decimal,
             header=0 if form.header else None,
-            names=None if width is None else list(range(width)),
+            names=names,
+            skiprows=form.skip,
             encoding="utf-8-sig",
             skipinitialspace=True,
             na_values=["?"],
@@ -66,40 +79,56 @@ def read_delimited(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
         reason = " ".join(str(error).split())
         raise UserError(f"{at}: cannot be read as a table ({reason})") from error
     _refuse_index(frame, at)
-    return frame, form.header
+    return frame, form.header or bool(form.names)
 
 
-def _lines(path: Path, at: str) -> list[str]:
-    """The first lines that are not blank."""
+def _lines(path: Path, at: str) -> tuple[list[str], list[str]]:
+    """The lines up to the last comment at the top, and the first ones below that are not blank."""
+    above: list[str] = []
     lines: list[str] = []
     try:
         with path.open(encoding="utf-8-sig") as file:
             for line in file:
-                if line.strip():
+                if not lines and line.startswith(COMMENT):
+                    above.append(line.rstrip("\n"))
+                elif line.strip():
                     lines.append(line.rstrip("\n"))
+                elif not lines:
+                    above.append("")
                 if len(lines) == SAMPLE:
                     break
     except (OSError, ValueError) as error:
         raise UserError(f"{at}: cannot be read as a table ({error})") from error
     if not lines:
         raise UserError(f"{at}: cannot be read as a table (it is empty)")
-    return lines
+    return above, lines
 
 
-def _form(lines: list[str], at: str) -> Form:
+def _form(lines: list[str], above: list[str], at: str) -> Form:
+    if any(line.startswith("@") for line in lines):
+        raise UserError(
+            f"{at}: lines with @ are of ARFF or sktime's form: read it with scipy.io.arff.loadarff "
+            "or sktime.datasets.load_from_tsfile, and write the table with to_csv(index=False)"
+        )
     separator = _separator(lines)
     if separator is None:
         raise UserError(
-            f"{at}: no separator (comma, tab, semicolon or spaces) parts its lines into columns of "
-            f"numbers; if it holds sentences, {TOKENS}"
+            f"{at}: no separator (comma, tab, semicolon, | or spaces) parts its lines into columns "
+            f"of numbers; if it holds sentences, {TOKENS}"
         )
     rows = [_fields(line, separator) for line in lines]
+    if fused := [field for row in rows for field in row if FUSED.fullmatch(field)]:
+        raise UserError(
+            f"{at}: '{fused[0]}' holds a value and a label: write a separator between them"
+        )
     commas = sum(COMMA.fullmatch(field) is not None for row in rows[1:] for field in row)
     points = sum("." in field and _number(field) for row in rows[1:] for field in row)
     if separator != "," and commas and points:
         raise UserError(f"{at}: numbers are written with a comma and with a point; write one")
     decimal = "," if separator != "," and commas else "."
-    form = Form(separator, decimal, _has_header(rows, at))
+    header = _has_header(rows, at)
+    names = () if header else _names_in(above, rows, separator)
+    form = Form(separator, decimal, header, len(above), names)
     widths = {len(row) for row in rows[1:]}
     if form.header and widths and (max(widths) > len(rows[0]) or widths == {len(rows[0]) - 1}):
         raise UserError(
@@ -109,9 +138,16 @@ def _form(lines: list[str], at: str) -> Form:
     return form
 
 
+def _names_in(above: list[str], rows: list[list[str]], separator: str) -> tuple[str, ...]:
+    """The names of the columns in the last comment above the rows; none if it says other things."""
+    fields = _fields(above[-1].lstrip(COMMENT).strip(), separator) if above else []
+    fit = {len(fields)} == {len(row) for row in rows} and not all(map(_number, fields))
+    return tuple(fields) if fit else ()
+
+
 def _separator(lines: list[str]) -> str | None:
     """What parts the lines into the same number of columns; None where nothing does."""
-    for separator in ("\t", ";", ",", SPACES):
+    for separator in ("\t", ";", ",", "|", SPACES):
         rows = [_fields(line, separator) for line in lines]
         counts = {len(row) for row in rows}
         if min(counts) < 2 or not any(_number(field) for row in rows for field in row):
@@ -153,6 +189,7 @@ def _has_header(rows: list[list[str]], at: str) -> bool:
             and below
             and all(map(_number, below))
         ):
+            _refuse_wrong_cell(first, place, at)
             return True
     counted = [float(f) for f in numbers if NUMBER.fullmatch(f)]
     whole = [f for f in numbers if f.isdigit()]
@@ -167,6 +204,21 @@ def _has_header(rows: list[list[str]], at: str) -> bool:
     return False
 
 
+def _refuse_wrong_cell(first: list[str], place: int, at: str) -> None:
+    """Raise where the first row may be a header or a row with a text among its numbers.
+
+    Numbers that name columns, such as 0, 1, 2, … or wavelengths, rise or fall.
+    """
+    numbers = [float(field.replace(",", ".")) for field in first if _number(field)]
+    steps = np.diff(numbers)
+    if len(numbers) > len(first) / 2 and not (steps > 0).all() and not (steps < 0).all():
+        raise UserError(
+            f"{at}: row 0 holds '{first[place]}' in column {place} (both counted from 0), else "
+            "numbers as the rows below: correct that cell if it is a row; if it is a header, give "
+            "the columns names such as label,t0,t1,t2"
+        )
+
+
 def _refuse_index(frame: pd.DataFrame, at: str) -> None:
     """Raise where the first column has no name and counts the rows, as pandas writes its index."""
     name = frame.columns[0]
@@ -176,5 +228,5 @@ def _refuse_index(frame: pd.DataFrame, at: str) -> None:
     if pd.api.types.is_integer_dtype(values) and (values.diff().dropna() == 1).all():
         raise UserError(
             f"{at}: the first column has no name and counts the rows, as pandas' index does: write "
-            "the file with index=False, or give the column a name"
+            "the file with index=False, or give the column the name sequence"
         )

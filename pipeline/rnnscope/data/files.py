@@ -11,8 +11,9 @@ from rnnscope.data.groups import refuse_name, warn_of_shared
 from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
 from rnnscope.data.parquet import names_in, splits_from_parquet
+from rnnscope.data.summary import announce
 from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 
 ARRAYS = {
     ".npz": read_npz,
@@ -50,7 +51,9 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
-    return Dataset(splits["test"], train, val, classes.names, classes.occurring)
+    dataset = Dataset(splits["test"], train, val, classes.names, classes.occurring)
+    announce(dataset, config)
+    return dataset
 
 
 def _kind(path: Path) -> str:
@@ -67,10 +70,11 @@ def _kind(path: Path) -> str:
     if not held and pair_in(path) is not None:
         return ENDINGS[0]
     if len(held) != 1:
-        what = "both" if held else "neither"
+        found = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+        there = listed(found) or "no files"
         raise UserError(
-            f"data.path={path}: the folder holds {what} .npy and .parquet files; one kind is needed"
-            ", or text files *_TRAIN and *_TEST"
+            f"data.path={path}: the folder holds {there}; it must hold .npy files or .parquet "
+            "files, not both, or one text file *_TRAIN.* and one *_TEST.*"
         )
     return held[0]
 

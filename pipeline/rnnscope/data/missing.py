@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
 
-REMEDY = (
-    "data.missing=interpolate puts the linear interpolation in their place, "
-    "data.missing=zero_and_mask 0 and features that say which values are known"
-)
+INTERPOLATE = "data.missing=interpolate puts the linear interpolation in their place"
+REMEDY = f"{INTERPOLATE}, data.missing=zero_and_mask 0 and features that say which values are known"
 
 
 def filled(
@@ -44,8 +42,9 @@ def filled(
             if np.isnan(flat[sequence, valid[sequence], feature]).any():
                 raise UserError(
                     f"{where}: feature {feature} of sequence {sequence} has no value at all, so "
-                    "nothing to interpolate from: give data.missing=zero_and_mask, or leave the "
-                    "sequence out"
+                    "nothing to interpolate from: "
+                    + ("give data.missing=zero_and_mask, or " if x.ndim <= 3 else "")
+                    + "leave the sequence out"
                 )
         return flat.reshape(x.shape)
     if x.ndim > 3:
@@ -77,7 +76,7 @@ def described(x: Any, lengths: NDArray[np.integer] | None, where: str) -> str:
     says = f"; {count} values are missing within {sequences} of {len(x)} sequences"
     if x.ndim == 2 and not re.search(r"x_(train|val|test)$", where):
         return says  # it may be no sequence
-    return f"{says}: {REMEDY}"
+    return f"{says}: {REMEDY if x.ndim <= 3 else INTERPOLATE}"
 
 
 def _valid(nan: NDArray[np.bool_], lengths: NDArray[np.integer] | None) -> NDArray[np.bool_]:

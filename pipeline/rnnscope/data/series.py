@@ -1,6 +1,7 @@
 """Windows over one long series, split in time."""
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data.groups import groups_of_column
 from rnnscope.data.missing import filled
-from rnnscope.data.timesteps import in_time
+from rnnscope.data.timesteps import in_time, is_clock
 from rnnscope.errors import UserError, listed
 
 TIMES = ("timestep", "date", "time", "datetime", "timestamp")
+"""Names of a column of time, whatever else than letters they hold: Date_Time."""
 FRACTIONS = {"val": "validation_fraction", "train": "test_fraction", "test": "test_fraction"}
 """The option that sets the size of a part."""
 
@@ -28,7 +30,8 @@ class Roles:
     """The columns of a series."""
 
     features: list[str]
-    time: str | None
+    times: list[str]
+    """The column of time; or those of the date and of the clock; or none."""
     label: str | None
     """What windows are labelled with, or whose later value is their target."""
 
@@ -52,6 +55,7 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     roles = _roles(frame, options, at)
     frame, times = _in_order(frame, roles, at)
     groups, changes = _groups(frame, options, at)
+    _announce(len(frame), roles, options)
     parts = _parts(len(frame), options, changes)
     values = _features(frame, roles, parts, options, at)
     arrays: Arrays = {}
@@ -99,12 +103,15 @@ def _roles(frame: pd.DataFrame, options: Files, at: str) -> Roles:
             f"'{'sequence' if 'sequence' in names else 'split'}': leave data.window out, or the "
             "column"
         )
-    times = [name for name in names if name.lower() in TIMES]
-    if len(times) > 1:
+    kinds = {name: re.sub("[^a-z]", "", name.lower()) for name in names}
+    times = sorted((name for name in names if kinds[name] in TIMES), key=kinds.__getitem__)
+    if len(times) > 1 and not (
+        [kinds[name] for name in times] == ["date", "time"]
+        and frame[times[1]].astype(str).map(is_clock).all()
+    ):
         raise UserError(f"{at}: columns {listed(times)} may be the time: leave out all but one")
-    time = times[0] if times else None
     label = options.label_column
-    left = [name for name in names if name not in (time, options.groups)]
+    left = [name for name in names if name not in (*times, options.groups)]
     if label in ("first", "last"):
         label = left[0 if label == "first" else -1]
     elif label is None:
@@ -123,32 +130,54 @@ def _roles(frame: pd.DataFrame, options: Files, at: str) -> Roles:
     stays = bool(options.horizon) and label not in ("label", "target")
     features = [name for name in left if name != label or stays]
     if not features:
-        raise UserError(f"{at}: no feature columns beside {listed([time, label])}")
-    return Roles(features, time, label)
+        raise UserError(
+            f"{at}: no feature columns beside {listed([*times, *filter(None, [label])])}"
+        )
+    return Roles(features, times, label)
+
+
+def _announce(count: int, roles: Roles, options: Files) -> None:
+    """Log what each column is taken for, and warn where windows share timesteps."""
+    order = f" in order of {' and '.join(roles.times)}" if roles.times else ""
+    what = "target" if options.horizon else "label"
+    log.info(
+        f"{'':<10} one series of {count:,} timesteps{order}; features: {listed(roles.features)}; "
+        + (f"no {what}" if roles.label is None else f"{what}: {roles.label}")
+    )
+    if (options.stride or options.window or 0) < (options.window or 0):
+        log.warning(
+            f"data.stride={options.stride} is less than data.window={options.window}: windows "
+            "overlap, but statistics take sequences as independent, so that intervals are too "
+            f"narrow and p-values too small; data.stride={options.window} avoids that"
+        )
 
 
 def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame, NDArray[Any]]:
     """The rows in order of time, and how the table writes their times, or their numbers."""
     frame.columns = [str(name) for name in frame]
-    if roles.time is None:
+    if not roles.times:
         return frame, np.arange(len(frame))
-    if frame[roles.time].isna().any():
-        row = int(frame[roles.time].isna().to_numpy().argmax())
-        raise UserError(f"{at}: row {row} has no value in column '{roles.time}'")
+    name = " and ".join(roles.times)
+    if (lacking := frame[roles.times].isna().any(axis=1)).any():
+        row = int(lacking.to_numpy().argmax())
+        raise UserError(f"{at}: row {row} has no value in column '{name}'")
     one = pd.Series(np.zeros(len(frame), np.int8))
-    keys = in_time(frame[roles.time].reset_index(drop=True), one, f"{at}: column '{roles.time}'")
+    time = frame[roles.times[0]].reset_index(drop=True)
+    for clock in roles.times[1:]:
+        time = time.astype(str) + " " + frame[clock].astype(str).reset_index(drop=True)
+    keys = in_time(time, one, f"{at}: column '{name}'")
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
-    written = frame[roles.time].astype(str).to_numpy()[order]
+    written = time.astype(str).to_numpy()[order]
     twice = np.flatnonzero(keys[1:] == keys[:-1])
     if len(twice):
-        raise UserError(f"{at}: {roles.time} {written[twice[0]]} is there twice")
+        raise UserError(f"{at}: {name} {written[twice[0]]} is there twice")
     if keys.dtype.kind in "iufmM" and len(keys) > 2:
         steps = np.diff(keys).astype(np.float64)
         holes = np.flatnonzero(steps > 1.5 * np.median(steps))
         if len(holes):
             log.warning(
-                f"{at}: {len(holes)} steps of {roles.time} are longer than usual, the first after "
+                f"{at}: {len(holes)} steps of {name} are longer than usual, the first after "
                 f"{written[holes[0]]}; windows reach across them as if they were not there"
             )
     return frame.iloc[order], written
@@ -166,7 +195,7 @@ def _features(
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
                 f"{at}: column '{name}' is not numeric, so no feature: leave it out"
-                + (", or if it tells the time, name it timestep" if roles.time is None else "")
+                + (", or if it tells the time, name it timestep" if not roles.times else "")
             )
     with np.errstate(over="ignore"):
         values = frame[roles.features].to_numpy(np.float32)

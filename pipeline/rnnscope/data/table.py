@@ -1,5 +1,6 @@
 """Sequences from long tables: one row per sequence and timestep, in Parquet or CSV."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from rnnscope.data.groups import groups_of_column, refuse_lost
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.timesteps import in_time
 from rnnscope.errors import UserError, listed
+
+log = logging.getLogger(__name__)
 
 KEYS = ("sequence", "timestep", "split", "label", "target")
 SPLITS = ("train", "val", "test")
@@ -98,6 +101,7 @@ def columns_of(names: list[str], options: Files) -> Columns:
     if not features:
         raise UserError(f"{at}no feature columns beside {', '.join(known + annotations)}")
     keys = tuple(key for key in known if key in names)
+    log.info(f"{'':<10} features: {listed(features)}; no features: {listed(keys + annotations)}")
     each = options.labels == "timestep"
     missing, groups = options.missing, options.groups
     return Columns(Path(options.path), features, annotations, keys, each, missing, groups)

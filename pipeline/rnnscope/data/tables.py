@@ -1,5 +1,6 @@
 """Tables of any layout: read from text files or Parquet, and told apart by their columns."""
 
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,13 @@ from rnnscope.data.classes import Classes
 from rnnscope.data.dataset import Split, hold_out
 from rnnscope.data.delimited import ENDINGS, read_delimited
 from rnnscope.data.groups import refuse_lost
+from rnnscope.data.label_column import is_run, without_counts
 from rnnscope.data.series import arrays_from_series
 from rnnscope.data.table import read_parquet, splits_from_table, with_splits
-from rnnscope.data.wide import arrays_from_wide, is_run
+from rnnscope.data.wide import arrays_from_wide
 from rnnscope.errors import UserError, listed
+
+log = logging.getLogger(__name__)
 
 TOLD = {"sequence", "timestep"}
 """The columns that make a table a long one."""
@@ -34,9 +38,10 @@ def splits_from_tables(options: Files) -> Splits:
         case "long":
             return splits_from_table(_with_label(frame, options), options)
         case "wide":
-            frame = with_splits(frame, Path(options.path))
+            frame = with_splits(frame.reset_index(drop=True), Path(options.path))
             frames = {str(part): rows for part, rows in frame.groupby("split", sort=True)}
-            arrays, ids, task = arrays_from_wide(frames, options)
+            files = {part: path.name for part, path in _two(options).items()}
+            arrays, ids, task = arrays_from_wide(frames, options, files)
         case _:
             arrays, ids, task = arrays_from_series(frame, options)
             options = replace(options, missing="refuse")  # done
@@ -71,19 +76,29 @@ def part_of(path: Path) -> str | None:
 def _table(options: Files) -> tuple[pd.DataFrame, bool]:
     """All rows, with a column split if they come from two files, and whether columns have names."""
     path = Path(options.path)
-    if path.is_dir():
-        pair = pair_in(path)
-        if pair is not None:
-            return _joined(*pair, f"data.path={path}")
-    if options.test_path is not None:
-        return _joined(path, Path(options.test_path), f"data.path={path}")
+    if two := _two(options):
+        return _joined(two["train"], two["test"], f"data.path={path}")
     beside = _beside(path)
-    if beside is not None:
+    if beside is not None and options.test_fraction is None:
         raise UserError(
             f"data.path={path}: {beside.name} lies beside it: give data.test_path={beside} for "
-            f"train and test, or for this file alone data.test_path={path}"
+            "train and test, or to part this file alone into both, data.test_fraction=0.3"
         )
     return _read(path, f"data.path={path}")
+
+
+def _two(options: Files) -> dict[str, Path]:
+    """The files of train and test, where there are two."""
+    path = Path(options.path)
+    pair = pair_in(path) if path.is_dir() else None
+    if pair is not None and options.test_path is not None:
+        raise UserError(
+            f"data.test_path={options.test_path}: data.path={path} is a folder with the test split "
+            f"{pair[1].name}: leave data.test_path out, or give data.path={pair[0]}"
+        )
+    if pair is None and options.test_path is not None:
+        pair = path, Path(options.test_path)
+    return {} if pair is None else {"train": pair[0], "test": pair[1]}
 
 
 def _beside(path: Path) -> Path | None:
@@ -112,15 +127,21 @@ def _joined(train: Path, test: Path, at: str) -> tuple[pd.DataFrame, bool]:
             f"{at}: {train.name} has the columns {listed(columns[0])}; {test.name} has "
             f"{listed(columns[1])}"
         )
+    if frames["train"].equals(frames["test"]):
+        log.warning(
+            f"{at}: {train.name} and {test.name} hold the same rows: train and test are the same "
+            "sequences, so scores and decoders say nothing of new ones"
+        )
     return pd.concat(
         [frame.assign(split=part) for part, frame in frames.items()], ignore_index=True
     ), named
 
 
 def _read(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
-    if path.suffix == ".parquet":
-        return read_parquet(path), True
+    if path.suffix == ".parquet" or path.is_dir():
+        return without_counts(read_parquet(path)), True
     frame, named = read_delimited(path, at)
+    frame = without_counts(frame)
     if frame.empty:
         raise UserError(f"{at}: no rows in the table")
     return frame, named
@@ -193,7 +214,10 @@ def _with_label(frame: pd.DataFrame, options: Files) -> pd.DataFrame:
 
 
 def hold_out_test(splits: dict[str, Split], options: Files) -> dict[str, Split]:
-    """The splits; where all is test and a fraction is asked for, this fraction drawn at random."""
+    """The splits; where all is test and a fraction is asked for, this fraction drawn at random.
+
+    Sequences without names are then named by their places in the data, from 0.
+    """
     if options.test_fraction is None or options.window is not None:
         return splits
     if list(splits) != ["test"]:
@@ -202,5 +226,8 @@ def hold_out_test(splits: dict[str, Split], options: Files) -> dict[str, Split]:
             f"({listed(splits)}): leave that option out"
         )
     fraction, seed = options.test_fraction, options.split_seed
-    train, test = hold_out(splits["test"], fraction, seed, "data.test_fraction")
+    whole = splits["test"]
+    if whole.ids is None:
+        whole = replace(whole, ids=np.arange(len(whole)))
+    train, test = hold_out(whole, fraction, seed, "data.test_fraction")
     return {"train": train, "test": test}

@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
 
-CLOCK = r"(?P<hour>\d{1,3}):(?P<minute>\d{2})(?P<rest>:\d{2}(?:[.,]\d+)?)?\s*(?P<half>[ap]\.?m\.?)?"
+CLOCK = (
+    r"(?P<hour>\d{1,3})(?P<colon>:)(?P<minute>\d{2})(?P<rest>:\d{2}(?:[.,]\d+)?)?"
+    r"\s*(?P<half>[ap]\.?m\.?)?"
+)
+BEHIND_DATE = CLOCK.replace("(?P<colon>:)", "(?P<colon>[:.])").replace("rest>:", "rest>(?P=colon)")
+"""A clock with colons or points: alone, 18.00.00 might be a date."""
 DATE = r"(?P<a>\d{1,4})(?P<between>[-/.])(?P<b>\d{1,2})(?P=between)(?P<c>\d{1,4})\.?"
 ZONE = r"(?P<zone>\s*(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
 IS_CLOCK = re.compile(rf"(?:{CLOCK})", re.IGNORECASE)
-IS_DATE = re.compile(rf"{DATE}(?:(?:\s*T|,)?\s*(?:{CLOCK}){ZONE})?", re.IGNORECASE)
+IS_CLOCK_BEHIND_DATE = re.compile(rf"(?:{BEHIND_DATE})", re.IGNORECASE)
+IS_DATE = re.compile(rf"{DATE}(?:(?:\s*T|,)?\s*(?:{BEHIND_DATE}){ZONE})?", re.IGNORECASE)
+MONTHS = re.compile(r"(?:0?[1-9]|1[0-2])\.(?:19|20)\d{2}")
+YEAR = re.compile(r"\b\d{4}\b|\b\d{1,2}[- ]\w{3,9}[- ]\d{2}\b")
 NAMED = re.compile(r".*\b\d{0,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 ORDERS = (("a", "b", "c"), ("c", "b", "a"), ("c", "a", "b"))
 """Year, month and day among the groups of DATE: the year first, the day first, the month first."""
@@ -38,7 +46,8 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
 
     Raises:
         UserError: text that is none of these or is several; dates that can be read with the day or
-            the month first, if the order depends on it; or clocks that pass midnight.
+            the month first, if the order depends on it; or clocks, or dates without a year, that
+            fall from one row to the next, as they do where they pass midnight or New Year.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
@@ -46,10 +55,14 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
     if plain.dtype.kind != "O" and not pd.api.types.is_string_dtype(values):
         if plain.dtype.kind == "f" and not np.isfinite(plain).all():
             raise UserError(f"{where}: {plain[~np.isfinite(plain)][0]} is no timestep")
+        if plain.dtype.kind == "f":
+            _refuse_months(values.map("{:.4f}".format), where)
         return plain
     kinds = {type(value) for value in plain}
     if kinds != {str}:
         if len(kinds) == 1 and isinstance(plain[0], datetime.date | datetime.time):
+            if isinstance(plain[0], datetime.time):
+                _refuse_falls(plain, values, sequences, where)
             return plain
         names = sorted(kind.__name__ for kind in kinds)
         raise UserError(f"{where} holds values of the types {', '.join(names)}: {REMEDY}")
@@ -72,6 +85,11 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
     raise UserError(f"{where}: '{text.iloc[0]}' is no number, date or clock: {REMEDY}")
 
 
+def is_clock(text: str) -> bool:
+    """Whether a text is a clock, as one may stand behind a date: 0:55, 18.00.00."""
+    return IS_CLOCK_BEHIND_DATE.fullmatch(text.strip()) is not None
+
+
 def _is_number(text: str) -> bool:
     try:
         return bool(np.isfinite(float(text)))
@@ -80,6 +98,7 @@ def _is_number(text: str) -> bool:
 
 
 def _numbers(text: "pd.Series[Any]", sequences: Any, where: str) -> NDArray[Any]:
+    _refuse_months(text, where)
     return pd.to_numeric(text).to_numpy()
 
 
@@ -92,7 +111,7 @@ def _clocks(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> 
             "write all as 0:55:00"
         )
     seconds = _seconds(parts, where)
-    _refuse_midnight(seconds, text, sequences, where)
+    _refuse_falls(seconds, text, sequences, where)
     return seconds
 
 
@@ -110,19 +129,27 @@ def _seconds(parts: pd.DataFrame, where: str) -> NDArray[np.float64]:
     return (hour * 3600 + minute * 60 + second).to_numpy(np.float64)
 
 
-def _refuse_midnight(
-    seconds: NDArray[np.float64], text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str
+def _refuse_falls(
+    keys: NDArray[Any], written: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str
 ) -> None:
-    """Raise where the rows of a sequence are in order but for one fall: they pass midnight."""
+    """Raise where rows of a sequence fall: are they out of order, or is it another day or year?"""
     for rows in sequences.groupby(sequences.to_numpy(), sort=False).indices.values():
-        clock = seconds[rows]
-        falls = np.flatnonzero(np.diff(clock) < 0)
-        if len(falls) == 1 and len(clock) > 2 and clock[-1] <= clock[0]:
-            before, after = text.iloc[rows[falls[0]]], text.iloc[rows[falls[0] + 1]]
+        falls = np.flatnonzero(keys[rows][1:] < keys[rows][:-1])
+        if len(falls):
+            before, after = written.iloc[rows[falls[0]]], written.iloc[rows[falls[0] + 1]]
             raise UserError(
-                f"{where}: a sequence goes from {before} to {after}, past midnight, which "
-                "a clock alone cannot order: write the dates too, as 2016-03-04 00:55"
+                f"{where}: a sequence goes from {before} to {after}: past midnight or New Year, or "
+                "out of order? Write whole dates, as 2016-03-04 00:55, or put the rows into the "
+                "order of time"
             )
+
+
+def _refuse_months(text: "pd.Series[Any]", where: str) -> None:
+    """Raise where all numbers may be months: as numbers, 3.2016 is later than 12.2015."""
+    if len(set(text)) > 1 and all(map(MONTHS.fullmatch, text)):
+        raise UserError(
+            f"{where}: {text.iloc[0]} may be a month of a year: write dates, as 2016-03-01"
+        )
 
 
 def _dates(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> NDArray[Any]:
@@ -179,8 +206,11 @@ def _ranks(keys: NDArray[np.float64], sequences: "pd.Series[Any]") -> NDArray[np
 def _named_dates(text: "pd.Series[Any]", sequences: Any, where: str) -> NDArray[Any]:
     """Dates with the month by its name."""
     try:
-        return pd.to_datetime(text, format="mixed", utc=True).to_numpy()
+        dates = pd.to_datetime(text, format="mixed", utc=True).to_numpy()
     except (ValueError, OverflowError) as error:
         raise UserError(
             f"{where}: '{text.iloc[0]}' is no date that can be read: {REMEDY}"
         ) from error
+    if not text.map(lambda each: YEAR.search(each) is not None).all():
+        _refuse_falls(dates, text, sequences, where)
+    return dates

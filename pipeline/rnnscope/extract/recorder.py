@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnscope import models, states, trace
 from rnnscope.config import Extract
 from rnnscope.data import Batch, Dataset
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 from rnnscope.extract import judging, notes
 from rnnscope.extract.outcome import SCORED, outcomes
 from rnnscope.extract.rows import rows_of
@@ -216,9 +216,9 @@ class Recorder:
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
         self.backward = {name for name, layer in traced.layers.items() if layer.reading.backwards}
         chosen = {}
-        for name, layer in selection.only(
-            "extract.layers", traced.layers, self.options.layers
-        ).items():
+        layers = selection.only("extract.layers", traced.layers, self.options.layers)
+        _refuse_unknown(layers, self.options)
+        for name, layer in layers.items():
             signals = {
                 signal: self._columns(name, signal, values)
                 for signal, values in selection.picked(layer.signals, self.options.signals).items()
@@ -262,6 +262,16 @@ class Recorder:
         file = states.part_file(self.folder, layer, signal, part.number)
         units = self.units[layer, signal]
         return states.write_part(file, signal, stored, keys, self.options.compression, units)
+
+
+def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> None:
+    """Raise for a signal that none of the layers has, or where none has any of the units."""
+    there = {signal: None for layer in layers.values() for signal in layer.signals}
+    selection.only("extract.signals", there, options.signals)
+    units = {name: next(iter(each.signals.values())).shape[2] for name, each in layers.items()}
+    if min(options.units or [0]) >= max(units.values()):
+        counts = listed(f"{count} in {name}" for name, count in units.items())
+        raise UserError(f"extract.units={options.units}: counted from 0, there are {counts}")
 
 
 def _array(tensor: Any) -> NDArray[Any]:

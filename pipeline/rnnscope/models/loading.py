@@ -45,7 +45,7 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
     else:
         raise TypeError(f"no loader for {type(model).__name__}")
     dataset = data.load(source, roles(loaded))
-    return loaded, dataset if trained else numbered(loaded, dataset)
+    return loaded, dataset.as_trained() if trained else numbered(loaded, dataset)
 
 
 def load(

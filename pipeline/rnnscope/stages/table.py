@@ -7,7 +7,7 @@ STAGES = {
     for stage in (
         Stage(
             "train",
-            version=1,
+            version=2,
             module="rnnscope.train",
             reads=("data", "model", "train", "seed"),
             tables=("history",),

@@ -16,18 +16,41 @@ from rnnscope.states.signals import open_signal
 Slice = slice | Sequence[int] | int | None
 
 
+def recording(folder: Path | str) -> Path:
+    """The folder of a recording.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if not (Path(folder) / SEQUENCES).is_file():
+        inner = Path(folder) / "extract"
+        there = (inner / SEQUENCES).is_file()
+        raise FileNotFoundError(
+            f"{folder}: no {SEQUENCES} there; give "
+            + (str(inner) if there else "an extract stage's output, such as outputs/latest/extract")
+        )
+    return Path(folder)
+
+
 def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
-    """One row per test sequence: its length and label, and the model's prediction and scores."""
-    return pd.read_parquet(Path(folder) / SEQUENCES, columns=columns)
+    """One row per test sequence: its length and label, and the model's prediction and scores.
+
+    Raises:
+        FileNotFoundError: the folder holds no recording.
+    """
+    return pd.read_parquet(recording(folder) / SEQUENCES, columns=columns)
 
 
 def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
     """One row per sequence and timestep: labels or targets of timesteps, and annotations.
 
     Raises:
-        FileNotFoundError: the data has neither.
+        FileNotFoundError: the folder holds no recording, or the data has neither.
     """
-    return pd.read_parquet(Path(folder) / STEPS, columns=columns)
+    path = Path(folder) / STEPS
+    if not path.is_file():
+        recording(folder)
+    return pd.read_parquet(path, columns=columns)
 
 
 def read_states(
@@ -58,9 +81,10 @@ def read_states(
         where several were asked for.
 
     Raises:
+        FileNotFoundError: the folder holds no recording.
         ValueError: a layer, signal, unit or sequence that was not recorded.
     """
-    folder = Path(folder)
+    folder = recording(folder)
     wanted = [signals] if isinstance(signals, str) else list(signals)
     layer = _layer(folder, layer, wanted)
     count = len(read_sequences(folder, ["length"]))
