@@ -17,7 +17,7 @@ from rnnscope.analysis.statistics import tables
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.analysis.units.blocks import Recording, UnitBlock, cut, open_recording
 from rnnscope.analysis.units.columns import TIMESTEPS, TUNING, UNITS
-from rnnscope.analysis.units.measures import measure
+from rnnscope.analysis.units.reading import measure
 from rnnscope.config import Config, Units
 from rnnscope.states import selection
 from rnnscope.store.inputs import Inputs
