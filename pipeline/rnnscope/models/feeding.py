@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnscope.data import MASK, Batch
+from rnnscope.data.inputs import Shape, as_wanted
 from rnnscope.errors import UserError
 from rnnscope.models import subclassed
 
@@ -34,14 +35,18 @@ def signature(model: keras.Model) -> Any:
     return _packed(model, _specs(model))
 
 
-def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
+def sequence_shape(model: keras.Model) -> Shape:
     """The shape of one sequence for this model, (T, F) or (T,), with None for any size.
 
     Of several inputs it is that of the first one that is not a mask.
     """
-    specs = _specs(model)
-    first = next(spec for name, spec in specs.items() if name != MASK or len(specs) == 1)
-    return tuple(first.shape[1:])
+    shapes = sequence_shapes(model)
+    return next(shape for name, shape in shapes.items() if name != MASK or len(shapes) == 1)
+
+
+def sequence_shapes(model: keras.Model) -> dict[str, Shape]:
+    """The shape of one sequence of each of the model's inputs, with None for any size."""
+    return {name: tuple(spec.shape[1:]) for name, spec in _specs(model).items()}
 
 
 def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
@@ -101,18 +106,15 @@ def _fitted(values: NDArray[Any], spec: tf.TensorSpec, model: keras.Model) -> ND
     dtype = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
     whole = dtype.kind in "iu"
     bytes_ = values.dtype == np.uint8
-    rank = spec.shape.rank
-    if values.ndim > 1 and rank == values.ndim + 1:
-        values = values[..., np.newaxis]
-        if bytes_ and not whole:
-            values = values / np.asarray(255, dtype)
-    elif values.ndim > 2 and rank == values.ndim - 1 and values.shape[-1] == 1:
-        values = values[..., 0]
-    if not spec.shape.is_compatible_with(values.shape):
+    shape = as_wanted(values.shape[1:], tuple(spec.shape[1:]))
+    if shape is None:
         raise UserError(
             f"model '{model.name}' takes {tuple(spec.shape[1:])} for its input '{spec.name}'; "
             f"the data's is {values.shape[1:]}"
         )
+    if len(shape) > values.ndim - 1 and bytes_ and not whole:
+        values = values / np.asarray(255, dtype)
+    values = values.reshape(len(values), *shape)
     if whole and values.dtype.kind == "f" and (values != np.rint(values)).any():
         raise UserError(
             f"model '{model.name}' takes whole numbers ({dtype}) for its input '{spec.name}'; "

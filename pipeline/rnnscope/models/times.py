@@ -11,7 +11,7 @@ import keras
 
 from rnnscope.data import MASK, Roles
 from rnnscope.models.axes import Axes, Time, follow, inner_graph
-from rnnscope.models.feeding import named_inputs
+from rnnscope.models.feeding import named_inputs, sequence_shapes
 
 
 @dataclass
@@ -44,19 +44,24 @@ def times(model: keras.Model) -> Times | None:
     return _KNOWN[model]
 
 
-def roles(model: keras.Model) -> Roles | None:
-    """What the data must know of a model's inputs; None where it has no graph to tell it."""
-    found = times(model)
+def roles(model: keras.Model) -> Roles:
+    """What the data must know of a model's inputs, as far as its graph tells.
+
+    Raises:
+        UserError: a model without a graph that does not tell its inputs either.
+    """
+    found, shapes = times(model), sequence_shapes(model)
     if found is None:
-        return None
+        return Roles(tuple(shapes), None, shapes=shapes)
     read = [time for calls in found.layers.values() for time in calls]
     beside = [time.inputs - {MASK} for time in read if time.clear]
     any_of = sorted({name for time in read for name in time.inputs} - {MASK})
     return Roles(
-        tuple(named_inputs(model)),
+        tuple(shapes),
         _together(beside) or tuple(frozenset([name]) for name in any_of),
         frozenset() if found.output is None else found.output.inputs - {MASK},
         found.masked.inputs - {MASK},
+        shapes,
     )
 
 
