@@ -354,7 +354,10 @@ def test_float16_holds_what_fits_and_refuses_counts(
     [
         ("extract.layers=[lstm,upper]", "no 'upper'; there is lstm"),
         ("extract.signals=[z]", "extract.signals: no 'z'; there is h, c, "),
-        ("extract.units=[12,13]", r"extract.units=\[12, 13\]: counted from 0, there are 12 in lstm"),
+        (
+            "extract.units=[12,13]",
+            r"extract.units=\[12, 13\]: counted from 0, there are 12 in lstm",
+        ),
     ],
 )
 def test_a_choice_of_what_is_not_there_is_refused(

@@ -77,7 +77,7 @@ class Recorder:
         self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
         self.split = dataset.test
         self.scores = Scores(None)
-        self.rows = rows_of(model)
+        self.rows = rows_of(model, self.split)
         self.paths: dict[str, str] = {}
         self.calls: dict[str, proof.Proved] = {}
         self.units: dict[tuple[str, str], list[int]] = {}

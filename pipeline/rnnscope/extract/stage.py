@@ -21,6 +21,7 @@ from rnnscope.extract import judging, notes
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.models import tokens
 from rnnscope.models.batches import fixed_batch
 from rnnscope.states import place_of
 from rnnscope.store import atomic
@@ -70,6 +71,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     config, folder = assignment.config, assignment.folder
     dataset, record = _ready(assignment)
     count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
+    tokens.refuse_strange(record.model, dataset.test, count)
     _announce(record, dataset, count, folder)
     test = dataset.test
     split = _parts(count, record.rows.most(test, count)[0], config, record.model)

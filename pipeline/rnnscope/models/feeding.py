@@ -25,9 +25,14 @@ def inputs(model: keras.Model, batch: Batch) -> Any:
         UserError: the model has an input for which the data has no array, or the data an array for
             which the model has no input; or a shape or type does not fit.
     """
+    return _packed(model, named(model, batch))
+
+
+def named(model: keras.Model, batch: Batch) -> dict[str, NDArray[Any]]:
+    """What ``inputs`` gives, by the names of the model's inputs."""
     specs = _specs(model)
     given = _by_input(model, list(specs), batch)
-    return _packed(model, {name: _fitted(given[name], spec, model) for name, spec in specs.items()})
+    return {name: _fitted(given[name], spec, model) for name, spec in specs.items()}
 
 
 def signature(model: keras.Model) -> Any:
