@@ -20,6 +20,7 @@ from rnnscope import models, trace
 from rnnscope.data import Batch, Split
 from rnnscope.errors import UserError
 from rnnscope.models.batches import fixed_batch
+from rnnscope.models.feeding import ran
 from rnnscope.trace import cells, loops
 
 MARKS = 8
@@ -189,7 +190,7 @@ def _read(model: keras.Model, batch: Batch) -> dict[str, NDArray[Any]]:
         given: dict[str, Any] = {}
         forgetful = functools.partial(_forgetful, given)
         with unchanged(model), loops.replaced(layers, forgetful):
-            model(inputs, training=False)
+            ran(model, functools.partial(model, training=False), inputs)
         whole = {name: x for name, x in given.items() if len(x) == size}
         parts.append({name: x[: len(batch.x) - start] for name, x in whole.items()})
     return {

@@ -81,6 +81,31 @@ class Rows:
         same = all(_same(each, split.lengths) for each in lengths)
         return covered and same and self.known(layer, split)
 
+    def reads(self, layer: str) -> set[str]:
+        """The model's inputs whose timesteps a layer has, as far as its graph tells."""
+        time = self._time(layer)
+        return set() if time is None else set(time.inputs - {MASK})
+
+    def lost(
+        self, layer: str, timesteps: int, batch: Batch, masks: dict[str, NDArray[np.bool_]]
+    ) -> str | None:
+        """The layer of whose mask a recurrent layer reads the padding, though nothing tells it.
+
+        Args:
+            layer: the name of a recorded layer that has no mask.
+            timesteps: T of the layer.
+            batch: the sequences.
+            masks: which timesteps are valid [B, T], by the name of the layer that says so.
+        """
+        if self._lengths(layer, timesteps, batch, masked=False) is not None:
+            return None
+        read = self.reads(layer)
+        for name, mask in masks.items():
+            of = None if self.times is None else self.times.masks.get(name, frozenset())
+            if mask.shape[1] == timesteps and not mask.all() and (of is None or of & read):
+                return name
+        return None
+
     def most(self, split: Split, count: int) -> tuple[int, int]:
         """The most timesteps of any layer's input, and the most rows of ``count`` sequences."""
         read: set[str | None] = {None}

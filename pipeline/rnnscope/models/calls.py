@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 
 @contextlib.contextmanager
@@ -39,9 +40,27 @@ def _telling(
 
 def masking(model: keras.Model) -> list[keras.Layer]:
     """The layers of a model that make masks from padding."""
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Masking)
-        or (isinstance(layer, keras.layers.Embedding) and layer.mask_zero)
-    ]
+    return [layer for layer in model._flatten_layers() if makes_mask(layer)]
+
+
+def makes_mask(layer: Any) -> bool:
+    """Whether a layer makes a mask from padding."""
+    embeds = isinstance(layer, keras.layers.Embedding) and layer.mask_zero
+    return isinstance(layer, keras.layers.Masking) or embeds
+
+
+@contextlib.contextmanager
+def masks_of(model: keras.Model) -> Iterator[dict[str, Any]]:
+    """While open, passes fill the masks [B, T] that its layers make from padding, by layer."""
+    made: dict[str, Any] = {}
+    home = tf.compat.v1.get_default_graph()
+
+    def keep(layer: keras.Layer, x: Any) -> None:
+        if tf.compat.v1.get_default_graph() is not home:
+            return  # what is made in a loop of the model's own cannot be read outside of it
+        mask = layer.compute_mask(x)
+        if len(mask.shape) == 2:
+            made[layer.name] = mask
+
+    with followed(masking(model), keep):
+        yield made

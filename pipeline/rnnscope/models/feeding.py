@@ -1,5 +1,7 @@
 """A model's inputs for a batch: which array goes to which input, in which rank and type."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -33,6 +35,23 @@ def named(model: keras.Model, batch: Batch) -> dict[str, NDArray[Any]]:
     specs = _specs(model)
     given = _by_input(model, list(specs), batch)
     return {name: _fitted(given[name], spec, model) for name, spec in specs.items()}
+
+
+def ran(model: keras.Model, call: Callable[..., Any], fed: Any, *more: Any) -> Any:
+    """What a pass of a model gives, ``call(fed, *more)``, for what ``inputs`` gives.
+
+    Raises:
+        UserError: an operation of the model does not take the values or their shape.
+    """
+    try:
+        return call(fed, *more)
+    except tf.errors.InvalidArgumentError as error:
+        shapes = ", ".join(str(each.shape) for each in tf.nest.flatten(fed))
+        reason = re.sub(r"\x1b\[\d+m|\{\{.*?\}\}", "", str(error.message)).split("[[")[0]
+        raise UserError(
+            f"model '{model.name}' does not run on inputs of shape {shapes}: "
+            f"{' '.join(reason.split())[:300]}"
+        ) from error
 
 
 def signature(model: keras.Model) -> Any:

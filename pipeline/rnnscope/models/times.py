@@ -11,6 +11,7 @@ import keras
 
 from rnnscope.data import MASK, Roles
 from rnnscope.models.axes import Axes, Time, follow, inner_graph
+from rnnscope.models.calls import makes_mask
 from rnnscope.models.feeding import named_inputs, sequence_shapes
 
 
@@ -22,6 +23,8 @@ class Times:
     """By the id of a recurrent layer: the time of each call, in the order of calls."""
     masked: Time = field(default_factory=Time)
     """The time of those layers that are given the input ``mask`` as their mask."""
+    masks: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By the name of a layer that makes a mask from padding: the inputs whose timesteps it has."""
     output: Time | None = None
     """The time of the first output that has timesteps; None if no output has."""
 
@@ -82,6 +85,9 @@ def _end(axes: Axes, found: Times) -> Time | None:
 def _see(found: Times, node: Any, tensors: list[Any], known: dict[int, Axes]) -> None:
     """Keep the time of the recurrent layers that are called at a node of the graph."""
     layer = node.operation
+    if makes_mask(layer):
+        made = found.masks.get(layer.name, frozenset())
+        found.masks[layer.name] = made | _time(known[id(tensors[0])]).inputs
     inside = _recurrent(layer)
     if not inside:
         return
