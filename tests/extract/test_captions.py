@@ -85,7 +85,9 @@ def test_a_mask_that_does_not_reach_a_layer_is_told_and_both_remedies_work(
     (says,) = warned(caplog)
     assert says.startswith("the mask of 'table' does not reach layer 'decoder'")
     assert "padding are rows there, with labels" in says
-    assert "give lengths_caption_test, or pass mask=table.compute_mask(caption)" in says
+    assert (
+        "give lengths_caption_test, or in the layer's call mask=table.compute_mask(caption)" in says
+    )
 
     folder = recorded(tmp_path, net.model, arrays | {"lengths_caption_test": lengths})
     net.check(folder, arrays, lengths)

@@ -89,8 +89,8 @@ def lost(layer: str, maker: str, rows: Rows, split: Split) -> str:
     scored = ", with labels" if split.per_timestep else ""
     return (
         f"the mask of '{maker}' does not reach layer '{layer}' (Keras drops it where initial_state "
-        f"is passed, and behind what takes no mask): padding are rows there{scored}; for padding on "
-        f"the right give {key}, or pass mask={maker}.compute_mask({read}) in the layer's call"
+        f"is passed, and behind what takes none): padding are rows there{scored}; for padding on "
+        f"the right give {key}, or in the layer's call mask={maker}.compute_mask({read})"
     )
 
 
