@@ -137,13 +137,14 @@ def test_moved_tokens_and_the_weights_of_a_model_stay_as_they_are() -> None:
     lstm = layers.GRU(4, stateful=True, name="gru")
     model = keras.Model(x, lstm(layers.Dropout(0.5)(layers.Embedding(20, 4)(x)[:, ::-1])))
     lstm.states[0].assign(np.ones((3, 4)))
-    before = [np.array(each) for each in model.variables]
+    variables = [*model.variables, *lstm.states]
+    before = [np.array(each) for each in variables]
     lengths = drawn(1)
     found = displaced(
         model, Split(tokens(lengths, 2), lengths=lengths.astype(np.int32)), graph=True
     )
     assert found == {"gru": {None: (0, T - 1)}}
-    for each, known in zip(model.variables, before, strict=True):
+    for each, known in zip(variables, before, strict=True):
         np.testing.assert_array_equal(np.array(each), known)
 
 

@@ -167,7 +167,9 @@ def _values(batch: Batch, name: str | None) -> NDArray[Any]:
 @contextlib.contextmanager
 def unchanged(model: keras.Model) -> Iterator[None]:
     """While open, passes change nothing in a model, and every random draw is the same one."""
-    kept = [(each, np.array(each)) for each in model.non_trainable_variables]
+    # The states of a stateful layer are none of the model's variables.
+    variables = [*model.non_trainable_variables, *loops.state_variables(model)]
+    kept = [(each, np.array(each)) for each in variables]
     drawing = keras.random.SeedGenerator.next
     keras.random.SeedGenerator.next = lambda self, ordered=True: tf.constant([0, 1], tf.uint32)
     try:

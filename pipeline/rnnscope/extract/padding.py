@@ -15,6 +15,7 @@ from rnnscope.extract.rows import Rows
 from rnnscope.models.batches import fixed_batch
 from rnnscope.models.calls import masking
 from rnnscope.models.tokens import embeddings
+from rnnscope.trace.loops import state_variables
 
 TRIED = 8
 """Sequences whose padding is changed, of each input the shortest."""
@@ -51,7 +52,8 @@ def depending(
         drawn: the random streams of the model.
     """
     batch = split.take(_shortest(model, split))
-    variables = {id(each): each for each in [*model.non_trainable_variables, *drawn]}
+    changing = [*model.non_trainable_variables, *state_variables(model), *drawn]
+    variables = {id(each): each for each in changing}
     kept = [(each, np.array(each)) for each in variables.values()]
     passes = []
     for given in (batch, _changed(batch)):
