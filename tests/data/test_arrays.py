@@ -327,9 +327,10 @@ def test_the_plain_lengths_are_of_the_plain_x_and_then_of_what_is_left(tmp_path:
 def test_lengths_that_may_be_of_several_inputs_name_the_keys(
     roles: Roles | None, tmp_path: Path
 ) -> None:
+    each = "each" if roles else "each of them that has timesteps"
     says = (
         "lengths_test may belong to x_a_test and x_b_test: "
-        "give each its own, lengths_a_test and lengths_b_test"
+        f"give {each} its own, lengths_a_test and lengths_b_test"
     )
     with pytest.raises(UserError, match=f"{re.escape(says)}$"):
         of_test(SEVERAL | {"lengths_test": SHORT}, tmp_path, roles)

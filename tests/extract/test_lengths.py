@@ -521,7 +521,9 @@ TWO: Arrays = {"x_source_test": np.ones((N, T), int), "x_target_test": np.ones((
         ({"lengths_more_test": np.ones(N, int)}, "lengths_more_test has no input: there is no x_"),
         ({"lengths_source_test": np.ones(4, int)}, "lengths_source_test has shape (4,)"),
         ({"lengths_source_test": np.full(N, 7)}, "lengths_source_test[0] is 7; a length is from 1"),
-        ({"lengths_source_test": np.ones(N)}, "lengths_source_test has type float64"),
+        ({"lengths_source_test": np.full(N, 1.5)}, "lengths_source_test[0] is 1.5; it must hold"),
+        ({"lengths_source_test": np.full(N, np.nan)}, "lengths_source_test[0] is nan; it must"),
+        ({"lengths_source_test": np.full(N, "1")}, "lengths_source_test has type <U1"),
         (
             {"lengths_test": np.full(N, 9)},
             "lengths_test reaches 9 timesteps; x_source_test has 6",

@@ -835,6 +835,39 @@ def test_the_summary_says_where_all_is_and_its_code_runs(tmp_path: Path, labelle
     assert len(printed.strip().splitlines()) == 6
 
 
+@pytest.mark.parametrize(
+    ("empty", "first"),
+    [
+        ({"units": ("eta2",)}, "best_correlation"),
+        ({"units": ("eta2", "best_correlation")}, "timestep"),
+        ({"units": ("eta2", "best_correlation"), "timesteps": ("eta2",)}, "std"),
+    ],
+)
+def test_the_summary_shows_what_is_there_where_all_final_labels_are_the_same(
+    empty: dict[str, tuple[str, ...]], first: str, tmp_path: Path
+) -> None:
+    rows = 8
+    keys = {"layer": "lstm", "signal": "c", "unit": range(rows)}
+    kept = {"std": 1.0, "mean": 0.5, "best_covariate": "depth", "q_value": 0.1, "selectivity": 0.2}
+    tables: dict[str, dict[str, Any]] = {
+        "units": keys | kept | {"eta2": 0.5, "best_correlation": 0.5},
+        "timesteps": keys | {"timestep": 3, "eta2": 0.5},
+    }
+    nulls: dict[str, Any] = {}
+    for name, columns in tables.items():
+        for column in empty.get(name, ()):
+            columns[column] = np.nan
+            nulls.setdefault(name, {})[column] = {"a single class occurs": rows}
+        pd.DataFrame(columns).to_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "_manifest.json").write_text(json.dumps({"null": nulls}))
+    text = summary({"units": tmp_path})
+    assert "# eta2 is of the label at the final step, and null: a single class occurs" in text
+    printed = executed(text, tmp_path)
+    assert first in printed
+    assert len(printed.strip().splitlines()) == 6
+    assert "NaN" not in printed
+
+
 def test_the_summary_of_states_or_training_alone(tmp_path: Path) -> None:
     recorded = extracted(tmp_path, layers=("first", "second"))
     folder = trained(tmp_path, HISTORY)

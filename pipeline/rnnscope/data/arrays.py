@@ -15,7 +15,7 @@ from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
 from rnnscope.data.delimited import TOKENS
 from rnnscope.data.groups import groups_of_split
-from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of
+from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of, refuse_misshapen
 from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import measured, refuse_large
 from rnnscope.data.mapped import LazyArray, Valid
@@ -75,7 +75,7 @@ def splits_from_arrays(
     annotations have.
     """
     annotations = options.annotations or []
-    _refuse_unknown(arrays, annotations, options)
+    _refuse_unknown(arrays, annotations, options, roles)
     whole = {
         name: _whole(name, match, arrays, options) if (match := INPUT.fullmatch(name)) else array
         for name, array in arrays.items()
@@ -135,7 +135,7 @@ def _refuse_unclear(split: Split, *, named: bool, roles: Roles, options: Files) 
         roles: what the model tells.
         options: of the data.
     """
-    apart = {name for group in roles.timed if split.name not in group for name in group}
+    apart = {name for group in roles.timed or () if split.name not in group for name in group}
     rivals = sorted(
         name for name in apart & set(split.others) if split.others[name].shape[1] == split.timesteps
     )
@@ -164,7 +164,10 @@ def _by_split(
 
 
 def _refuse_unknown(
-    arrays: dict[str, NDArray[Any]], annotations: list[str], options: Files
+    arrays: dict[str, NDArray[Any]],
+    annotations: list[str],
+    options: Files,
+    roles: Roles | None,
 ) -> None:
     """Raise where an array has an unknown name, or annotations or groups have none."""
     if options.groups is not None:
@@ -172,9 +175,12 @@ def _refuse_unknown(
     named = [*annotations, *filter(None, [options.groups])]
     known = {f"{kind}_{part}" for kind in ("x", "y", "lengths", *named) for part in PARTS}
     if strange := sorted(name for name in set(arrays) - known if not _is_input(name)):
+        wanted = [] if roles is None else roles.wanted(arrays)
+        takes = ", ".join(f"x_{name}_test" for name in wanted) if len(wanted) > 1 else ""
         raise UserError(
             f"data.path={options.path}: unknown arrays {listed(strange)}; "
-            f"known are {listed(sorted(known))}, x_<input>_<split>, lengths_<input>_<split> "
+            + (f"the model takes {takes}; " if takes else "")
+            + f"known are {listed(sorted(known))}, x_<input>_<split>, lengths_<input>_<split> "
             "and those named in data.annotations and data.groups"
         )
     for name in annotations:
@@ -202,6 +208,8 @@ def _split(
     count = len(inputs.values.get(inputs.plain, next(iter(inputs.values.values()))))
     for name, array in inputs.values.items():
         _check_form(array, count, at + inputs.key(name), alone=len(values) == 1)
+    if roles is not None:
+        refuse_misshapen(inputs, roles.shapes)
     lengths: dict[Name, NDArray[np.int32] | None] = dict(_given_lengths(inputs, given))
     for name, array in inputs.values.items():
         whole = np.full(count, array.shape[1], np.int32)
@@ -240,6 +248,11 @@ def _given_lengths(
     for name in filter(None, given):
         if name not in inputs.values:
             raise UserError(f"{at}lengths_{name}_{part} has no input: there is no x_{name}_{part}")
+        if not inputs.has_time(name):
+            raise UserError(
+                f"{at}lengths_{name}_{part}: '{name}' has no timesteps (no recurrent layer reads "
+                f"along its second axis): leave lengths_{name}_{part} out"
+            )
         if name == inputs.plain and None in given:
             raise UserError(
                 f"{at}lengths_{name}_{part} and lengths_{part} are both of x_{part}; leave one out"
@@ -247,7 +260,8 @@ def _given_lengths(
         found[name] = _lengths(given[name], inputs.values[name], f"{at}lengths_{name}_{part}")
     if None in given:
         plain = given[None]
-        longest = int(plain.max()) if plain.size and plain.dtype.kind in "iub" else 0
+        counts = plain.size and plain.dtype.kind in "iubf" and np.isfinite(plain).all()
+        longest = int(plain.max()) if counts else 0
         for owner in inputs.owners(longest, set(found)):
             found[owner] = _lengths(plain, inputs.values[owner], f"{at}lengths_{part}")
     return found
@@ -279,12 +293,16 @@ def _refuse_text(x: NDArray[Any], where: str) -> None:
 
 
 def _lengths(values: NDArray[Any], x: NDArray[Any], where: str) -> NDArray[np.int32]:
-    """The given lengths [N], checked."""
-    if values.shape != x.shape[:1]:
+    """The given lengths [N] or [N, 1], in whole numbers of any type, checked."""
+    if values.shape not in (x.shape[:1], (len(x), 1)):
         raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}], as x")
-    if values.dtype.kind not in "iub":
+    values = values.reshape(-1)
+    if values.dtype.kind not in "iubf":
         raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
-    wrong = np.flatnonzero((values < 1) | (values > x.shape[1]))
+    if values.dtype.kind == "f" and (broken := values != np.rint(values)).any():
+        first = int(broken.argmax())
+        raise UserError(f"{where}[{first}] is {values[first]}; it must hold whole numbers")
+    wrong = np.flatnonzero(~((values >= 1) & (values <= x.shape[1])))
     if len(wrong):
         raise UserError(
             f"{where}[{wrong[0]}] is {values[wrong[0]]}; a length is from 1 to {x.shape[1]}"

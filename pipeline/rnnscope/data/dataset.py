@@ -52,8 +52,8 @@ class Batch:
             return np.ones((count, timesteps), bool)
         return np.asarray(np.arange(timesteps) < self.lengths[:, np.newaxis])
 
-    def cut(self, part: slice) -> "Batch":
-        """Some of the sequences."""
+    def cut(self, part: slice | NDArray[np.integer]) -> "Batch":
+        """Some of the sequences, or copies of them."""
         return replace(
             self,
             x=self.x[part],

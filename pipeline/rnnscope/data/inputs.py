@@ -1,30 +1,38 @@
 """Of several inputs: which is the main one, which have timesteps, whose the lengths are."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 
 Name = str | None
 """The model's name for an input; None for the plain x where that is not known."""
+Shape = tuple[int | None, ...]
 MASK = "mask"
 """Name of the input that tells a model which timesteps are valid."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What a model's graph tells of its inputs."""
+    """What a model tells of its inputs."""
 
     names: tuple[str, ...]
     """All of them."""
-    timed: tuple[frozenset[str], ...]
+    timed: tuple[frozenset[str], ...] | None
     """Those whose timesteps recurrent layers read. Inputs that a layer reads side by side, timestep
-    by timestep, are in one set."""
+    by timestep, are in one set. None where the model has no graph to tell it, nor what follows."""
     output: frozenset[str] = frozenset()
     """Those whose timesteps the model's output has."""
     masked: frozenset[str] = frozenset()
     """Those that are read by layers whose mask is the input ``mask``."""
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    """The shape of one sequence of each, where it is known; None for any size."""
+
+    def wanted(self, given: Collection[Name]) -> list[str]:
+        """The inputs that need an array; a mask beside others is made from the lengths."""
+        names = [name for name in self.names if name != MASK or MASK in given]
+        return names or list(self.names)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Inputs:
     @property
     def timed(self) -> tuple[frozenset[Name], ...]:
         """Sets of inputs that have the same timesteps; each by itself where that is not known."""
-        if self.roles is None:
+        if self.roles is None or self.roles.timed is None:
             return tuple(frozenset([name]) for name in self.values)
         return tuple(frozenset[Name](names & self.values.keys()) for names in self.roles.timed)
 
@@ -58,6 +66,12 @@ class Inputs:
         """Whether NaN at the end of an input can be padding rather than a missing value."""
         if self.roles is None:
             return len(self.values) == 1 or name == self.plain
+        return self.has_time(name)
+
+    def has_time(self, name: Name) -> bool:
+        """Whether an input has timesteps, as far as the model tells."""
+        if self.roles is None:
+            return True
         return any(name in names for names in (*self.timed, self.roles.output))
 
     def main(self, known: Collection[Name]) -> Name:
@@ -106,8 +120,9 @@ class Inputs:
         if fitting:
             several = sorted((name for names in fitting for name in names), key=str)
             keys = [[self.key(name, kind) for name in several] for kind in ("x", "lengths")]
+            each = "each" if self.roles else "each of them that has timesteps"
             raise UserError(
-                f"{where} may belong to {_listed(keys[0])}: give each its own, {_listed(keys[1])}"
+                f"{where} may belong to {_listed(keys[0])}: give {each} its own, {_listed(keys[1])}"
             )
         timed = sorted((name for names in left for name in names), key=str)
         if not timed:
@@ -122,23 +137,91 @@ class Inputs:
 def inputs_of(values: dict[Name, Any], roles: Roles | None, part: str, at: str) -> Inputs:
     """The inputs of a split, where a plain x takes the name of the model's input that is left.
 
-    Where names are not those of the model, which is found out when it is fed, it tells nothing.
-
     Args:
         values: arrays [N, ...]; that of None is the plain x.
         roles: what the model tells.
         part: name of the split.
         at: what errors begin with.
+
+    Raises:
+        UserError: an array that is of none of the model's inputs, or an input that has none.
     """
-    if roles is not None:
-        names = [name for name in roles.names if name != MASK or MASK in values]
-        names = names or list(roles.names)
-        left = [name for name in names if name not in values]
-        renamed = {left[0] if each is None and left else each: v for each, v in values.items()}
-        if set(renamed) == set(names):
-            plain = left[0] if None in values else None
-            return Inputs(renamed, plain, roles, part, at)
-    return Inputs(values, None, None, part, at)
+    if roles is None:
+        return Inputs(values, None, None, part, at)
+    names = roles.wanted(values.keys())
+    left = [name for name in names if name not in values]
+    plain = left[0] if None in values and len(left) == 1 else None
+    renamed = {plain if each is None else each: array for each, array in values.items()}
+    _refuse_misnamed(renamed, names, part, at)
+    if roles.timed is None:
+        return Inputs(values, None, None, part, at)
+    return Inputs(renamed, plain, roles, part, at)
+
+
+def _refuse_misnamed(values: Collection[Name], names: list[str], part: str, at: str) -> None:
+    """Raise where the arrays of inputs are not those that the model has."""
+    missing = [name for name in names if name not in values]
+    strange = [name for name in values if name not in names]
+    have = listed(f"x_{name}_{part}" if name else f"x_{part}" for name in values)
+    if missing and strange == [None]:
+        raise UserError(
+            f"{at}x_{part} may be any of the model's inputs {', '.join(missing)}: give "
+            f"{_listed([f'x_{name}_{part}' for name in missing])}"
+        )
+    if missing:
+        key = f"x_{missing[0]}_{part}"
+        wrong = f"x_{strange[0]}_{part}" if strange and strange[0] else f"x_{part}"
+        mend = f"give {wrong} that name: {key}, or add {key}" if strange else f"add {key}"
+        raise UserError(
+            f"{at}the model has an input '{missing[0]}', for which the data has no array: it has "
+            f"{have}; {mend}"
+        )
+    if strange:
+        key = f"x_{strange[0]}_{part}" if strange[0] else f"x_{part}"
+        raise UserError(
+            f"{at}{key} is of no input of the model, whose inputs are {', '.join(names)}: "
+            "leave it out"
+        )
+
+
+def refuse_misshapen(inputs: Inputs, shapes: Mapping[str, Shape]) -> None:
+    """Raise where an array does not have the shape of its input.
+
+    Args:
+        inputs: the arrays of a split.
+        shapes: of the model's inputs.
+    """
+    given = {name: tuple(values.shape[1:]) for name, values in inputs.values.items()}
+    if len(shapes) == 1 and inputs.roles is None:  # it takes the one array, whatever its name
+        given = dict.fromkeys(shapes, next(iter(given.values())))
+    for name, wanted in shapes.items():
+        shape = given.get(name)
+        if shape is None or as_wanted(shape, wanted) is not None:
+            continue
+        fits = [other for other in given if other != name and as_wanted(given[other], wanted)]
+        hint = f"; that of {inputs.key(fits[0])} fits: are the arrays swapped?" if fits else ""
+        raise UserError(
+            f"{inputs.at}{inputs.key(name)} has {shape} for each sequence, the model takes "
+            f"{wanted} for its input '{name}'{hint}"
+        )
+
+
+def as_wanted(shape: Shape, wanted: Shape) -> Shape | None:
+    """The shape that a sequence is given to a model in; None if it does not fit.
+
+    A single feature may lack its axis, or have one where the input has none.
+
+    Args:
+        shape: of a sequence in the data.
+        wanted: of the model's input.
+    """
+    if shape and len(wanted) == len(shape) + 1:
+        shape = (*shape, 1)
+    elif len(shape) > 1 and len(wanted) == len(shape) - 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    pairs = zip(shape, wanted, strict=False)
+    fits = len(shape) == len(wanted) and all(want in (None, size) for size, want in pairs)
+    return shape if fits else None
 
 
 def _listed(names: list[str]) -> str:

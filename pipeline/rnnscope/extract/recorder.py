@@ -20,6 +20,8 @@ from rnnscope.extract import judging, notes
 from rnnscope.extract.outcome import SCORED, outcomes
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
+from rnnscope.models.calls import masks_of
+from rnnscope.models.feeding import ran
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
 from rnnscope.trace import drawing, proof, steps
@@ -64,6 +66,8 @@ class PartRecord:
     """Of the part's first sequences."""
     unmasked: set[str] = field(default_factory=set)
     """Layers that no mask reaches though sequences differ in length."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """Layers that read padding as rows: by name, the layer whose mask does not reach them."""
 
 
 class Recorder:
@@ -77,7 +81,7 @@ class Recorder:
         self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
         self.split = dataset.test
         self.scores = Scores(None)
-        self.rows = rows_of(model)
+        self.rows = rows_of(model, self.split)
         self.paths: dict[str, str] = {}
         self.backward: set[str] = set()  # layers that read backwards
         self.calls: dict[str, proof.Proved] = {}
@@ -132,6 +136,7 @@ class Recorder:
                 for layer, kinds in found.proof.items()
             },
             "without_mask": sorted(found.unmasked),
+            "mask_lost": found.lost,
             "scores": scores,
         }
         notes.write(self.folder, part.number, figures, tables)
@@ -146,14 +151,17 @@ class Recorder:
             inputs = models.inputs(self.model, batch)
             if not found.proof:
                 count = min(size, sample(batch.x.shape[1]))
-                recorded, output, gathered = self.proved(inputs, count)
+                recorded, output, masks, gathered = ran(self.model, self.proved, inputs, count)
                 found.proof = proof.proof(self.calls, gathered, first)
                 judging.check(found.proof, self.options.tolerance)
             else:
-                recorded, output = self.recorded(inputs)
+                recorded, output, masks = ran(self.model, self.recorded, inputs)
+            told = {name: _array(each)[:size] for name, each in masks.items()}
             longest = np.zeros(size, np.int32)
             for layer, (signals, mask) in recorded.items():
                 valid = self._valid(layer, signals, mask, batch, size, found)
+                if mask is None and (maker := self.rows.lost(layer, valid.shape[1], batch, told)):
+                    found.lost[layer] = maker
                 longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
                 kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
                 into = found.columns.setdefault(layer, Columns())
@@ -198,18 +206,18 @@ class Recorder:
             found.unmasked.add(layer)
         return valid[:size]
 
-    def _recorded(self, inputs: Any) -> tuple[Any, Any]:
-        """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs."""
-        with trace.recording(self.model) as traced:
+    def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs; masks made."""
+        with trace.recording(self.model) as traced, masks_of(self.model) as masks:
             outputs = self.model(inputs, training=False)
-        return self._kept(traced, outputs)
+        return *self._kept(traced, outputs), masks
 
-    def _proved(self, inputs: Any, count: Any) -> tuple[Any, Any, Any]:
+    def _proved(self, inputs: Any, count: Any) -> tuple[Any, Any, Any, Any]:
         """The same, and what the proof compares of its first ``count`` sequences."""
-        with trace.recording(self.model) as traced:
+        with trace.recording(self.model) as traced, masks_of(self.model) as masks:
             outputs = self.model(inputs, training=False)
         self.calls = proof.calls_of(traced)
-        return *self._kept(traced, outputs), steps.gathered(traced, count)
+        return *self._kept(traced, outputs), masks, steps.gathered(traced, count)
 
     def _kept(self, traced: trace.Trace, outputs: Any) -> tuple[Any, Any]:
         """What is written of a pass."""

@@ -1,7 +1,8 @@
 """Which timesteps of which sequences are rows of a recurrent layer, and which have labels."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from rnnscope import trace
 from rnnscope.data import MASK, Batch, Split
 from rnnscope.errors import UserError
+from rnnscope.extract.landing import displaced
 from rnnscope.models.axes import Time
 from rnnscope.models.times import Times, times
 
@@ -25,6 +27,9 @@ class Rows:
     layers: dict[str, keras.layers.RNN]
     times: Times | None
     """None where the model has no graph."""
+    displaced: Mapping[str, Mapping[str | None, tuple[int, int]]] = field(default_factory=dict)
+    """By call of a layer: inputs with lengths whose timesteps it has elsewhere, each with one of
+    them and where that is read."""
 
     def valid(
         self, layer: str, timesteps: int, mask: NDArray[np.bool_] | None, batch: Batch
@@ -76,6 +81,31 @@ class Rows:
         same = all(_same(each, split.lengths) for each in lengths)
         return covered and same and self.known(layer, split)
 
+    def reads(self, layer: str) -> set[str]:
+        """The model's inputs whose timesteps a layer has, as far as its graph tells."""
+        time = self._time(layer)
+        return set() if time is None else set(time.inputs - {MASK})
+
+    def lost(
+        self, layer: str, timesteps: int, batch: Batch, masks: dict[str, NDArray[np.bool_]]
+    ) -> str | None:
+        """The layer of whose mask a recurrent layer reads the padding, though nothing tells it.
+
+        Args:
+            layer: the name of a recorded layer that has no mask.
+            timesteps: T of the layer.
+            batch: the sequences.
+            masks: which timesteps are valid [B, T], by the name of the layer that says so.
+        """
+        if self._lengths(layer, timesteps, batch, masked=False) is not None:
+            return None
+        read = self.reads(layer)
+        for name, mask in masks.items():
+            of = None if self.times is None else self.times.masks.get(name, frozenset())
+            if mask.shape[1] == timesteps and not mask.all() and (of is None or of & read):
+                return name
+        return None
+
     def most(self, split: Split, count: int) -> tuple[int, int]:
         """The most timesteps of any layer's input, and the most rows of ``count`` sequences."""
         read: set[str | None] = {None}
@@ -102,6 +132,25 @@ class Rows:
         call = int(number or 0)
         return calls[call] if call < len(calls) else None
 
+    def _call(self, layer: str) -> str:
+        """The name of the call that a recorded layer belongs to: of a stack's cell the stack's."""
+        return layer if layer in self.layers else re.sub(r"\.cell\d+$", "", layer)
+
+    def _moved(self, layer: str) -> set[str | None]:
+        """The inputs whose timesteps a recorded layer has elsewhere."""
+        return set(self.displaced.get(self._call(layer), {}))
+
+    def _elsewhere(self, layer: str, name: str | None, batch: Batch) -> str:
+        """Why the lengths of an input do not tell the rows of a layer, and what to do."""
+        first, place = self.displaced[self._call(layer)][name]
+        array, key = _key(name, batch, "x"), _key(name, batch)
+        return (
+            f"layer '{layer}': the model moves time on the way to it (timestep {first} of {array} "
+            f"is read at {place}), so {key} does not tell which of its timesteps are padding: "
+            f"put {array} itself in that order, each sequence within its length, with a model that "
+            f"moves none; or reverse by go_backwards=True; or give the layer a mask; {ALL}"
+        )
+
     def _lengths(
         self, layer: str, timesteps: int, batch: Batch, *, masked: bool
     ) -> NDArray[np.int32] | None:
@@ -121,6 +170,10 @@ class Rows:
                 f"layer '{layer}': runs on {timesteps} timesteps without a mask, the data's "
                 f"lengths are of {there}; give the layer a mask, {ALL}"
             )
+        if moved := self._moved(layer) & {name for name in fitting if lengths[name] is not None}:
+            if masked:
+                return None
+            raise UserError(self._elsewhere(layer, min(moved, key=str), batch))
         # Beside padding of one input, another that is not padded has no timestep of its own either.
         known = [lengths[name] for name in fitting if not clear or lengths[name] is not None]
         if all(_same(each, known[0]) for each in known):
@@ -135,9 +188,15 @@ class Rows:
         )
 
 
-def rows_of(model: keras.Model) -> Rows:
-    """What a model's graph tells of the timesteps of its recurrent layers."""
-    return Rows(trace.recurrent_layers(model), times(model))
+def rows_of(model: keras.Model, split: Split) -> Rows:
+    """What is known of the timesteps of a model's recurrent layers, for a test split.
+
+    Raises:
+        UserError: lengths of an input that has no timesteps.
+    """
+    known = times(model)
+    found = displaced(model, split, graph=known is not None)
+    return Rows(trace.recurrent_layers(model), known, found)
 
 
 def _names(time: Time, data: Batch | Split) -> set[str | None]:
@@ -151,7 +210,7 @@ def _same(one: NDArray[np.int32] | None, other: NDArray[np.int32] | None) -> boo
     return bool(np.array_equal(one, other))
 
 
-def _key(name: str | None, batch: Batch) -> str:
-    """The name of the array of an input's lengths."""
+def _key(name: str | None, batch: Batch, kind: str = "lengths") -> str:
+    """The name of the array of an input's lengths, or of the input."""
     name = name or batch.name
-    return "lengths_test" if name is None else f"lengths_{name}_test"
+    return f"{kind}_test" if name is None else f"{kind}_{name}_test"

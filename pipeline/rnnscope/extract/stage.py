@@ -17,10 +17,11 @@ from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
-from rnnscope.extract import judging, notes
+from rnnscope.extract import judging, notes, padding
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS
 from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.models import tokens
 from rnnscope.models.batches import fixed_batch
 from rnnscope.states import place_of
 from rnnscope.store import atomic
@@ -69,7 +70,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 def _run(assignment: Assignment) -> dict[str, Any]:
     config, folder = assignment.config, assignment.folder
     dataset, record = _ready(assignment)
-    count = min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
+    count = _count(dataset, config)
     _announce(record, dataset, count, folder)
     test = dataset.test
     split = _parts(count, record.rows.most(test, count)[0], config, record.model)
@@ -98,17 +99,20 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         log.warning(f"layer {names} draws at random: states and outputs are those of one draw")
     unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
     if unmasked:
-        log.warning(
-            f"no mask reaches {', '.join(unmasked)}: the model reads padding as zeros, so its "
-            "outputs, and all states of a layer that reads backwards, depend on the padding; "
-            "keras.layers.Masking before the layer avoids that"
-        )
+        drawn = record.streams.variables
+        depends = padding.depending(record.recorded, record.model, test, record.rows, drawn)
+        if depends.layers or depends.outputs:
+            log.warning(padding.warning(record.model, unmasked, depends, record.rows))
+    lost = {layer: maker for part in parts for layer, maker in part["mask_lost"].items()}
+    for layer, maker in sorted(lost.items()):
+        log.warning(padding.lost(layer, maker, record.rows, test))
     return figures | {
         "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
         "paths": record.paths,
         "null": nulls,
         "not_called": silent,
         "without_mask": unmasked,
+        "mask_lost": lost,
         "no_scores": record.scores.why_not or None,
         "classes": list(dataset.classes),
         "labels": test.labels,
@@ -130,6 +134,7 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     config = assignment.config
     model, dataset = models.of_run(config.model, assignment.trained, config.data)
     _refuse_misfit(model, dataset)
+    tokens.refuse_strange(model, dataset.test, _count(dataset, config))
     workers = engine.workers(config.engine)
     return dataset, Recorder(model, dataset, config.extract, assignment.folder, workers)
 
@@ -169,6 +174,11 @@ def _record_all(
     finally:
         for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
+
+
+def _count(dataset: Dataset, config: Config) -> int:
+    """How many sequences of the test split are recorded."""
+    return min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
 
 
 def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> list[Part]:

@@ -1,5 +1,7 @@
 """A model's inputs for a batch: which array goes to which input, in which rank and type."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnscope.data import MASK, Batch
+from rnnscope.data.inputs import Shape, as_wanted
 from rnnscope.errors import UserError
 from rnnscope.models import subclassed
 
@@ -24,9 +27,31 @@ def inputs(model: keras.Model, batch: Batch) -> Any:
         UserError: the model has an input for which the data has no array, or the data an array for
             which the model has no input; or a shape or type does not fit.
     """
+    return _packed(model, named(model, batch))
+
+
+def named(model: keras.Model, batch: Batch) -> dict[str, NDArray[Any]]:
+    """What ``inputs`` gives, by the names of the model's inputs."""
     specs = _specs(model)
     given = _by_input(model, list(specs), batch)
-    return _packed(model, {name: _fitted(given[name], spec, model) for name, spec in specs.items()})
+    return {name: _fitted(given[name], spec, model) for name, spec in specs.items()}
+
+
+def ran(model: keras.Model, call: Callable[..., Any], fed: Any, *more: Any) -> Any:
+    """What a pass of a model gives, ``call(fed, *more)``, for what ``inputs`` gives.
+
+    Raises:
+        UserError: an operation of the model does not take the values or their shape.
+    """
+    try:
+        return call(fed, *more)
+    except tf.errors.InvalidArgumentError as error:
+        shapes = ", ".join(str(each.shape) for each in tf.nest.flatten(fed))
+        reason = re.sub(r"\x1b\[\d+m|\{\{.*?\}\}", "", str(error.message)).split("[[")[0]
+        raise UserError(
+            f"model '{model.name}' does not run on inputs of shape {shapes}: "
+            f"{' '.join(reason.split())[:300]}"
+        ) from error
 
 
 def signature(model: keras.Model) -> Any:
@@ -34,14 +59,18 @@ def signature(model: keras.Model) -> Any:
     return _packed(model, _specs(model))
 
 
-def sequence_shape(model: keras.Model) -> tuple[int | None, ...]:
+def sequence_shape(model: keras.Model) -> Shape:
     """The shape of one sequence for this model, (T, F) or (T,), with None for any size.
 
     Of several inputs it is that of the first one that is not a mask.
     """
-    specs = _specs(model)
-    first = next(spec for name, spec in specs.items() if name != MASK or len(specs) == 1)
-    return tuple(first.shape[1:])
+    shapes = sequence_shapes(model)
+    return next(shape for name, shape in shapes.items() if name != MASK or len(shapes) == 1)
+
+
+def sequence_shapes(model: keras.Model) -> dict[str, Shape]:
+    """The shape of one sequence of each of the model's inputs, with None for any size."""
+    return {name: tuple(spec.shape[1:]) for name, spec in _specs(model).items()}
 
 
 def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
@@ -101,18 +130,15 @@ def _fitted(values: NDArray[Any], spec: tf.TensorSpec, model: keras.Model) -> ND
     dtype = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
     whole = dtype.kind in "iu"
     bytes_ = values.dtype == np.uint8
-    rank = spec.shape.rank
-    if values.ndim > 1 and rank == values.ndim + 1:
-        values = values[..., np.newaxis]
-        if bytes_ and not whole:
-            values = values / np.asarray(255, dtype)
-    elif values.ndim > 2 and rank == values.ndim - 1 and values.shape[-1] == 1:
-        values = values[..., 0]
-    if not spec.shape.is_compatible_with(values.shape):
+    shape = as_wanted(values.shape[1:], tuple(spec.shape[1:]))
+    if shape is None:
         raise UserError(
             f"model '{model.name}' takes {tuple(spec.shape[1:])} for its input '{spec.name}'; "
             f"the data's is {values.shape[1:]}"
         )
+    if len(shape) > values.ndim - 1 and bytes_ and not whole:
+        values = values / np.asarray(255, dtype)
+    values = values.reshape(len(values), *shape)
     if whole and values.dtype.kind == "f" and (values != np.rint(values)).any():
         raise UserError(
             f"model '{model.name}' takes whole numbers ({dtype}) for its input '{spec.name}'; "

@@ -11,7 +11,8 @@ import keras
 
 from rnnscope.data import MASK, Roles
 from rnnscope.models.axes import Axes, Time, follow, inner_graph
-from rnnscope.models.feeding import named_inputs
+from rnnscope.models.calls import makes_mask
+from rnnscope.models.feeding import named_inputs, sequence_shapes
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Times:
     """By the id of a recurrent layer: the time of each call, in the order of calls."""
     masked: Time = field(default_factory=Time)
     """The time of those layers that are given the input ``mask`` as their mask."""
+    masks: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By the name of a layer that makes a mask from padding: the inputs whose timesteps it has."""
     output: Time | None = None
     """The time of the first output that has timesteps; None if no output has."""
 
@@ -44,19 +47,24 @@ def times(model: keras.Model) -> Times | None:
     return _KNOWN[model]
 
 
-def roles(model: keras.Model) -> Roles | None:
-    """What the data must know of a model's inputs; None where it has no graph to tell it."""
-    found = times(model)
+def roles(model: keras.Model) -> Roles:
+    """What the data must know of a model's inputs, as far as its graph tells.
+
+    Raises:
+        UserError: a model without a graph that does not tell its inputs either.
+    """
+    found, shapes = times(model), sequence_shapes(model)
     if found is None:
-        return None
+        return Roles(tuple(shapes), None, shapes=shapes)
     read = [time for calls in found.layers.values() for time in calls]
     beside = [time.inputs - {MASK} for time in read if time.clear]
     any_of = sorted({name for time in read for name in time.inputs} - {MASK})
     return Roles(
-        tuple(named_inputs(model)),
+        tuple(shapes),
         _together(beside) or tuple(frozenset([name]) for name in any_of),
         frozenset() if found.output is None else found.output.inputs - {MASK},
         found.masked.inputs - {MASK},
+        shapes,
     )
 
 
@@ -77,6 +85,9 @@ def _end(axes: Axes, found: Times) -> Time | None:
 def _see(found: Times, node: Any, tensors: list[Any], known: dict[int, Axes]) -> None:
     """Keep the time of the recurrent layers that are called at a node of the graph."""
     layer = node.operation
+    if makes_mask(layer):
+        made = found.masks.get(layer.name, frozenset())
+        found.masks[layer.name] = made | _time(known[id(tensors[0])]).inputs
     inside = _recurrent(layer)
     if not inside:
         return

@@ -32,15 +32,7 @@ def summary(folders: Mapping[str, Path]) -> str:
 def _snippet(folders: Mapping[str, Path]) -> list[str]:
     """Code that prints the head of the run's last table."""
     if "units" in folders:
-        # Without labels there is no effect size: the units that vary most come first instead.
-        labelled = "extract" not in folders or _labelled(folders["extract"])
-        first, rest = ("eta2", ["q_value", "selectivity"]) if labelled else ("std", ["mean"])
-        return [
-            "import pandas as pd",
-            f"units = pd.read_parquet({_quoted(folders['units'] / 'units.parquet')})",
-            f'print(units.nlargest(5, "{first}")'
-            f"[{json.dumps(['layer', 'signal', 'unit', first, *rest])}])",
-        ]
+        return ["import pandas as pd", *_largest(folders["units"], folders.get("extract"))]
     if "extract" in folders:
         layers = store.read_manifest(folders["extract"])["layers"]
         layer, signals = next(iter(layers.items()))
@@ -58,6 +50,39 @@ def _snippet(folders: Mapping[str, Path]) -> list[str]:
             "print(history.tail())",
         ]
     return []
+
+
+def _largest(units: Path, recorded: Path | None) -> list[str]:
+    """Code that prints the rows of a table of units with the largest of a value they have."""
+    note = []
+    # Without labels there is no effect size: the units that vary most come first instead.
+    table, first, rest = "units", "std", ["mean"]
+    if recorded is None or _labelled(recorded):
+        first, rest = "eta2", ["q_value", "selectivity"]
+        if (why := _empty(units, "units", "eta2")) is not None:
+            note = [f"# eta2 is of the label at the final step, and null: {why}"]
+            table, first, rest = "timesteps", "eta2", []
+            if not _empty(units, "units", "best_correlation"):
+                table, first, rest = "units", "best_correlation", ["best_covariate"]
+            elif _empty(units, "timesteps", "eta2"):
+                table, first, rest = "units", "std", ["mean"]
+    keys = ["layer", "signal", "unit", *(["timestep"] if table == "timesteps" else [])]
+    return [
+        *note,
+        f"{table} = pd.read_parquet({_quoted(units / f'{table}.parquet')})",
+        f'print({table}.nlargest(5, "{first}")[{json.dumps([*keys, first, *rest])}])',
+    ]
+
+
+def _empty(folder: Path, table: str, column: str) -> str | None:
+    """Why a column of a table is null in every row; None if it is not."""
+    nulls = store.read_manifest(folder).get("null", {}).get(table, {}).get(column)
+    if not nulls:
+        return None
+    import pyarrow.parquet as pq  # heavy, and seldom needed
+
+    rows = pq.read_metadata(folder / f"{table}.parquet").num_rows
+    return ", ".join(nulls) if sum(nulls.values()) == rows else None
 
 
 def _labelled(recorded: Path) -> bool:

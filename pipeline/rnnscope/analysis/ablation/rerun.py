@@ -75,7 +75,7 @@ class Rerun:
         """
         self.model, self.held, self.dataset = model, held, dataset
         self.scores = Scores(None)
-        self.rows = rows_of(model)
+        self.rows = rows_of(model, dataset.test)
         batch = models.signature(model)
         graph = functools.partial(tf.function, autograph=False)
         self.whole = graph(self._whole, input_signature=[batch])

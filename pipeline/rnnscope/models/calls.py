@@ -1,0 +1,66 @@
+"""Which layers of a model are called in a pass, and what each is given."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def followed(
+    layers: Iterable[keras.Layer], see: Callable[[keras.Layer, Any], None]
+) -> Iterator[None]:
+    """While open, ``see(layer, x)`` is told of each call of the layers, x the first argument.
+
+    The layers are unchanged afterwards.
+    """
+    given = list({id(layer): layer for layer in layers}.values())
+    try:
+        for layer in given:
+            # Bypasses Keras' attribute tracking, which would leave traces in the layer.
+            object.__setattr__(layer, "call", _telling(layer, layer.call, see))
+        yield
+    finally:
+        for layer in given:
+            with contextlib.suppress(AttributeError):
+                object.__delattr__(layer, "call")
+
+
+def _telling(
+    layer: keras.Layer, call: Callable[..., Any], see: Callable[[keras.Layer, Any], None]
+) -> Callable[..., Any]:
+    def telling(x: Any, *args: Any, **kwargs: Any) -> Any:
+        see(layer, x)
+        return call(x, *args, **kwargs)
+
+    return telling
+
+
+def masking(model: keras.Model) -> list[keras.Layer]:
+    """The layers of a model that make masks from padding."""
+    return [layer for layer in model._flatten_layers() if makes_mask(layer)]
+
+
+def makes_mask(layer: Any) -> bool:
+    """Whether a layer makes a mask from padding."""
+    embeds = isinstance(layer, keras.layers.Embedding) and layer.mask_zero
+    return isinstance(layer, keras.layers.Masking) or embeds
+
+
+@contextlib.contextmanager
+def masks_of(model: keras.Model) -> Iterator[dict[str, Any]]:
+    """While open, passes fill the masks [B, T] that its layers make from padding, by layer."""
+    made: dict[str, Any] = {}
+    home = tf.compat.v1.get_default_graph()
+
+    def keep(layer: keras.Layer, x: Any) -> None:
+        if tf.compat.v1.get_default_graph() is not home:
+            return  # what is made in a loop of the model's own cannot be read outside of it
+        mask = layer.compute_mask(x)
+        if len(mask.shape) == 2:
+            made[layer.name] = mask
+
+    with followed(masking(model), keep):
+        yield made
