@@ -45,9 +45,14 @@ class LayerAsInKeras2:
     @classmethod
     def from_config(cls, config: Json) -> keras.Layer:
         """The layer, with what is found in this module in place of some of its methods."""
-        layer = keras.saving.deserialize_keras_object(config["layer"])
-        if isinstance(layer, _END):
-            layer.supports_masking = False
+        made, mask = config["layer"], None
+        if made["class_name"] == "Lambda":  # Keras 3 saves a mask, and does not restore it
+            mask = made["config"].get("mask")
+            made = made | {"config": {k: v for k, v in made["config"].items() if k != "mask"}}
+        layer = keras.saving.deserialize_keras_object(made)
+        if mask is not None:
+            layer.mask = keras.saving.deserialize_keras_object(mask)
+            layer.supports_masking = True
         if isinstance(layer, _VALUES_BY_MASK):
             layer.call = functools.partial(_without_masks, layer.call)
         if isinstance(layer, keras.layers.MultiHeadAttention):
@@ -57,6 +62,7 @@ class LayerAsInKeras2:
         if isinstance(layer, keras.layers.Bidirectional):
             layer.compute_output_shape = types.MethodType(_shape_of_both_ways, layer)
         layer.compute_mask = functools.partial(_when_it_runs, layer, _rule(layer))
+        layer.supports_masking = True  # also where a mask ends: Keras 3 would warn of it
         return layer
 
 
@@ -91,7 +97,13 @@ def _rule(layer: Any) -> Rule:
         return _of_all
     if isinstance(layer, keras.layers.TimeDistributed):
         return _of_outer_timesteps
+    if isinstance(layer, _END) or not layer.supports_masking:
+        return _ended
     return functools.partial(_of_keras_3, layer.compute_mask)
+
+
+def _ended(_: Any, inputs: Any, mask: Mask) -> None:
+    """None."""
 
 
 def _of_keras_3(compute_mask: Callable[..., Mask], _: Any, inputs: Any, mask: Mask) -> Mask:
@@ -174,7 +186,7 @@ def _of_each(inner: Any, x: Any, mask: Mask) -> Mask:
     if isinstance(inner, keras.Model):
         found = _of_model(inner, _flat(x), within)
     else:
-        found = _rule(inner)(inner, _flat(x), within) if inner.supports_masking else None
+        found = _rule(inner)(inner, _flat(x), within)
     if found is None:
         return None
     outer = tf.shape(x)[:2]
