@@ -1,6 +1,9 @@
-"""Files in the layouts that Keras 2 wrote, made without it: layers as JSON, arrays by name."""
+"""Files of Keras 2: in its layouts without it, layers as JSON, arrays by name; or by tf_keras."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnscope import models
 
 Json = Any
 Array = NDArray[np.float32]
@@ -111,3 +116,37 @@ def write(path: Path, config: Json | None, layers: Iterable[Layer], version: str
             for name, value in zip(names, layer.weights.values(), strict=True):
                 inner.create_dataset(name, data=value)
     return path
+
+
+def by_tf_keras(folder: Path, script: str) -> Path:
+    """The folder, in which a script with tf_keras, that is Keras 2, has written files."""
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def agrees(folder: Path, name: str, file: str, **options: Path | str) -> None:
+    """The model in a file predicts what Keras 2 did, to 1e-5 of max(1, |value|).
+
+    Args:
+        folder: with values.npz, in which <name>/x0, ... are the inputs and <name>/y the outputs.
+        name: of the model among the values.
+        file: its name in the folder.
+        options: of ``models.load``.
+    """
+    model = models.load(folder / file, **options)  # type: ignore[arg-type]
+    with np.load(folder / "values.npz") as stored:
+        want = stored[f"{name}/y"]
+        x = [stored[key] for key in sorted(stored) if key.startswith(f"{name}/x")]
+    got = model.predict(x if len(x) > 1 else x[0], verbose=0)
+    assert got.shape == want.shape
+    assert (np.abs(got - want) / np.maximum(1, np.abs(want))).max() < 1e-5

@@ -1,15 +1,13 @@
 """Files that tf_keras writes, which is Keras 2: .h5, .keras and weights alone, as it predicts."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rnnscope import models
 from rnnscope.errors import UserError
+from tests.models.keras2 import agrees, by_tf_keras
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.process]
 
@@ -172,31 +170,7 @@ NAMES = (
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with models, and what Keras 2 predicts: <name>/x0, <name>/y in values.npz."""
-    folder = tmp_path_factory.mktemp("tf_keras")
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", WRITE]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def agrees(folder: Path, name: str, file: str, **options: Path | str) -> None:
-    """The model in a file predicts what Keras 2 did, to 1e-5 of max(1, |value|)."""
-    model = models.load(folder / file, **options)  # type: ignore[arg-type]
-    with np.load(folder / "values.npz") as values:
-        want = values[f"{name}/y"]
-        x = [values[key] for key in sorted(values) if key.startswith(f"{name}/x")]
-    got = model.predict(x if len(x) > 1 else x[0], verbose=0)
-    assert got.shape == want.shape
-    assert (np.abs(got - want) / np.maximum(1, np.abs(want))).max() < 1e-5
+    return by_tf_keras(tmp_path_factory.mktemp("tf_keras"), WRITE)
 
 
 @pytest.mark.parametrize("form", ["h5", "keras"])

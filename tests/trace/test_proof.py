@@ -137,6 +137,19 @@ def test_a_right_recording_passes(kind: str, backwards: bool) -> None:
     assert worst(found_of(traced)) < 1e-6
 
 
+PRECISION = {"float64": 1e-14, "float16": 4e-3, "bfloat16": 3e-2}
+
+
+@pytest.mark.parametrize(
+    "policy", ["float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16"]
+)
+@pytest.mark.parametrize("kind", CAUGHT)
+def test_a_right_recording_passes_in_every_precision(kind: str, policy: str) -> None:
+    """To a few roundings of the precision that the cell computes in; 3e-2 is 4 of bfloat16's."""
+    traced, _ = recorded(kind, dtype=policy, recurrent_initializer="glorot_uniform")
+    assert worst(found_of(traced)) < PRECISION[policy.removeprefix("mixed_")]
+
+
 @pytest.mark.parametrize(
     ("kind", "pair"),
     [(kind, pair) for kind in ("fused", "loop") for pair in ("if", "fo", "io", "ig", "hc")]

@@ -14,7 +14,13 @@ from typing import Any
 import keras
 
 from rnnscope.errors import UserError
-from rnnscope.models import keras2_graph, keras2_json, keras2_options, tf_functions
+from rnnscope.models import (
+    keras2_graph,
+    keras2_json,
+    keras2_layers,
+    keras2_options,
+    tf_functions,
+)
 from rnnscope.models.keras2_json import (
     Json,
     decoded,
@@ -96,23 +102,42 @@ def _inner(value: Json, own: Mapping[str, Any]) -> Json:
 
 
 def _lambda(layer: Json, own: Mapping[str, Any]) -> Json:
-    """The options of a Lambda layer whose function is in the user's module."""
-    name, function = name_of(layer), layer["config"]["function"]
-    called = re.sub(r"\W", "_", name)
-    called += "_" if keyword.iskeyword(called) else ""
-    names = [function, called] if isinstance(function, str) else [called]
+    """The options of a Lambda layer whose functions are in the user's module."""
+    old = layer["config"]
+    called = re.sub(r"\W", "_", name_of(layer))
+    named = called + "_" if keyword.iskeyword(called) else called
+    new = {
+        "name": name_of(layer),
+        "function": _users(layer, old["function"], named, "(x)", own),
+        "arguments": old.get("arguments") or {},
+    }
+    if old.get("mask") is not None:
+        new["mask"] = _users(layer, old["mask"], f"{called}_mask", "(x, mask), its mask=,", own)
+    return new
+
+
+def _users(layer: Json, stored: Json, called: str, form: str, own: Mapping[str, Any]) -> Json:
+    """A function of the user's module: by the name that a file stores, or that of the layer.
+
+    Args:
+        layer: the Lambda layer.
+        stored: the function's name, or its code.
+        called: the name that it has where the file stores its code.
+        form: its arguments, for the message.
+        own: the user's own functions by name.
+
+    Raises:
+        UserError: the module has no such function.
+    """
+    names = [stored, called] if isinstance(stored, str) else [called]
     found = next((each for each in names if each in own), None)
     if found is None:
         raise UserError(
-            f"layer '{name}' is a Lambda, and Python code in a file is not run: write it as a "
-            f"function {names[0]}(x) and give its module, model.custom_objects=package.module, "
-            f"{CUT}"
+            f"layer '{name_of(layer)}' is a Lambda, and Python code in a file is not run: write it "
+            f"as a function {names[0]}{form} and give its module, "
+            f"model.custom_objects=package.module, {CUT}"
         )
-    return {
-        "name": name,
-        "function": keras2_json.function(found),
-        "arguments": layer["config"].get("arguments") or {},
-    }
+    return keras2_json.function(found)
 
 
 def _sequential(layer: Json, own: Mapping[str, Any]) -> Json:
@@ -128,6 +153,7 @@ def _sequential(layer: Json, own: Mapping[str, Any]) -> Json:
                 "give model.input_shape to the first layer where it was made, and save it again"
             )
         new.insert(0, keras_object("keras.layers", "InputLayer", {"batch_shape": shape}))
+    new = [keras2_layers.wrapped(each) for each in new]
     return {"name": name_of(layer), "trainable": old.get("trainable", True), "layers": new}
 
 
@@ -155,7 +181,8 @@ def _functional(layer: Json, own: Mapping[str, Any]) -> Json:
             new["config"]["arguments"] = template
         else:
             new = _object(each, own)
-        layers.append(new | {"name": name_of(each), "inbound_nodes": nodes})
+        calls_of = {"name": name_of(each), "inbound_nodes": nodes}
+        layers.append(keras2_layers.wrapped(new) | calls_of)
     return {
         "name": name_of(layer),
         "trainable": old.get("trainable", True),

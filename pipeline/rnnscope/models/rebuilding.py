@@ -14,11 +14,12 @@ import h5py
 import keras
 
 from rnnscope.errors import UserError
-from rnnscope.models import keras2, keras2_options, stored, tf_functions
+from rnnscope.models import keras2, keras2_layers, keras2_options, stored, tf_functions
 from rnnscope.models.keras2_json import Json, decoded
 
 _OURS = {
     keras2_options.HARD_SIGMOID: keras2_options.hard_sigmoid_of_keras_2,
+    keras2_layers.NAME: keras2_layers.LayerAsInKeras2,
     tf_functions.NAME: tf_functions.TensorFlowFunction,
 }
 """What stands in for functions and layers that only Keras 2 has."""

@@ -8,9 +8,7 @@ Layers are matched by name, and in the order of the config where a file has othe
 
 import itertools
 import re
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import keras
@@ -18,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
-from rnnscope.models import cudnn
-from rnnscope.models.keras2_json import Json, inner_layers, is_model, name_of, short
+from rnnscope.models import cudnn, leaves
+from rnnscope.models.keras2_json import Json
+from rnnscope.models.leaves import Share
 
 Array = NDArray[Any]
 
@@ -27,18 +26,9 @@ _OUTSIDE = (
     "the model has weights outside its layers, which are not loaded: rebuild it where it was made "
     "with these in a layer of your own, and save it again"
 )
-_PROJECTIONS = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
-"""The layers within MultiHeadAttention, in the order of their weights."""
 _KNOWN = {"kernel", "recurrent_kernel", "bias", "embeddings"}
 _KNOWN |= {"gamma", "beta", "moving_mean", "moving_variance"}
 """Names of weights that Keras 2 and 3 share."""
-
-
-class Leaf(NamedTuple):
-    """A layer or cell with weights of its own, and the attributes that lead to it."""
-
-    layer: Any
-    path: tuple[str, ...]
 
 
 def is_paths(file: h5py.Group) -> bool:
@@ -48,64 +38,6 @@ def is_paths(file: h5py.Group) -> bool:
 
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 """Where a model's layers are in paths: from Keras 2.13 on, and in TensorFlow 2.12."""
-
-
-def leaves(layer: Any, config: Json, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """The layers with weights in a layer, in the order in which Keras 2 stored them.
-
-    Args:
-        layer: the layer, cell or model.
-        config: its ``class_name`` and ``config`` in the file.
-        path: the attributes that lead to it.
-    """
-    inner = list(_inner(layer, config))
-    for part, each, its in inner:
-        yield from leaves(each, its, (*path, *part))
-    if not inner and layer.weights:
-        yield Leaf(layer, path)
-
-
-def _inner(layer: Any, config: Json) -> Iterator[tuple[tuple[str, ...], Any, Json]]:
-    """The layers directly within a layer: their attribute, the layer, its config."""
-    options = config["config"]
-    if is_model(config):
-        named = {each.name: each for each in layer.layers}
-        configs = [each for each in inner_layers(options) if name_of(each) in named]
-        for number, each in zip(_numbered(configs), configs, strict=True):
-            yield ("layers", number), named[name_of(each)], each
-    elif isinstance(layer, keras.layers.Bidirectional):
-        yield ("forward_layer",), layer.forward_layer, options["layer"]
-        backward = options.get("backward_layer") or options["layer"]
-        yield ("backward_layer",), layer.backward_layer, backward
-    elif isinstance(layer, keras.layers.Wrapper):
-        yield ("layer",), layer.layer, options["layer"]
-    elif isinstance(layer, keras.layers.RNN):
-        yield ("cell",), layer.cell, options.get("cell") or config
-    elif isinstance(layer, keras.layers.StackedRNNCells):
-        numbers = _numbered(options["cells"])
-        for number, each, its in zip(numbers, layer.cells, options["cells"], strict=True):
-            yield ("cells", number), each, its
-    elif isinstance(layer, keras.layers.MultiHeadAttention):
-        for name in _PROJECTIONS:
-            yield (name,), getattr(layer, name), {"class_name": "EinsumDense", "config": {}}
-
-
-def _numbered(configs: list[Json]) -> list[str]:
-    """The names of a list's layers in a path: lstm, lstm_1, dense."""
-    seen: Counter[str] = Counter()
-    names = []
-    for each in configs:
-        name = _snake_case(short(each["class_name"]))
-        names.append(f"{name}_{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return names
-
-
-def _snake_case(name: str) -> str:
-    """The name of a class as Keras 2 wrote it in paths."""
-    apart = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    apart = re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
-    return f"private{apart}" if apart.startswith("_") else apart
 
 
 def from_groups(model: keras.Model, config: Json, group: h5py.Group) -> None:
@@ -125,8 +57,8 @@ def from_groups(model: keras.Model, config: Json, group: h5py.Group) -> None:
     stored = {name: group[name] for name in _names(group, "layer_names")}
     stored = {name: each for name, each in stored.items() if _names(each, "weight_names")}
     own = {}
-    for _, layer, its in _inner(model, config):
-        if found := list(leaves(layer, its)):
+    for _, layer, its in leaves.inner(model, config):
+        if found := [share for share in leaves.in_group(layer, its) if share.weights]:
             own[layer.name] = found
     if len(stored) != len(own):
         raise UserError(
@@ -139,7 +71,7 @@ def from_groups(model: keras.Model, config: Json, group: h5py.Group) -> None:
         _set_group(name, found, by_name[name] if same else each, group)
 
 
-def _set_group(name: str, found: list[Leaf], stored: h5py.Group, group: h5py.Group) -> None:
+def _set_group(name: str, found: list[Share], stored: h5py.Group, group: h5py.Group) -> None:
     """Set the weights of a model's layer from its group."""
     if _text(group.attrs.get("backend", "")) == "theano" and any(
         "conv" in type(x.layer).__name__.lower() for x in found
@@ -150,11 +82,9 @@ def _set_group(name: str, found: list[Leaf], stored: h5py.Group, group: h5py.Gro
         )
     names = _names(stored, "weight_names")
     arrays = [np.asarray(stored[each]) for each in names]
-    chosen = [(leaf.layer, leaf.layer.trainable_weights) for leaf in found]
-    chosen += [(leaf.layer, leaf.layer.non_trainable_weights) for leaf in found]
-    if len(arrays) != (count := sum(len(weights) for _, weights in chosen)):
+    if len(arrays) != (count := sum(len(share.weights) for share in found)):
         raise UserError(f"layer '{name}' has {count} weights, and the file has {len(arrays)} of it")
-    for layer, weights in chosen:
+    for layer, weights in found:
         its, arrays = arrays[: len(weights)], arrays[len(weights) :]
         its_names, names = names[: len(weights)], names[len(weights) :]
         _refuse_order(name, weights, its_names)
@@ -185,7 +115,7 @@ def from_paths(model: keras.Model, config: Json, file: h5py.Group) -> None:
     """
     if len(file.get("vars", {})):
         raise UserError(_OUTSIDE)
-    for layer, path in leaves(model, config):
+    for layer, path in leaves.leaves(model, config):
         its = _variables(file, path)
         arrays = [np.asarray(its[str(number)]) for number in range(len(its))]
         if len(arrays) != len(layer.weights):

@@ -84,11 +84,17 @@ def template(nodes: list[Json], layer: str) -> tuple[Json, list[Json]]:
         tensors: list[Json] = []
         templates.append(_numbered({"args": node["args"], "kwargs": node["kwargs"]}, tensors))
         calls.append({"args": [tensors], "kwargs": {}})
-        if not tensors or templates[0] != templates[-1]:
+        if not tensors:
             raise UserError(
-                f"layer '{layer}' calls a function, and the file does not say with which tensors: "
-                "rebuild the model with a layer of your own in its place and set_weights of the "
-                "old one"
+                f"layer '{layer}' calls a function that takes any number of tensors, and Keras 2 "
+                "saves none of these and cannot load the file itself: rebuild the model with a "
+                "layer of your own in its place, keras.layers.Dot or tf.matmul, and set_weights of "
+                "the old one"
+            )
+        if templates[0] != templates[-1]:
+            raise UserError(
+                f"layer '{layer}' calls a function in several ways under one name: rebuild the "
+                "model with a call for each and set_weights of the old one"
             )
     return templates[0], calls
 

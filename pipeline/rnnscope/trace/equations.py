@@ -81,7 +81,7 @@ class Equations:
     def __init__(self, cell: Any):
         self.cell = cell
         self.dtype = tf.as_dtype(cell.compute_dtype).as_numpy_dtype
-        self.unit = float(tf.experimental.numpy.finfo(self.dtype).eps) / 2
+        self.unit = float(np.spacing(self.dtype(1))) / 2
         self.kernel = self._weights(cell.kernel)
         self.recurrent = self._weights(cell.recurrent_kernel)
         self.bias = self._weights(cell.bias) if cell.use_bias else None
