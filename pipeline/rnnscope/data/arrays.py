@@ -17,7 +17,7 @@ from rnnscope.data.delimited import TOKENS
 from rnnscope.data.groups import groups_of_split
 from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of, refuse_misshapen
 from rnnscope.data.labels import Given, annotation_from, labels_from
-from rnnscope.data.lengths import measured, refuse_large
+from rnnscope.data.lengths import given_lengths, measured, refuse_large
 from rnnscope.data.mapped import LazyArray, Valid
 from rnnscope.data.missing import filled
 from rnnscope.errors import UserError, listed
@@ -80,11 +80,11 @@ def splits_from_arrays(
         name: _whole(name, match, arrays, options) if (match := INPUT.fullmatch(name)) else array
         for name, array in arrays.items()
     }
-    inputs, given_lengths = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
+    inputs, lengths = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
     at = f"data.path={options.path}: "
     splits, given = {}, {}
     for part in (part for part in PARTS if part in inputs):
-        split = _split(inputs[part], given_lengths.get(part, {}), roles, part, at)
+        split = _split(inputs[part], lengths.get(part, {}), roles, part, at)
         x, lengths = split.x, split.lengths
         if (y := arrays.get(f"y_{part}")) is not None:
             given[part] = _given(y, x, lengths, f"{at}y_{part}")
@@ -210,7 +210,7 @@ def _split(
         _check_form(array, count, at + inputs.key(name), alone=len(values) == 1)
     if roles is not None:
         refuse_misshapen(inputs, roles.shapes)
-    lengths: dict[Name, NDArray[np.int32] | None] = dict(_given_lengths(inputs, given))
+    lengths: dict[Name, NDArray[np.int32] | None] = dict(given_lengths(inputs, given))
     for name, array in inputs.values.items():
         whole = np.full(count, array.shape[1], np.int32)
         known = lengths.get(name)
@@ -239,34 +239,6 @@ def _check_form(array: NDArray[Any], count: int, where: str, *, alone: bool) -> 
     _refuse_text(array, where)
 
 
-def _given_lengths(
-    inputs: Inputs, given: dict[Name, NDArray[Any]]
-) -> dict[Name, NDArray[np.int32]]:
-    """The lengths [N] that the data gives, by input; the plain ones are given to their owners."""
-    at, part = inputs.at, inputs.part
-    found: dict[Name, NDArray[np.int32]] = {}
-    for name in filter(None, given):
-        if name not in inputs.values:
-            raise UserError(f"{at}lengths_{name}_{part} has no input: there is no x_{name}_{part}")
-        if not inputs.has_time(name):
-            raise UserError(
-                f"{at}lengths_{name}_{part}: '{name}' has no timesteps (no recurrent layer reads "
-                f"along its second axis): leave lengths_{name}_{part} out"
-            )
-        if name == inputs.plain and None in given:
-            raise UserError(
-                f"{at}lengths_{name}_{part} and lengths_{part} are both of x_{part}; leave one out"
-            )
-        found[name] = _lengths(given[name], inputs.values[name], f"{at}lengths_{name}_{part}")
-    if None in given:
-        plain = given[None]
-        counts = plain.size and plain.dtype.kind in "iubf" and np.isfinite(plain).all()
-        longest = int(plain.max()) if counts else 0
-        for owner in inputs.owners(longest, set(found)):
-            found[owner] = _lengths(plain, inputs.values[owner], f"{at}lengths_{part}")
-    return found
-
-
 def _mask(
     inputs: Inputs, lengths: dict[Name, NDArray[np.int32]], main: Name
 ) -> dict[str, LazyArray]:
@@ -290,21 +262,3 @@ def _refuse_text(x: NDArray[Any], where: str) -> None:
         raise UserError(f"{where} has type {x.dtype}; it must hold numbers")
     if x.dtype.kind in "iu" and x.ndim == 2:
         refuse_large(x, where)
-
-
-def _lengths(values: NDArray[Any], x: NDArray[Any], where: str) -> NDArray[np.int32]:
-    """The given lengths [N] or [N, 1], in whole numbers of any type, checked."""
-    if values.shape not in (x.shape[:1], (len(x), 1)):
-        raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}], as x")
-    values = values.reshape(-1)
-    if values.dtype.kind not in "iubf":
-        raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
-    if values.dtype.kind == "f" and (broken := values != np.rint(values)).any():
-        first = int(broken.argmax())
-        raise UserError(f"{where}[{first}] is {values[first]}; it must hold whole numbers")
-    wrong = np.flatnonzero(~((values >= 1) & (values <= x.shape[1])))
-    if len(wrong):
-        raise UserError(
-            f"{where}[{wrong[0]}] is {values[wrong[0]]}; a length is from 1 to {x.shape[1]}"
-        )
-    return np.array(values, np.int32)

@@ -1,16 +1,52 @@
 """Exact lengths, and finite inputs, of arrays that may be larger than memory."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope.data.inputs import Inputs, Name
 from rnnscope.data.mapped import LazyArray, release
 from rnnscope.data.missing import described
 from rnnscope.errors import UserError
 
 BLOCK = 2**24
 """Bytes that are checked at a time."""
+
+
+def given_lengths(inputs: Inputs, given: dict[Name, NDArray[Any]]) -> dict[Name, NDArray[np.int32]]:
+    """The lengths [N] that the data gives, by input; the plain ones are given to their owners.
+
+    Args:
+        inputs: of one split.
+        given: arrays of lengths, by the input that they name; None for the plain ones.
+
+    Raises:
+        UserError: lengths of no input, of one without timesteps, twice, or not from 1 to T.
+    """
+    at, part = inputs.at, inputs.part
+    found: dict[Name, NDArray[np.int32]] = {}
+    for name in filter(None, given):
+        if name not in inputs.values:
+            raise UserError(f"{at}lengths_{name}_{part} has no input: there is no x_{name}_{part}")
+        if not inputs.has_time(name):
+            raise UserError(
+                f"{at}lengths_{name}_{part}: '{name}' has no timesteps (no recurrent layer reads "
+                f"along its second axis): leave lengths_{name}_{part} out"
+            )
+        if name == inputs.plain and None in given:
+            raise UserError(
+                f"{at}lengths_{name}_{part} and lengths_{part} are both of x_{part}; leave one out"
+            )
+        found[name] = _lengths(given[name], inputs.values[name], f"{at}lengths_{name}_{part}")
+    if None in given:
+        plain = given[None]
+        counts = plain.size and plain.dtype.kind in "iubf" and np.isfinite(plain).all()
+        longest = int(plain.max()) if counts else 0
+        for owner in inputs.owners(longest, set(found)):
+            found[owner] = _lengths(plain, inputs.values[owner], f"{at}lengths_{part}")
+    return found
 
 
 def measured(x: LazyArray, given: NDArray[np.int32] | None, where: str) -> NDArray[np.int32] | None:
@@ -80,3 +116,21 @@ def blocks(x: LazyArray) -> Iterator[slice]:
     size = max(1, BLOCK // (x.dtype.itemsize * int(np.prod(x.shape[1:]))))
     for start in range(0, len(x), size):
         yield slice(start, min(start + size, len(x)))
+
+
+def _lengths(values: NDArray[Any], x: NDArray[Any], where: str) -> NDArray[np.int32]:
+    """The given lengths [N] or [N, 1], in whole numbers of any type, checked."""
+    if values.shape not in (x.shape[:1], (len(x), 1)):
+        raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}], as x")
+    values = values.reshape(-1)
+    if values.dtype.kind not in "iubf":
+        raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
+    if values.dtype.kind == "f" and (broken := values != np.rint(values)).any():
+        first = int(broken.argmax())
+        raise UserError(f"{where}[{first}] is {values[first]}; it must hold whole numbers")
+    wrong = np.flatnonzero(~((values >= 1) & (values <= x.shape[1])))
+    if len(wrong):
+        raise UserError(
+            f"{where}[{wrong[0]}] is {values[wrong[0]]}; a length is from 1 to {x.shape[1]}"
+        )
+    return np.array(values, np.int32)
