@@ -80,11 +80,11 @@ def splits_from_arrays(
         name: _whole(name, match, arrays, options) if (match := INPUT.fullmatch(name)) else array
         for name, array in arrays.items()
     }
-    inputs, lengths = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
+    inputs, told = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
     at = f"data.path={options.path}: "
     splits, given = {}, {}
     for part in (part for part in PARTS if part in inputs):
-        split = _split(inputs[part], lengths.get(part, {}), roles, part, at)
+        split = _split(inputs[part], told.get(part, {}), roles, part, at)
         x, lengths = split.x, split.lengths
         if (y := arrays.get(f"y_{part}")) is not None:
             given[part] = _given(y, x, lengths, f"{at}y_{part}")

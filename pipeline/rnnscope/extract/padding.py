@@ -68,19 +68,23 @@ def depending(
 
 def warning(model: keras.Model, unmasked: list[str], found: Depending, rows: Rows) -> str:
     """That padding is read, by which layers, with what effect, and how to avoid it."""
-    read = set().union(*(rows.reads(layer) for layer in unmasked))
+    by_input: dict[str, list[str]] = {}
+    for layer in unmasked:
+        by_input.setdefault(min(rows.reads(layer), default="x"), []).append(layer)
     tokens = embeddings(model)
-    what = "token 0" if read and read <= tokens.keys() else "zeros"
+    what = "token 0" if by_input.keys() <= tokens.keys() else "zeros"
     makers = {id(layer): layer.name for layer in masking(model)}
-    first = min(read, default="x")
-    if (maker := makers.get(id(tokens.get(first)))) is not None:
-        mask = f"{maker}.compute_mask({first})"
-    else:
-        mask = f"keras.ops.not_equal({first}, 0)"
-        mask = mask if first in tokens else f"keras.ops.any({mask}, axis=-1)"
+
+    def mask(name: str) -> str:
+        if (maker := makers.get(id(tokens.get(name)))) is not None:
+            return f"mask={maker}.compute_mask({name})"
+        valid = f"keras.ops.not_equal({name}, 0)"
+        return f"mask={valid}" if name in tokens else f"mask=keras.ops.any({valid}, axis=-1)"
+
+    calls = [f"{mask(name)} in the call of {', '.join(of)}" for name, of in by_input.items()]
     return (
         f"no mask reaches {', '.join(unmasked)}: padding is read as {what}, and {found} depend on "
-        f"it; mask={mask} in the layer's call avoids that"
+        f"it; {' and '.join(calls)} avoids that"
     )
 
 

@@ -71,7 +71,7 @@ def read_states(
         layer: its name; may be left out where only one was recorded.
         units: which of the U units; a number, a list or a slice. All by default.
         timesteps: which timesteps, from 0, likewise; a negative number counts from the end of each
-            sequence: -1 is its last.
+            sequence in input time: -1 is its last, which a layer that reads backwards reads first.
         sequences: which test sequences, from 0, likewise. Rows come in rising order of both.
         as_array: whether to return arrays instead of a table.
 

@@ -51,15 +51,13 @@ def test_a_layer_that_reads_backwards_is_read_at_its_first_timestep(tmp_path: Pa
 def test_of_a_bidirectional_network_the_backward_states_are_judged_at_the_first_timestep(
     tmp_path: Path,
 ) -> None:
-    config = composed(
-        tmp_path,
-        "stage=decoding",
-        "model.bidirectional=true",
-        "model.units=16",
-        "train.steps=400",
-        "decoding.timesteps=last",
-    )
-    steps = {step.stage.name: step.artefact.folder for step in stages.run(config)}
+    network = ("model.bidirectional=true", "model.units=16", "train.steps=400")
+    network += ("decoding.timesteps=last",)
+    steps = {
+        step.stage.name: step.artefact.folder
+        for stage in ("decoding", "units")
+        for step in stages.run(composed(tmp_path, f"stage={stage}", *network))
+    }
     few = pd.read_parquet(steps["decoding"] / "decoding_units.parquet")
     label = states.read_sequences(steps["extract"])["label"].to_numpy()
     rows = states.read_states(steps["extract"], "h", layer="lstm.backward")
@@ -75,6 +73,9 @@ def test_of_a_bidirectional_network_the_backward_states_are_judged_at_the_first_
     eta2 = {t: [eta_squared(values, label) for values in x.T] for t, x in ends.items()}
     assert np.mean(eta2[0]) == pytest.approx(0.61, abs=0.02)
     assert np.mean(eta2[7]) == pytest.approx(0.42, abs=0.02)
+    units = pd.read_parquet(steps["units"] / "units.parquet")
+    found = units[(units["layer"] == "lstm.backward") & (units["signal"] == "h")]["eta2"]
+    np.testing.assert_allclose(found, eta2[0], rtol=1e-6)
 
 
 def eta_squared(values: NDArray[np.floating], label: NDArray[np.integer]) -> float:

@@ -258,10 +258,15 @@ def _joined(table: Table, frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _figures(table: pd.DataFrame) -> dict[str, Any]:
-    """The scores at the final step, and the headline: the best score above chance, and where."""
+    """The scores at the final step, and the headline: the best of these, and of what.
+
+    Where the final step cannot be decoded, the best is that of all timesteps.
+    """
     final = table[table["shuffled"].notna()]
     headline: dict[str, Any] = {"rows": len(table)}
     same = table[(table["train_timestep"] == table["test_timestep"]) & table["score"].notna()]
+    ended = same[same["target"].isin(final["target"])]
+    same = pd.concat([final, same.drop(ended.index)])
     for target, of in same.groupby("target", observed=True, sort=False):
         best = of.loc[of["above_chance"].idxmax()]
         name = "best score" if target in gathering.TASK else f"best R² of {target}"
@@ -273,7 +278,7 @@ def _figures(table: pd.DataFrame) -> dict[str, Any]:
             ),
             "where" if target in gathering.TASK else f"where {target}": (
                 f"{best['layer']}/{best['signal']} at "
-                + ("the final step" if at == gathering.LAST else f"timestep {at}")
+                + ("the final step" if best["shuffled"] == best["shuffled"] else f"timestep {at}")
             ),
         }
     names = ("score", "chance", "shuffled", "p_value")

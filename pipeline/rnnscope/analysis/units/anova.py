@@ -65,8 +65,9 @@ def welch(sums: ClassSums) -> Welch:
         F = sum w (m - M)^2 / (K - 1) / (1 + 2 (K - 2) L / (K^2 - 1)), at K - 1 and
         (K^2 - 1) / 3 L degrees of freedom.
 
-    A class whose values are all equal has no s^2; it counts as varying by the rounding of stored
-    values. NaN for a constant unit, and for fewer than two such classes.
+    NaN for fewer than two such classes, a constant unit, and where the values of a class are equal
+    up to the rounding of float32: its weight would be infinite. Where those of every class are, F
+    is infinite.
     """
     tested = sums.count > 1
     k = int(tested.sum())
@@ -74,14 +75,15 @@ def welch(sums: ClassSums) -> Welch:
         return Welch(*np.full((3, sums.mean.shape[1]), np.nan))
     n = sums.count[tested, np.newaxis].astype(np.float64)
     mean, m2 = sums.mean[tested], sums.m2[tested]
-    least = ROUNDING**2 / 3 * (mean**2 + m2 / n).max(axis=0)
+    flat = m2 / (n - 1) <= ROUNDING**2 / 3 * (mean**2 + m2 / n).max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        weight = n / np.maximum(m2 / (n - 1), least)
+        weight = np.where(flat, np.nan, n / (m2 / (n - 1)))
         share = weight / weight.sum(axis=0)
         spread = ((1 - share) ** 2 / (n - 1)).sum(axis=0)
         between = (weight * (mean - (share * mean).sum(axis=0)) ** 2).sum(axis=0) / (k - 1)
         f = between / (1 + 2 * (k - 2) * spread / (k**2 - 1))
         df_within = (k**2 - 1) / (3 * spread)
-    constant = (m2 == 0).all(axis=0) & (mean == mean[0]).all(axis=0)
-    f[constant] = np.nan
-    return Welch(f, scipy.stats.f.sf(f, k - 1, df_within), log10_f_sf(f, float(k - 1), df_within))
+        p, log10_p = scipy.stats.f.sf(f, k - 1, df_within), log10_f_sf(f, float(k - 1), df_within)
+    apart = flat.all(axis=0) & (mean != mean[0]).any(axis=0)
+    f[apart], p[apart], log10_p[apart] = np.inf, 0, -np.inf
+    return Welch(f, p, log10_p)

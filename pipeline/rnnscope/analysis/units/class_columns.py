@@ -26,7 +26,7 @@ TESTED = (
     *CLASSES,
     Null("fewer than two classes of two sequences", lambda m: (m.by_class.count > 1).sum() < 2),
     CONSTANT,
-    Null("constant in the classes of two sequences"),
+    Null("the values of a class are all equal"),
 )
 PREFERRING = (*CLASSES, CONSTANT, Null("no class of two sequences against two others"))
 INFORMED = (*CLASSES, FEW)
@@ -45,7 +45,8 @@ def bounds(
         return Column(
             f"{name}_{side}",
             f"{word} bound of the 95 % interval of {name}, by leaving out each of {GROUPS} groups "
-            "of sequences in turn; may lie outside the range of the statistic itself",
+            "of sequences in turn; may lie outside the range of the statistic itself"
+            + ("; eta2 is biased upwards, so that this is no test of 0" if name == "eta2" else ""),
             lambda m: value(m, f"{name}_{side}"),
             nulls=nulls,
             source="Kott 2001",
@@ -119,7 +120,9 @@ CLASS_COLUMNS = (
     Column(
         "p_value",
         "probability of such an F, or a larger one, where all classes have the same mean, "
-        "whatever their variances; 0 where it is below 1e-308: see log10_p",
+        "whatever their variances; 0 where it is below 1e-308: see log10_p. Too small where classes "
+        "have fewer than about ten sequences, or values are far from normal, such as mostly 0: "
+        "mi_p holds there. Sequences count as independent, also those of one group",
         lambda m: m.welch.p_value,
         nulls=TESTED,
         source="Welch 1951",
