@@ -51,8 +51,8 @@ def test_a_layer_that_reads_backwards_is_read_at_its_first_timestep(tmp_path: Pa
 def test_of_a_bidirectional_network_the_backward_states_are_judged_at_the_first_timestep(
     tmp_path: Path,
 ) -> None:
-    network = ("model.bidirectional=true", "model.units=16", "train.steps=400")
-    network += ("decoding.timesteps=last",)
+    network = ["model.bidirectional=true", "model.units=16", "train.steps=400"]
+    network.append("decoding.timesteps=last")
     steps = {
         step.stage.name: step.artefact.folder
         for stage in ("decoding", "units")

@@ -120,9 +120,9 @@ CLASS_COLUMNS = (
     Column(
         "p_value",
         "probability of such an F, or a larger one, where all classes have the same mean, "
-        "whatever their variances; 0 where it is below 1e-308: see log10_p. Too small where classes "
-        "have fewer than about ten sequences, or values are far from normal, such as mostly 0: "
-        "mi_p holds there. Sequences count as independent, also those of one group",
+        "whatever their variances; 0 where it is below 1e-308: see log10_p. Too small where "
+        "classes have fewer than about ten sequences, or values are far from normal, such as "
+        "mostly 0: mi_p holds there. Sequences count as independent, also those of one group",
         lambda m: m.welch.p_value,
         nulls=TESTED,
         source="Welch 1951",
