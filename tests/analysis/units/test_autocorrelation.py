@@ -93,7 +93,7 @@ def test_the_sums_of_parts_add_up(parts: int, seed: int) -> None:
     present = gapped(seed, 20, 9)
     values = np.random.default_rng(seed).normal(size=(3, 20, 9))
     whole, parted = summed(values, present, 8), summed(values, present, 8, parts)
-    for name in ("product", "first", "second", "pairs"):
+    for name in ("product", "first", "second", "pairs", "rounding"):
         one, other = getattr(parted, name), getattr(whole, name)
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10 * np.abs(other).max())
     one, other = (autocorrelation(sums).every for sums in (parted, whole))
@@ -125,6 +125,29 @@ def test_what_does_not_fluctuate_has_none() -> None:
     got = autocorrelation(summed(values, np.ones((20, 6), bool), 5, parts=3)).r
     assert np.isnan(got[:2]).all()
     assert np.isfinite(got[2]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_sequences_that_are_equal_but_for_rounding_do_not_fluctuate(scale: float) -> None:
+    """Rounded now to one float32, now to its neighbour, and for several timesteps alike."""
+    random = np.random.default_rng(0)
+    shared = (scale * random.normal(size=(30, 1, 40))).astype(np.float32)
+    up = (autoregressive(3, (30, 100, 40), 0) > random.normal(size=(30, 1, 1))).astype(bool)
+    values = np.where(up, np.nextafter(shared, np.float32(np.inf)), shared).astype(np.float64)
+    present = gapped(0, 100, 40)
+    assert (values.std(axis=1).max(axis=1) > 0).all()
+    found = autocorrelation(summed(values, present, 9, parts=3))
+    assert found.still.all()
+    assert np.isnan(found.every).all()
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0])
+def test_what_fluctuates_by_more_than_rounding_has_one(size: float) -> None:
+    """At 1e6 neighbouring numbers of float32 are 0.06 apart."""
+    values = 1e6 + size * autoregressive(3, (20, 400, 40), 0)
+    got = autocorrelation(summed(values, np.ones((400, 40), bool), 9))
+    assert not got.still.any()
+    np.testing.assert_allclose(got.r[:, 1].mean(), np.exp(-1 / 3), atol=0.03)
 
 
 def test_a_lag_whose_pairs_do_not_fluctuate_has_none() -> None:

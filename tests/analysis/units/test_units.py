@@ -497,6 +497,20 @@ def test_whatever_is_known_what_is_counted_is_as_what_is_held(
     assert_same(counted, held, but=tuple(LEVELS))
 
 
+def test_an_outlier_past_the_memory_does_not_move_the_quantiles(tmp_path: Path) -> None:
+    """N(0, 1) and one value of 1e4, which ruins bins of equal width."""
+    recording = drawn(n=4000, t=50, u=3, signals="c")
+    recording.lengths[:] = 50
+    values = np.random.default_rng(0).normal(size=(4000, 50, 3))
+    values[17, 3] = 1e4
+    recording.signals["lstm"]["c"] = values.astype(np.float32)
+    table, said = measured(tmp_path, recording, replace(OPTIONS, memory_mb=0), parts=3)
+    assert said["quantiles"] == {"lstm/c": "sample"}
+    assert (table["max"] == 1e4).all()
+    np.testing.assert_allclose(table["q95"], scipy.stats.norm.ppf(0.95), atol=0.03)
+    np.testing.assert_allclose(table["q05"], scipy.stats.norm.ppf(0.05), atol=0.03)
+
+
 def test_past_its_memory_several_units_share_a_block_of_counts(tmp_path: Path) -> None:
     recording = drawn(n=3000, t=90, u=3, signals="c")
     recording.lengths[:] = 90
@@ -840,7 +854,7 @@ def test_units_without_a_timescale_are_counted_by_reason(tmp_path: Path) -> None
     for name in ("timescale", "timescale_low", "timescale_high", "persistent_share"):
         assert reasons[name] == usual
         assert table[name].isna().sum() == 3 + none
-    assert reasons["timescale_r2"] == usual | {"R does not drop": persists}
+    assert reasons["timescale_r2"] == usual | {"R persists": persists}
     few, figures = measured(tmp_path / "few", replace(recording, recorded=slice(2)))
     reasons = figures["null"]["units"]["timescale_fit"]
     assert reasons == {

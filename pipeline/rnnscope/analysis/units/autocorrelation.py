@@ -18,6 +18,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from rnnscope.analysis.statistics import covariance
 from rnnscope.analysis.statistics.jackknife import GROUPS
 
 Float = NDArray[np.float64]
@@ -39,6 +40,8 @@ class LagSums:
     """sum d_t+k^2 over the same pairs [U, G, L + 1]"""
     pairs: Ints
     """How many pairs there are, the same for all units [G, L + 1]."""
+    rounding: Float
+    """The largest sum d_t^2 that rounding alone makes of equal sequences [U]."""
 
     def __add__(self, other: "LagSums") -> "LagSums":
         return LagSums(
@@ -46,13 +49,14 @@ class LagSums:
             self.first + other.first,
             self.second + other.second,
             self.pairs + other.pairs,
+            self.rounding + other.rounding,
         )
 
 
 def no_sums(units: int, lags: int) -> LagSums:
     """The sums over no sequences."""
     product, first, second = np.zeros((3, units, GROUPS, lags + 1))
-    return LagSums(product, first, second, np.zeros((GROUPS, lags + 1), np.int64))
+    return LagSums(product, first, second, np.zeros((GROUPS, lags + 1), np.int64), np.zeros(units))
 
 
 class Pairs:
@@ -73,9 +77,10 @@ class Pairs:
         self.spectrum = scipy.fft.rfft(present.astype(np.float64), self.size).conj()
         count = self._back(self._by_group((self.spectrum * self.spectrum.conj()).real))
         self.count = self._spread(np.rint(count[:, : lags + 1]).astype(np.int64))
+        self.sequences = present.sum(axis=0)
 
-    def sums(self, lines: Float) -> LagSums:
-        """The sums of fluctuations [U, N, T], 0 where no row is present.
+    def sums(self, lines: Float, mean: Float) -> LagSums:
+        """The sums of fluctuations [U, N, T], 0 where no row is present, about a mean [U, T].
 
         All lags at once by the Wiener-Khinchin theorem: a correlation is a product of spectra.
         """
@@ -90,7 +95,8 @@ class Pairs:
             product[unit] = self._spread(power[:, : self.lags + 1])
             second[unit] = self._spread(both[:, : self.lags + 1])
             first[unit] = self._spread(both[:, -np.arange(self.lags + 1)])
-        return LagSums(product, first, second, self.count)
+        rounding = covariance.rounding(self.sequences, mean).sum(axis=1)
+        return LagSums(product, first, second, self.count, rounding)
 
     def _by_group(self, values: NDArray[Any]) -> NDArray[Any]:
         """The sums of values [N, ...] over the sequences of each group that occurs."""
@@ -113,6 +119,7 @@ def joined(sums: list[LagSums]) -> LagSums:
         np.concatenate([each.first for each in sums]),
         np.concatenate([each.second for each in sums]),
         sums[0].pairs,
+        np.concatenate([each.rounding for each in sums]),
     )
 
 
@@ -122,7 +129,7 @@ class Autocorrelation:
 
     every: Float
     """[1 + G', U, L + 1]: of all sequences, then without each of the G' groups that have rows; NaN
-    where a unit does not fluctuate, or where no pair is k apart."""
+    where a unit fluctuates by no more than rounding, or where no pair is k apart."""
     pairs: Ints
     """How many pairs each is of [1 + G', L + 1]."""
 
@@ -171,9 +178,11 @@ def autocorrelation(sums: LagSums) -> Autocorrelation:
         with_left_out(np.moveaxis(each, 1, 0)) for each in (sums.product, sums.first, sums.second)
     )
     pairs = with_left_out(sums.pairs)
-    # Where nothing fluctuates only rounding is left, of either sign.
+    # Where nothing fluctuates only rounding is left, of either sign: of the sums, or of the values,
+    # which correlates as sequences are rounded alike.
     known = np.minimum(first, second) > STILL * first[:1, :, :1]
     known &= (pairs > 0)[:, np.newaxis]
+    known &= (first[0, :, 0] > sums.rounding)[:, np.newaxis]
     scale = np.sqrt((first * second).clip(0))
     r = np.divide(product, scale, out=np.full_like(scale, np.nan), where=known)
     return Autocorrelation(r, pairs)

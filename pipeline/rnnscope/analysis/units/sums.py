@@ -135,5 +135,5 @@ def lag_sums(
         few = slice(start, start + FEW)
         lines = np.zeros((len(mean[few]), present.size))
         lines[:, place] = values[few] - mean[few][:, rows.timestep]
-        found.append(pairs.sums(lines.reshape(-1, *present.shape)))
+        found.append(pairs.sums(lines.reshape(-1, *present.shape), mean[few]))
     return autocorrelation.joined(found)

@@ -16,7 +16,7 @@ APART = Null("no two consecutive timesteps that vary", lambda m: np.isnan(m.lag1
 GAPS = Null("timesteps between were not recorded")
 FEW_LAGS = Null("the unit varies at fewer than 2 lags", lambda m: pd.isna(m.timescales.kind))
 NONE = Null("R(1) is not above 0", lambda m: m.timescales.kind == Kind.NONE)
-PERSISTS = Null("R does not drop", lambda m: m.timescales.kind == Kind.PERSISTS)
+PERSISTS = Null("R persists", lambda m: m.timescales.kind == Kind.PERSISTS)
 FEW = Null(jackknife.TOO_FEW, lambda m: m.sources < jackknife.FEWEST)
 LONE = Null("a lag occurs in one group of sequences alone")
 UNKNOWN = (ALONE, STILL, FEW_LAGS)
@@ -61,10 +61,12 @@ TIME_COLUMNS = (
     ),
     Column(
         "timescale",
-        "intrinsic timescale in timesteps, τ of the decay A (exp(−k/τ) + B) with B ≥ 0 that is "
-        "fitted to R(k) from its first drop on, weighted by the pairs at each lag; infinite where "
-        "R does not drop; at least 0.1 lags, as shorter ones look alike. Not to be compared "
-        "without its interval: sequences much shorter than τ hardly tell it",
+        "intrinsic timescale in timesteps, τ of the decay A (exp(−k/τ) + B) that is fitted to R(k) "
+        "from its first drop on, weighted by the pairs at each lag; B enters only where it exceeds "
+        "√2 of its standard error, and is 0 otherwise; τ is infinite where R persists, and at "
+        "least 0.1 lags, as shorter ones look alike. Not to be compared without its interval: "
+        "sequences much shorter than τ hardly tell it, and the interval is that of the fit with B "
+        "free, widened to hold τ",
         lambda m: m.timescales.timescale,
         nulls=(*UNKNOWN, NONE),
         source="Murray et al. 2014; Zeraati et al. 2022",
@@ -75,7 +77,9 @@ TIME_COLUMNS = (
     Column(
         "timescale_low",
         "lower bound of the 95 % interval of timescale, by leaving out groups of sequences, on the "
-        "log scale; where R does not drop, the timescale of the largest drop that its errors allow",
+        "log scale: that of the fit with B free, B ≥ 0, widened to hold τ; where R does not drop "
+        "significantly, the timescale of the largest drop that its errors allow, or τ if that is "
+        "less",
         lambda m: m.timescales.low,
         nulls=(*UNKNOWN, NONE, FEW, LONE),
         source="Shao & Tu 1995; Kott 2001",
@@ -84,7 +88,8 @@ TIME_COLUMNS = (
     ),
     Column(
         "timescale_high",
-        "upper bound of that interval; infinite where the data does not bound it",
+        "upper bound of that interval; infinite where the data does not bound it, as where R does "
+        "not drop significantly",
         lambda m: m.timescales.high,
         nulls=(*UNKNOWN, NONE, FEW, LONE),
         source="Shao & Tu 1995; Kott 2001",
@@ -94,7 +99,8 @@ TIME_COLUMNS = (
     Column(
         "timescale_fit",
         "how R goes on: `decays`; `censored`, τ is beyond the largest lag and rests on the fit; "
-        "`persists`, R does not drop by its interval; `oscillates`, R falls below 0 by 2 standard "
+        "`persists`, R does not drop, or not significantly and even the largest drop that its "
+        "errors allow has τ beyond the largest lag; `oscillates`, R falls below 0 by 2 standard "
         "errors and rises again, and τ is of the first fall; `none`, R(1) is not above 0 by its "
         "interval. No test of the exponential form: read timescale_r2",
         lambda m: pd.Categorical(m.timescales.kind, categories=[str(kind) for kind in Kind]),
@@ -114,7 +120,7 @@ TIME_COLUMNS = (
     Column(
         "persistent_share",
         "B/(1 + B), the part of R that does not decay within the lags seen, such as a class that "
-        "is held; 1 where R does not drop, 0 where B is not above 0 by more than chance",
+        "is held; 1 where R persists, 0 where B is not above 0 by more than chance",
         lambda m: m.timescales.persistent,
         nulls=(*UNKNOWN, NONE),
         source="Murray et al. 2014",

@@ -5,6 +5,10 @@ al. 2014), and is judged by how far R moves when a group of sequences is left ou
 if that explains R better than chance would (it improves Akaike's criterion, 1974): with B always
 free, tau of a plain decay is found too short, as noise looks like an offset half of the time. Its
 interval does not presume that B is 0.
+
+R may drop by less than its errors. Such a unit persists only if even the largest drop that they
+allow makes a timescale beyond the largest lag, for else many units would that are short-lived and
+noisy. Otherwise it has the timescale that fits best, and an interval without upper bound.
 """
 
 import enum
@@ -45,7 +49,7 @@ class Timescales:
     """The timescales of U units."""
 
     timescale: Float
-    """tau in timesteps [U]; +inf where R does not drop, NaN where there is none."""
+    """tau in timesteps [U]; +inf where R persists, NaN where there is none."""
     low: Float
     """Lower bound of its 95 % interval [U]; NaN below 2 G sources of sequences."""
     high: Float
@@ -55,7 +59,7 @@ class Timescales:
     r2: Float
     """Share of the weighted variance of R over lags that the fit explains [U]; NaN without fit."""
     persistent: Float
-    """B/(1 + B) [U]: 1 where R does not drop, NaN where there is no timescale."""
+    """B/(1 + B) [U]: 1 where R persists, NaN where there is no timescale."""
 
 
 def timescales(found: Autocorrelation, sources: int) -> Timescales:
@@ -97,7 +101,11 @@ def _of_correlated(r: Float, pairs: Float, lags: NDArray[np.intp], sources: int)
         for name in ("log_tau", "height", "offset", "r2")
     )
     drop, distance = falls.drop(series)
-    persists = ~dropped | ~above_0(drop) | np.isinf(log_tau)
+    least = _at_least(_first_fitted(series), drop, distance)
+    told = sources >= jackknife.FEWEST
+    unsure = ~above_0(drop)
+    flat = ~dropped | (drop[0] < ROUNDING) | np.isinf(log_tau)
+    persists = flat | (told & unsure & (least > lags[-1]))
     kind = np.select(
         [persists, end < r.shape[2] - 1, np.exp(log_tau) > lags[-1]],
         [Kind.PERSISTS, Kind.OSCILLATES, Kind.CENSORED],
@@ -108,12 +116,10 @@ def _of_correlated(r: Float, pairs: Float, lags: NDArray[np.intp], sources: int)
     tau = np.where(persists, np.inf, np.exp(log_tau))
     low, high = _interval(free.log_tau, tau, sources)
     low = np.where((tau <= SHORTEST * spacing * (1 + ROUNDING)) & ~np.isnan(low), 0, low)
-    endless = persists | np.isinf(free.log_tau).any(axis=0)
-    least = np.minimum(tau, _at_least(_first_fitted(series), drop, distance))
-    wide = endless & (sources >= jackknife.FEWEST)
+    wide = told & (persists | unsure | np.isinf(free.log_tau).any(axis=0))
     return Timescales(
         tau,
-        np.where(wide, least, low),
+        np.where(wide, np.minimum(tau, least), low),
         np.where(wide, np.inf, high),
         kind.astype(object),
         np.where(persists, np.nan, r2),
