@@ -106,3 +106,10 @@ def test_the_last_timestep_is_the_last_that_the_layer_read(
     chosen = selection.timesteps_of(valid, "last", backward)
     sequence, timestep = np.nonzero(chosen)
     assert (sequence.tolist(), timestep.tolist()) == ([0, 1, 2], expected)
+
+
+@pytest.mark.parametrize(("text", "said"), [("all", False), ("last", False), ("0:3", True)])
+def test_a_slice_may_lack_the_final_step(text: str, said: bool) -> None:
+    found = selection.final_step(text)
+    assert (found is not None) == said
+    assert not said or (found or "").startswith("extract.timesteps=0:3: what is said of the final")

@@ -52,6 +52,20 @@ def timesteps_of(valid: NDArray[np.bool_], timesteps: str, backward: bool) -> ND
     return chosen & valid
 
 
+def final_step(timesteps: str) -> str | None:
+    """What "at the final step" means where only some timesteps were written; None for all.
+
+    Args:
+        timesteps: the option ``extract.timesteps``.
+    """
+    if timesteps in ("all", "last"):
+        return None
+    return (
+        f"extract.timesteps={timesteps}: what is said of the final step is of the last recorded "
+        "timestep of each sequence, which need not be the last that the layer read"
+    )
+
+
 def chosen_rows(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The values [U, R] at the R timesteps kept, of all values [U, B, T]."""
     return values.reshape(len(values), -1) if kept.all() else values[:, kept]

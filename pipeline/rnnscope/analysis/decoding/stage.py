@@ -77,6 +77,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         UserError: a layer, a signal or timesteps that were not recorded.
     """
     options, recorded = config.decoding, inputs.folders["extract"]
+    if partial := selection.final_step(config.extract.timesteps):
+        log.warning(partial)
     over_probes = functools.partial(engine.run, engine=config.engine)
     scored: list[Rows] = []
     by_units: list[Rows] = []
@@ -115,6 +117,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     return _figures(frames[DECODING]) | {
         "null": {table.name: by_column(table.nulls(each, each)) for table, each in frames.items()},
         "layers": said,
+        "final_step": partial,
         "why": why,
         "interval": "95 %: Student's t over folds, variance after Nadeau & Bengio (2003)",
         "unconverged": unconverged + sum(count for _, count in scored + by_units),

@@ -6,6 +6,7 @@ number of sequences, and the parts may come in any order.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Nulls, by_column, table_file
 
 TABLES = (UNITS, TUNING, TIMESTEPS)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """
     options, extracted = config.units, inputs.folders["extract"]
     recording = open_recording(extracted)
+    if partial := selection.final_step(config.extract.timesteps):
+        log.warning(partial)
     signals = selection.signals(extracted, options, "units")
     pairs = [(signal.layer, signal.name) for signal in signals]
     blocks = [
@@ -80,6 +85,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         headline["with q < 0.05"] = int(significant.sum())
     return {
         "rows": len(table),
+        "final_step": partial,
         "quantiles": _by_signal(blocks, lambda block: "exact" if block.exact else "sample"),
         "ranks": _by_signal(blocks, lambda block: "exact" if block.ranked else "sample"),
         "null": {name: by_column(counts) for name, counts in nulls.items()},
