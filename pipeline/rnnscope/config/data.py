@@ -50,9 +50,9 @@ class Files(Data):
     timesteps are of the input whose timesteps the model's output has.
 
     A long table, in a text file (.csv, .tsv, .txt) or a .parquet file or a folder of .parquet
-    files: one row per timestep, with columns sequence, timestep (a number, date or clock), split
-    (train, val or test) and label (a class, also by name) or target (a number). Every other column
-    is a feature.
+    files: one row per timestep, with columns sequence, timestep (a number, a date, or a clock,
+    which without a date must rise within a sequence), split (train, val or test) and label (a
+    class, also by name) or target (a number). Every other column is a feature.
 
     A wide table, in a text file or a .parquet file: one row per sequence, one column per timestep,
     and a label first or last, as in the UCR and UCI archives. Train and test may be two files. In
