@@ -189,7 +189,7 @@ class Rows:
 
 
 def rows_of(model: keras.Model, split: Split) -> Rows:
-    """What is known of the timesteps of a model's recurrent layers, for a test split.
+    """The timesteps that a model's recurrent layers read of a test split.
 
     Raises:
         UserError: lengths of an input that has no timesteps.

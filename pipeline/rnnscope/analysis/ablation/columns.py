@@ -179,8 +179,8 @@ ABLATION = Table(
         *_change(
             "loss_change",
             "mean change of the loss when the unit is clamped, in nats or, of numeric targets, "
-            "squared error; positive where the loss rises; it may be 0 of a unit that others stand "
-            "in for, though they all carry what the model needs",
+            "squared error; positive where the loss rises; about 0 also for a unit whose part other "
+            "units can take over",
             NO_LOSS,
             main=True,
         ),
@@ -235,8 +235,8 @@ IMPORTANCE = Table(
         replace(SIGNAL, value=_categories("signal")),
         Column(
             "statistic",
-            "column of the table of units that the change is correlated with: each that is a "
-            "property of the unit, and no evidence on one such as an interval or a p-value",
+            "column of the table of units that the change is correlated with: numbers that "
+            "describe the unit; p-values, ends of intervals and fits are left out",
             _categories("statistic"),
         ),
         Column(

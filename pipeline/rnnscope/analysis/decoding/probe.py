@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
+
+from rnnscope.analysis.statistics import jackknife
 
 Float = NDArray[np.float64]
 
@@ -28,8 +29,6 @@ PENALTIES = np.logspace(-3, 6, 10)
 """Penalties that a ridge regression chooses from, on standardised values."""
 INNER = 5
 """Most folds of whole sources within which a ridge regression chooses its penalty."""
-LEVEL = 0.95
-"""Confidence level of the intervals."""
 
 # Fits that do not converge are counted instead. Filters belong to the whole process: one that is
 # set once, and before any thread starts, is the only kind that threads cannot undo for each other.
@@ -166,7 +165,7 @@ def interval(scores: Float) -> tuple[Float, Float, Float]:
     folds = len(scores)
     mean = scores.mean(axis=0)
     error = scores.std(axis=0, ddof=1) * np.sqrt(1 / folds + 1 / (folds - 1))
-    half = scipy.stats.t.ppf((1 + LEVEL) / 2, folds - 1) * error
+    half = jackknife.quantile(folds) * error
     return mean, mean - half, mean + half
 
 

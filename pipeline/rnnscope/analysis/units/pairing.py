@@ -1,4 +1,4 @@
-"""Whether a unit goes along with the annotations of its own sequences: they against others'.
+"""The p-value of a correlation with annotations, against those of other sequences.
 
 A state and an annotation that both drift correlate in any two sequences, and so do slow ones by
 chance. The null distribution is therefore that of whole sequences: the states of each are paired
