@@ -179,8 +179,8 @@ ABLATION = Table(
         *_change(
             "loss_change",
             "mean change of the loss when the unit is clamped, in nats or, of numeric targets, "
-            "squared error; positive where the loss rises; about 0 also for a unit whose part other "
-            "units can take over",
+            "squared error; positive where the loss rises; about 0 also for a unit whose part "
+            "other units can take over",
             NO_LOSS,
             main=True,
         ),
