@@ -80,7 +80,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
 
 @pytest.mark.parametrize("stage", DECLARED)
 def test_the_files_of_a_run_have_the_declared_columns_in_order(stage: str, root: Path) -> None:
-    absent = {"sequences": {"id", "target"}}
+    absent = {"sequences": {"id", "group", "target"}}
     (folder, *_) = (root / stage).glob("[!.]*")
     for table in tables(stage):
         if table.name != "steps":
@@ -137,7 +137,7 @@ def test_of_labelled_timesteps_and_annotations_the_columns_are_declared_too(
     assert_columns(
         artefact.folder / states.SEQUENCES,
         sequences,
-        {"id", "label", "target", "prediction", "p_<class>"},
+        {"id", "group", "label", "target", "prediction", "p_<class>"},
     )
     assert_columns(artefact.folder / states.STEPS, steps, {"target"})
     null = artefact.manifest()["null"]

@@ -100,7 +100,8 @@ def no_such_option(key: str, there: Iterable[str]) -> str:
     if having:
         said += f"it belongs to {' or '.join(having)}, to be given too; "
     elif near := difflib.get_close_matches(leaf, known, 1):
-        said += f"did you mean {'.'.join(filter(None, (group, near[0])))}? "
+        others = ", ".join(name for name in known if name not in near)
+        return f"{said}did you mean {'.'.join(filter(None, (group, near[0])))}? Others are {others}"
     return f"{said}this group has {', '.join(known) or 'none'}"
 
 

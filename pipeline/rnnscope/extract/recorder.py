@@ -273,9 +273,10 @@ class Recorder:
 
 
 def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> None:
-    """Raise for a signal that none of the layers has, or where none has any of the units."""
+    """Raise where none of the layers has any of the signals, or any of the units."""
     there = {signal: None for layer in layers.values() for signal in layer.signals}
-    selection.only("extract.signals", there, options.signals)
+    if options.signals and there.keys().isdisjoint(options.signals):
+        selection.only("extract.signals", there, options.signals)
     units = {name: next(iter(each.signals.values())).shape[2] for name, each in layers.items()}
     if min(options.units or [0]) >= max(units.values()):
         counts = listed(f"{count} in {name}" for name, count in units.items())
