@@ -653,8 +653,14 @@ def test_units_that_persist_count_in_the_median() -> None:
     assert "∞" in layer["figure"]
 
 
-def test_a_median_is_a_value_that_occurs() -> None:
-    assert timescales.quartiles(np.array([1.0, 2, np.inf, np.inf]))[1] == 2
+def test_medians_and_quartiles_are_those_of_pandas() -> None:
+    random = np.random.default_rng(0)
+    for n in (1, 2, 5, 64):
+        tau = random.exponential(size=n)
+        expected = pd.Series(tau).quantile([0.25, 0.5, 0.75])
+        np.testing.assert_allclose(timescales.quartiles(tau), expected, rtol=1e-12)
+    endless = np.array([1.0, 2, np.inf, np.inf])
+    assert timescales.quartiles(endless)[1:] == (pd.Series(endless).median(), np.inf)
     assert np.isnan(timescales.quartiles(np.array([np.nan]))).all()
 
 

@@ -57,13 +57,20 @@ def _row(signal: str, rows: pd.DataFrame, kinds: list[str]) -> dict[str, Any]:
 def quartiles(tau: Float) -> tuple[float, float, float]:
     """The quartiles of those that are not NaN, infinite ones among them; NaN where there are none.
 
-    They are values that occur, so that none lies between a number and infinity.
+    Interpolated linearly, as in pandas; what lies between a number and infinity is infinite.
     """
-    known = tau[~np.isnan(tau)]
+    known = np.sort(tau[~np.isnan(tau)])
     if not len(known):
         return np.nan, np.nan, np.nan
-    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75), method="inverted_cdf")
-    return float(low), float(middle), float(high)
+    low, middle, high = (_quantile(known, level) for level in (0.25, 0.5, 0.75))
+    return low, middle, high
+
+
+def _quantile(ordered: Float, level: float) -> float:
+    """NumPy's own is NaN between two infinities."""
+    place = level * (len(ordered) - 1)
+    below, above = float(ordered[int(place)]), float(ordered[int(np.ceil(place))])
+    return below if below == above else below + place % 1 * (above - below)
 
 
 def _figure(signals: dict[str, pd.DataFrame], name: str) -> Markup | None:
