@@ -2,6 +2,7 @@
 # PYTHON=... chooses the interpreter; by default the first fitting one on the PATH.
 
 VENV := .venv
+OLDEST := .venv-oldest
 RUN := $(VENV)/bin/python
 RNNSCOPE := $(VENV)/bin/rnnscope
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
@@ -14,7 +15,7 @@ WORKERS := -n auto --maxprocesses 4
 QUICK := --dist worksteal -m "not process and not cluster and not readme and not slow"
 EVERY := --dist loadscope --no-loadscope-reorder
 
-.PHONY: all sweep check test bench lint format lock reference clean help
+.PHONY: all sweep check test test-oldest torture bench lint format lock reference clean help
 
 all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
 	@$(RNNSCOPE) $(ARGS)
@@ -28,6 +29,14 @@ check: lint ## lint, types and the quick tests, in minutes: make check ARGS="-k 
 
 test: $(VENV)/installed-dev ## every test: make test ARGS="-k trace"
 	$(RUN) -m pytest $(WORKERS) $(EVERY) $(ARGS)
+
+test-oldest: $(VENV)/installed-dev ## the quick tests with the oldest versions that pyproject.toml allows
+	$(RUN) -m uv venv --quiet --allow-existing --python $(RUN) $(OLDEST)
+	$(RUN) -m uv pip install --quiet --python $(OLDEST) --resolution lowest-direct -e '.[dev]'
+	$(OLDEST)/bin/python -m pytest $(WORKERS) $(QUICK) $(ARGS)
+
+torture: $(VENV)/installed-dev ## break it on purpose, an hour: make torture ARGS="--only damage --tries 5"
+	$(RUN) -m tests.torture $(ARGS)
 
 # PyTorch and onnxruntime are contenders only where they can be imported: the first line installs
 # them if it can, and the benchmark goes on without them if not.
@@ -58,7 +67,7 @@ clean: ## delete outputs/ and caches; the environment stays
 	find pipeline tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Stamps: an installation is redone when what it was made from has changed.
 $(VENV)/installed: pyproject.toml requirements.lock | $(RUN)

@@ -1,0 +1,1 @@
+"""Faults on purpose: kills, damage, full disks, hostile input. See ``__main__``."""
