@@ -12,6 +12,7 @@ STAGES = {
             reads=("data", "model", "train", "seed"),
             tables=("history",),
             tensorflow=True,
+            varies=("history.parquet", "tensorboard"),
         ),
         Stage(
             "extract",

@@ -214,10 +214,11 @@ def open_partial(artefact: Artefact, *, resume: bool) -> Path:
 
 def abandon(artefact: Artefact, holder: str) -> None:
     """Remove the partial folder of a job that failed before it wrote anything worth keeping."""
-    if locks.holder(artefact.lock) == holder and not any(
-        files for _, _, files in os.walk(artefact.partial)
-    ):
-        remove(artefact.partial)
+    with contextlib.suppress(OSError):
+        if locks.holder(artefact.lock) == holder and not any(
+            files for _, _, files in os.walk(artefact.partial)
+        ):
+            remove(artefact.partial)
 
 
 def commit(
