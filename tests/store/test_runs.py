@@ -1,6 +1,5 @@
 """Which runs there are, from manifests made by hand, and every reason to leave something out."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from rnnscope import config as schema
 from rnnscope import store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.stages.table import OVER_RUNS, STAGES
+from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
 from rnnscope.store import contents, damage, digests, runs
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.contents import Damaged
@@ -174,7 +174,9 @@ def _safe(text: str) -> str:
 def _closure(config: Config) -> list[str]:
     """The stage asked for and all that it needs, in the table's order."""
     if config.stage not in STAGES:
-        raise UserError(f"stage={config.stage}: must be one of {', '.join([*STAGES, *OVER_RUNS])}")
+        raise UserError(
+            f"stage={config.stage}: must be one of {', '.join([*STAGES, *OVER_RUNS, CHECK])}"
+        )
     if config.stage == "train" and isinstance(config.model, schema.Trained):
         raise UserError(
             f"stage=train: model={config.model.name} is trained already; start with stage=extract"

@@ -15,7 +15,10 @@ from rnnscope.store.manifest import MANIFEST
 from rnnscope.store.sidecar import Seen
 from rnnscope.terminal import short_path
 
-MISSING, FOREIGN, CHANGED = "missing", "not written by rnnscope", "other bytes than were written"
+MISSING = "missing"
+FOREIGN = "not written by rnnscope"
+CHANGED = "other bytes than were written"
+FORBIDDEN = "may not be read by this user"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ def faults(folder: Path, manifest: Mapping[str, Any], *, remember: bool = True) 
         folder: of the artefact.
         manifest: which is whole.
         remember: whether to note beside the folder what was verified.
+
+    Raises:
+        UserError: a file may not be read.
     """
     known = declared(manifest)
     found, files = compared(folder, known)
@@ -60,6 +66,9 @@ def faults(folder: Path, manifest: Mapping[str, Any], *, remember: bool = True) 
         return found
     now = sidecar.clock(folder) if remember else None
     spoilt = [fault for fault in digested(folder, known, changed) if fault]
+    for fault in spoilt:
+        if fault.what == FORBIDDEN:  # which is no reason to make somebody's artefact again
+            raise UserError(f"{fault}; change its permissions, or give another root=")
     if now is not None:
         bad = {fault.path for fault in spoilt}
         good = {name: each for name, each in files.items() if folder / name not in bad}
@@ -117,7 +126,7 @@ def digested(
         except FileNotFoundError:
             return Fault(folder / name, MISSING)
         except PermissionError:
-            raise
+            return Fault(folder / name, FORBIDDEN)
         except OSError as error:
             return Fault(folder / name, f"cannot be read ({error.strerror})")
         read(there.bytes)

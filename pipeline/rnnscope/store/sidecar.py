@@ -70,6 +70,8 @@ def note(
         for name, each in files.items()
         if max(each[1], each[2]) < now - TICK
     }
+    if not settled:
+        return
     fresh = beside(folder).with_name(f"{beside(folder).name}.{uuid.uuid4().hex}")
     with contextlib.suppress(OSError):  # a root that may only be read, or a full disk
         try:
