@@ -266,7 +266,7 @@ def commit(
             raise
         remove(artefact.partial)  # NFS keeps files that are still open
     else:
-        atomic.sync(artefact.folder.parent)
+        atomic.sync_name(artefact.folder)
         sidecar.note(artefact.folder, found, files)
     remove(old)
 

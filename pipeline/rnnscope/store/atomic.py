@@ -71,6 +71,15 @@ def sync_all(folder: Path) -> None:
         sync(each)
 
 
+def sync_name(folder: Path) -> None:
+    """Sync the name of an artefact's folder, and of its stage's folder and the root if new."""
+    stage = folder.parent
+    sync(stage)
+    sync(stage.parent)
+    with contextlib.suppress(PermissionError):
+        sync(stage.parent.parent)
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder, which loses its name first, in one step, and then what it holds.
 
