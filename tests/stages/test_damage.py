@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,31 +11,14 @@ import pytest
 from rnnscope import stages, store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.stages import STAGES, planning
+from rnnscope.stages import planning
 from rnnscope.store import manifest as manifests
 from rnnscope.store import sidecar
-from tests.compose import composed
 from tests.stages import tiny
+from tests.stages.tiny import CHAIN, folders
 from tests.store import damages
 
-CHAIN = ("train", "extract", "units")
 FEW = ("a bit in the middle", "missing", "manifest: zeros")
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """A finished run of stages that take no time."""
-    for name in CHAIN:
-        quick = dataclasses.replace(STAGES[name], module=tiny.__name__, tensorflow=False)
-        monkeypatch.setitem(STAGES, name, quick)
-    config = composed(tmp_path, "stage=units")
-    stages.run(config)
-    yield config
-    tiny.LUCK[0] = 0
-
-
-def folders(config: Config) -> dict[str, Path]:
-    return {step.stage.name: step.artefact.folder for step in stages.chain(config)}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -48,11 +30,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def ages(config: Config) -> dict[str, int]:
+def ages(quick: Config) -> dict[str, int]:
     """When each artefact was made."""
     return {
         name: (folder / store.MANIFEST).stat().st_mtime_ns
-        for name, folder in folders(config).items()
+        for name, folder in folders(quick).items()
     }
 
 
@@ -61,17 +43,17 @@ def looks(folder: Path) -> dict[Path, tuple[int, int, int]]:
     return {path: (about.st_mode, about.st_size, about.st_mtime_ns) for path, about in there}
 
 
-def plan(config: Config) -> dict[str, str]:
-    lines = planning.plan(stages.chain(config), Path(config.root))
+def plan(quick: Config) -> dict[str, str]:
+    lines = planning.plan(stages.chain(quick), Path(quick.root))
     return {line.split()[0]: line.partition(" ")[2].strip() for line in lines}
 
 
-def beside(config: Config) -> set[str]:
+def beside(quick: Config) -> set[str]:
     """What lies beside artefacts and is no sidecar."""
-    root = Path(config.root)
+    root = Path(quick.root)
     there = (path for stage in CHAIN for path in (root / stage).iterdir())
     return {path.name for path in there if path.name.startswith(".")} - {
-        sidecar.beside(folder).name for folder in folders(config).values()
+        sidecar.beside(folder).name for folder in folders(quick).values()
     }
 
 
@@ -83,107 +65,107 @@ def beside(config: Config) -> set[str]:
     ],
 )
 def test_what_is_damaged_is_named_and_made_again_and_nothing_else(
-    name: str, stage: str, config: Config, caplog: pytest.LogCaptureFixture
+    name: str, stage: str, quick: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    folder = folders(config)[stage]
-    good, before = contents(folder), ages(config)
+    folder = folders(quick)[stage]
+    good, before = contents(folder), ages(quick)
     damages.EVERY[name](folder)
     spoilt = looks(folder)
-    said = plan(config)
+    said = plan(quick)
     assert said[stage].startswith(f"would run      {folder}/"), said
     assert [each for each in CHAIN if said[each].startswith("would run")] == [stage]
     assert looks(folder) == spoilt
     caplog.clear()
-    stages.run(config)
+    stages.run(quick)
     (line,) = [each for each in caplog.messages if each.endswith("; made again")]
     assert line == f"{said[stage].partition('would run      ')[2]}; made again"
     assert line.isprintable()
     assert contents(folder) == good
-    after = ages(config)
+    after = ages(quick)
     assert [each for each in CHAIN if before[each] != after[each]] == [stage]
-    assert not beside(config)
+    assert not beside(quick)
     caplog.clear()
-    stages.run(config)
+    stages.run(quick)
     assert "made again" not in caplog.text
-    assert ages(config) == after
+    assert ages(quick) == after
 
 
 @pytest.mark.parametrize("name", damages.HARMLESS)
-def test_what_is_harmless_makes_nothing_again(name: str, config: Config) -> None:
-    folder = folders(config)["extract"]
+def test_what_is_harmless_makes_nothing_again(name: str, quick: Config) -> None:
+    folder = folders(quick)["extract"]
     damages.HARMLESS[name](folder)
-    assert all(line.startswith("up to date") for line in plan(config).values())
-    before = ages(config)
-    stages.run(config)
-    assert ages(config) == before
+    assert all(line.startswith("up to date") for line in plan(quick).values())
+    before = ages(quick)
+    stages.run(quick)
+    assert ages(quick) == before
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_a_damaged_artefact_is_made_again_by_force_too(name: str, config: Config) -> None:
-    folder = folders(config)["units"]
+def test_a_damaged_artefact_is_made_again_by_force_too(name: str, quick: Config) -> None:
+    folder = folders(quick)["units"]
     good = contents(folder)
     damages.EVERY[name](folder)
-    stages.run(dataclasses.replace(config, mode="force"))
+    stages.run(dataclasses.replace(quick, mode="force"))
     assert contents(folder) == good
-    extract = folders(config)["extract"]
+    extract = folders(quick)["extract"]
     damages.EVERY[name](extract)
-    stages.run(dataclasses.replace(config, mode="force"))
-    assert all(not step.waits for step in stages.chain(config))
+    stages.run(dataclasses.replace(quick, mode="force"))
+    assert all(not step.waits for step in stages.chain(quick))
 
 
-def test_what_the_remake_needs_is_made_too(config: Config) -> None:
-    there = folders(config)
+def test_what_the_remake_needs_is_made_too(quick: Config) -> None:
+    there = folders(quick)
     shutil.rmtree(there["train"])
     damages.EVERY["missing"](there["extract"])
     made = (there["units"] / store.MANIFEST).stat().st_mtime_ns
-    stages.run(config)
-    assert all(not step.waits for step in stages.chain(config))
+    stages.run(quick)
+    assert all(not step.waits for step in stages.chain(quick))
     assert (there["units"] / store.MANIFEST).stat().st_mtime_ns == made
 
 
 def test_a_remake_that_comes_out_otherwise_is_mixed_with_nothing(
-    config: Config, caplog: pytest.LogCaptureFixture
+    quick: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
-    there, before = folders(config), ages(config)
+    there, before = folders(quick), ages(quick)
     was = contents(there["units"])
     damages.EVERY["missing"](there["train"])
     tiny.LUCK[0] = 1
-    assert plan(config)["extract"].endswith("if train is the same again")
-    stages.run(config)
+    assert plan(quick)["extract"].endswith("if train is the same again")
+    stages.run(quick)
     assert f"{there['extract']}: was made from another train; made again" in caplog.text
     assert f"{there['units']}: was made from another extract; made again" in caplog.text
-    assert all(before[name] != now for name, now in ages(config).items())
+    assert all(before[name] != now for name, now in ages(quick).items())
     assert contents(there["units"]) != was
 
 
-def test_what_was_forced_and_came_out_otherwise_is_mixed_with_nothing(config: Config) -> None:
+def test_what_was_forced_and_came_out_otherwise_is_mixed_with_nothing(quick: Config) -> None:
     tiny.LUCK[0] = 1
-    stages.run(dataclasses.replace(config, stage="train", mode="force"))
-    said = plan(config)
+    stages.run(dataclasses.replace(quick, stage="train", mode="force"))
+    said = plan(quick)
     assert said["train"].startswith("up to date")
     assert "was made from another train" in said["extract"]
 
 
-def test_a_manifest_of_a_later_version_is_refused_with_what_to_do(config: Config) -> None:
-    folder = folders(config)["extract"]
+def test_a_manifest_of_a_later_version_is_refused_with_what_to_do(quick: Config) -> None:
+    folder = folders(quick)["extract"]
     manifest = store.read_manifest(folder) | {"format": 2}
     del manifest["seal"]
     (folder / store.MANIFEST).write_text(manifests.sealed(manifest))
     for mode in ("run", "plan", "force"):
         with pytest.raises(UserError, match=r"format 2, .* knows 1: update rnnscope, give another"):
-            stages.run(dataclasses.replace(config, mode=mode))
+            stages.run(dataclasses.replace(quick, mode=mode))
     assert store.read_manifest(folder) == {**manifest, "seal": manifests.seal(manifest)}
     shutil.rmtree(folder)
-    stages.run(config)
+    stages.run(quick)
 
 
-def test_an_artefact_without_digests_is_made_again(config: Config) -> None:
-    folder = folders(config)["units"]
+def test_an_artefact_without_digests_is_made_again(quick: Config) -> None:
+    folder = folders(quick)["units"]
     manifest = store.read_manifest(folder)
     for name in ("format", "contents", "seal"):
         del manifest[name]
     (folder / store.MANIFEST).write_text(json.dumps(manifest))
-    assert "is of an earlier version of rnnscope, which noted no digests" in plan(config)["units"]
-    stages.run(config)
-    assert not stages.chain(config)[-1].waits
+    assert "is of an earlier version of rnnscope, which noted no digests" in plan(quick)["units"]
+    stages.run(quick)
+    assert not stages.chain(quick)[-1].waits

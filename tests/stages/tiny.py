@@ -3,11 +3,14 @@
 import time
 from pathlib import Path
 
+from rnnscope import stages
 from rnnscope.config import Config
 from rnnscope.store.contents import fingerprint, of_folder
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 
+CHAIN = ("train", "extract", "units")
+"""The stages that it stands for."""
 APART = ("history.parquet", "_manifest.json")
 LUCK = [0]
 """What the result depends on besides, as that of training on a GPU does."""
@@ -27,3 +30,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     if not read:
         (folder / "history.parquet").write_text(str(time.time_ns()))
     return {"headline": {"parts": 3}}
+
+
+def folders(config: Config) -> dict[str, Path]:
+    """The folder of each stage of a run."""
+    return {step.stage.name: step.artefact.folder for step in stages.chain(config)}

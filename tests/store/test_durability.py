@@ -5,6 +5,7 @@ of every folder the names that it had then; a rename, in particular, is forgotte
 is synced. After every single step of a commit the power is lost in turn.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -67,8 +68,9 @@ def fill(artefact: Artefact, word: str) -> None:
 def losing(
     root: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None], kept: Path
 ) -> list[Path]:
-    """Do some work; returns what a loss of power before, between and after its steps would leave."""
-    disk, left, alone = Disk(root), [], Lock()
+    """Do some work; returns what a loss of power would leave before each of its steps and after."""
+    disk, alone = Disk(root), Lock()
+    left: list[Path] = []
     for place, _, names in os.walk(root):
         for name in names:
             disk.synced(Path(place, name))
@@ -194,10 +196,8 @@ def test_a_job_that_is_killed_while_it_commits_loses_nothing_and_leaves_nothing(
         for owner, name in ((Path, "rename"), (Path, "replace"), (shutil, "rmtree")):
             patched.setattr(owner, name, counted(getattr(owner, name)))
         patched.setattr(Path, "unlink", counted(Path.unlink))
-        try:
+        with contextlib.suppress(Killed):
             store.commit(artefact, {}, replace=True)
-        except Killed:
-            pass
     store.tidy(artefact)
     assert word_of(tmp_path) in ("first", "second")
     there = {path.name for path in artefact.folder.parent.iterdir()}

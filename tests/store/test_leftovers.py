@@ -1,6 +1,7 @@
 """What jobs left behind that were killed or failed vanishes, and nothing else does."""
 
-import shutil
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,6 @@ def test_what_was_left_vanishes(name: str, tmp_path: Path) -> None:
     left.parent.mkdir(exist_ok=True)
     left.write_text("another-host:1:abc")
     if name.endswith(".lock"):
-        import os
-
         os.utime(left, (1, 1))
     store.tidy(artefact)
     assert beside(artefact) == {other.folder.name, other.partial.name}
@@ -80,8 +79,7 @@ def test_a_stray_file_in_the_artefacts_place_gives_way(tmp_path: Path) -> None:
     artefact.folder.parent.mkdir()
     artefact.folder.write_text("stray")
     assert not artefact.finished
-    finish(tmp_path, "mine")
-    assert artefact.finished
+    assert finish(tmp_path, "mine").finished
     assert not beside(artefact)
 
 
@@ -142,24 +140,23 @@ def test_what_was_digested_while_it_was_written_is_not_read_again(tmp_path: Path
     assert manifest["bytes"] == 8
 
 
-@pytest.mark.parametrize("stray", ["file", "folder", "link", "loop"])
+STRAY: dict[str, Callable[[Path], object]] = {
+    "file": lambda path: path.write_text("mine"),
+    "folder": Path.mkdir,
+    "link": lambda path: path.symlink_to("nowhere"),
+    "loop": lambda path: path.symlink_to(path),
+}
+
+
+@pytest.mark.parametrize("stray", STRAY)
 def test_what_lies_in_latest_stops_nothing(stray: str, tmp_path: Path) -> None:
     artefact = finish(tmp_path, "mine")
     (tmp_path / "latest").mkdir()
     for name in ("notes", "units", "train"):
         path = tmp_path / "latest" / name
-        match stray:
-            case "file":
-                path.write_text("mine")
-            case "folder":
-                path.mkdir()
-            case "link":
-                path.symlink_to(tmp_path / "nowhere")
-            case _:
-                path.symlink_to(path)
+        STRAY[stray](path)
     store.point_latest(tmp_path, [artefact])
     if stray != "folder":
         assert store.latest(tmp_path, "train").resolve() == artefact.folder
     if stray in ("file", "folder"):
         assert (tmp_path / "latest" / "notes").exists()
-    shutil.rmtree(tmp_path / "latest")
