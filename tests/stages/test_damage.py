@@ -1,9 +1,12 @@
 """Damaged artefacts are named before they are used, and made again, they alone."""
 
 import dataclasses
+import importlib
 import json
 import logging
+import re
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,12 @@ import pytest
 from rnnscope import stages, store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.stages import planning
+from rnnscope.stages import STAGES, planning
+from rnnscope.store import digests, runs, sidecar
 from rnnscope.store import manifest as manifests
-from rnnscope.store import sidecar
+from rnnscope.store.artefacts import Artefact
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from tests.stages import tiny
 from tests.stages.tiny import CHAIN, folders
 from tests.store import damages
@@ -153,8 +159,9 @@ def test_a_manifest_of_a_later_version_is_refused_with_what_to_do(quick: Config)
     del manifest["seal"]
     (folder / store.MANIFEST).write_text(manifests.sealed(manifest))
     for mode in ("run", "plan", "force"):
-        with pytest.raises(UserError, match=r"format 2, .* knows 1: update rnnscope, give another"):
-            stages.run(dataclasses.replace(quick, mode=mode))
+        for stage in ("extract", "units"):
+            with pytest.raises(UserError, match=r"format 2, .* knows 1: update rnnscope, give a"):
+                stages.run(dataclasses.replace(quick, mode=mode, stage=stage))
     assert store.read_manifest(folder) == {**manifest, "seal": manifests.seal(manifest)}
     shutil.rmtree(folder)
     stages.run(quick)
@@ -169,3 +176,88 @@ def test_an_artefact_without_digests_is_made_again(quick: Config) -> None:
     assert "is of an earlier version of rnnscope, which noted no digests" in plan(quick)["units"]
     stages.run(quick)
     assert not stages.chain(quick)[-1].waits
+
+
+def test_keys_that_share_digits_are_not_taken_for_each_other(
+    quick: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = digests.key
+    monkeypatch.setattr(digests, "key", lambda identity: f"abcdef01{key(identity)[8:]}")
+    other = dataclasses.replace(quick, seed=1)  # the slug would tell them apart
+    monkeypatch.setattr(
+        importlib.import_module("rnnscope.stages.chain"), "slug", lambda config: "run"
+    )
+    stages.run(quick)
+    assert all(step.waits for step in stages.chain(other))
+    stages.run(other)
+    one, two = folders(quick), folders(other)
+    assert [folder.name for folder in one.values()] == ["run-abcdef01"] * 3
+    assert all(len(folder.name) == len("run-abcdef01") + 4 for folder in two.values())
+    assert contents(one["units"]) != contents(two["units"])
+    assert not any(step.waits for config in (quick, other) for step in stages.chain(config))
+
+
+def test_a_folder_that_another_key_takes_meanwhile_is_left_to_it(
+    quick: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, claim, waiting = digests.key, store.claim, [True]
+    monkeypatch.setattr(digests, "key", lambda identity: f"abcdef01{key(identity)[8:]}")
+    monkeypatch.setattr(
+        importlib.import_module("rnnscope.stages.chain"), "slug", lambda config: "run"
+    )
+    other = dataclasses.replace(quick, seed=1)
+
+    def after_the_other(artefact: Artefact) -> AbstractContextManager[str]:
+        if waiting.pop():
+            waiting.append(False)
+            stages.run(other)
+        waiting.append(False)
+        return claim(artefact)
+
+    monkeypatch.setattr(store, "claim", after_the_other)
+    stages.run(quick)
+    names = {len(folder.name) for folder in folders(other).values()}
+    assert names == {len("run-abcdef01")}
+    assert not any(step.waits for config in (quick, other) for step in stages.chain(config))
+    assert contents(folders(quick)["units"]) != contents(folders(other)["units"])
+
+
+def test_a_stage_that_refuses_leaves_nothing(
+    quick: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(config: Config, inputs: Inputs, folder: Path) -> Figures:
+        (folder / "_parts").mkdir()
+        raise UserError("no")
+
+    monkeypatch.setattr(tiny, "run", refuse)
+    other = dataclasses.replace(quick, seed=1)
+    for _ in range(2):
+        with pytest.raises(UserError):
+            stages.run(other)
+    assert not beside(quick)
+
+
+def test_what_is_damaged_is_in_no_collection(quick: Config) -> None:
+    root = Path(quick.root)
+    other = dataclasses.replace(quick, seed=1)
+    stages.run(other)
+    for folder in folders(quick).values():
+        assert len(runs.find(root, STAGES).runs) == 2
+        damages.EVERY["a bit in the middle"](folder)
+        survey = runs.find(root, STAGES)
+        assert [run.stages["train"].artefact.folder for run in survey.runs] == [
+            folders(other)["train"]
+        ]
+        (left,) = survey.left_out
+        assert re.match(r"damaged, .*: other bytes than were written: run it again", left.why)
+        stages.run(quick)
+
+
+def test_what_was_made_from_another_content_is_in_no_collection(quick: Config) -> None:
+    tiny.LUCK[0] = 1
+    stages.run(dataclasses.replace(quick, stage="train", mode="force"))
+    survey = runs.find(Path(quick.root), STAGES)
+    assert not survey.runs
+    assert {left.why for left in survey.left_out} == {
+        "stale, made from another train than there is now: run it again"
+    }

@@ -17,7 +17,7 @@ LUCK = [0]
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write three parts of a signal, a table, and a file that tells the time of day."""
+    """Write three parts of a signal, two tables, and a file that tells the time of day."""
     read = [
         fingerprint({name: each.plain for name, each in of_folder(where).items()}, APART)
         for where in inputs.folders.values()
@@ -25,8 +25,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     for part in range(3):
         file = folder / "lstm" / "c" / f"part-{part:05d}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{read} {LUCK[0] if not read else ''} {part} " * 50)
-    (folder / "table.parquet").write_text("table " * 20)
+        file.write_text(f"{read} {(config.seed, LUCK[0]) if not read else ''} {part} " * 50)
+    for name in ("sequences", "units"):  # the main tables of the stages that it stands for
+        (folder / f"{name}.parquet").write_text("table " * 20)
     if not read:
         (folder / "history.parquet").write_text(str(time.time_ns()))
     return {"headline": {"parts": 3}}

@@ -60,16 +60,17 @@ class Step:
         Raises:
             UserError: a later version of rnnscope made its artefact.
         """
-        if self.forced:
-            return Due("forced", replaces=True)
         folder = self.artefact.folder
         try:
-            manifest = self.artefact.manifest()
+            manifest = self.artefact.manifest()  # also where it is forced: a later version's stays
         except FileNotFoundError:
             there = os.path.lexists(folder)
-            return Due(str(Fault(folder / store.MANIFEST, MISSING)) if there else "")
+            due = Due(str(Fault(folder / store.MANIFEST, MISSING)) if there else "")
+            return Due("forced") if self.forced else due
         except Damaged as error:
-            return Due(str(error).partition("; ")[0])
+            return Due("forced" if self.forced else str(error).partition("; ")[0])
+        if self.forced:
+            return Due("forced", replaces=True)
         if manifest["key"] != self.artefact.key:
             return Due()
         if found := damage.faults(folder, manifest, remember=remember):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnscope.errors import UserError
 from rnnscope.store import atomic, damage, leftovers, locks, processes, settling, sidecar
 from rnnscope.store import manifest as manifests
 from rnnscope.store.atomic import remove
@@ -199,7 +200,7 @@ def tidy(artefact: Artefact) -> None:
     """Remove what killed jobs left beside a finished artefact, if there is any."""
     left = [*leftovers.beside(artefact.folder), *filter(Path.exists, [artefact.partial])]
     if left and not being_made(artefact):
-        with contextlib.suppress(OSError), claim(artefact):
+        with contextlib.suppress(OSError, UserError), claim(artefact):
             if artefact.finished:
                 remove(artefact.partial)
 
