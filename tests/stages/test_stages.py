@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from rnnscope import stages, states, store
+from rnnscope.analysis.units import stage as units_stage
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.stages import OVER_RUNS, STAGES, planning
+from rnnscope.stages import CHECK, OVER_RUNS, STAGES, planning
 from rnnscope.stages.chain import Step, slug
 from rnnscope.store import digests
+from rnnscope.store.inputs import Inputs
+from rnnscope.store.stage import Figures
 from tests.compose import PROJECT, composed
 
 CHANGES = {
@@ -135,6 +137,15 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+def results(folder: Path) -> dict[str, tuple[int, int]]:
+    """Everything but folders, and what is noted of files that were verified."""
+    return {
+        name: about
+        for name, about in everything(folder).items()
+        if not (folder / name).is_dir() and not name.endswith(".checked")
+    }
+
+
 def plan(config: Config) -> dict[str, str]:
     """Stage -> what the plan says of it."""
     lines = planning.plan(stages.chain(config), Path(config.root))
@@ -227,7 +238,9 @@ def test_training_a_model_from_a_file_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_stage_names_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         stages.run(composed(tmp_path / "root", "stage=unit"))
-    assert str(caught.value) == f"stage=unit: must be one of {', '.join([*STAGES, *OVER_RUNS])}"
+    assert (
+        str(caught.value) == f"stage=unit: must be one of {', '.join([*STAGES, *OVER_RUNS, CHECK])}"
+    )
     assert not (tmp_path / "root").exists()
 
 
@@ -345,14 +358,15 @@ def test_a_plan_tells_of_an_interrupted_run(tmp_path: Path) -> None:
 
 def test_a_run_does_what_is_missing_and_no_more(tmp_path: Path) -> None:
     config = ready(tmp_path)
-    before = everything(tmp_path)
+    before = results(tmp_path)
     step = stages.run(config)[-1]
     assert (step.artefact.folder / "units.parquet").is_file()
-    after = everything(tmp_path)
+    after = results(tmp_path)
     done = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    assert {Path(name).parts[0] for name in done} == {"units", "latest"}
+    assert {Path(name).parts[0] for name in done} == {"units"}
+    assert (tmp_path / "latest" / "units").resolve() == step.artefact.folder
     stages.run(config)
-    assert everything(tmp_path) == after
+    assert results(tmp_path) == after
 
 
 def test_a_manifest_tells_where_its_artefact_came_from(tmp_path: Path) -> None:
@@ -384,13 +398,14 @@ def test_force_runs_the_stage_again_and_only_that(tmp_path: Path) -> None:
     step = stages.run(config)[-1]
     table = step.artefact.folder / "units.parquet"
     first = table.read_bytes()
-    table.write_bytes(b"spoilt")
+    made = table.stat().st_mtime_ns
     stages.run(config)
-    assert table.read_bytes() == b"spoilt"
-    before = everything(tmp_path / "extract")
+    assert table.stat().st_mtime_ns == made
+    before = results(tmp_path / "extract")
     stages.run(dataclasses.replace(config, mode="force"))
     assert table.read_bytes() == first
-    assert everything(tmp_path / "extract") == before
+    assert table.stat().st_mtime_ns != made
+    assert results(tmp_path / "extract") == before
 
 
 def test_latest_leads_to_single_runs_only(tmp_path: Path) -> None:
@@ -410,17 +425,22 @@ def test_latest_holds_nothing_made_from_another_run(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "latest").iterdir()} == {"train"}
 
 
-def test_a_stage_that_fails_leaves_nothing_finished_and_can_run_again(tmp_path: Path) -> None:
+def test_a_stage_that_fails_leaves_nothing_finished_and_can_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = ready(tmp_path)
-    extract, units = stages.chain(config)[-2:]
-    part = states.part_file(extract.artefact.folder, "lstm", "c", 0)
-    kept = part.read_bytes()
-    part.write_bytes(b"spoilt")
-    with pytest.raises(pa.ArrowInvalid):
-        stages.run(config)
+    units = stages.chain(config)[-1]
+
+    def failing(config: Config, inputs: Inputs, folder: Path) -> Figures:
+        (folder / "units.parquet").write_bytes(b"half")
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(units_stage, "run", failing)
+        with pytest.raises(ZeroDivisionError):
+            stages.run(config)
     assert not units.artefact.folder.exists()
     assert not units.artefact.lock.exists()
-    part.write_bytes(kept)
     stages.run(config)
     assert units.artefact.finished
     assert not units.artefact.partial.exists()
@@ -430,9 +450,9 @@ def test_outputs_can_be_moved_and_nothing_runs_again(tmp_path: Path) -> None:
     config = ready(tmp_path / "here")
     stages.run(config)
     shutil.move(tmp_path / "here", tmp_path / "there")
-    before = everything(tmp_path / "there")
+    before = results(tmp_path / "there")
     stages.run(dataclasses.replace(config, root=str(tmp_path / "there")))
-    assert everything(tmp_path / "there") == before
+    assert results(tmp_path / "there") == before
 
 
 @pytest.mark.slow

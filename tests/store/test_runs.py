@@ -1,6 +1,5 @@
 """Which runs there are, from manifests made by hand, and every reason to leave something out."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -11,7 +10,8 @@ import pytest
 
 from rnnscope import store
 from rnnscope.stages import STAGES
-from rnnscope.store import digests, lineage, locks, processes, runs
+from rnnscope.store import contents, digests, lineage, locks, processes, runs
+from rnnscope.store import manifest as manifests
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.runs import Survey
 from rnnscope.store.tables import table_file
@@ -50,10 +50,17 @@ def make(
         "peak_memory_bytes": 10,
         "finished": "2026-01-01T00:00:00+0000",
     }
-    (artefact.folder / store.MANIFEST).write_text(json.dumps(manifest | said))
     for name in STAGES[stage].tables[:1]:
         table_file(artefact.folder, name).touch()
+    write_manifest(artefact.folder, manifest | said)
     return artefact
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Leave a sealed manifest of these entries and of what lies in a folder."""
+    held = contents.of_folder(folder)
+    plain = {name: each.plain for name, each in held.items() if name != store.MANIFEST}
+    (folder / store.MANIFEST).write_text(manifests.sealed({"contents": plain} | manifest))
 
 
 def chain(root: Path, **how: Any) -> dict[str, Artefact]:
@@ -128,8 +135,8 @@ def test_names_have_as_many_digits_as_tell_them_apart(tmp_path: Path) -> None:
         manifest = made["units"].manifest() | {"key": key}
         folder = store.locate(tmp_path, "units", "digits-lstm4-s0", key).folder
         folder.mkdir()
-        (folder / store.MANIFEST).write_text(json.dumps(manifest))
         (folder / "units.parquet").touch()
+        write_manifest(folder, manifest)
         assert len(find(tmp_path).runs) == number + 2
     chain(tmp_path, slug="digits-lstm4-s1")
     names = [run.name for run in find(tmp_path).runs]
@@ -180,8 +187,7 @@ def test_what_an_older_version_made_is_stale_with_all_that_was_made_from_it(
     made = chain(tmp_path)
     report = make(tmp_path, "report", list(made.values()))
     good = chain(tmp_path, slug="digits-lstm4-s1")
-    path = made[stage].folder / store.MANIFEST
-    path.write_text(json.dumps(made[stage].manifest() | {"version": 0}))
+    write_manifest(made[stage].folder, made[stage].manifest() | {"version": 0})
     found = find(tmp_path)
     assert keys(found) == [of(good)]
     said = f"stale, {stage} is of version 0, now {VERSIONS[stage]}: run it again"
@@ -287,13 +293,12 @@ def test_a_manifest_without_what_ours_say_cannot_be_read(name: str, tmp_path: Pa
     manifest = made["units"].manifest()
     values: tuple[Any, ...] = (None, [], "2026-01-01")
     for said in values:
-        path = made["units"].folder / store.MANIFEST
-        path.write_text(json.dumps(manifest | {name: said}))
+        write_manifest(made["units"].folder, manifest | {name: said})
         if name == "key" and said == "2026-01-01":
             continue
         assert why(find(tmp_path))[made["units"].folder] == "its manifest cannot be read"
     del manifest[name]
-    path.write_text(json.dumps(manifest))
+    write_manifest(made["units"].folder, manifest)
     assert find(tmp_path).runs == []
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rnnscope import store
-from rnnscope.store import locks, processes
+from rnnscope.store import locks, processes, sidecar
 from rnnscope.store.artefacts import Artefact
 
 WORKER = """
@@ -144,7 +144,7 @@ def test_nothing_stands_under_the_final_name_until_the_commit(tmp_path: Path) ->
     assert not artefact.folder.exists()
     store.commit(artefact, {"rows": 1})
     assert artefact.finished
-    assert artefact.manifest() == {"rows": 1}
+    assert artefact.manifest()["rows"] == 1
     assert (artefact.folder / "content").read_text() == "half"
 
 
@@ -154,7 +154,8 @@ def test_a_commit_leaves_nothing_beside_its_artefact(tmp_path: Path) -> None:
         write(artefact, "first", holder)
     with store.claim(artefact) as holder:
         write(artefact, "second", holder, replace=True)
-    assert [path.name for path in artefact.folder.parent.iterdir()] == [artefact.folder.name]
+    beside = {path.name for path in artefact.folder.parent.iterdir()}
+    assert beside == {artefact.folder.name, sidecar.beside(artefact.folder).name}
     assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
 
 
@@ -172,14 +173,14 @@ def test_a_failed_commit_leaves_what_was_there(tmp_path: Path) -> None:
     store.open_partial(artefact, resume=False)
     with pytest.raises(TypeError):
         store.commit(artefact, {"rows": object()}, replace=True)
-    assert artefact.manifest() == {"content": "first"}
+    assert artefact.manifest()["content"] == "first"
 
 
 def test_the_winners_artefact_stays(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
     write(artefact, "winner")
     write(artefact, "late")
-    assert artefact.manifest() == {"content": "winner"}
+    assert artefact.manifest()["content"] == "winner"
     assert (artefact.folder / "content").read_text() == "winner"
     assert not artefact.partial.exists()
 
@@ -189,7 +190,7 @@ def test_a_forced_commit_takes_the_place_of_the_old_one_whole(tmp_path: Path) ->
     write(artefact, "old")
     (artefact.folder / "only the old one has it").touch()
     write(artefact, "new", replace=True)
-    assert artefact.manifest() == {"content": "new"}
+    assert artefact.manifest()["content"] == "new"
     assert {path.name for path in artefact.folder.iterdir()} == {"content", store.MANIFEST}
 
 
@@ -198,7 +199,7 @@ def test_an_unfinished_folder_under_the_final_name_gives_way(tmp_path: Path) -> 
     artefact.folder.mkdir(parents=True)
     (artefact.folder / "debris").touch()
     write(artefact, "whole")
-    assert artefact.manifest() == {"content": "whole"}
+    assert artefact.manifest()["content"] == "whole"
     assert not (artefact.folder / "debris").exists()
 
 
@@ -220,7 +221,7 @@ def test_latest_is_relative_and_follows_the_newest(tmp_path: Path) -> None:
         assert link.resolve() == artefact.folder
     assert [path.name for path in (root / "latest").iterdir()] == ["train"]
     moved = root.rename(tmp_path / "elsewhere")
-    assert store.read_manifest(store.latest(moved, "train")) == {"content": second.key}
+    assert store.read_manifest(store.latest(moved, "train"))["content"] == second.key
 
 
 def test_runs_that_end_together_do_not_stumble_over_each_others_links(tmp_path: Path) -> None:
@@ -514,7 +515,7 @@ def test_work_that_is_done_does_not_fail_for_a_lock_that_cannot_be_given_back(
     with monkeypatch.context() as patched, store.claim(artefact) as holder:
         write(artefact, "mine", holder)
         patched.setattr(Path, "read_text", failing(Path.read_text, 10))
-    assert artefact.manifest() == {"content": "mine"}
+    assert artefact.manifest()["content"] == "mine"
 
 
 def overtaken(artefact: Artefact, *, finished: bool) -> None:
@@ -537,7 +538,7 @@ def test_who_was_overtaken_by_one_that_finished_keeps_what_that_one_made(
         if again:
             lock(artefact, again)
         store.commit(artefact, {"content": "mine"}, holder)
-    assert artefact.manifest() == {"content": "theirs"}
+    assert artefact.manifest()["content"] == "theirs"
 
 
 def test_who_was_overtaken_by_one_that_failed_does_not_commit_what_that_one_left(
@@ -575,7 +576,7 @@ def test_a_forced_job_that_was_overtaken_does_not_pass_the_old_result_off_as_new
         artefact.lock.unlink()  # another took it over, saw that it is finished, and went
         with pytest.raises(RuntimeError, match="took it over"):
             store.commit(artefact, {"content": "new"}, holder, replace=True)
-    assert artefact.manifest() == {"content": "old"}
+    assert artefact.manifest()["content"] == "old"
 
 
 def test_a_lock_that_another_took_over_is_not_removed(tmp_path: Path) -> None:

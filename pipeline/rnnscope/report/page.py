@@ -42,7 +42,7 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
     units = pd.read_parquet(inputs["units"] / "units.parquet")
     shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
     return {
-        "slug": provenance.slug(extract, recorded),
+        "slug": provenance.slug(recorded),
         "model": extract["slice"]["model"]["name"],
         "data": extract["slice"]["data"]["name"],
         "headline": extract["headline"],

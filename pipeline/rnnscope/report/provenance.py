@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnscope.config import Config
 from rnnscope.config.options import spelled
+from rnnscope.store import slug_of
 
 Manifests = Mapping[str, dict[str, Any]]
 """Stage name -> its manifest."""
@@ -42,9 +43,9 @@ REPORTED = ("drift", "drift_float64", "keras_float64")
 """Kinds that are not judged: where c counts, or dynamics are chaotic, two right loops part."""
 
 
-def slug(manifest: Mapping[str, Any], folder: Path) -> str:
+def slug(folder: Path) -> str:
     """The run's readable name: the name of its artefact's folder without the key."""
-    return folder.resolve().name.removesuffix(f"-{manifest['key'][:8]}")
+    return slug_of(folder.resolve())
 
 
 def proof(extract: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From a config to the steps that bring its stage up to date."""
 
 import dataclasses
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,24 @@ from rnnscope import config as schema
 from rnnscope import store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.stages.table import OVER_RUNS, STAGES
-from rnnscope.store import digests, runs
+from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
+from rnnscope.store import contents, damage, digests, runs
 from rnnscope.store.artefacts import Artefact
+from rnnscope.store.contents import Damaged
+from rnnscope.store.damage import MISSING, Fault
 from rnnscope.store.runs import Survey
 from rnnscope.store.stage import Stage
 from rnnscope.terminal import short_path
+
+
+@dataclass(frozen=True)
+class Due:
+    """Why a step has to run."""
+
+    why: str = ""
+    """In words; empty where nothing is there yet."""
+    replaces: bool = False
+    """Whether it takes the place of a finished artefact."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +48,53 @@ class Step:
 
     @property
     def waits(self) -> bool:
-        """Whether it has to run."""
-        return self.forced or not self.artefact.finished
+        """Whether it has to run, as things stand; nothing is written."""
+        return self.due(remember=False) is not None
+
+    def due(self, *, remember: bool = True) -> Due | None:
+        """Why it has to run; None if it is finished, undamaged, and made from what is there now.
+
+        Args:
+            remember: whether to note beside the artefact that its files were verified.
+
+        Raises:
+            UserError: a later version of rnnscope made its artefact.
+        """
+        folder = self.artefact.folder
+        try:
+            manifest = self.artefact.manifest()  # also where it is forced: a later version's stays
+        except FileNotFoundError:
+            there = os.path.lexists(folder)
+            due = Due(str(Fault(folder / store.MANIFEST, MISSING)) if there else "")
+            return Due("forced") if self.forced else due
+        except Damaged as error:
+            return Due("forced" if self.forced else str(error).partition("; ")[0])
+        if self.forced:
+            return Due("forced", replaces=True)
+        if manifest["key"] != self.artefact.key:
+            return Due()
+        if found := damage.faults(folder, manifest, remember=remember):
+            return Due(damage.in_words(found), replaces=True)
+        now = self.made_from()
+        was = manifest.get("made_from", {})
+        if other := [name for name in now if was.get(name, now[name]) != now[name]]:
+            names = " and ".join(other)
+            return Due(f"{short_path(folder)}: was made from another {names}", replaces=True)
+        return None
+
+    def made_from(self) -> dict[str, str]:
+        """Of each artefact upstream that is finished, the fingerprint of what it holds now.
+
+        A stage that runs again may give another result under the same key, on a GPU or after a
+        change that nobody noticed; what was made from the old one must not be mixed with the new.
+        """
+        return {
+            name: contents.fingerprint(
+                artefact.manifest()["contents"], STAGES[artefact.stage].varies
+            )
+            for name, artefact in self.upstream.items()
+            if artefact.finished
+        }
 
 
 def chain(config: Config) -> list[Step]:
@@ -74,7 +132,7 @@ def _over_runs(stage: Stage, config: Config) -> Step:
     """The step of a stage over all finished runs below the root."""
     wanted = getattr(config, stage.name).runs
     patterns = " or ".join(wanted) if isinstance(wanted, list) else wanted
-    survey = runs.find(Path(config.root), STAGES, wanted)
+    survey = runs.find(Path(config.root), STAGES, wanted, remember=config.mode != "plan")
     if len(survey.runs) < stage.runs:
         why = f"; {len(survey.left_out)} left out, {survey.left_out[0]}" if survey.left_out else ""
         named = "" if wanted is None else f" named {patterns or 'nothing'}"
@@ -117,7 +175,9 @@ def _safe(text: str) -> str:
 def _closure(config: Config) -> list[str]:
     """The stage asked for and all that it needs, in the table's order."""
     if config.stage not in STAGES:
-        raise UserError(f"stage={config.stage}: must be one of {', '.join([*STAGES, *OVER_RUNS])}")
+        raise UserError(
+            f"stage={config.stage}: must be one of {', '.join([*STAGES, *OVER_RUNS, CHECK])}"
+        )
     if config.stage == "train" and isinstance(config.model, schema.Trained):
         raise UserError(
             f"stage=train: model={config.model.name} is trained already; start with stage=extract"

@@ -6,32 +6,36 @@ from typing import Any
 from rnnscope import store
 from rnnscope.stages.chain import Step
 from rnnscope.store import runs
+from rnnscope.store.contents import Damaged
 from rnnscope.terminal import short_path
 
 
 def plan(steps: list[Step], root: Path) -> list[str]:
-    """One line per step: up to date, or would run and why."""
+    """One line per step: up to date, or would run and why. Nothing is written."""
     lines = []
     waiting: set[str] = set()
     for step in steps:
-        name = step.stage.name
-        if not step.waits:
-            lines.append(f"{name:<10} up to date     {short_path(step.artefact.folder)}")
+        name, due = step.stage.name, step.due(remember=False)
+        behind = [need for need in step.upstream if need in waiting]
+        if due is None:
+            again = f", if {' and '.join(behind)} is the same again" if behind else ""
+            lines.append(f"{name:<10} up to date     {short_path(step.artefact.folder)}{again}")
             continue
         waiting.add(name)
-        lines.append(f"{name:<10} would run      {_reason(step, root, waiting)}")
+        lines.append(f"{name:<10} would run      {due.why or _reason(step, root, behind)}")
     return lines
 
 
-def _reason(step: Step, root: Path, waiting: set[str]) -> str:
-    """Why a step would run."""
-    if step.forced:
-        return "forced"
-    behind = [need for need in step.upstream if need in waiting]
-    last = store.latest(root, step.stage.name)
+def _reason(step: Step, root: Path, behind: list[str]) -> str:
+    """Why nothing is finished that a step leads to.
+
+    Args:
+        step: the step.
+        root: of all artefacts.
+        behind: what it needs and would run before it.
+    """
     reasons = [f"{need} would run" for need in behind]
-    if (last / store.MANIFEST).is_file():
-        known = store.read_manifest(last)
+    if (known := _last(root, step.stage.name)) is not None:
         if known["version"] != step.stage.version:
             reasons.append(f"the stage's version: {known['version']} -> {step.stage.version}")
         reasons += _differences(known["slice"], step.slice)
@@ -41,6 +45,18 @@ def _reason(step: Step, root: Path, waiting: set[str]) -> str:
     if step.artefact.partial.exists():
         reasons.append("an earlier run was interrupted")
     return "; ".join(reasons) or "no finished artefact with this config"
+
+
+def _last(root: Path, stage: str) -> dict[str, Any] | None:
+    """The manifest of a stage's newest artefact of a single run, if it can be read."""
+    try:
+        known = store.read_manifest(store.latest(root, stage))
+    except (OSError, Damaged):
+        return None
+    fields = {"version": int, "slice": dict, "upstream": dict}
+    return (
+        known if all(isinstance(known.get(name), kind) for name, kind in fields.items()) else None
+    )
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:

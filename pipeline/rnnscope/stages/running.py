@@ -37,18 +37,27 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
         for line in planning.plan(steps, Path(config.root)):
             log.info(line)
         return steps
-    for spreads, group in itertools.groupby(steps, lambda step: step.stage.spreads and step.waits):
-        with _engine_of(config) if spreads else nullcontext():
-            for step in group:
-                if step.waits:
-                    _run_step(step, config)
-                else:
-                    log.info(
-                        f"{step.stage.name:<10} up to date     {short_path(step.artefact.folder)}"
-                    )
+    while not _up_to_date(steps, config):
+        steps = chain(config)
     if single:
         store.point_latest(Path(config.root), [step.artefact for step in steps])
     return steps
+
+
+def _up_to_date(steps: list[Step], config: Config) -> bool:
+    """Run the steps that are due, in order; False where one of them has to be looked up again."""
+    looked = ((step, step.due()) for step in steps)  # one at a time, after those before it ran
+    for spreads, group in itertools.groupby(looked, lambda each: each[0].stage.spreads and each[1]):
+        with _engine_of(config) if spreads else nullcontext():
+            for step, due in group:
+                if due is None:
+                    store.tidy(step.artefact)
+                    log.info(
+                        f"{step.stage.name:<10} up to date     {short_path(step.artefact.folder)}"
+                    )
+                elif not _run_step(step, config):
+                    return False
+    return True
 
 
 def _engine_of(config: Config) -> AbstractContextManager[None]:
@@ -57,24 +66,45 @@ def _engine_of(config: Config) -> AbstractContextManager[None]:
     return engine.opened(config.engine, Path(config.root), files)
 
 
-def _run_step(step: Step, config: Config) -> None:
-    """Run one stage into its artefact, unless another job finishes it meanwhile."""
+def _run_step(step: Step, config: Config) -> bool:
+    """Run one stage into its artefact, unless another job finishes it meanwhile.
+
+    Returns:
+        False where that job's artefact has another key and took the folder's name.
+    """
     with store.claim(step.artefact) as holder:
-        if not step.waits:
+        due, artefact = step.due(), step.artefact
+        slug = store.slug_of(artefact.folder)
+        if store.locate(Path(config.root), artefact.stage, slug, artefact.key) != artefact:
+            return False
+        if due is None:
             log.info(f"{step.stage.name:<10} done meanwhile {short_path(step.artefact.folder)}")
-            return
+            return True
+        if due.why and not step.forced:
+            log.warning(f"{due.why}; made again")
         log.info(f"{step.stage.name:<10} runs")
-        folder = store.open_partial(step.artefact, resume=step.stage.resumes and not step.forced)
-        folders = {name: artefact.folder for name, artefact in step.upstream.items()}
-        started = time.perf_counter()
-        provenance.reset_peak_memory()
-        function, used = _imported(step.stage)
-        figures = used | function(config, Inputs(folders, step.survey), folder)
-        seconds = time.perf_counter() - started
-        manifest = _manifest(step, config, figures, seconds, folder)
-        store.commit(step.artefact, manifest, holder, replace=step.forced)
-    summary = ", ".join(f"{name} {_number(value)}" for name, value in figures["headline"].items())
-    log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {short_path(step.artefact.folder)}")
+        folder = store.open_partial(artefact, resume=step.stage.resumes and not step.forced)
+        try:
+            manifest = _made(step, config, folder)
+            store.commit(artefact, manifest, holder, replace=due.replaces)
+        except BaseException:
+            store.abandon(artefact, holder)
+            raise
+    seconds, headline = manifest["seconds"], manifest["headline"]
+    summary = ", ".join(f"{name} {_number(value)}" for name, value in headline.items())
+    log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {short_path(artefact.folder)}")
+    return True
+
+
+def _made(step: Step, config: Config, folder: Path) -> dict[str, Any]:
+    """Run one stage into a folder; returns its manifest."""
+    folders = {name: artefact.folder for name, artefact in step.upstream.items()}
+    made_from = step.made_from()
+    started = time.perf_counter()
+    provenance.reset_peak_memory()
+    function, used = _imported(step.stage)
+    figures = used | function(config, Inputs(folders, step.survey), folder)
+    return _manifest(step, config, figures, time.perf_counter() - started, made_from)
 
 
 def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
@@ -88,7 +118,7 @@ def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
 
 
 def _manifest(
-    step: Step, config: Config, figures: Figures, seconds: float, folder: Path
+    step: Step, config: Config, figures: Figures, seconds: float, made_from: dict[str, str]
 ) -> dict[str, Any]:
     return {
         "stage": step.stage.name,
@@ -96,6 +126,7 @@ def _manifest(
         "version": step.stage.version,
         "key": step.artefact.key,
         "upstream": {name: artefact.key for name, artefact in step.upstream.items()},
+        "made_from": made_from,
         "slice": step.slice,
         "files": {
             f"{field}.{name}": str(path.resolve())
@@ -105,7 +136,6 @@ def _manifest(
         },
         "seconds": round(seconds, 3),
         "peak_memory_bytes": provenance.peak_memory(),
-        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         **figures,
         "host": socket.gethostname(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

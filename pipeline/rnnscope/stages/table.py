@@ -12,6 +12,7 @@ STAGES = {
             reads=("data", "model", "train", "seed"),
             tables=("history",),
             tensorflow=True,
+            varies=("history.parquet", "tensorboard"),
         ),
         Stage(
             "extract",
@@ -90,5 +91,7 @@ OVER_RUNS = {
     )
 }
 """The stages over all finished runs below the root; they read what each run has."""
+CHECK = "check"
+"""On the command line a stage too: it reads every file below the root and makes no artefact."""
 COLLECTED = tuple(name for name, stage in STAGES.items() if name in stage.tables)
 """The stages whose table of the same name is collected over runs."""

@@ -3,6 +3,7 @@
 from rnnscope.store.artefacts import (
     MANIFEST,
     Artefact,
+    abandon,
     being_made,
     claim,
     commit,
@@ -12,11 +13,15 @@ from rnnscope.store.artefacts import (
     open_partial,
     point_latest,
     read_manifest,
+    remove,
+    slug_of,
+    tidy,
 )
 
 __all__ = [
     "MANIFEST",
     "Artefact",
+    "abandon",
     "being_made",
     "claim",
     "commit",
@@ -26,4 +31,7 @@ __all__ = [
     "open_partial",
     "point_latest",
     "read_manifest",
+    "remove",
+    "slug_of",
+    "tidy",
 ]

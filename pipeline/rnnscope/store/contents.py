@@ -3,15 +3,29 @@
 Digests are XXH3 in 128 bits. They find damage, not forgery; keys are made of SHA-256 (`digests`).
 """
 
-from collections.abc import Mapping
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import xxhash
 
-BLOCK = 2**24
+from rnnscope.errors import UserError
+
+BLOCK = 2**22
 """Bytes that are read and digested at a time."""
+THREADS = min(8, os.cpu_count() or 1)
+"""Files that are read and digested at a time."""
+NOT_OURS = ("Thumbs.db", "desktop.ini")
+"""What systems leave in folders that people open, beside hidden files such as .DS_Store."""
+
+
+class Damaged(UserError):  # noqa: N818 - the word for it everywhere
+    """Files of an artefact are not what was written: "<path>: <what is wrong>; <remedy>"."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,11 @@ class Content:
     bytes: int
     xxh3: str
     """XXH3-128 of all bytes, in hex."""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As a manifest has it."""
+        return {"bytes": self.bytes, "xxh3": self.xxh3}
 
 
 class Digesting:
@@ -66,12 +85,56 @@ def of_file(path: Path) -> Content:
 
 
 def of_folder(folder: Path, known: Mapping[str, Content] | None = None) -> dict[str, Content]:
-    """The contents of all files below a folder, by their names within it, sorted.
+    """The contents of all files below a folder that are not hidden, by their names within it.
 
     Args:
         folder: where they lie.
         known: contents that were digested while they were written; these are not read again.
+
+    Returns:
+        Content by name, sorted by name.
     """
-    there = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in there}
-    return {name: (known or {}).get(name) or of_file(path) for name, path in names.items()}
+    known = known or {}
+    names = sorted(name for name in inside(folder) if (folder / name).is_file())
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda name: known.get(name) or of_file(folder / name), names)
+        return dict(zip(names, found, strict=True))
+
+
+def inside(folder: Path) -> Iterator[str]:
+    """The names of all files below a folder that are not hidden, and of folders without any file.
+
+    Hidden files and folders are those of editors, file managers and file servers; no reader of
+    Parquet folders sees them. Links to folders count as files.
+    """
+    for place, folders, files in os.walk(folder):
+        linked = [name for name in folders if Path(place, name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in linked]
+        here = Path(place).relative_to(folder)
+        names = [name for name in (*files, *linked) if _counts(name)]
+        yield from ((here / name).as_posix() for name in names)
+        if not names and not folders and here.parts:
+            yield here.as_posix()
+
+
+def prune(folder: Path) -> None:
+    """Delete the folders below a folder that hold nothing."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        if Path(place) != folder:
+            with contextlib.suppress(OSError):  # it holds something
+                Path(place).rmdir()
+
+
+def fingerprint(contents: Mapping[str, Any], without: Iterable[str] = ()) -> str:
+    """XXH3-128 over the contents of a manifest, less some files and folders at its top.
+
+    It is the same where the same results lie: what tells times of day and durations, and is read by
+    no later computation, is left out.
+    """
+    apart = tuple(without)
+    kept = {name: each for name, each in contents.items() if name.split("/")[0] not in apart}
+    return xxhash.xxh3_128_hexdigest(json.dumps(kept, sort_keys=True).encode())
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name not in NOT_OURS

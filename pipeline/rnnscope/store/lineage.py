@@ -1,10 +1,13 @@
 """The finished artefacts below a root, what each was made from, and which of them are stale.
 
-Only manifests are read, and tables checked to exist; no data is read and nothing is hashed.
+Only manifests are read, and tables checked to exist. Whether files are as they were written is
+looked up of those artefacts that ``verified`` is asked about.
 """
 
 import collections
-from collections.abc import Iterator, Mapping
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +16,11 @@ from typing import Any
 from natsort import natsorted
 
 from rnnscope.config import KINDS, Trained
-from rnnscope.store import artefacts
+from rnnscope.store import artefacts, contents, damage
+from rnnscope.store import manifest as manifests
 from rnnscope.store.artefacts import Artefact
+from rnnscope.store.contents import Damaged
+from rnnscope.store.manifest import NewerError, OlderError
 from rnnscope.store.stage import Stage
 from rnnscope.store.tables import table_file
 
@@ -46,7 +52,7 @@ class Finished:
     @property
     def slug(self) -> str:
         """Its folder's name without the key."""
-        return self.artefact.folder.name.removesuffix(f"-{self.artefact.key[:8]}")
+        return artefacts.slug_of(self.artefact.folder)
 
     @property
     def age(self) -> tuple[datetime, str]:
@@ -63,8 +69,8 @@ class Lineage:
     """Key -> the artefacts that were made from it."""
     faults: dict[str, str | None]
     """Key -> why it is stale, itself or something it was made from; None if it is not."""
-    damaged: list[Path]
-    """Folders whose manifest cannot be read."""
+    damaged: dict[Path, str]
+    """Folders whose manifest cannot be used, and why."""
 
     def behind(self, each: Finished) -> dict[str, Finished]:
         """By stage, an artefact that is not stale and everything that it was made from."""
@@ -90,37 +96,62 @@ def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
         stages: in their order; artefacts of another version of a stage are stale.
     """
     made: dict[str, Finished] = {}
-    damaged = []
+    damaged = {}
     for stage in stages:
         for folder in natsorted((root / stage).glob("[!.]*")):
             try:
                 each = _finished(stage, folder)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 continue  # unfinished, or not an artefact
-            except (OSError, ValueError, KeyError, TypeError):
-                damaged.append(folder)
+            except NewerError:
+                damaged[folder] = "made by a later version of rnnscope: update it"
+                continue
+            except (OSError, Damaged, ValueError, KeyError, TypeError):
+                damaged[folder] = "its manifest cannot be read"
                 continue
             made[each.artefact.key] = each
     users = collections.defaultdict(list)
     for each in made.values():
         for key in each.upstream.values():
             users[key].append(each)
-    faults = {key: _fault(made, key, stages) for key in made}
+    faults = {key: _fault(made, key, stages, {}) for key in made}
     return Lineage(made, dict(users), faults, damaged)
+
+
+def verified(
+    known: Lineage, keys: Iterable[str], stages: Mapping[str, Stage], *, remember: bool
+) -> Lineage | None:
+    """The lineage without those of the artefacts whose files are damaged; None if none is."""
+    spoilt = {}
+    for key in keys:
+        each = known.made[key]
+        if found := damage.faults(each.artefact.folder, each.manifest, remember=remember):
+            spoilt[key] = f"damaged, {damage.in_words(found)}: run it again"
+    if not spoilt:
+        return None
+    faults = {
+        key: known.faults[key] or _fault(known.made, key, stages, spoilt) for key in known.made
+    }
+    return dataclasses.replace(known, faults=faults)
 
 
 def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
     """A stage's unfinished artefacts: the folder of each, and whether a job is making it."""
     for partial in natsorted((root / stage).glob(".*.partial")):
-        folder = partial.with_name(partial.name[1:].removesuffix(".partial"))
-        artefact = Artefact(stage, "", folder)
-        if not artefact.finished:
-            yield folder, "being made" if artefacts.being_made(artefact) else "interrupted"
+        slug, _, key = partial.name[1:].removesuffix(".partial").rpartition("-")
+        artefact = artefacts.locate(root, stage, slug, key)
+        with contextlib.suppress(NewerError):
+            if not artefact.finished:
+                being = artefacts.being_made(artefact)
+                yield artefact.folder, "being made" if being else "interrupted"
 
 
 def _finished(stage: str, folder: Path) -> Finished:
     """The artefact in a folder; raises if its manifest is not one of ours."""
-    manifest = artefacts.read_manifest(folder)
+    try:
+        manifest = manifests.whole(folder)
+    except OlderError:
+        manifest = manifests.read_manifest(folder)
     for name, kind in FIELDS.items():
         if not isinstance(manifest[name], kind):
             raise TypeError(name)
@@ -129,8 +160,20 @@ def _finished(stage: str, folder: Path) -> Finished:
     return Finished(Artefact(stage, manifest["key"], folder), manifest)
 
 
-def _fault(made: Mapping[str, Finished], key: str, stages: Mapping[str, Stage]) -> str | None:
-    """Why an artefact is stale, if it is: the first reason among what it was made from."""
+def _fault(
+    made: Mapping[str, Finished],
+    key: str,
+    stages: Mapping[str, Stage],
+    spoilt: Mapping[str, str],
+) -> str | None:
+    """Why an artefact is stale or damaged, if it is: the first reason among what it was made from.
+
+    Args:
+        made: all artefacts by their keys.
+        key: the artefact's.
+        stages: in their order.
+        spoilt: key -> what is wrong with the files of an artefact.
+    """
     each = made[key]
     stage, version = each.artefact.stage, each.manifest["version"]
     if stage == "extract" and "train" not in each.upstream and not _trained_elsewhere(each):
@@ -140,15 +183,29 @@ def _fault(made: Mapping[str, Finished], key: str, stages: Mapping[str, Stage]) 
     for need, behind in each.upstream.items():
         if behind not in made:
             return f"stale, {need} {behind[:8]} that it was made from is gone"
-        if fault := _fault(made, behind, stages):
+        if fault := _fault(made, behind, stages, spoilt):
             return fault
     if version != stages[stage].version:
         now = stages[stage].version
         return f"stale, {stage} is of version {version}, now {now}: run it again"
+    if "contents" not in each.manifest:
+        return "made by an earlier version of rnnscope, which noted no digests: run it again"
+    for need, behind in each.upstream.items():
+        if _other(each, need, made[behind], stages):
+            return f"stale, made from another {need} than there is now: run it again"
+    if key in spoilt:
+        return spoilt[key]
     for name in stages[stage].tables[:1]:
         if not (file := table_file(each.artefact.folder, name)).is_file():
             return f"{file.name} is missing"
     return None
+
+
+def _other(user: Finished, need: str, behind: Finished, stages: Mapping[str, Stage]) -> bool:
+    """Whether an artefact was made from another content of what is upstream than it has now."""
+    was = user.manifest.get("made_from", {}).get(need)
+    varies = stages[behind.artefact.stage].varies
+    return was not in (None, contents.fingerprint(behind.manifest["contents"], varies))
 
 
 def _trained_elsewhere(extract: Finished) -> bool:

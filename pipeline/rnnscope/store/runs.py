@@ -14,6 +14,7 @@ from typing import Any
 from natsort import natsorted
 
 from rnnscope.store import lineage
+from rnnscope.store.artefacts import slug_of
 from rnnscope.store.lineage import Finished, Lineage
 from rnnscope.store.stage import Stage
 
@@ -60,7 +61,7 @@ class LeftOut:
     @property
     def slug(self) -> str:
         """Its folder's name without the key."""
-        return self.folder.name[: -len("-01234567")]
+        return slug_of(self.folder)
 
     def __str__(self) -> str:
         return f"{self.folder.parent.name}/{self.folder.name}: {self.why}"
@@ -74,7 +75,13 @@ class Survey:
     left_out: list[LeftOut]
 
 
-def find(root: Path, stages: Mapping[str, Stage], wanted: str | list[str] | None = None) -> Survey:
+def find(
+    root: Path,
+    stages: Mapping[str, Stage],
+    wanted: str | list[str] | None = None,
+    *,
+    remember: bool = True,
+) -> Survey:
     """The runs below ``root`` whose train, extract and units are finished and up to date.
 
     Of the later stages, a run has the newest artefact that was made from it. Left out, with the
@@ -87,20 +94,28 @@ def find(root: Path, stages: Mapping[str, Stage], wanted: str | list[str] | None
         stages: of a run, in their order.
         wanted: only runs whose name or slug matches this pattern, such as ``digits-lstm*``, or one
             of these.
+        remember: whether to note beside the artefacts of runs that their files were verified.
     """
     known = lineage.read(root, stages)
-    chains = [
-        _chain(known, each, stages)
-        for key, each in known.made.items()
-        if each.artefact.stage == "units" and not known.faults[key]
-    ]
+    chains = _chains(known, stages)
+    while True:
+        read = {
+            each.artefact.key
+            for run in _named(chains)
+            if _matches(wanted, run.name, run.slug)
+            for each in run.stages.values()
+        }
+        if (sound := lineage.verified(known, read, stages, remember=remember)) is None:
+            break
+        known = sound
+        chains = _chains(known, stages)
     counted = {each.artefact.key for chain in chains for each in chain.values()}
     left_out = [
         LeftOut(each.artefact.folder, known.faults[key] or _why(known, each))
         for key, each in known.made.items()
         if key not in counted and key not in known.users
     ]
-    left_out += [LeftOut(folder, "its manifest cannot be read") for folder in known.damaged]
+    left_out += [LeftOut(folder, why) for folder, why in known.damaged.items()]
     left_out += [
         LeftOut(folder, f"unfinished, {state}")
         for stage in stages
@@ -123,6 +138,15 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
         "changed": sum(before[name] != after[name] for name in both),
     }
     return [f"runs {word}: {count}" for word, count in counts.items() if count]
+
+
+def _chains(known: Lineage, stages: Mapping[str, Stage]) -> list[dict[str, Finished]]:
+    """The runs whose units are neither stale nor damaged, nor anything they were made from."""
+    return [
+        _chain(known, each, stages)
+        for key, each in known.made.items()
+        if each.artefact.stage == "units" and not known.faults[key]
+    ]
 
 
 def _chain(known: Lineage, units: Finished, order: Iterable[str]) -> dict[str, Finished]:

@@ -61,7 +61,7 @@ def jobs_of(composed: DictConfig, words: Sequence[str], loader: ConfigLoader) ->
     jobs = []
     for number, differs in enumerate(differing(product)):
         raw = loader.load_sweep_config(composed, product[number])
-        if raw.stage in stages.OVER_RUNS:
+        if raw.stage in (*stages.OVER_RUNS, stages.CHECK):
             raise UserError(
                 f"stage={raw.stage}: covers all runs, so it cannot be a job of a sweep; run it "
                 f"without -m and without the experiment: rnnscope stage={raw.stage}"

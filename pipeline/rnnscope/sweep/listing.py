@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope import stages
+from rnnscope.store import Artefact
 from rnnscope.sweep.jobs import Job
 from rnnscope.sweep.record import ENDED
 
@@ -23,13 +24,13 @@ Endings = Mapping[int, tuple[str, str, Path]]
 
 def plan_lines(jobs: Sequence[Job]) -> list[str]:
     """One line per job: which stages would run, and which share the result of another job."""
-    makers: dict[Path, int] = {}
+    makers: dict[Artefact, int] = {}
     counts: dict[str, Counter[str]] = {}
     cells: list[dict[str, str]] = []
     for job in jobs:
         words = {}
         for step in stages.chain(job.config) if job.config else []:
-            maker = makers.setdefault(step.artefact.folder, job.number)
+            maker = makers.setdefault(step.artefact, job.number)
             shared = step.waits and maker != job.number
             word = "shared" if shared else "would run" if step.waits else "up to date"
             counts.setdefault(step.stage.name, Counter())[word] += 1

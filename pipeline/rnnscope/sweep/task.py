@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -43,6 +44,10 @@ def checked(raw: DictConfig) -> Config:
 def _run(raw: DictConfig) -> None:
     try:
         config = checked(raw)
+        if config.stage == stages.CHECK:
+            if not stages.check(Path(config.root), read=config.mode != "plan"):
+                sys.exit(1)
+            return
         steps = stages.run(config)
         if config.mode != "plan":
             last = summary({step.stage.name: step.artefact.folder for step in steps})
