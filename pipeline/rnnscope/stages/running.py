@@ -13,10 +13,13 @@ from typing import Any
 from rnnscope import config as schema
 from rnnscope import engine, store
 from rnnscope.config import Config
+from rnnscope.errors import UserError
 from rnnscope.stages import planning
 from rnnscope.stages.chain import Step, chain
-from rnnscope.store import provenance
+from rnnscope.store import partials, provenance, reading, sources
 from rnnscope.store.inputs import Inputs
+from rnnscope.store.locks import Held
+from rnnscope.store.sources import ChangedError
 from rnnscope.store.stage import Figures, Stage
 from rnnscope.terminal import short_path, without_greeting
 
@@ -43,6 +46,7 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
                 if step.waits:
                     _run_step(step, config)
                 else:
+                    store.tidy(step.artefact)
                     log.info(
                         f"{step.stage.name:<10} up to date     {short_path(step.artefact.folder)}"
                     )
@@ -64,17 +68,51 @@ def _run_step(step: Step, config: Config) -> None:
             log.info(f"{step.stage.name:<10} done meanwhile {short_path(step.artefact.folder)}")
             return
         log.info(f"{step.stage.name:<10} runs")
-        folder = store.open_partial(step.artefact, resume=step.stage.resumes and not step.forced)
-        folders = {name: artefact.folder for name, artefact in step.upstream.items()}
-        started = time.perf_counter()
-        provenance.reset_peak_memory()
-        function, used = _imported(step.stage)
-        figures = used | function(config, Inputs(folders, step.survey), folder)
-        seconds = time.perf_counter() - started
-        manifest = _manifest(step, config, figures, seconds, folder)
-        store.commit(step.artefact, manifest, holder, replace=step.forced)
+        resume = step.stage.resumes and not step.forced
+        while (made := _made(step, config, holder, resume=resume)) is None:
+            resume = False
+    seconds, figures = made
     summary = ", ".join(f"{name} {_number(value)}" for name, value in figures["headline"].items())
     log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {short_path(step.artefact.folder)}")
+
+
+def _made(
+    step: Step, config: Config, holder: Held, *, resume: bool
+) -> tuple[float, Figures] | None:
+    """Make an artefact; its seconds and figures. None if something it read was replaced meanwhile.
+
+    Raises:
+        LostLockError: another job took the artefact over; whatever else failed follows from that.
+        ChangedError: a file of the user's changed meanwhile. Nothing that was made of it is kept.
+    """
+    folder = store.open_partial(step.artefact, holder, resume=resume)
+    folders = {name: artefact.folder for name, artefact in step.upstream.items()}
+    before = {name: reading.identity(each) for name, each in folders.items()}
+    started = time.perf_counter()
+    provenance.reset_peak_memory()
+    try:
+        function, used = _imported(step.stage)
+        inputs = Inputs(folders, step.survey, step.sources)
+        figures, failure = used | function(config, inputs, folder), None
+    except Exception as error:
+        figures, failure = {}, error
+    seconds = time.perf_counter() - started
+    try:
+        holder.check(now=True)
+        sources.check(step.sources, anew=True)
+    except UserError as error:
+        if isinstance(error, ChangedError):
+            partials.discard(folder)
+        raise error from failure
+    for name, each in folders.items():
+        if reading.identity(each) != before[name]:
+            log.info(f"{'':<10} {short_path(each)} was replaced while it was being read; again")
+            return None
+    if failure is not None:
+        raise failure
+    manifest = _manifest(step, config, figures, seconds, folder)
+    store.commit(step.artefact, manifest, holder, replace=step.forced)
+    return seconds, figures
 
 
 def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:

@@ -6,17 +6,19 @@ from rnnscope.store.artefacts import (
     being_made,
     claim,
     commit,
-    latest,
     locate,
     logs,
     open_partial,
-    point_latest,
     read_manifest,
+    tidy,
 )
+from rnnscope.store.links import latest, point_latest
+from rnnscope.store.locks import LostLockError
 
 __all__ = [
     "MANIFEST",
     "Artefact",
+    "LostLockError",
     "being_made",
     "claim",
     "commit",
@@ -26,4 +28,5 @@ __all__ = [
     "open_partial",
     "point_latest",
     "read_manifest",
+    "tidy",
 ]

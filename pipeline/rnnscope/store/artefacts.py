@@ -4,7 +4,7 @@ This is the only module that decides paths. A finished artefact is a folder
 
     <root>/<stage>/<slug>-<key8>/        with a _manifest.json
 
-that is written beside its place as ``.<slug>-<key8>.partial`` and then renamed, so that readers
+that is written beside its place in a hidden folder (``partials``) and then renamed, so that readers
 never see a half-written one. A lock beside it keeps two jobs from doing the same work.
 
 Many machines may share the root; ``locks`` states what its file system must provide.
@@ -12,14 +12,13 @@ Many machines may share the root; ``locks`` states what its file system must pro
 
 import contextlib
 import json
-import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnscope.store import atomic, locks, processes
+from rnnscope.store import atomic, locks, partials, swap
+from rnnscope.store.locks import Held
 
 MANIFEST = "_manifest.json"
 
@@ -40,8 +39,8 @@ class Artefact:
 
     @property
     def partial(self) -> Path:
-        """Where the output is being written."""
-        return self.folder.with_name(f".{self.folder.name}.partial")
+        """Where the output is being written, or was when its job ended."""
+        return next(iter(partials.left(self.folder)), partials.place(self.folder, None))
 
     @property
     def lock(self) -> Path:
@@ -69,115 +68,75 @@ def logs(root: Path) -> Path:
     return root / "logs"
 
 
-def latest(root: Path, stage: str) -> Path:
-    """The link to a stage's newest artefact of a single run."""
-    return root / "latest" / stage
-
-
-def point_latest(root: Path, run: list[Artefact]) -> None:
-    """Make ``latest/<stage>`` lead to a run's artefacts, so that all links belong to one run.
-
-    Links of other stages are kept only if their artefact was made from these.
-    """
-    (root / "latest").mkdir(parents=True, exist_ok=True)
-    for artefact in run:
-        _link(root, artefact)
-    keys: dict[str, str | None] = {artefact.stage: artefact.key for artefact in run}
-    while stale := [link for link in _links(root) if _made_from_others(link, keys)]:
-        for link in stale:
-            keys[link.name] = None  # links to what was made from it go too
-            link.unlink(missing_ok=True)
-
-
-def _links(root: Path) -> list[Path]:
-    """The links of ``latest``, without unfinished ones of other jobs."""
-    return [link for link in (root / "latest").iterdir() if not link.name.startswith(".")]
-
-
-def _made_from_others(link: Path, keys: dict[str, str | None]) -> bool:
-    """Whether an artefact of another stage was made from other artefacts than those of ``keys``."""
-    if link.name in keys:
-        return False
-    try:
-        upstream = dict(read_manifest(link)["upstream"])
-    except FileNotFoundError:
-        return False  # gone meanwhile
-    except (ValueError, KeyError, TypeError):
-        return True  # damaged: what it was made from is unknown
-    return any(keys.get(stage, key) != key for stage, key in upstream.items())
-
-
-def _link(root: Path, artefact: Artefact) -> None:
-    """Make one link lead to an artefact, atomically."""
-    link = latest(root, artefact.stage)
-    target = Path("..") / artefact.folder.relative_to(root)
-    with contextlib.suppress(OSError):
-        if link.readlink() == target:
-            return
-    fresh = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
-    fresh.symlink_to(target)
-    fresh.replace(link)
-
-
 @contextlib.contextmanager
-def claim(artefact: Artefact) -> Iterator[str]:
-    """Hold the artefact's lock, waiting while another living job holds it; yields the holder."""
+def claim(artefact: Artefact) -> Iterator[Held]:
+    """Hold the artefact's lock, waiting while another living job holds it."""
     artefact.lock.parent.mkdir(parents=True, exist_ok=True)
     with locks.held(artefact.lock, artefact.stage) as holder:
         yield holder
 
 
 def being_made(artefact: Artefact) -> bool:
-    """Whether a living job holds the artefact's lock."""
+    """Whether a job holds the artefact's lock that is not known to have ended."""
     return locks.alive(artefact.lock)
 
 
-def open_partial(artefact: Artefact, *, resume: bool) -> Path:
-    """The folder to write into: with what an interrupted job left if ``resume``, else empty."""
-    if not resume:
-        shutil.rmtree(artefact.partial, ignore_errors=True)
-    artefact.partial.mkdir(parents=True, exist_ok=True)
-    return artefact.partial
+def tidy(artefact: Artefact) -> None:
+    """Delete what killed jobs left beside a finished artefact, unless a job is at work there."""
+    if not (artefact.lock.exists() or partials.remains(artefact.folder)):
+        return
+    with locks.held_if_free(artefact.lock) as holder:
+        if holder:
+            partials.clear(artefact.folder)
+
+
+def open_partial(artefact: Artefact, holder: Held | None = None, *, resume: bool) -> Path:
+    """The folder to write into: with what an interrupted job left if ``resume``, else empty.
+
+    Args:
+        artefact: what is to be made.
+        holder: of its lock; None if nobody holds it.
+        resume: whether to go on from there.
+    """
+    return partials.opened(artefact.folder, _token(holder), resume=resume)
+
+
+def _token(holder: Held | None) -> str | None:
+    return None if holder is None else holder.token
 
 
 def commit(
     artefact: Artefact,
     manifest: dict[str, Any],
-    holder: str | None = None,
+    holder: Held | None = None,
     *,
     replace: bool = False,
 ) -> None:
     """Turn the partial folder into the finished artefact, its manifest written last.
 
-    If another job finished it first, that one is kept, unless ``replace``.
+    If another job finished it first, that one is kept, unless ``replace``. Also of one that is to
+    be replaced by equal files only the manifest changes, so that nothing moves under its readers.
 
     Args:
         artefact: what is finished.
         manifest: its manifest.
-        holder: who must hold the lock, as ``claim`` gave it; None if nobody may.
+        holder: of its lock; None if nobody may hold it.
         replace: whether to replace an artefact that is finished already.
 
     Raises:
-        RuntimeError: another job took over the lock, because this one showed no sign of life, and
-            may have written into the same partial folder. This happens to suspended jobs.
+        LostLockError: another job took over the lock, because this one showed no sign of life.
     """
-    now = locks.holder(artefact.lock)
-    if now != holder:
-        if artefact.finished and not replace:
-            return
-        other = "another job" if now is None else processes.described(now)
-        raise RuntimeError(
-            f"{artefact.folder.name}: {other} took it over while this job was suspended; run again"
-        )
-    with atomic.written(artefact.partial / MANIFEST) as unfinished:
+    if holder is not None:
+        holder.check(now=True)
+    elif artefact.lock.exists():
+        raise locks.LostLockError(locks.taken_over(artefact.lock))
+    mine = partials.of_holder(artefact.folder, _token(holder))
+    if artefact.finished and not replace:
+        partials.discard(mine)
+        return
+    kept = artefact.finished and swap.same(artefact.folder, mine, MANIFEST)
+    with atomic.written((artefact.folder if kept else mine) / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
-    old = artefact.folder.with_name(f".{artefact.folder.name}.{uuid.uuid4().hex}.old")
-    if artefact.folder.exists() and (replace or not artefact.finished):
-        artefact.folder.rename(old)
-    try:
-        artefact.partial.rename(artefact.folder)
-    except OSError:
-        if not artefact.finished:
-            raise
-        shutil.rmtree(artefact.partial, ignore_errors=True)  # NFS keeps files that are still open
-    shutil.rmtree(old, ignore_errors=True)
+    if not kept:
+        swap.into_place(mine, artefact.folder)
+    partials.clear(artefact.folder)

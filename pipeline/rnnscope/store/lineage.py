@@ -13,7 +13,7 @@ from typing import Any
 from natsort import natsorted
 
 from rnnscope.config import KINDS, Trained
-from rnnscope.store import artefacts
+from rnnscope.store import artefacts, partials
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.stage import Stage
 from rnnscope.store.tables import table_file
@@ -112,7 +112,7 @@ def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
 def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
     """A stage's unfinished artefacts: the folder of each, and whether a job is making it."""
     for partial in natsorted((root / stage).glob(".*.partial")):
-        folder = partial.with_name(partial.name[1:].removesuffix(".partial"))
+        folder = partials.folder_of(partial)
         artefact = Artefact(stage, "", folder)
         if not artefact.finished:
             yield folder, "being made" if artefacts.being_made(artefact) else "interrupted"
