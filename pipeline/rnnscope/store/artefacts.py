@@ -12,6 +12,7 @@ Many machines may share the root; ``locks`` states what its file system must pro
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,9 @@ def commit(
     kept = artefact.finished and swap.same(artefact.folder, mine, MANIFEST)
     with atomic.written((artefact.folder if kept else mine) / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
+        if kept:  # by this time readers tell an artefact from another in its place
+            written = (artefact.folder / MANIFEST).stat()
+            os.utime(unfinished, ns=(written.st_atime_ns, written.st_mtime_ns))
     if not kept:
         swap.into_place(mine, artefact.folder)
     partials.clear(artefact.folder)
