@@ -84,9 +84,13 @@ class Held:
     def _beats(self) -> None:
         while not (self._stop.wait(HEARTBEAT) or self._lost):
             with contextlib.suppress(OSError):  # out of reach for a moment
-                self._look()
-                if not self._lost:
-                    sightings.touch(self.lock)
+                self._beat()
+
+    def _beat(self) -> None:
+        """Show a sign of life, unless the lock is another's by now."""
+        self._look()
+        if not self._lost:
+            sightings.touch(self.lock)
 
 
 @contextlib.contextmanager

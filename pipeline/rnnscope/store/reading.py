@@ -30,7 +30,7 @@ def identity(folder: Path) -> Identity:
         try:
             about = folder.stat()
         except OSError:
-            if not partials.replacing(folder):
+            if not partials.replacing(folder) and not folder.exists():
                 return None
             time.sleep(PAUSE)
         else:
