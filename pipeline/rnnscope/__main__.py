@@ -29,21 +29,21 @@ def main() -> None:
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if show_traceback:
             raise
-        _stop(one_line(error))
+        _stop(one_line(error), getattr(error, "status", 2))
     except SystemExit as end:
         if not isinstance(end.code, str):
             raise
         if show_traceback and end.__cause__:
             raise end.__cause__ from None
-        _stop(end.code)
+        _stop(end.code, getattr(end.__cause__, "status", 2))
     except KeyboardInterrupt:
         sys.stderr.write("rnnscope: interrupted; run the same command again to resume\n")
         sys.exit(130)
 
 
-def _stop(message: str) -> None:
+def _stop(message: str, status: int) -> None:
     sys.stderr.write(f"rnnscope: {' '.join(message.split())}\n")
-    sys.exit(2)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ MOST = 12
 class UserError(Exception):
     """One line: what is wrong, where, and what would be right. The command line exits with 2."""
 
+    status = 2
+    """The command line's exit status."""
+
 
 def listed(names: Iterable[Any]) -> str:
     """Names for a message: at most a dozen of them, and how many there are."""

@@ -128,9 +128,8 @@ def test_a_lost_worker_costs_its_part_and_no_more(
     kept: dict[str, int] = {}
 
     def kill() -> None:
-        notes = extract.partial / "_parts"
-        wait_until(lambda: len(list(notes.glob("*.json"))) > 5, 60, "some parts")
-        for note in notes.glob("*.json"):
+        wait_until(lambda: len(list(extract.partial.glob("_parts/*.json"))) > 5, 60, "some parts")
+        for note in extract.partial.glob("_parts/*.json"):
             name = f"lstm/c/part-{note.stem}.parquet"
             kept[name] = (extract.partial / name).stat().st_mtime_ns
         with Client(dask) as client:

@@ -14,18 +14,22 @@ from typing import Any
 import pytest
 
 from rnnscope import store
-from rnnscope.store import locks, processes, sidecar
+from rnnscope.store import locks, partials, processes, sidecar
 from rnnscope.store.artefacts import Artefact
+from rnnscope.store.locks import Held
+from rnnscope.store.sightings import Sight, Watch
 
 WORKER = """
 import signal, sys, time
 from pathlib import Path
 from rnnscope import store
-from rnnscope.store import processes
+from rnnscope.store import locks, partials, processes
 signal.alarm(30)
 folder = Path(sys.argv[1])
-if sys.argv[4:]:
-    processes._place = lambda: sys.argv[4]
+locks.STALE = float(sys.argv[4])
+locks.HEARTBEAT = locks.STALE / 12
+if sys.argv[5:]:
+    processes._place = lambda: sys.argv[5]
 artefact = store.locate(folder, "train", "run", "0" * 64)
 (folder / f"started-{sys.argv[2]}").touch()
 with store.claim(artefact):
@@ -67,7 +71,12 @@ def artefact_in(folder: Path) -> Artefact:
 
 
 def worker(
-    folder: Path, name: str, seconds: float = 0.02, *place: str, within: tuple[str, ...] = ()
+    folder: Path,
+    name: str,
+    seconds: float = 0.02,
+    *place: str,
+    stale: float = locks.STALE,
+    within: tuple[str, ...] = (),
 ) -> subprocess.Popen[str]:
     """Another process that claims ``artefact_in(folder)`` and fails if it is not alone there.
 
@@ -76,9 +85,11 @@ def worker(
         name: of the files in which the process says how far it is.
         seconds: how long it holds the lock.
         place: the namespace that it takes itself to be in, instead of its own.
+        stale: seconds of silence after which it takes a lock over.
         within: a command that starts it.
     """
-    command = [*within, sys.executable, "-c", WORKER, str(folder), name, str(seconds), *place]
+    how = [str(folder), name, str(seconds), str(stale), *place]
+    command = [*within, sys.executable, "-c", WORKER, *how]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -106,17 +117,30 @@ def wait_for(path: Path) -> None:
 
 
 def lock(artefact: Artefact, holder: str, age: float = 0) -> None:
-    """Leave a lock of ``holder`` whose last sign of life is ``age`` seconds old."""
+    """Leave a lock of ``holder``, as written ``age`` seconds ago."""
     artefact.lock.parent.mkdir(parents=True, exist_ok=True)
     artefact.lock.write_text(holder)
     then = time.time() - age
     os.utime(artefact.lock, (then, then))
 
 
+def assert_taken_when_silent(artefact: Artefact, folder: Path, **worker_options: Any) -> None:
+    """See that a lock is waited for while it changes, and taken when it no longer does."""
+    holder = artefact.lock.read_text()
+    second = worker(folder, "second", stale=1.2, **worker_options)
+    wait_for(folder / "started-second")
+    for beat in range(20):
+        os.utime(artefact.lock, (beat, beat))  # dated anyhow
+        time.sleep(0.1)
+    assert second.poll() is None
+    assert artefact.lock.read_text() == holder
+    finish(second)
+
+
 def write(
-    artefact: Artefact, content: str, holder: str | None = None, *, replace: bool = False
+    artefact: Artefact, content: str, holder: Held | None = None, *, replace: bool = False
 ) -> None:
-    folder = store.open_partial(artefact, resume=False)
+    folder = store.open_partial(artefact, holder, resume=False)
     (folder / "content").write_text(content)
     store.commit(artefact, {"content": content}, holder, replace=replace)
 
@@ -300,8 +324,8 @@ def test_two_that_find_the_same_lock_abandoned_do_not_both_get_it(
     left_by_the_dead(artefact)
     abandoned, both_looked, alone = locks._abandoned, Barrier(2, timeout=30), Lock()
 
-    def look(path: Path, name: str) -> bool:
-        found = abandoned(path, name)
+    def look(path: Path, seen: Sight, watch: Watch) -> bool:
+        found = abandoned(path, seen, watch)
         if found:
             both_looked.wait()
         return found
@@ -326,8 +350,8 @@ def test_one_that_found_a_lock_abandoned_long_ago_does_not_oust_who_took_it_over
     left_by_the_dead(artefact)
     abandoned, looked, taken = locks._abandoned, Event(), Event()
 
-    def look_and_sleep(path: Path, name: str) -> bool:
-        found = abandoned(path, name)
+    def look_and_sleep(path: Path, seen: Sight, watch: Watch) -> bool:
+        found = abandoned(path, seen, watch)
         looked.set()
         assert taken.wait(30)
         return found
@@ -335,12 +359,12 @@ def test_one_that_found_a_lock_abandoned_long_ago_does_not_oust_who_took_it_over
     with ThreadPoolExecutor() as pool:
         with monkeypatch.context() as patched:
             patched.setattr(locks, "_abandoned", look_and_sleep)
-            slow = pool.submit(locks._take, artefact.lock, "slow")
+            slow = pool.submit(locks._take, artefact.lock, "slow:1", Watch())
             assert looked.wait(30)
-        assert locks._take(artefact.lock, "quick")
+        assert locks._take(artefact.lock, "quick:1", Watch())
         taken.set()
         assert not slow.result()
-    assert artefact.lock.read_text() == "quick"
+    assert artefact.lock.read_text() == "quick:1"
     assert list(artefact.lock.parent.iterdir()) == [artefact.lock]
 
 
@@ -355,11 +379,8 @@ def test_one_that_dies_while_it_takes_a_lock_over_does_not_hold_it_for_ever(tmp_
 
 def test_the_lock_of_another_host_is_respected_until_its_heart_stops(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, "another-host:1:abc", age=locks.STALE / 2)
-    second = worker(tmp_path, "second")
-    assert_waits(second, artefact)
-    lock(artefact, "another-host:1:abc", age=locks.STALE * 2)
-    finish(second)
+    lock(artefact, "another-host:1:abc")
+    assert_taken_when_silent(artefact, tmp_path)
     assert not artefact.lock.exists()
 
 
@@ -367,11 +388,8 @@ def test_the_lock_of_a_living_process_here_is_respected_while_its_heart_beats(
     tmp_path: Path,
 ) -> None:
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{processes.this_process()}:abc", age=locks.STALE / 2)
-    second = worker(tmp_path, "second")
-    assert_waits(second, artefact)
-    lock(artefact, f"{processes.this_process()}:abc", age=locks.STALE * 2)  # it is suspended
-    finish(second)
+    lock(artefact, f"{processes.this_process()}:abc")
+    assert_taken_when_silent(artefact, tmp_path)  # it is suspended
 
 
 def test_a_process_id_that_is_another_processs_by_now_holds_no_lock(tmp_path: Path) -> None:
@@ -388,10 +406,9 @@ def test_a_lock_of_an_earlier_version_is_held_as_long_as_its_heart_beats(
 ) -> None:
     """It names host and process id alone; no process has an id past 2^22."""
     artefact = artefact_in(tmp_path)
-    lock(artefact, f"{socket.gethostname()}:{pid}:abc", age=locks.STALE / 2)
+    lock(artefact, f"{socket.gethostname()}:{pid}:abc")
     assert store.being_made(artefact)
-    lock(artefact, f"{socket.gethostname()}:{pid}:abc", age=locks.STALE * 2)
-    finish(worker(tmp_path, "second"))
+    assert_taken_when_silent(artefact, tmp_path)
 
 
 UNSHARED = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
@@ -495,15 +512,15 @@ def test_a_heart_goes_on_beating_after_a_failure_of_the_file_system(
         assert artefact.lock.stat().st_mtime_ns > before
 
 
-@pytest.mark.parametrize("function", ["read_text", "stat"])
+@pytest.mark.parametrize("function", ["open", "fstat", "read"])
 def test_a_lock_is_looked_at_again_after_a_failure_of_the_file_system(
     function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artefact = artefact_in(tmp_path)
-    for age in (0, locks.STALE * 2):
+    for age in (0, locks.SILENT * 2):
         lock(artefact, "another-host:1:abc", age)
         with monkeypatch.context() as patched:
-            patched.setattr(Path, function, failing(getattr(Path, function), 1))
+            patched.setattr(os, function, failing(getattr(os, function), 1))
             assert store.being_made(artefact) == (age == 0)
 
 
@@ -514,69 +531,81 @@ def test_work_that_is_done_does_not_fail_for_a_lock_that_cannot_be_given_back(
     artefact = artefact_in(tmp_path)
     with monkeypatch.context() as patched, store.claim(artefact) as holder:
         write(artefact, "mine", holder)
-        patched.setattr(Path, "read_text", failing(Path.read_text, 10))
+        patched.setattr(os, "fstat", failing(os.fstat, 10))
     assert artefact.manifest()["content"] == "mine"
 
 
-def overtaken(artefact: Artefact, *, finished: bool) -> None:
-    """What stands there when another job took an artefact over, worked and gave its lock back."""
-    artefact.lock.unlink()
-    folder = store.open_partial(artefact, resume=False)
-    (folder / "content").write_text("theirs")
-    if finished:
-        store.commit(artefact, {"content": "theirs"}, replace=True)
+def test_who_was_overtaken_stops_and_touches_nothing_of_who_overtook_it(tmp_path: Path) -> None:
+    artefact = artefact_in(tmp_path)
+    with store.claim(artefact) as holder:
+        (store.open_partial(artefact, holder, resume=True) / "content").write_text("mine")
+        lock(artefact, "another-host:1:abc")
+        with pytest.raises(store.LostLockError, match="process 1 on another-host took it over"):
+            store.commit(artefact, {"content": "mine"}, holder)
+    assert artefact.lock.read_text() == "another-host:1:abc"
+    assert not artefact.finished
 
 
-@pytest.mark.parametrize("again", [None, "another-host:1:abc"])
+@pytest.mark.parametrize("replace", [False, True])
 def test_who_was_overtaken_by_one_that_finished_keeps_what_that_one_made(
-    again: str | None, tmp_path: Path
+    replace: bool, tmp_path: Path
 ) -> None:
     artefact = artefact_in(tmp_path)
     with store.claim(artefact) as holder:
-        store.open_partial(artefact, resume=False)
-        overtaken(artefact, finished=True)
-        if again:
-            lock(artefact, again)
-        store.commit(artefact, {"content": "mine"}, holder)
+        mine = store.open_partial(artefact, holder, resume=True)
+        artefact.lock.unlink()
+        with store.claim(artefact) as other:
+            write(artefact, "theirs", other)
+        assert not mine.exists()
+        with pytest.raises(store.LostLockError, match="another job took it over while"):
+            store.commit(artefact, {"content": "mine"}, holder, replace=replace)
     assert artefact.manifest()["content"] == "theirs"
 
 
-def test_who_was_overtaken_by_one_that_failed_does_not_commit_what_that_one_left(
-    tmp_path: Path,
+def test_who_was_overtaken_between_its_last_look_and_its_commit_moves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artefact = artefact_in(tmp_path)
+    write(artefact, "finished")
     with store.claim(artefact) as holder:
-        store.open_partial(artefact, resume=False)
-        overtaken(artefact, finished=False)
-        with pytest.raises(RuntimeError, match="another job took it over while"):
-            store.commit(artefact, {"content": "mine"}, holder)
-    assert not artefact.finished
-    assert (artefact.partial / "content").read_text() == "theirs"
+        store.open_partial(artefact, holder, resume=True)
+        artefact.lock.unlink()
+        with store.claim(artefact) as other:
+            theirs = store.open_partial(artefact, other, resume=True)
+            (theirs / "content").write_text("half")
+            monkeypatch.setattr(holder, "check", lambda **_: None)  # it looked just before
+            with pytest.raises(FileNotFoundError):
+                store.commit(artefact, {"content": "mine"}, holder, replace=True)
+            assert (theirs / "content").read_text() == "half"
+    assert artefact.manifest()["content"] == "finished"
 
 
-def test_who_was_overtaken_by_another_thread_of_this_process_commits_nothing(
-    tmp_path: Path,
-) -> None:
+def test_a_job_that_lost_its_folder_is_told_so_at_its_next_write(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
-    other = f"{processes.this_process()}:other"
     with store.claim(artefact) as holder:
-        store.open_partial(artefact, resume=False)
-        lock(artefact, other)
-        with pytest.raises(RuntimeError, match=f"process {os.getpid()} on .* took it over"):
-            store.commit(artefact, {}, holder)
+        mine = store.open_partial(artefact, holder, resume=True)
+        partials.check(mine)
+        artefact.lock.unlink()
+        with store.claim(artefact) as other:
+            theirs = store.open_partial(artefact, other, resume=True)
+            partials.check(theirs)
+            with pytest.raises(store.LostLockError, match=f"^{artefact.folder.name}: another job"):
+                partials.check(mine)
 
 
-def test_a_forced_job_that_was_overtaken_does_not_pass_the_old_result_off_as_new(
-    tmp_path: Path,
-) -> None:
+def test_who_takes_over_goes_on_with_what_was_done(tmp_path: Path) -> None:
     artefact = artefact_in(tmp_path)
-    write(artefact, "old")
+    left_by_the_dead(artefact)
+    for name, parts in (("1", 3), ("2", 1)):
+        folder = partials.place(artefact.named, name * 32)
+        folder.mkdir()
+        for part in range(parts):
+            (folder / f"part-{part}").write_text(name)
     with store.claim(artefact) as holder:
-        store.open_partial(artefact, resume=False)
-        artefact.lock.unlink()  # another took it over, saw that it is finished, and went
-        with pytest.raises(RuntimeError, match="took it over"):
-            store.commit(artefact, {"content": "new"}, holder, replace=True)
-    assert artefact.manifest()["content"] == "old"
+        folder = store.open_partial(artefact, holder, resume=True)
+        assert sorted(path.name for path in folder.iterdir()) == ["part-0", "part-1", "part-2"]
+        assert [path for path in artefact.folder.parent.iterdir() if path.is_dir()] == [folder]
+        assert artefact.partial == folder
 
 
 def test_a_lock_that_another_took_over_is_not_removed(tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep(slurm: Slurm, root: Path) -> Done:
     """Six jobs: 1 fails, 2 is cancelled, 3 is preempted, 4 is killed and requeued.
 
-    A file stands where job 1 wants a folder.
+    A link leads job 1 from its folder of results to nowhere.
     """
-    obstacle = artefacts(root, 1)["train"].partial
+    obstacle = artefacts(root, 1)["train"].folder
     obstacle.parent.mkdir(parents=True)
-    obstacle.touch()
+    obstacle.symlink_to(root / "nowhere")
     process = launched(slurm, root, MANY_PARTS, "seed=0,1,2,3,4,5")
     try:
         (logs,) = wait_for_some(root, "logs/*/*")
@@ -102,13 +102,18 @@ def sweep(slurm: Slurm, root: Path) -> Done:
             (3, ("scancel", "--signal=USR2")),
             (4, ("scontrol", "requeue")),
         ):
-            wait_for_some(artefacts(root, job)["extract"].partial, "_parts/00003.json")
+            wait_for_some(*note_of(artefacts(root, job)["extract"], 3))
             slurm(*command, f"{array}_{job}")
         done = finished(process, logs)
     finally:
         process.kill()
     obstacle.unlink()
     return done
+
+
+def note_of(extract: Artefact, part: int) -> tuple[Path, str]:
+    """Where the note of a finished part appears: a folder, and a pattern within it."""
+    return extract.folder.parent, f".{extract.folder.name}.*.partial/_parts/{part:05d}.json"
 
 
 def wait_for_some(folder: Path, pattern: str) -> list[Path]:
@@ -132,8 +137,8 @@ def test_both_nodes_have_their_share(sweep: Done) -> None:
 
 
 def test_a_failed_job_says_why_in_one_line_and_its_log_in_full(sweep: Done) -> None:
-    assert sweep.table["error"][1].startswith("FileExistsError: ")
-    assert sweep.said.count("FileExistsError: ") == 2  # when it happened, and in the table
+    assert sweep.table["error"][1].startswith("NotADirectoryError: ")
+    assert sweep.said.count("NotADirectoryError: ") == 2  # when it happened, and in the table
     assert "Traceback" in Path(sweep.table["log"][1]).read_text()
     assert "Traceback" not in sweep.said
 
@@ -260,11 +265,11 @@ def test_parts_go_to_slurm_jobs_and_cancelled_ones_are_replaced(
         text=True,
     )
     try:
-        partial = stages.chain(composed(root, *TINY, MANY_PARTS))[-1].artefact.partial
-        wait_for_some(partial, "_parts/00010.json")
+        extract = stages.chain(composed(root, *TINY, MANY_PARTS))[-1].artefact
+        wait_for_some(*note_of(extract, 10))
         first = workers_of(slurm, "running")
         slurm("scancel", first[0])
-        wait_for_some(partial, "_parts/00050.json")
+        wait_for_some(*note_of(extract, 50))
         slurm("scancel", first[-1])
         said = process.communicate(timeout=PATIENCE)[0]
     finally:

@@ -533,7 +533,7 @@ def test_a_job_that_was_suspended_and_overtaken_commits_nothing(tmp_path: Path) 
     with store.claim(artefact):
         store.open_partial(artefact, resume=False)
         artefact.lock.write_text("another-host:1:abc")
-        with pytest.raises(RuntimeError, match="process 1 on another-host took it over"):
+        with pytest.raises(store.LostLockError, match="process 1 on another-host took it over"):
             store.commit(artefact, {})
     assert not artefact.finished
     assert artefact.partial.exists()

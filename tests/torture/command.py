@@ -139,7 +139,9 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
 def left_over(root: Path) -> list[str]:
     """Hidden files and folders below a root that a finished command should not leave."""
     there = (path.relative_to(root).as_posix() for path in root.rglob(".*"))
-    return sorted(name for name in there if not re.search(r"\.checked$|^\.latest|^latest/|^logs/", name))
+    return sorted(
+        name for name in there if not re.search(r"\.checked$|^\.latest|^latest/|^logs/", name)
+    )
 
 
 def as_undisturbed(

@@ -24,6 +24,8 @@ from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
+from rnnscope.store import partials, sources
+from rnnscope.store.sources import Source
 from rnnscope.trace import drawing, proof, steps
 from rnnscope.trace.findings import Findings, sample
 
@@ -74,11 +76,18 @@ class Recorder:
     """A model made ready to record the test split into a folder."""
 
     def __init__(
-        self, model: keras.Model, dataset: Dataset, options: Extract, folder: Path, workers: int = 1
+        self,
+        model: keras.Model,
+        dataset: Dataset,
+        options: Extract,
+        folder: Path,
+        workers: int = 1,
+        read: tuple[Source, ...] = (),
     ):
         # Signals are encoded side by side, also while other parts are being computed.
         self.writers = ThreadPoolExecutor(workers)
         self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
+        self.read = read  # the user's files that the model and the data came from
         self.split = dataset.test
         self.scores = Scores(None)
         self.rows = rows_of(model, self.split)
@@ -139,6 +148,8 @@ class Recorder:
             "mask_lost": found.lost,
             "scores": scores,
         }
+        sources.check(self.read)
+        partials.check(self.folder)
         notes.write(self.folder, part.number, figures, tables)
         return figures
 
@@ -269,6 +280,7 @@ class Recorder:
             stored = stored.astype(np.float16)
         file = states.part_file(self.folder, layer, signal, part.number)
         units = self.units[layer, signal]
+        partials.check(self.folder)
         return states.write_part(file, signal, stored, keys, self.options.compression, units)
 
 

@@ -26,6 +26,7 @@ from rnnscope.models.batches import fixed_batch
 from rnnscope.states import place_of
 from rnnscope.store import atomic
 from rnnscope.store.inputs import Inputs
+from rnnscope.store.sources import Source
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column
 from rnnscope.trace.findings import Findings, Worst, merge, sample
@@ -45,6 +46,8 @@ class Assignment:
     config: Config = field(compare=False)
     trained: Path | None = field(compare=False)
     folder: Path = field(compare=False)
+    sources: tuple[Source, ...] = field(compare=False, default=())
+    """The user's files that data and model come from."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
@@ -60,7 +63,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             of the proof past ``extract.tolerance``.
     """
     config = replace(config, data=located(config.data), model=located(config.model))
-    assignment = Assignment(uuid.uuid4().hex, config, inputs.folders.get("train"), folder)
+    assignment = Assignment(
+        uuid.uuid4().hex, config, inputs.folders.get("train"), folder, inputs.sources
+    )
     try:
         return _run(assignment)
     finally:
@@ -136,7 +141,8 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     _refuse_misfit(model, dataset)
     tokens.refuse_strange(model, dataset.test, _count(dataset, config))
     workers = engine.workers(config.engine)
-    return dataset, Recorder(model, dataset, config.extract, assignment.folder, workers)
+    read = assignment.sources
+    return dataset, Recorder(model, dataset, config.extract, assignment.folder, workers, read)
 
 
 _getting_ready = threading.Lock()

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from rnnscope import store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
-from rnnscope.store import contents, damage, digests, runs
+from rnnscope.store import contents, damage, digests, runs, sources
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.contents import Damaged
 from rnnscope.store.damage import MISSING, Fault
 from rnnscope.store.runs import Survey
+from rnnscope.store.sources import Source
 from rnnscope.store.stage import Stage
 from rnnscope.terminal import short_path
 
@@ -45,6 +47,8 @@ class Step:
     """A readable name of the run."""
     survey: Survey | None = None
     """The runs below the root, for a stage over several."""
+    sources: tuple[Source, ...] = ()
+    """The user's files among what it reads."""
 
     @property
     def waits(self) -> bool:
@@ -117,7 +121,9 @@ def _step(
     survey: Survey | None = None,
 ) -> Step:
     """A step, its artefact located by the config it reads and the artefacts upstream."""
-    part = {field: _identity(field, getattr(config, field)) for field in stage.reads}
+    found = tuple(each for field in stage.reads for each in _sources(field, getattr(config, field)))
+    digest = {each.option: {"sha256": each.digest} for each in found}
+    part = {field: _identity(field, getattr(config, field), digest) for field in stage.reads}
     identity = {
         "stage": [stage.name, stage.version],
         "slice": part,
@@ -125,7 +131,7 @@ def _step(
     }
     artefact = store.locate(Path(config.root), stage.name, name, digests.key(identity))
     forced = config.mode == "force" and stage.name == config.stage
-    return Step(stage, artefact, part, upstream, forced, name, survey)
+    return Step(stage, artefact, part, upstream, forced, name, survey, found)
 
 
 def _over_runs(stage: Stage, config: Config) -> Step:
@@ -195,20 +201,25 @@ def _needs(stage: Stage, config: Config) -> tuple[str, ...]:
     return tuple(need for need in stage.needs if not (trained and need == "train"))
 
 
-def _identity(name: str, section: Any) -> Any:
+def _identity(name: str, section: Any, digest: Mapping[str, Any]) -> Any:
     """A section of the config as plain values, each file by its content instead of its path."""
     if not dataclasses.is_dataclass(section):
         return section
     assert not isinstance(section, type)
     return dataclasses.asdict(section) | {
-        option: {"sha256": _digest(f"{name}.{option}", path)}
-        for option, path in schema.files(section).items()
+        option: digest[f"{name}.{option}"] for option in schema.files(section)
     }
 
 
-def _digest(option: str, path: Path) -> str:
-    """The digest of the file or folder that an option names."""
+def _sources(name: str, section: Any) -> list[Source]:
+    """The files and folders that a section of the config names, hashed."""
+    if not dataclasses.is_dataclass(section):
+        return []
+    return [_source(f"{name}.{option}", path) for option, path in schema.files(section).items()]
+
+
+def _source(option: str, path: Path) -> Source:
     try:
-        return digests.digest(path)
+        return sources.source(option, path)
     except FileNotFoundError as error:
         raise UserError(f"{option}={path}: no such file or folder") from error

@@ -13,10 +13,13 @@ from typing import Any
 from rnnscope import config as schema
 from rnnscope import engine, store
 from rnnscope.config import Config
+from rnnscope.errors import UserError
 from rnnscope.stages import planning
-from rnnscope.stages.chain import Step, chain
-from rnnscope.store import provenance
+from rnnscope.stages.chain import Due, Step, chain
+from rnnscope.store import atomic, provenance, reading, sources
 from rnnscope.store.inputs import Inputs
+from rnnscope.store.locks import Held
+from rnnscope.store.sources import ChangedError
 from rnnscope.store.stage import Figures, Stage
 from rnnscope.terminal import short_path, without_greeting
 
@@ -47,7 +50,9 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
 def _up_to_date(steps: list[Step], config: Config) -> bool:
     """Run the steps that are due, in order; False where one of them has to be looked up again."""
     looked = ((step, step.due()) for step in steps)  # one at a time, after those before it ran
-    for spreads, group in itertools.groupby(looked, lambda each: each[0].stage.spreads and each[1]):
+    for spreads, group in itertools.groupby(
+        looked, lambda each: each[0].stage.spreads and each[1] is not None
+    ):
         with _engine_of(config) if spreads else nullcontext():
             for step, due in group:
                 if due is None:
@@ -83,28 +88,57 @@ def _run_step(step: Step, config: Config) -> bool:
         if due.why and not step.forced:
             log.warning(f"{due.why}; made again")
         log.info(f"{step.stage.name:<10} runs")
-        folder = store.open_partial(artefact, resume=step.stage.resumes and not step.forced)
+        resume = step.stage.resumes and not step.forced
         try:
-            manifest = _made(step, config, folder)
-            store.commit(artefact, manifest, holder, replace=due.replaces)
+            while (made := _made(step, config, holder, due, resume=resume)) is None:
+                resume = False
         except BaseException:
             store.abandon(artefact, holder)
             raise
-    seconds, headline = manifest["seconds"], manifest["headline"]
+    seconds, headline = made["seconds"], made["headline"]
     summary = ", ".join(f"{name} {_number(value)}" for name, value in headline.items())
     log.info(f"{'':<10} {seconds:6.1f} s  {summary}\n{'':<20} {short_path(artefact.folder)}")
     return True
 
 
-def _made(step: Step, config: Config, folder: Path) -> dict[str, Any]:
-    """Run one stage into a folder; returns its manifest."""
+def _made(
+    step: Step, config: Config, holder: Held, due: Due, *, resume: bool
+) -> dict[str, Any] | None:
+    """Make an artefact; its manifest. None if something it read was replaced meanwhile.
+
+    Raises:
+        LostLockError: another job took the artefact over; whatever else failed follows from that.
+        ChangedError: a file of the user's changed meanwhile. Nothing that was made of it is kept.
+    """
+    folder = store.open_partial(step.artefact, holder, resume=resume)
     folders = {name: artefact.folder for name, artefact in step.upstream.items()}
+    before = {name: reading.identity(each) for name, each in folders.items()}
     made_from = step.made_from()
     started = time.perf_counter()
     provenance.reset_peak_memory()
-    function, used = _imported(step.stage)
-    figures = used | function(config, Inputs(folders, step.survey), folder)
-    return _manifest(step, config, figures, time.perf_counter() - started, made_from)
+    try:
+        function, used = _imported(step.stage)
+        inputs = Inputs(folders, step.survey, step.sources)
+        figures, failure = used | function(config, inputs, folder), None
+    except Exception as error:
+        figures, failure = {}, error
+    seconds = time.perf_counter() - started
+    try:
+        holder.check(now=True)
+        sources.check(step.sources, anew=True)
+    except UserError as error:
+        if isinstance(error, ChangedError):
+            atomic.remove(folder)
+        raise error from failure
+    for name, each in folders.items():
+        if reading.identity(each) != before[name]:
+            log.info(f"{'':<10} {short_path(each)} was replaced while it was being read; again")
+            return None
+    if failure is not None:
+        raise failure
+    manifest = _manifest(step, config, figures, seconds, made_from)
+    store.commit(step.artefact, manifest, holder, replace=due.replaces)
+    return manifest
 
 
 def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, layers, unit_of
 from rnnscope.states.signals import open_signal
+from rnnscope.store.reading import consistently
 
 Slice = slice | Sequence[int] | int | None
 
@@ -32,6 +33,7 @@ def recording(folder: Path | str) -> Path:
     return Path(folder)
 
 
+@consistently
 def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
     """One row per test sequence: its length and label, and the model's prediction and scores.
 
@@ -41,6 +43,7 @@ def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.D
     return pd.read_parquet(recording(folder) / SEQUENCES, columns=columns)
 
 
+@consistently
 def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
     """One row per sequence and timestep: labels or targets of timesteps, and annotations.
 
@@ -53,6 +56,7 @@ def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataF
     return pd.read_parquet(path, columns=columns)
 
 
+@consistently
 def read_states(
     folder: Path | str,
     signals: str | Iterable[str] = "c",

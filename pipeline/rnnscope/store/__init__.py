@@ -7,20 +7,21 @@ from rnnscope.store.artefacts import (
     being_made,
     claim,
     commit,
-    latest,
     locate,
     logs,
     open_partial,
-    point_latest,
     read_manifest,
-    remove,
     slug_of,
     tidy,
 )
+from rnnscope.store.atomic import remove
+from rnnscope.store.links import latest, point_latest
+from rnnscope.store.locks import LostLockError
 
 __all__ = [
     "MANIFEST",
     "Artefact",
+    "LostLockError",
     "abandon",
     "being_made",
     "claim",

@@ -4,7 +4,7 @@ This is the only module that decides paths. A finished artefact is a folder
 
     <root>/<stage>/<slug>-<key8>/        with a _manifest.json
 
-that is written beside its place as ``.<slug>-<key>.partial`` and then renamed, so that readers
+that is written beside its place in a hidden folder (``partials``) and then renamed, so that readers
 never see a half-written one. A lock beside it keeps two jobs from doing the same work. Whose folder
 it is, the whole key in its manifest says; where two keys share their first eight digits, the second
 folder's name has more of them.
@@ -15,17 +15,16 @@ Many machines may share the root; ``locks`` states what its file system must pro
 import contextlib
 import os
 import re
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import UserError
-from rnnscope.store import atomic, damage, leftovers, locks, processes, settling, sidecar
+from rnnscope.store import atomic, damage, leftovers, locks, partials, settling, sidecar, swap
 from rnnscope.store import manifest as manifests
-from rnnscope.store.atomic import remove
-from rnnscope.store.contents import Damaged
+from rnnscope.store.contents import Content, Damaged
+from rnnscope.store.locks import Held
 from rnnscope.store.manifest import MANIFEST, read_manifest
 
 __all__ = [
@@ -35,13 +34,10 @@ __all__ = [
     "being_made",
     "claim",
     "commit",
-    "latest",
     "locate",
     "logs",
     "open_partial",
-    "point_latest",
     "read_manifest",
-    "remove",
     "slug_of",
     "tidy",
 ]
@@ -68,9 +64,14 @@ class Artefact:
             return False
 
     @property
+    def named(self) -> Path:
+        """The folder with its key in full, after which ``partials`` names what is being written."""
+        return self.folder.with_name(f"{slug_of(self.folder)}-{self.key}")
+
+    @property
     def partial(self) -> Path:
-        """Where the output is being written."""
-        return self.folder.with_name(f".{slug_of(self.folder)}-{self.key}.partial")
+        """Where the output is being written, or was when its job ended."""
+        return next(iter(partials.left(self.named)), partials.place(self.named, None))
 
     @property
     def lock(self) -> Path:
@@ -122,155 +123,115 @@ def logs(root: Path) -> Path:
     return root / "logs"
 
 
-def latest(root: Path, stage: str) -> Path:
-    """The link to a stage's newest artefact of a single run."""
-    return root / "latest" / stage
-
-
-def point_latest(root: Path, run: list[Artefact]) -> None:
-    """Make ``latest/<stage>`` lead to a run's artefacts, so that all links belong to one run.
-
-    Links of other stages are kept only if their artefact was made from these.
-    """
-    (root / "latest").mkdir(parents=True, exist_ok=True)
-    for artefact in run:
-        _link(root, artefact)
-    keys: dict[str, str | None] = {artefact.stage: artefact.key for artefact in run}
-    while stale := [link for link in _links(root) if _made_from_others(link, keys)]:
-        for link in stale:
-            keys[link.name] = None  # links to what was made from it go too
-            link.unlink(missing_ok=True)
-
-
-def _links(root: Path) -> list[Path]:
-    """The links of ``latest``, without unfinished ones of other jobs; other files are no matter."""
-    return [
-        link
-        for link in (root / "latest").iterdir()
-        if link.is_symlink() and not link.name.startswith(".")
-    ]
-
-
-def _made_from_others(link: Path, keys: dict[str, str | None]) -> bool:
-    """Whether an artefact of another stage was made from other artefacts than those of ``keys``."""
-    if link.name in keys:
-        return False
-    try:
-        upstream = dict(read_manifest(link)["upstream"])
-    except FileNotFoundError:
-        return False  # gone meanwhile
-    except (OSError, Damaged, ValueError, KeyError, TypeError):
-        return True  # damaged: what it was made from is unknown
-    return any(keys.get(stage, key) != key for stage, key in upstream.items())
-
-
-def _link(root: Path, artefact: Artefact) -> None:
-    """Make one link lead to an artefact, atomically."""
-    link = latest(root, artefact.stage)
-    target = Path("..") / artefact.folder.relative_to(root)
-    with contextlib.suppress(OSError):
-        if link.readlink() == target:
-            return
-    fresh = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
-    fresh.symlink_to(target)
-    if link.is_dir() and not link.is_symlink():
-        fresh.unlink()  # somebody's own folder keeps its place
-    else:
-        fresh.replace(link)
-
-
 @contextlib.contextmanager
-def claim(artefact: Artefact) -> Iterator[str]:
-    """Hold the artefact's lock, waiting while another living job holds it; yields the holder.
+def claim(artefact: Artefact) -> Iterator[Held]:
+    """Hold the artefact's lock, waiting while another living job holds it.
 
     What jobs left behind that were killed while they held it is removed.
     """
     artefact.lock.parent.mkdir(parents=True, exist_ok=True)
     with locks.held(artefact.lock, artefact.stage) as holder:
-        leftovers.settle(artefact.folder, lambda folder: damage.is_whole(folder, artefact.key))
+        _settle(artefact)
         yield holder
 
 
+def _settle(artefact: Artefact) -> None:
+    leftovers.settle(artefact.folder, lambda folder: damage.is_whole(folder, artefact.key))
+
+
 def being_made(artefact: Artefact) -> bool:
-    """Whether a living job holds the artefact's lock."""
+    """Whether a job holds the artefact's lock that is not known to have ended."""
     return locks.alive(artefact.lock)
 
 
 def tidy(artefact: Artefact) -> None:
-    """Remove what killed jobs left beside a finished artefact, if there is any."""
-    left = [*leftovers.beside(artefact.folder), *filter(Path.exists, [artefact.partial])]
-    if left and not being_made(artefact):
-        with contextlib.suppress(OSError, UserError), claim(artefact):
+    """Delete what killed jobs left beside a finished artefact, unless a job is at work there."""
+    if not (leftovers.beside(artefact.folder) or partials.left(artefact.named)):
+        return
+    with (
+        contextlib.suppress(OSError, UserError),  # a root that may only be read
+        locks.held_if_free(artefact.lock) as holder,
+    ):
+        if holder:
+            _settle(artefact)
             if artefact.finished:
-                remove(artefact.partial)
+                partials.clear(artefact.named)
 
 
-def open_partial(artefact: Artefact, *, resume: bool) -> Path:
-    """The folder to write into: with what an interrupted job left if ``resume``, else empty."""
-    if not resume:
-        remove(artefact.partial)
-    artefact.partial.mkdir(parents=True, exist_ok=True)
-    return artefact.partial
+def open_partial(artefact: Artefact, holder: Held | None = None, *, resume: bool) -> Path:
+    """The folder to write into: with what an interrupted job left if ``resume``, else empty.
+
+    Args:
+        artefact: what is to be made.
+        holder: of its lock; None if nobody holds it.
+        resume: whether to go on from there.
+    """
+    return partials.opened(artefact.named, _token(holder), resume=resume)
 
 
-def abandon(artefact: Artefact, holder: str) -> None:
+def _token(holder: Held | None) -> str | None:
+    return None if holder is None else holder.token
+
+
+def abandon(artefact: Artefact, holder: Held) -> None:
     """Remove the partial folder of a job that failed before it wrote anything worth keeping."""
+    mine = partials.place(artefact.named, holder.token)
     with contextlib.suppress(OSError):
-        if locks.holder(artefact.lock) == holder and not any(
-            files for _, _, files in os.walk(artefact.partial)
-        ):
-            remove(artefact.partial)
+        if not any(files for _, _, files in os.walk(mine)):
+            atomic.remove(mine)
 
 
 def commit(
     artefact: Artefact,
     manifest: Mapping[str, Any],
-    holder: str | None = None,
+    holder: Held | None = None,
     *,
     replace: bool = False,
 ) -> None:
     """Turn the partial folder into the finished artefact, its manifest written last.
 
     Everything is on the disk before the manifest is, and the manifest before the folder has its
-    name. If another job finished it first, that one is kept, unless ``replace``.
+    name. If another job finished it first, that one is kept, unless ``replace``. Also of one that
+    is to be replaced by equal files only the manifest changes, so that nothing moves under its
+    readers.
 
     Args:
         artefact: what is finished.
         manifest: its manifest, to which its key and the contents of all files are added; its entry
             ``contents`` has those that were digested while they were written.
-        holder: who must hold the lock, as ``claim`` gave it; None if nobody may.
+        holder: of its lock; None if nobody may hold it.
         replace: whether to replace an artefact that is finished already.
 
     Raises:
-        RuntimeError: another job took over the lock, because this one showed no sign of life, and
-            may have written into the same partial folder. This happens to suspended jobs.
+        LostLockError: another job took over the lock, because this one showed no sign of life.
         Damaged: a file has another size than was written.
     """
-    now = locks.holder(artefact.lock)
-    if now != holder:
-        if artefact.finished and not replace:
-            return
-        other = "another job" if now is None else processes.described(now)
-        raise RuntimeError(
-            f"{artefact.folder.name}: {other} took it over while this job was suspended; run again"
-        )
-    text, found, files = settling.settled(artefact.partial, {**manifest, **_named(artefact)})
-    with atomic.written(artefact.partial / MANIFEST) as unfinished:
+    if holder is not None:
+        holder.check(now=True)
+    elif artefact.lock.exists():
+        raise locks.LostLockError(locks.taken_over(artefact.lock))
+    mine = partials.of_holder(artefact.named, _token(holder))
+    if artefact.finished and not replace:
+        atomic.remove(mine)
+        return
+    entries = {**manifest, "stage": artefact.stage, "key": artefact.key}
+    text, found, files = settling.settled(mine, entries)
+    kept = _holds(artefact, found)
+    with atomic.written((artefact.folder if kept else mine) / MANIFEST) as unfinished:
         unfinished.write_text(text)
-    old = leftovers.old(artefact.folder)
-    if os.path.lexists(artefact.folder) and (replace or not artefact.finished):
-        artefact.folder.rename(old)
-    try:
-        artefact.partial.rename(artefact.folder)
-    except OSError:
-        if not artefact.finished:
-            raise
-        remove(artefact.partial)  # NFS keeps files that are still open
-    else:
+        if kept:  # by this time readers tell an artefact from another in its place
+            written = (artefact.folder / MANIFEST).stat()
+            os.utime(unfinished, ns=(written.st_atime_ns, written.st_mtime_ns))
+    if not kept:
+        swap.into_place(mine, artefact.folder)
         atomic.sync_name(artefact.folder)
         sidecar.note(artefact.folder, found, files)
-    remove(old)
+    partials.clear(artefact.named)
 
 
-def _named(artefact: Artefact) -> dict[str, str]:
-    return {"stage": artefact.stage, "key": artefact.key}
+def _holds(artefact: Artefact, found: Mapping[str, Content]) -> bool:
+    """Whether a finished, undamaged artefact has just these contents."""
+    if not artefact.finished:
+        return False
+    manifest = artefact.manifest()
+    return damage.declared(manifest) == found and not damage.faults(artefact.folder, manifest)

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 LARGE = 2**24
-"""Size in bytes from which a file is not read again while size and modification time are the same.
-Smaller files are always read, since modification times are coarse."""
+"""Size in bytes from which a file is not read again while its `Stamp` is the same. Smaller files
+are always read, since times of files are coarse."""
+
+Stamp = tuple[int, int, int, int]
+"""Size, times of modification and of change in ns, and inode of a file: it changes when the file
+is written to, and when another takes its place, also one of the same size and modification time."""
 
 
 def key(identity: dict[str, Any]) -> str:
@@ -27,26 +31,40 @@ def digest(path: Path) -> str:
     Raises:
         FileNotFoundError: nothing is there.
     """
-    files = _inside(path) if path.is_dir() else checkpoint(path)
-    if files is None:
+    files = files_of(path)
+    if list(files) == [""]:
         return file_digest(path)
     return key({name: file_digest(file) for name, file in files.items()})
 
 
+def files_of(path: Path) -> dict[str, Path]:
+    """The files that count, by their names within a folder or a checkpoint; a file's own is empty.
+
+    A file need not be there.
+    """
+    return _inside(path) if path.is_dir() else checkpoint(path) or {"": path}
+
+
+def stamp(path: Path) -> Stamp:
+    """What changes whenever a file's content may have changed."""
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino
+
+
 def file_digest(path: Path) -> str:
     """SHA-256, in hex, of a file's content."""
-    about = path.stat()
-    read = _digest_of_large if about.st_size >= LARGE else _digest
-    return read(path.resolve(), about.st_size, about.st_mtime_ns)
+    now = stamp(path)
+    read = _digest_of_large if now[0] >= LARGE else _digest
+    return read(path.resolve(), now)
 
 
-def _digest(path: Path, size: int, changed: int) -> str:
+def _digest(path: Path, now: Stamp) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _digest_of_large = functools.lru_cache(maxsize=4096)(_digest)
-"""The digest of a large file is cached while its size and modification time are the same."""
+"""The digest of a large file is cached while its stamp is the same."""
 
 
 def _inside(folder: Path) -> dict[str, Path]:

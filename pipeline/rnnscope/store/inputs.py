@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnscope.store.runs import Survey
+from rnnscope.store.sources import Source
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,5 @@ class Inputs:
     """Stage -> its folder, for every stage needed; no ``train`` for a model trained elsewhere."""
     survey: Survey | None = None
     """The runs below the root, for a stage over several."""
+    sources: tuple[Source, ...] = ()
+    """The user's files that are in its key."""

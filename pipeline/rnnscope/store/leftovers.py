@@ -19,6 +19,11 @@ def old(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
 
 
+def replacing(folder: Path) -> bool:
+    """Whether an artefact is perhaps just being replaced."""
+    return any(path.name.endswith(".old") for path in beside(folder))
+
+
 def beside(folder: Path) -> list[Path]:
     """What is left beside an artefact's folder, its lock without a holder among it."""
     ours = re.compile(rf"\.{re.escape(folder.name)}\..+|\..+{re.escape(atomic.GONE)}")
@@ -33,10 +38,9 @@ def settle(folder: Path, is_whole: Callable[[Path], bool]) -> None:
     Where a commit was killed after it had moved the old artefact away and before the new one was
     in its place, the old one returns, if it is whole.
     """
-    lock = folder.with_name(f".{folder.name}.lock")
     for path in beside(folder):
-        if path == lock:
-            continue
+        if path.name.startswith(f".{folder.name}.lock"):
+            continue  # the locks' own
         if path.name.endswith(".old") and not folder.exists() and is_whole(path):
             path.rename(folder)
         else:

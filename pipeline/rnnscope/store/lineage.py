@@ -16,7 +16,7 @@ from typing import Any
 from natsort import natsorted
 
 from rnnscope.config import KINDS, Trained
-from rnnscope.store import artefacts, contents, damage
+from rnnscope.store import artefacts, contents, damage, partials
 from rnnscope.store import manifest as manifests
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.contents import Damaged
@@ -137,8 +137,9 @@ def verified(
 
 def unfinished(root: Path, stage: str) -> Iterator[tuple[Path, str]]:
     """A stage's unfinished artefacts: the folder of each, and whether a job is making it."""
-    for partial in natsorted((root / stage).glob(".*.partial")):
-        slug, _, key = partial.name[1:].removesuffix(".partial").rpartition("-")
+    there = natsorted((root / stage).glob(".*.partial"))
+    for named in dict.fromkeys(map(partials.named_in, there)):
+        slug, _, key = named.name.rpartition("-")
         artefact = artefacts.locate(root, stage, slug, key)
         with contextlib.suppress(NewerError):
             if not artefact.finished:

@@ -16,7 +16,7 @@ from typing import Any
 import xxhash
 
 from rnnscope.errors import UserError
-from rnnscope.store import locks
+from rnnscope.store import sightings
 from rnnscope.store.contents import Damaged
 from rnnscope.terminal import short_path
 
@@ -47,7 +47,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _damaged(path, "is no file")
-        text = locks.retried(path.read_bytes)
+        text = sightings.retried(path.read_bytes)
     except NotADirectoryError as error:
         raise FileNotFoundError(path) from error
     except (FileNotFoundError, PermissionError):

@@ -14,6 +14,10 @@ import socket
 from pathlib import Path
 
 PROC = Path("/proc")
+MOST = 2**31 - 1
+"""The largest process id."""
+ENDED = ("Z", "X")
+"""States of a process that has ended, and for whose end its parent has not yet asked."""
 
 
 def this_process() -> str:
@@ -31,13 +35,15 @@ def has_ended(name: str) -> bool:
     host, pid, place, start = (name.split(":") + 4 * [""])[:4]
     if not place or (host, place) != (socket.gethostname(), _place()):
         return False
+    if not (pid.isascii() and pid.isdecimal() and 0 < int(pid) <= MOST):
+        return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         pass  # it runs, as another user's
-    return _started(int(pid)) not in (start, "")
+    return _started(int(pid)) not in (start, "") or _state(int(pid)) in ENDED
 
 
 def described(name: str) -> str:
@@ -62,9 +68,19 @@ def _place() -> str:
 
 def _started(pid: int) -> str:
     """When a process started, in clock ticks since boot; empty if that is unknown."""
+    return _field(pid, 22)
+
+
+def _state(pid: int) -> str:
+    """The letter of a process's state; empty if it is unknown."""
+    return _field(pid, 3)
+
+
+def _field(pid: int, number: int) -> str:
+    """A field of /proc/<id>/stat, counted from 1; empty if that is unknown."""
     try:
         about = (PROC / str(pid) / "stat").read_text()
     except OSError:
         return ""
     # The second field, the command in parentheses, may itself contain spaces and parentheses.
-    return about.rpartition(")")[2].split()[19]
+    return about.rpartition(")")[2].split()[number - 3]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import UserError
-from rnnscope.store import atomic, locks
+from rnnscope.store import atomic, sightings
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
 def read_record(folder: Path) -> dict[str, Any]:
     """A job's record; empty before the job begins, or if the file cannot be read."""
     with contextlib.suppress(OSError, ValueError):
-        record: dict[str, Any] = json.loads(locks.retried((folder / RECORD).read_text))
+        record: dict[str, Any] = json.loads(sightings.retried((folder / RECORD).read_text))
         return record
     return {}
 
