@@ -253,11 +253,20 @@ def test_latest_leads_to_what_was_collected_and_the_rest_of_it_stays(
 
 def test_force_collects_again(root: Path) -> None:
     folder = made(root, "collect")
+    when = (folder / "runs.parquet").stat().st_mtime_ns
+    made(root, "collect")
+    assert (folder / "runs.parquet").stat().st_mtime_ns == when
+    made(root, "collect", "mode=force")
+    assert (folder / "runs.parquet").stat().st_mtime_ns != when
+    assert len(pd.read_parquet(folder / "runs.parquet"))
+
+
+def test_a_damaged_collection_is_made_again(root: Path) -> None:
+    folder = made(root, "collect")
+    good = (folder / "runs.parquet").read_bytes()
     (folder / "runs.parquet").write_bytes(b"spoilt")
     made(root, "collect")
-    assert (folder / "runs.parquet").read_bytes() == b"spoilt"
-    made(root, "collect", "mode=force")
-    assert len(pd.read_parquet(folder / "runs.parquet"))
+    assert (folder / "runs.parquet").read_bytes() == good
 
 
 def test_what_is_left_out_is_said_each_time_and_noted(

@@ -126,7 +126,8 @@ def verified(
     for key in keys:
         each = known.made[key]
         if found := damage.faults(each.artefact.folder, each.manifest, remember=remember):
-            spoilt[key] = f"damaged, {damage.in_words(found)}: run it again"
+            place = Path(each.artefact.stage, found[0].path.relative_to(each.artefact.folder))
+            spoilt[key] = f"damaged, {dataclasses.replace(found[0], path=place)}; run it again"
     if not spoilt:
         return None
     faults = {
