@@ -18,6 +18,7 @@ from rnnscope.store import digests, runs, sidecar
 from rnnscope.store import manifest as manifests
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.inputs import Inputs
+from rnnscope.store.locks import Held
 from rnnscope.store.stage import Figures
 from tests.stages import tiny
 from tests.stages.tiny import CHAIN, folders
@@ -206,7 +207,7 @@ def test_a_folder_that_another_key_takes_meanwhile_is_left_to_it(
     )
     other = dataclasses.replace(quick, seed=1)
 
-    def after_the_other(artefact: Artefact) -> AbstractContextManager[str]:
+    def after_the_other(artefact: Artefact) -> AbstractContextManager[Held]:
         if waiting.pop():
             waiting.append(False)
             stages.run(other)

@@ -8,6 +8,7 @@ The one before it stays until the next change, for those who are just following 
 """
 
 import contextlib
+import os
 import uuid
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def _clear(left: Path, folder: Path, *, links: bool) -> None:
         return
     for each in left.iterdir():
         if not each.is_symlink():
-            each.rename(folder / each.name)
+            taken = os.path.lexists(folder / each.name)
+            each.rename(folder / (f"{each.name}~" if taken else each.name))
         elif links:
             each.unlink(missing_ok=True)
     if links:

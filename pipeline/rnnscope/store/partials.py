@@ -70,8 +70,9 @@ def check(partial: Path) -> None:
         LostLockError: it is gone.
     """
     if not partial.is_dir():
+        name = re.sub(r"(-[0-9a-f]{8})[0-9a-f]+$", r"\1", named_in(partial).name)
         raise LostLockError(
-            f"{named_in(partial).name}: another job took it over while this job was suspended or "
+            f"{name}: another job took it over while this job was suspended or "
             "cut off from the disk; this job stops, run it again"
         )
 
