@@ -17,3 +17,9 @@ def listed(names: Iterable[Any]) -> str:
     if len(known) <= MOST:
         return ", ".join(known)
     return f"{', '.join(known[: MOST - 1])}, … and {len(known) - MOST + 1} more"
+
+
+def briefly(said: object, most: int = 100) -> str:
+    """What an error or a file says, in one line of at most so many printable characters."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())
+    return (text if len(text) <= most else f"{text[: most - 1]}…") or type(said).__name__

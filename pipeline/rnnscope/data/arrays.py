@@ -1,10 +1,7 @@
 """Sequences from arrays under Keras' names: an .npz file, or a folder of .npy files."""
 
 import re
-import zipfile
-import zlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,36 +24,6 @@ INPUT = re.compile(rf"x_(?:(.+)_)?({'|'.join(PARTS)})")
 """The name of an array of inputs: the model's name for it, if any, and its split."""
 LENGTHS = re.compile(rf"lengths_(?:(.+)_)?({'|'.join(PARTS)})")
 """The name of the lengths of all inputs that share them, or of one input; and its split."""
-
-
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; pickled objects are refused."""
-    try:
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"data.path={path}: not an .npz file that can be read ({error})") from error
-
-
-def map_npy(folder: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a folder of .npy files, memory-mapped; pickled objects are refused."""
-    return {path.stem: _map(path, folder) for path in sorted(folder.glob("*.npy"))}
-
-
-def _map(path: Path, folder: Path) -> NDArray[Any]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise ValueError("it holds several arrays")
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"data.path={folder}: {path.name} is not an .npy file that can be read ({error})"
-        ) from error
-    return array
 
 
 def splits_from_arrays(

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.config import Mnist
-from rnnscope.data.arrays import read_npz
 from rnnscope.data.dataset import Dataset, Split, hold_out
+from rnnscope.data.npy import read_npz
 from rnnscope.errors import UserError
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
