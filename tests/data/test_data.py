@@ -30,7 +30,8 @@ Tables = Callable[[pd.DataFrame], pd.DataFrame]
 def options(path: Path, validation: float = 0.0, seed: int = 0, **changes: Any) -> Files:
     """The options of data=files, each null unless changed."""
     null = {field.name: None for field in dataclasses.fields(Files)}
-    usual = {"name": "files", "missing": "refuse", "path": str(path)}
+    usual: dict[str, Any] = {"name": "files", "missing": "refuse", "path": str(path)}
+    usual["max_classes"] = 10_000
     fractions = {"validation_fraction": validation, "split_seed": seed}
     return Files(**null | usual | fractions | changes)
 

@@ -65,7 +65,7 @@ def splits_from_arrays(
         splits[part] = replace(
             split, steps=steps, groups=groups_of_split(arrays, len(x), part, options)
         )
-    known, classes = labels_from(given, options.labels, options.task)
+    known, classes = labels_from(given, options.labels, options.task, options.max_classes)
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
 
 

@@ -140,7 +140,9 @@ def _identity(name: str, section: Any) -> Any:
     if not dataclasses.is_dataclass(section):
         return section
     assert not isinstance(section, type)
-    return dataclasses.asdict(section) | {
+    guards = {field.name for field in dataclasses.fields(section) if field.metadata.get("guard")}
+    values = dataclasses.asdict(section)
+    return {option: value for option, value in values.items() if option not in guards} | {
         option: {"sha256": _digest(f"{name}.{option}", path)}
         for option, path in schema.files(section).items()
     }
