@@ -1,6 +1,7 @@
 """Sequences from arrays under Keras' names: an .npz file, or a folder of .npy files."""
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,7 @@ def splits_from_arrays(
         for name, array in arrays.items()
     }
     inputs, told = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
+    _refuse_lonely(arrays, inputs, options)
     at = f"data.path={options.path}: "
     splits, given = {}, {}
     for part in (part for part in PARTS if part in inputs):
@@ -128,6 +130,25 @@ def _by_split(
         if match := named.fullmatch(name):
             found.setdefault(match[2], {})[match[1]] = arrays[name]
     return found
+
+
+def _refuse_lonely(
+    arrays: dict[str, NDArray[Any]], inputs: Collection[str], options: Files
+) -> None:
+    """Raise where a split has labels or lengths and no inputs, or inputs and no labels."""
+    at = f"data.path={options.path}: "
+    named = ["y", "lengths", *(options.annotations or []), *filter(None, [options.groups])]
+    for part in PARTS:
+        lonely = [f"{kind}_{part}" for kind in named if f"{kind}_{part}" in arrays]
+        if lonely and part not in inputs:
+            raise UserError(f"{at}{lonely[0]} has no x_{part}; give it, or leave {lonely[0]} out")
+    given = [part for part in PARTS if f"y_{part}" in arrays]
+    for part in ("train", "val"):
+        if part in inputs and "train" in inputs and given and part not in given:
+            raise UserError(
+                f"{at}x_{part} has no y_{part}, though there is y_{given[0]}; give y_{part}, or "
+                f"leave x_{part} out"
+            )
 
 
 def _refuse_unknown(

@@ -12,8 +12,10 @@ from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
 from rnnscope.data.matlab import read_mat
 from rnnscope.data.npy import map_npy, read_npz
+from rnnscope.data.overlap import refuse_overlap
 from rnnscope.data.parquet import names_in, splits_from_parquet
 from rnnscope.data.regular import below, refuse_unusable
+from rnnscope.data.scales import refuse_other_scales
 from rnnscope.data.summary import announce
 from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
 from rnnscope.errors import UserError, briefly, listed
@@ -54,6 +56,8 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     for name, split in splits.items():
         _refuse_other_inputs(split, splits["test"], name, path)
     _refuse_other_labels(splits, path)
+    refuse_other_scales(splits, f"data.path={path}")
+    refuse_overlap(splits, f"data.path={path}")
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
