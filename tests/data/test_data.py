@@ -507,7 +507,7 @@ def test_mnist_comes_from_a_file_row_by_row(tmp_path: Path) -> None:
 def test_mnist_without_one_of_its_arrays_names_it(tmp_path: Path) -> None:
     made = small_mnist()
     del made["y_test"]
-    with pytest.raises(UserError, match=r"data\.path=.*no array 'y_test'; it has \['x_train'"):
+    with pytest.raises(UserError, match=r"data\.path=.*no array 'y_test'; it has x_train"):
         data.load(Mnist("mnist", 0.0, 0, str(npz(tmp_path, made))))
 
 

@@ -193,6 +193,9 @@ def _split(
 ) -> Split:
     """All inputs of one split, each with its own lengths."""
     inputs = inputs_of(values, roles, part, at)
+    for name, array in inputs.values.items():
+        if not array.ndim:
+            raise UserError(f"{at}{inputs.key(name)} is a single value; it must be [N, T, ...]")
     count = len(inputs.values.get(inputs.plain, next(iter(inputs.values.values()))))
     for name, array in inputs.values.items():
         _check_form(array, count, at + inputs.key(name), alone=len(values) == 1)

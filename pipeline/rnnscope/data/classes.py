@@ -168,10 +168,11 @@ def decided(
     if task == "regression" or "fraction" in kinds or (as_floats and not few):
         return None
     _refuse_merged(found)
-    refuse_many(len(distinct), found[0].where, most)
+    where = found[0].where if found else "y"
+    refuse_many(len(distinct), where, most)
     if "name" not in kinds:
         classes = numbered(distinct.astype(np.int64))
-        refuse_many(len(classes.names), found[0].where, most, "classes from 0 on")
+        refuse_many(len(classes.names), where, most, "classes from 0 on")
         return classes
     for name in distinct[np.isin(distinct, ("", "NaT"))]:
         raise UserError(f"{kinds['name'].where} holds '{name}', which names no class")
@@ -259,6 +260,7 @@ def _other(kinds: dict[str, Values], but: str) -> Values:
 
 
 def _fractions(values: NDArray[np.floating]) -> bool:
+    values = values.astype(np.float64, copy=False)
     return bool((values != np.rint(values)).any() or (np.abs(values) >= 2**53).any())
 
 

@@ -67,11 +67,12 @@ def within(group: h5py.Group, at: str) -> Iterator[tuple[str, Any]]:
                 f"{briefly(link.filename, 60)}; copy the array into this one"
             )
         try:
-            yield name, group[name]
-        except KeyError as error:
+            node = group[name]
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"{at}: {briefly(name, 40)} leads to nothing in the file; write it again"
             ) from error
+        yield name, node
 
 
 def refuse_claims(nodes: Mapping[str, h5py.Dataset], at: str) -> None:

@@ -1,8 +1,6 @@
 """Arrays under Keras' names in MATLAB's .mat files."""
 
 import math
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +8,11 @@ import h5py
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
-from scipy.io.matlab import MatReadError
 
-from rnnscope.data.hdf5 import CLASS, Arrays, refuse_claims, within
+from rnnscope.data.hdf5 import BROKEN, CLASS, Arrays, refuse_claims, within
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
 from rnnscope.errors import UserError, briefly
 
-BROKEN = (
-    *(OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, MatReadError),
-    *(MemoryError, OverflowError, AttributeError, UnboundLocalError, zlib.error, StopIteration),
-    *(struct.error, RuntimeError),
-)
-"""What SciPy raises of a damaged file, whichever part of it is."""
 BYTES = {"double": 8, "int64": 8, "uint64": 8, "single": 4, "int32": 4, "uint32": 4, "char": 4}
 """Of a value of each kind; of others at least one."""
 CELLS = (
@@ -50,7 +41,9 @@ def read_mat(path: Path) -> Arrays:
             for name, kind in kinds.items():
                 if kind == "logical":  # SciPy reads it as bytes, which are pixels elsewhere
                     arrays[name] = arrays[name].astype(bool)
-        except BROKEN as error:
+        except UserError:
+            raise
+        except Exception as error:  # SciPy raises many kinds, whichever part is damaged
             raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
     arrays = {name: values for name, values in arrays.items() if not name.startswith("__")}
     return {name: _from_matlab(name, values, at) for name, values in arrays.items()}

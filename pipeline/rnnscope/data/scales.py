@@ -76,10 +76,10 @@ def _refuse_unscaled(ranges: dict[str, Range], where: str) -> None:
 def _range(x: LazyArray) -> Range:
     """The range of the values in some runs of sequences, spread over all."""
     every = list(blocks(x))
-    chosen = {every[n * len(every) // PIECES] for n in range(PIECES)} if every else set()
+    chosen = {n * len(every) // PIECES for n in range(PIECES)}
     low, high, whole = np.inf, -np.inf, True
-    for block in sorted(chosen, key=lambda each: each.start):
-        values = read(x, block)
+    for number in sorted(chosen):
+        values = read(x, every[number])
         if values.dtype.kind == "f":
             values = values[np.isfinite(values)]
             whole = whole and bool((values == np.rint(values)).all())
