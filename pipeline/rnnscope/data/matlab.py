@@ -1,6 +1,8 @@
 """Arrays under Keras' names in MATLAB's .mat files."""
 
 import math
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from rnnscope.data.hdf5 import BROKEN, CLASS, Arrays, refuse_claims, within
+from rnnscope.data.mat5 import refuse_damaged
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
 from rnnscope.errors import UserError, briefly
 
@@ -35,6 +38,12 @@ def read_mat(path: Path) -> Arrays:
     if h5py.is_hdf5(path):
         arrays = _read_mat73(path, at)
     else:
+        try:
+            refuse_damaged(path)
+        except NotImplementedError as error:
+            raise UserError(f"{at}: {briefly(error, 40)} {CELLS}") from error
+        except (OSError, ValueError, zlib.error, struct.error) as error:
+            raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
         try:
             kinds = _claimed(path, at)
             arrays = scipy.io.loadmat(path, mat_dtype=False, chars_as_strings=True)
