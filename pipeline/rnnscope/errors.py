@@ -5,6 +5,8 @@ from typing import Any
 
 MOST = 12
 """How many names a message spells out."""
+LONGEST = 60
+"""Characters of a name that a message spells out."""
 
 
 class UserError(Exception):
@@ -16,7 +18,15 @@ class UserError(Exception):
 
 def listed(names: Iterable[Any]) -> str:
     """Names for a message: at most a dozen of them, and how many there are."""
-    known = list(map(str, names))
+    known = [briefly(name, LONGEST) for name in names]
     if len(known) <= MOST:
         return ", ".join(known)
     return f"{', '.join(known[: MOST - 1])}, … and {len(known) - MOST + 1} more"
+
+
+def briefly(said: object, most: int = 100) -> str:
+    """What an error or a file says, in one line of at most so many printable characters."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())
+    if not text and isinstance(said, BaseException):
+        return type(said).__name__
+    return text if len(text) <= most else f"{text[: most - 1]}…"

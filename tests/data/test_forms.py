@@ -194,6 +194,36 @@ def test_classes_are_numbered_as_a_models_outputs(
     assert [found.names[n] for n in numbers] == list(map(str, values))
 
 
+def test_no_class_is_made_of_a_number_past_a_million(tmp_path: Path) -> None:
+    many = np.arange(0, 2**24, 160)  # one in a hundred and sixty, and more than 100,000 of them
+    assert numbered(many).ranked
+    assert numbered(many * 5).ranked
+    assert len(numbered(np.arange(0, 900_000, 90)).names) == 899_911
+    path = npz(tmp_path, made(np.resize([3, 1000, 10**9], N)))
+    assert load(path, max_classes=3).classes == ("3", "1000", "1000000000")
+    says = complaint(path, max_classes=2)
+    assert "y_test has 3 different values: a regression target? Then give data.task" in says
+    assert "data.max_classes=3" in says
+    assert load(path, task="regression", max_classes=2).test.numeric
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_neighbours_that_no_float_tells_apart_are_classes_of_their_own(
+    dtype: Any, tmp_path: Path
+) -> None:
+    y = np.resize(np.array([2**60 + 1, 2**60, 2**60 + 2], dtype), N)
+    dataset = load(npz(tmp_path, made(y)))
+    assert ready(dataset).tolist() == np.resize([1, 0, 2], N).tolist()
+    assert dataset.classes == (str(2**60), str(2**60 + 1), str(2**60 + 2))
+
+
+def test_dates_are_named_as_they_are_written(tmp_path: Path) -> None:
+    y = np.resize(np.array(["2024-02-01", "2024-01-31"], "M8[D]"), N)
+    dataset = load(npz(tmp_path, made(y)))
+    assert dataset.classes == ("2024-01-31", "2024-02-01")
+    assert ready(dataset).tolist() == np.resize([1, 0], N).tolist()
+
+
 def test_names_keep_their_numbers_whatever_the_model() -> None:
     classes = Classes(("a", "b"))
     assert places(classes, 7) is classes

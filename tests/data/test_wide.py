@@ -173,11 +173,13 @@ def test_the_same_rows_as_train_and_test_are_warned_of(
     train, test = pair(tmp_path)
     load(tmp_path)
     assert "the same rows" not in caplog.text
-    load(train, test_path=str(train))
+    with pytest.raises(UserError, match="every test sequence is in train too"):
+        load(train, test_path=str(train))
     assert "ECG_TRAIN.txt and ECG_TRAIN.txt hold the same rows" in caplog.text
     caplog.clear()
     test.write_text(train.read_text())
-    load(tmp_path)
+    with pytest.raises(UserError, match="every test sequence is in train too"):
+        load(tmp_path)
     assert "ECG_TRAIN.txt and ECG_TEST.txt hold the same rows" in caplog.text
 
 
@@ -288,7 +290,7 @@ def test_the_data_is_described_by_its_splits(
     caplog.set_level(logging.INFO)
     x = np.where(np.arange(T) >= 9 + np.arange(N)[:, None] % 4, np.nan, X)
     (tmp_path / "a_TRAIN.csv").write_text(text(",").replace("\n", ",\n"))
-    (tmp_path / "a_TEST.csv").write_text(text(",", x=x[:20]))
+    (tmp_path / "a_TEST.csv").write_text(text(",", x=x[:20] + 1))
     load(tmp_path)
     assert said(caplog) == [
         "each row is a sequence; label: the first column",

@@ -99,7 +99,7 @@ def test_gray_frames_fit_a_model_of_one_channel(tmp_path: Path) -> None:
 
 
 def test_our_own_models_take_features_and_say_so(tmp_path: Path) -> None:
-    path = npz(tmp_path, x_train=FRAMES, y_train=BINARY, x_test=FRAMES, y_test=BINARY)
+    path = npz(tmp_path, x_train=FRAMES, y_train=BINARY, x_test=255 - FRAMES, y_test=BINARY)
     config = composed(tmp_path, "stage=extract", "data=files", f"data.path={path}")
     with pytest.raises(UserError, match=r"\[6, 5, 2\] at each timestep: .* timesteps, 60\]"):
         stages.run(config)

@@ -232,3 +232,22 @@ def test_of_several_outputs_the_one_is_scored_that_alone_fits() -> None:
 def test_a_model_of_fewer_classes_than_the_data_is_refused() -> None:
     with pytest.raises(UserError, match="the model has 2 outputs; the data has a class 2"):
         scored(ending(linear(2)), CLASSES, 3)
+
+
+@pytest.mark.parametrize("names", [("run", "walk"), ("20240131", "20240201"), ("3", "7")])
+def test_names_of_fewer_classes_than_outputs_are_asked_for_their_places(
+    names: tuple[str, ...],
+) -> None:
+    split = Split(np.zeros((N, T, F), np.float32), np.arange(N) % 2)
+
+    def of(model: keras.Model) -> Scores:
+        scores: Scores = traced(
+            model, lambda outputs: scores_of(outputs, Dataset(split, classes=names))
+        )
+        return scores
+
+    three = ending(layers.Dense(3, activation="softmax"))
+    with pytest.raises(UserError, match=f"{names[0]}, {names[1]}, and the model 3 outputs: which"):
+        of(three)
+    assert of(ending(layers.Dense(2, activation="softmax"))).kind == "probabilities"
+    assert scored(three, np.arange(N) % 2, classes=2).kind == "probabilities"

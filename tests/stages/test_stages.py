@@ -192,6 +192,14 @@ def test_kinds_of_data_and_of_model_have_keys_of_their_own(tmp_path: Path) -> No
     assert len(set(found)) == len(found)
 
 
+def test_what_only_refuses_is_no_part_of_a_key(tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").touch()
+    given = ("data=files", f"data.path={tmp_path / 'mine.npz'}")
+    assert keys(composed(tmp_path, *given)) == keys(
+        composed(tmp_path, *given, "data.max_classes=20")
+    )
+
+
 def test_a_files_content_is_in_the_key_and_its_place_is_not(tmp_path: Path) -> None:
     file = a_file(tmp_path, "here/mine.npz")
     before = keys(own_data(tmp_path, file))

@@ -92,6 +92,12 @@ class Files(Data):
     different ones, each twice on average. The log says what was taken. A network that is trained
     here has an output for each class that occurs; the outputs of your own model are counted from
     0."""
+    max_classes: int = option(low=2, high=1_000_000, guard=True)
+    """The most classes that data may have; more are refused, as y is then mostly a number to
+    predict. Whole numbers are the numbers of their classes, counted from 0, if all are below 1,000,
+    or below a hundred times as many as occur (at most 1,000,000); others, such as dates, negative
+    or large numbers, are names, and each value is a class. For your own model they are the numbers
+    of its outputs wherever all are below its number of outputs. It is no part of keys."""
     test_path: str | None = option(file=True)
     """A second text or .parquet file, with the test split; data.path then holds the training
     split."""

@@ -25,12 +25,14 @@ def option(
     pattern: str | None = None,
     file: bool = False,
     module: bool = False,
+    guard: bool = False,
 ) -> Any:
     """Declare a field with its range: low <= value <= high, above < value < below, or choices.
 
     ``length`` is the number of values in a list, ``rising`` whether each must be above the one
     before, ``pattern`` a regular expression for a text; ``file`` marks a path whose content is part
-    of keys, ``module`` a Python module whose source is.
+    of keys, ``module`` a Python module whose source is; ``guard`` marks what only refuses, and
+    changes no result: it is no part of keys.
     """
     metadata = {key: value for key, value in locals().items() if value is not None}
     return dataclasses.field(default=MISSING, metadata=metadata)

@@ -1,10 +1,8 @@
 """Sequences from arrays under Keras' names: an .npz file, or a folder of .npy files."""
 
 import re
-import zipfile
-import zlib
+from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,36 +27,6 @@ LENGTHS = re.compile(rf"lengths_(?:(.+)_)?({'|'.join(PARTS)})")
 """The name of the lengths of all inputs that share them, or of one input; and its split."""
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; pickled objects are refused."""
-    try:
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"data.path={path}: not an .npz file that can be read ({error})") from error
-
-
-def map_npy(folder: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a folder of .npy files, memory-mapped; pickled objects are refused."""
-    return {path.stem: _map(path, folder) for path in sorted(folder.glob("*.npy"))}
-
-
-def _map(path: Path, folder: Path) -> NDArray[Any]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise ValueError("it holds several arrays")
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"data.path={folder}: {path.name} is not an .npy file that can be read ({error})"
-        ) from error
-    return array
-
-
 def splits_from_arrays(
     arrays: dict[str, NDArray[Any]], options: Files, roles: Roles | None = None
 ) -> tuple[dict[str, Split], Classes]:
@@ -81,6 +49,7 @@ def splits_from_arrays(
         for name, array in arrays.items()
     }
     inputs, told = _by_split(whole, INPUT), _by_split(whole, LENGTHS)
+    _refuse_lonely(arrays, inputs, options)
     at = f"data.path={options.path}: "
     splits, given = {}, {}
     for part in (part for part in PARTS if part in inputs):
@@ -98,7 +67,7 @@ def splits_from_arrays(
         splits[part] = replace(
             split, steps=steps, groups=groups_of_split(arrays, len(x), part, options)
         )
-    known, classes = labels_from(given, options.labels, options.task)
+    known, classes = labels_from(given, options.labels, options.task, options.max_classes)
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
 
 
@@ -163,6 +132,25 @@ def _by_split(
     return found
 
 
+def _refuse_lonely(
+    arrays: dict[str, NDArray[Any]], inputs: Collection[str], options: Files
+) -> None:
+    """Raise where a split has labels or lengths and no inputs, or inputs and no labels."""
+    at = f"data.path={options.path}: "
+    named = ["y", "lengths", *(options.annotations or []), *filter(None, [options.groups])]
+    for part in PARTS:
+        lonely = [f"{kind}_{part}" for kind in named if f"{kind}_{part}" in arrays]
+        if lonely and part not in inputs:
+            raise UserError(f"{at}{lonely[0]} has no x_{part}; give it, or leave {lonely[0]} out")
+    given = [part for part in PARTS if f"y_{part}" in arrays]
+    for part in ("train", "val"):
+        if part in inputs and "train" in inputs and given and part not in given:
+            raise UserError(
+                f"{at}x_{part} has no y_{part}, though there is y_{given[0]}; give y_{part}, or "
+                f"leave x_{part} out"
+            )
+
+
 def _refuse_unknown(
     arrays: dict[str, NDArray[Any]],
     annotations: list[str],
@@ -205,6 +193,9 @@ def _split(
 ) -> Split:
     """All inputs of one split, each with its own lengths."""
     inputs = inputs_of(values, roles, part, at)
+    for name, array in inputs.values.items():
+        if not array.ndim:
+            raise UserError(f"{at}{inputs.key(name)} is a single value; it must be [N, T, ...]")
     count = len(inputs.values.get(inputs.plain, next(iter(inputs.values.values()))))
     for name, array in inputs.values.items():
         _check_form(array, count, at + inputs.key(name), alone=len(values) == 1)

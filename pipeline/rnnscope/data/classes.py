@@ -16,8 +16,14 @@ FEW = 100
 PLACES = 1_000
 """Whole numbers below this are places among a model's outputs, whichever of them occur; larger ones
 too, if at least one in a hundred places occurs (tokens of a vocabulary)."""
-TEXT = "USOT"
-"""The kinds of NumPy's types that hold names."""
+TEXT = "USOTM"
+"""The kinds of NumPy's types that hold names; dates are names too."""
+MOST = 10_000
+"""What ``data.max_classes`` is by default."""
+HIGHEST = 1_000_000
+"""No whole number from here on is a place; the most that ``data.max_classes`` may be."""
+EXACT = {2: 2**11, 4: 2**24, 8: 2**53}
+"""Up to which size floats of so many bytes hold every whole number."""
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +67,18 @@ class Classes:
     def numbers(self, labels: NDArray[Any]) -> NDArray[np.int32]:
         """The classes of some labels, of any shape; of padding any number."""
         if self.ranked:
-            return np.searchsorted(self.occurring, labels).astype(np.int32)
+            with np.errstate(invalid="ignore"):
+                whole = labels.astype(np.int64)
+            return np.searchsorted(np.array(self.occurring), whole).astype(np.int32)
         if labels.dtype.kind in TEXT:
             return np.searchsorted(self.names, _texts(labels)).astype(np.int32)
         with np.errstate(invalid="ignore"):
             return labels.astype(np.int32)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the names are the numbers of the classes, 0 to K - 1."""
+        return self.names == _counted(len(self.names))
 
     def labels(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """The whole numbers that stand in the data for some classes, of any shape."""
@@ -80,9 +93,29 @@ def values_of(pieces: Iterable[NDArray[Any]], where: str) -> Values:
         count += len(piece)
         if distinct is not None and distinct.dtype.kind == "f" and _fractions(distinct):
             continue
-        new = _distinct(piece)
+        try:
+            new = _distinct(piece)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where} holds bytes that are no text in UTF-8") from error
         distinct = new if distinct is None else np.union1d(distinct, new)
     return Values(where, np.zeros(0, np.int64) if distinct is None else distinct, count)
+
+
+def refuse_many(count: int, where: str, most: int, what: str = "different values") -> None:
+    """Raise where there are more classes than ``data.max_classes``.
+
+    Args:
+        count: K.
+        where: what to call the labels in an error.
+        most: the option.
+        what: what there are so many of.
+    """
+    if count > most:
+        allow = f"data.max_classes={count}" if count <= HIGHEST else f"at most {HIGHEST:,} may be"
+        raise UserError(
+            f"{where} has {count:,} {what}: a regression target? Then give data.task=regression; "
+            f"if they are classes, {allow}"
+        )
 
 
 def _distinct(values: NDArray[Any]) -> NDArray[Any]:
@@ -93,7 +126,9 @@ def _distinct(values: NDArray[Any]) -> NDArray[Any]:
     return np.sort(np.asarray(found))
 
 
-def decided(found: list[Values], task: str | None, *, said: str = "") -> Classes | None:
+def decided(
+    found: list[Values], task: str | None, *, said: str = "", most: int = MOST
+) -> Classes | None:
     """The classes of all splits' values; None where they are numbers to predict.
 
     Args:
@@ -101,6 +136,7 @@ def decided(found: list[Values], task: str | None, *, said: str = "") -> Classes
         task: option ``data.task``; null: names and whole numbers are classes, fractions are numbers
             to predict, whole numbers stored as floats are classes where they are few.
         said: if given, what to call the values in the log where that is not clear from their type.
+        most: option ``data.max_classes``.
 
     Raises:
         UserError: kinds of values that do not go together, or not with the task.
@@ -131,11 +167,27 @@ def decided(found: list[Values], task: str | None, *, said: str = "") -> Classes
         )
     if task == "regression" or "fraction" in kinds or (as_floats and not few):
         return None
-    return (
-        Classes(tuple(map(str, distinct)))
-        if "name" in kinds
-        else numbered(distinct.astype(np.int64))
-    )
+    _refuse_merged(found)
+    where = found[0].where if found else "y"
+    refuse_many(len(distinct), where, most)
+    if "name" not in kinds:
+        classes = numbered(distinct.astype(np.int64))
+        refuse_many(len(classes.names), where, most, "classes from 0 on")
+        return classes
+    for name in distinct[np.isin(distinct, ("", "NaT"))]:
+        raise UserError(f"{kinds['name'].where} holds '{name}', which names no class")
+    return Classes(tuple(map(str, distinct)))
+
+
+def _refuse_merged(found: list[Values]) -> None:
+    """Raise where classes are floats so large that neighbouring whole numbers are one."""
+    for each in found:
+        largest = np.abs(each.distinct).max(initial=0) if each.kind == "float" else 0
+        if largest > EXACT.get(each.distinct.dtype.itemsize, 2**53):
+            raise UserError(
+                f"{each.where} holds labels as large as {largest:.0f} in {each.distinct.dtype}, "
+                "which merges neighbouring whole numbers: save them as int64, or as text"
+            )
 
 
 def numbered(distinct: NDArray[np.int64], k: int = 0) -> Classes:
@@ -151,7 +203,7 @@ def numbered(distinct: NDArray[np.int64], k: int = 0) -> Classes:
     values = tuple(map(int, distinct))
     if not values:
         return Classes(tuple(map(str, range(k))))
-    if values[0] >= 0 and values[-1] < max(PLACES, 100 * len(values), k):
+    if values[0] >= 0 and values[-1] < max(PLACES, min(100 * len(values), HIGHEST), k):
         return Classes(tuple(map(str, range(max(values[-1] + 1, k)))), values)
     return Classes(tuple(map(str, values)), values)
 
@@ -163,6 +215,8 @@ def places(classes: Classes, k: int) -> Classes:
     K different ones, such as 1 to K, the outputs stand for them in rising order.
     """
     if not (values := classes.occurring):
+        if len(classes.names) == k and not classes.counted:
+            log.info(f"classes {listed(classes.names)} are taken as the model's outputs, in order")
         return classes
     if values[0] >= 0 and values[-1] < k:
         if values[0] > 0:
@@ -206,6 +260,7 @@ def _other(kinds: dict[str, Values], but: str) -> Values:
 
 
 def _fractions(values: NDArray[np.floating]) -> bool:
+    values = values.astype(np.float64, copy=False)
     return bool((values != np.rint(values)).any() or (np.abs(values) >= 2**53).any())
 
 
@@ -218,4 +273,6 @@ def _texts(values: NDArray[Any]) -> NDArray[Any]:
     """Names as text [V]; of bytes those that UTF-8 spells."""
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8")
+    if values.dtype.kind == "M":
+        return np.datetime_as_string(values)
     return values.astype(str)

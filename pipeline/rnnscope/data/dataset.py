@@ -168,6 +168,11 @@ class Dataset:
     occurring: tuple[int, ...] = ()
     """Where the data's labels are whole numbers: each of them once, rising."""
 
+    @property
+    def counted(self) -> bool:
+        """Whether the names of the classes are their numbers, 0 to K - 1."""
+        return Classes(self.classes).counted
+
     def as_outputs(self, k: int) -> "Dataset":
         """The data set with its classes numbered as the K outputs of a model, where that fits."""
         return self._numbered(places(Classes(self.classes, self.occurring), k))

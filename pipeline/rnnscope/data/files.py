@@ -3,17 +3,22 @@
 from pathlib import Path
 
 from rnnscope.config import Files
-from rnnscope.data.arrays import map_npy, read_npz, splits_from_arrays
-from rnnscope.data.containers import read_hdf5, read_mat
+from rnnscope.data.arrays import splits_from_arrays
 from rnnscope.data.dataset import Dataset, Split, hold_out
 from rnnscope.data.delimited import ENDINGS
 from rnnscope.data.groups import refuse_name, warn_of_shared
+from rnnscope.data.hdf5 import read_hdf5
 from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
+from rnnscope.data.matlab import read_mat
+from rnnscope.data.npy import map_npy, read_npz
+from rnnscope.data.overlap import refuse_overlap
 from rnnscope.data.parquet import names_in, splits_from_parquet
+from rnnscope.data.regular import below, refuse_unusable
+from rnnscope.data.scales import refuse_other_scales
 from rnnscope.data.summary import announce
 from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
-from rnnscope.errors import UserError, listed
+from rnnscope.errors import UserError, briefly, listed
 
 ARRAYS = {
     ".npz": read_npz,
@@ -32,6 +37,9 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     refuse_names(config.annotations or [])
     refuse_name(config)
     kind = _kind(path)
+    refuse_unusable(path, "data.path")
+    if config.test_path is not None:
+        refuse_unusable(Path(config.test_path), "data.test_path")
     if kind in ARRAYS:
         for name in OF_TABLES:
             if (value := getattr(config, name)) is not None:
@@ -48,6 +56,8 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
     for name, split in splits.items():
         _refuse_other_inputs(split, splits["test"], name, path)
     _refuse_other_labels(splits, path)
+    refuse_other_scales(splits, f"data.path={path}")
+    refuse_overlap(splits, f"data.path={path}")
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
@@ -66,12 +76,13 @@ def _kind(path: Path) -> str:
                 ".mat, .h5, .hdf5, or a folder of .npy or of .parquet files"
             )
         return kind
-    held = [ending for ending in (".npy", ".parquet") if any(path.rglob(f"*{ending}"))]
+    refuse_unusable(path, "data.path")
+    files = below(path)
+    held = [e for e in (".npy", ".parquet") if any(file.name.endswith(e) for file in files)]
     if not held and pair_in(path) is not None:
         return ENDINGS[0]
     if len(held) != 1:
-        found = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
-        there = listed(found) or "no files"
+        there = listed(briefly(file.relative_to(path), 20) for file in files) or "no files"
         raise UserError(
             f"data.path={path}: the folder holds {there}; it must hold .npy files or .parquet "
             "files, not both, or one text file *_TRAIN.* and one *_TEST.*"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope.data.classes import TEXT, Classes, decided, numbered, values_of
+from rnnscope.data.classes import MOST, TEXT, Classes, decided, numbered, values_of
 from rnnscope.data.forms import NUMBERS, plain, refuse_horizons
 from rnnscope.data.lengths import blocks
 from rnnscope.data.mapped import LazyArray, recoded, release
@@ -45,7 +45,7 @@ class Given:
 
 
 def labels_from(
-    given: dict[str, Given], labels: str | None, task: str | None
+    given: dict[str, Given], labels: str | None, task: str | None, most: int = MOST
 ) -> tuple[dict[str, LazyArray], Classes]:
     """The labels or targets of the splits, [N] or [N, T], and their classes, none if numeric.
 
@@ -53,6 +53,7 @@ def labels_from(
         given: the y of each split, in any of the forms that ``forms.plain`` takes.
         labels: option ``data.labels``.
         task: option ``data.task``.
+        most: option ``data.max_classes``.
 
     Raises:
         UserError: a form or type that is none, or can be two; or a value that is not finite.
@@ -65,9 +66,10 @@ def labels_from(
         known[part] = replace(each, y=y)
         _refuse_endless(known[part])
         _refuse_negative(known[part])
+        _refuse_huge(known[part])
         found.append(values_of(_valid(y, each.lengths), each.where))
     where = ", ".join(each.where.rpartition(" ")[2] for each in given.values())
-    classes = decided(found, task, said=where)
+    classes = decided(found, task, said=where, most=most)
     if classes is None:
         return {part: _targets(each, labels) for part, each in known.items()}, Classes()
     if k and classes.occurring:
@@ -91,6 +93,15 @@ def _refuse_endless(given: Given) -> None:
             if np.isnan(piece[valid]).any() and piece.ndim == 2:
                 says += "; where that is padding, give the data's lengths"
             _refuse(piece, valid & ~_finite(piece), f"{given.where}[{{}}] is {{}}; {says}", start)
+
+
+def _refuse_huge(given: Given) -> None:
+    """Raise where a label is past the largest whole number that has a sign."""
+    if given.y.dtype.kind == "u" and given.y.dtype.itemsize == 8:
+        for start, piece, valid in _pieces(given.y, given.lengths):
+            says = "a label must be below 2^63; text names classes of any kind"
+            bad = valid & (piece > np.iinfo(np.int64).max)
+            _refuse(piece, bad, f"{given.where}[{{}}] is {{}}; {says}", start)
 
 
 def _refuse_negative(given: Given) -> None:

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.config import Mnist
-from rnnscope.data.arrays import read_npz
 from rnnscope.data.dataset import Dataset, Split, hold_out
-from rnnscope.errors import UserError
+from rnnscope.data.npy import read_npz
+from rnnscope.errors import UserError, listed
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
+SHAPE = (28, 28)
+"""Of an image: timesteps and features."""
 
 
 def load_mnist(config: Mnist) -> Dataset:
@@ -19,7 +21,9 @@ def load_mnist(config: Mnist) -> Dataset:
     arrays = _download() if config.path is None else read_npz(Path(config.path))
     for name in NAMES:
         if name not in arrays:
-            raise UserError(f"data.path={config.path}: no array '{name}'; it has {list(arrays)}")
+            raise UserError(f"data.path={config.path}: no array '{name}'; it has {listed(arrays)}")
+    for part in ("train", "test"):
+        _refuse_other(arrays[f"x_{part}"], arrays[f"y_{part}"], part, f"data.path={config.path}")
     train, test = (
         Split(arrays[f"x_{part}"], arrays[f"y_{part}"].astype(np.int32))
         for part in ("train", "test")
@@ -28,6 +32,25 @@ def load_mnist(config: Mnist) -> Dataset:
     if config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
     return Dataset(test, train, val, tuple(str(digit) for digit in range(10)))
+
+
+def _refuse_other(x: NDArray[Any], y: NDArray[Any], part: str, at: str) -> None:
+    """Raise where arrays are not images and their digits."""
+    own = "your own arrays need data=files"
+    if x.dtype != np.uint8 or x.shape[1:] != SHAPE or not len(x):
+        raise UserError(
+            f"{at}: x_{part} has shape {x.shape} of {x.dtype}; MNIST's is [N, 28, 28] of uint8; "
+            + own
+        )
+    if y.dtype.kind not in "iu" or y.shape != x.shape[:1]:
+        raise UserError(
+            f"{at}: y_{part} has shape {y.shape} of {y.dtype}; it must be [{len(x)}] of whole "
+            f"numbers; {own}"
+        )
+    strange = (y < 0) | (y > 9)
+    if strange.any():
+        first = int(strange.argmax())
+        raise UserError(f"{at}: y_{part}[{first}] is {y[first]}; a digit is from 0 to 9; {own}")
 
 
 def _download() -> dict[str, NDArray[Any]]:

@@ -54,9 +54,10 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
         found = _one_pass(table)
         if found is not None:
             path = table.columns.path
-            frame, classes = with_classes(with_splits(found.sequences, path), path)
+            most = options.max_classes
+            frame, classes = with_classes(with_splits(found.sequences, path), path, most=most)
             if table.columns.each:
-                _, classes = with_classes(found.labels, path, each=True)
+                _, classes = with_classes(found.labels, path, each=True, most=most)
             parts = frame.groupby("split", sort=True)
             if all(_rising(rows["sequence"].to_numpy()) for _, rows in parts):
                 return {

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
-from rnnscope.data.classes import Classes, numbered
+from rnnscope.data.classes import MOST, Classes, numbered, refuse_many
 from rnnscope.data.dataset import Split
 from rnnscope.data.groups import groups_of_column, refuse_lost
 from rnnscope.data.missing import REMEDY, filled
@@ -63,7 +63,9 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
         raise UserError(f"data.path={path}: no rows in the table")
     refuse_gaps(frame, columns)
     _refuse_other_task(columns, options.task)
-    frame, classes = with_classes(with_splits(frame, path), path, each=columns.each)
+    frame, classes = with_classes(
+        with_splits(frame, path), path, each=columns.each, most=options.max_classes
+    )
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
     where = f"data.path={path}: column 'timestep'"
@@ -173,7 +175,7 @@ def with_splits(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def with_classes(
-    frame: pd.DataFrame, path: Path, *, each: bool = False
+    frame: pd.DataFrame, path: Path, *, each: bool = False, most: int = MOST
 ) -> tuple[pd.DataFrame, Classes]:
     """Labels as the numbers of their classes, and the classes.
 
@@ -181,6 +183,7 @@ def with_classes(
         frame: rows with a column label, if there is one.
         path: of the table.
         each: whether the labels are those of timesteps.
+        most: option ``data.max_classes``.
     """
     if "label" not in frame:
         return frame, Classes()
@@ -189,6 +192,7 @@ def with_classes(
         labels = labels.astype(str)
     if pd.api.types.is_bool_dtype(labels) or not pd.api.types.is_numeric_dtype(labels):
         codes, names = pd.factorize(labels.astype(str), sort=True)
+        refuse_many(len(names), f"data.path={path}: column 'label'", most)
         return frame.assign(label=codes), Classes(tuple(names))
     values = labels.to_numpy()
     if (values != np.rint(values.astype(np.float64))).any():
@@ -201,7 +205,10 @@ def with_classes(
         raise UserError(
             f"data.path={path}: label {values.min()}; classes of timesteps count from 0"
         )
-    classes = numbered(np.unique(values))
+    distinct = np.unique(values)
+    refuse_many(len(distinct), f"data.path={path}: column 'label'", most)
+    classes = numbered(distinct)
+    refuse_many(len(classes.names), f"data.path={path}: column 'label'", most, "classes from 0 on")
     return frame.assign(label=classes.numbers(values)), classes
 
 

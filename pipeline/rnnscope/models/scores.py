@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnscope.data import Dataset
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, briefly, listed
 from rnnscope.models.moves import moved
 
 PROBABILITIES, LOGITS, SIGMOID, VALUES = "probabilities", "logits", "sigmoid", "values"
@@ -54,12 +54,14 @@ def scores_of(outputs: Any, dataset: Dataset) -> Scores:
         dataset: its test split may have y.
 
     Raises:
-        UserError: the only output has fewer classes than the data.
+        UserError: the only output has fewer classes than the data; or more, and these are names.
     """
     found = [output_of(tensor) for tensor in tf.nest.flatten(outputs)]
     misfits = [_misfit(output, dataset) for output in found]
     fit = [number for number, misfit in enumerate(misfits) if not misfit]
     if len(fit) == 1:
+        if dataset.test.y is not None and not dataset.test.numeric:
+            _refuse_unplaced(found[fit[0]], dataset)
         return Scores(found[fit[0]].kind, fit[0])
     if dataset.test.y is None:
         return Scores(None)
@@ -113,7 +115,21 @@ def _refuse_few(output: Output, dataset: Dataset) -> None:
     shape, k = output.shape or (), len(dataset.classes)
     rank = 3 if dataset.test.per_timestep else 2
     if len(shape) == rank and 1 < (shape[-1] or k) < k:
-        raise UserError(f"the model has {shape[-1]} outputs; the data has a class {k - 1}")
+        raise UserError(
+            f"the model has {shape[-1]} outputs; the data has a class {dataset.classes[-1]}"
+        )
+
+
+def _refuse_unplaced(output: Output, dataset: Dataset) -> None:
+    """Raise where classes are names, and fewer than the outputs: which of them is which?"""
+    k = len(dataset.classes)
+    count = 2 if output.kind == SIGMOID else (output.shape or (k,))[-1] or k
+    if count > k and not dataset.counted:
+        raise UserError(
+            f"y has the classes {briefly(listed(dataset.classes), 80)}, and the model {count} "
+            "outputs: which of them is which is not known; write y as whole numbers, those of the "
+            "outputs, counted from 0"
+        )
 
 
 def _shown(shape: Sequence[int | None]) -> str:

@@ -206,7 +206,9 @@ def _identity(name: str, section: Any, digest: Mapping[str, Any]) -> Any:
     if not dataclasses.is_dataclass(section):
         return section
     assert not isinstance(section, type)
-    return dataclasses.asdict(section) | {
+    guards = {field.name for field in dataclasses.fields(section) if field.metadata.get("guard")}
+    values = dataclasses.asdict(section)
+    return {option: value for option, value in values.items() if option not in guards} | {
         option: digest[f"{name}.{option}"] for option in schema.files(section)
     }
 

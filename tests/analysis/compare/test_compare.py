@@ -448,7 +448,9 @@ def test_the_test_sequences_are_the_same_whatever_shapes_the_validation_split(
     random = np.random.default_rng(0)
     file = tmp_path / "mine.npz"
     x = random.integers(0, 255, (30, 28, 28)).astype(np.uint8)
-    np.savez(file, x_train=x, y_train=np.arange(30) % 3, x_test=x[:9], y_test=np.arange(9) % 3)
+    np.savez(
+        file, x_train=x, y_train=np.arange(30) % 3, x_test=255 - x[:9], y_test=np.arange(9) % 3
+    )
     path = () if kind == "digits" else (f"data.path={file}",)
 
     def inputs(*options: str) -> NDArray[Any]:

@@ -1,5 +1,8 @@
-"""Arrays under Keras' names in files of other programs: MATLAB's .mat, and HDF5."""
+"""Arrays under Keras' names in MATLAB's .mat files."""
 
+import math
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +10,14 @@ import h5py
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
-from scipy.io.matlab import MatReadError
 
-from rnnscope.errors import UserError, listed
+from rnnscope.data.hdf5 import BROKEN, CLASS, Arrays, refuse_claims, within
+from rnnscope.data.mat5 import refuse_damaged
+from rnnscope.data.memory import refuse_bomb, refuse_unfit
+from rnnscope.errors import UserError, briefly
 
-Arrays = dict[str, NDArray[Any]]
-CLASS = "MATLAB_class"
-"""The attribute by which MATLAB 7.3 marks its arrays in HDF5."""
+BYTES = {"double": 8, "int64": 8, "uint64": 8, "single": 4, "int32": 4, "uint32": 4, "char": 4}
+"""Of a value of each kind; of others at least one."""
 CELLS = (
     "is a cell array or struct; sequences of different lengths go in one array "
     "[sequences, timesteps, features], padded with NaN"
@@ -35,49 +39,43 @@ def read_mat(path: Path) -> Arrays:
         arrays = _read_mat73(path, at)
     else:
         try:
+            refuse_damaged(path)
+        except NotImplementedError as error:
+            raise UserError(f"{at}: {briefly(error, 40)} {CELLS}") from error
+        except (OSError, ValueError, zlib.error, struct.error) as error:
+            raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
+        try:
+            kinds = _claimed(path, at)
             arrays = scipy.io.loadmat(path, mat_dtype=False, chars_as_strings=True)
-            for name, _, kind in scipy.io.whosmat(path):
+            for name, kind in kinds.items():
                 if kind == "logical":  # SciPy reads it as bytes, which are pixels elsewhere
                     arrays[name] = arrays[name].astype(bool)
-        except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
-            raise UserError(f"{at}: not a .mat file that can be read ({error})") from error
+        except UserError:
+            raise
+        except Exception as error:  # SciPy raises many kinds, whichever part is damaged
+            raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
     arrays = {name: values for name, values in arrays.items() if not name.startswith("__")}
     return {name: _from_matlab(name, values, at) for name, values in arrays.items()}
 
 
-def read_hdf5(path: Path) -> Arrays:
-    """The arrays at the top of an HDF5 file, or of its only group.
-
-    Raises:
-        UserError: a file that cannot be read, or that holds a Keras model.
-    """
-    at = f"data.path={path}"
-    try:
-        with h5py.File(path) as file:
-            if {"model_weights", "layer_names"} & {*file.keys(), *file.attrs} or "layers" in file:
-                raise UserError(
-                    f"{at}: the file holds a Keras model: give it as model=file model.path={path}, "
-                    "and as data.path a file with x_test"
-                )
-            found = {name: node for name, node in file.items() if isinstance(node, h5py.Dataset)}
-            if not found and len(file) == 1:
-                (group,) = file.values()
-                found = {n: node for n, node in group.items() if isinstance(node, h5py.Dataset)}
-            if not found:
-                raise UserError(f"{at}: no arrays at its top; it has {listed(file)}")
-            if any(CLASS in node.attrs for node in found.values()):
-                raise UserError(
-                    f"{at}: MATLAB wrote this file, with its axes reversed: give it the ending .mat"
-                )
-            return {name: _text_or_numbers(node) for name, node in found.items()}
-    except OSError as error:
-        raise UserError(f"{at}: not an HDF5 file that can be read ({error})") from error
-
-
-def _text_or_numbers(node: Any) -> NDArray[Any]:
-    if h5py.check_string_dtype(node.dtype) is not None:
-        return np.array(node.asstr()[()]).astype("U")
-    return np.asarray(node[()])
+def _claimed(path: Path, at: str) -> dict[str, str]:
+    """The kinds of the arrays by name, whose headers claim no more than fits and is stored."""
+    found = scipy.io.whosmat(path)
+    kinds = {name: kind for name, _, kind in found}
+    if len(kinds) < len(found):
+        raise UserError(f"{at}: it holds two arrays of one name; save it again")
+    size = path.stat().st_size
+    sizes = {}
+    for name, shape, kind in found:
+        said = briefly(name, 40)
+        if min(shape, default=0) < 0:
+            raise UserError(f"{at}: {said} claims the shape {list(shape)}; save it again")
+        sizes[said] = math.prod(shape) * BYTES.get(kind, 1)
+        if kind != "sparse":
+            refuse_bomb(said, sizes[said], size, at)
+    if sizes:
+        refuse_unfit(sizes, at)
+    return kinds
 
 
 def _read_mat73(path: Path, at: str) -> Arrays:
@@ -85,9 +83,9 @@ def _read_mat73(path: Path, at: str) -> Arrays:
     arrays: Arrays = {}
     try:
         with h5py.File(path) as file:
-            for name, node in file.items():
-                if name.startswith("#"):  # what cell arrays refer to
-                    continue
+            nodes = {n: node for n, node in within(file, at) if not n.startswith("#")}
+            refuse_claims({n: v for n, v in nodes.items() if isinstance(v, h5py.Dataset)}, at)
+            for name, node in nodes.items():  # those with # are what cell arrays refer to
                 kind = node.attrs.get(CLASS, b"")
                 if not isinstance(node, h5py.Dataset) or kind == b"struct":
                     raise UserError(f"{at}: {name} {CELLS}")
@@ -106,8 +104,8 @@ def _read_mat73(path: Path, at: str) -> Arrays:
                     case b"logical":
                         values = values.astype(bool)
                 arrays[name] = values
-    except OSError as error:
-        raise UserError(f"{at}: not a .mat file that can be read ({error})") from error
+    except BROKEN as error:
+        raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
     return arrays
 
 
@@ -125,6 +123,8 @@ def _cells(references: NDArray[Any], file: Any, name: str, at: str) -> NDArray[A
 def _from_matlab(name: str, values: Any, at: str) -> NDArray[Any]:
     """An array in the form that arrays have elsewhere."""
     if scipy.sparse.issparse(values):
+        size = math.prod(values.shape) * values.dtype.itemsize
+        refuse_bomb(name, size, values.nnz * values.dtype.itemsize, at)
         values = values.toarray()
     if not isinstance(values, np.ndarray) or values.dtype.names is not None:
         raise UserError(f"{at}: {name} {CELLS}")
