@@ -11,7 +11,8 @@ from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import running
 from rnnscope.store.inputs import Inputs
-from tests.stages.test_stages import a_file, composed, own_data, ready
+from tests.compose import composed
+from tests.stages.test_stages import a_file, own_data, ready
 
 Run = Callable[[Config, Inputs, Path], dict[str, Any]]
 

@@ -35,6 +35,11 @@ def a_full_folder(path: Path) -> None:
     (path / "file").touch()
 
 
+def dated(path: Path, when: float) -> None:
+    path.write_text("there:1:a")
+    os.utime(path, (when, when))
+
+
 ODD: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.touch(),
     "binary": lambda path: path.write_bytes(bytes(range(256)) * 99),
@@ -52,9 +57,9 @@ ODD: dict[str, Callable[[Path], object]] = {
     "link to itself": a_link_to_itself,
     "FIFO": os.mkfifo,
     "socket": a_socket,
-    "no permission": lambda path: (path.touch(), path.chmod(0)),
-    "from the future": lambda path: (path.write_text("there:1:a"), os.utime(path, (9e9, 9e9))),
-    "before 1970": lambda path: (path.write_text("there:1:a"), os.utime(path, (-9e9, -9e9))),
+    "no permission": lambda path: path.touch(0),
+    "from the future": lambda path: dated(path, 9e9),
+    "before 1970": lambda path: dated(path, -9e9),
 }
 """Makes each at a lock's path."""
 
