@@ -1,6 +1,5 @@
 """Locks that no job of ours wrote, clocks that are wrong, and what killed jobs leave."""
 
-import functools
 import os
 import signal
 import socket
@@ -36,9 +35,9 @@ def a_full_folder(path: Path) -> None:
     (path / "file").touch()
 
 
-def a_beat(path: Path, at: float) -> None:
+def dated(path: Path, when: float) -> None:
     path.write_text("there:1:a")
-    os.utime(path, (at, at))
+    os.utime(path, (when, when))
 
 
 ODD: dict[str, Callable[[Path], object]] = {
@@ -59,8 +58,8 @@ ODD: dict[str, Callable[[Path], object]] = {
     "FIFO": os.mkfifo,
     "socket": a_socket,
     "no permission": lambda path: path.touch(0),
-    "from the future": functools.partial(a_beat, at=9e9),
-    "before 1970": functools.partial(a_beat, at=-9e9),
+    "from the future": lambda path: dated(path, 9e9),
+    "before 1970": lambda path: dated(path, -9e9),
 }
 """Makes each at a lock's path."""
 
