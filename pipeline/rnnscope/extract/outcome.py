@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.data import Batch
+from rnnscope.extract.finite import refuse_outputs
 from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID
 
 SCORED = ("correct", "loss")
@@ -33,6 +34,9 @@ def outcomes(
         lengths: recorded timesteps of each [B].
         first: number of the first sequence.
         kind: of the outputs, as ``models.scores`` gives it.
+
+    Raises:
+        UserError: an output that would be scored is not a finite number.
     """
     y, valid = batch.y, batch.valid
     if len(outputs) != len(valid):
@@ -44,11 +48,16 @@ def outcomes(
     keys = {"sequence": (first + number).astype(np.int32), "timestep": timestep.astype(np.int32)}
     annotations = {name: each[valid] for name, each in batch.steps.items()}
     if y is None or y.ndim == 1:
-        sequences = pd.concat([sequences, outcome(outputs, y, kind)], axis=1)
+        found = outcome(outputs, y, kind)
+        if "prediction" in found:
+            refuse_outputs(outputs, sequences["sequence"].to_numpy())
+        sequences = pd.concat([sequences, found], axis=1)
         return sequences, pd.DataFrame(keys | annotations) if annotations else None
     fits = outputs.shape[:2] == valid.shape
     each = outputs[valid] if fits else np.empty((len(number), 0), np.float32)
     steps = outcome(each, y[valid], kind, scores=False)
+    if "prediction" in steps:
+        refuse_outputs(each, keys["sequence"], timestep)
     for name in (name for name in SCORED if name in steps):
         sequences[name] = steps[name].groupby(number).mean()
         if name == "loss":

@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,17 @@ from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
-from rnnscope.extract import judging, notes, padding
+from rnnscope.extract import finishing, judging, padding
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
-from rnnscope.extract.notes import PARTS
-from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.extract.notes import PARTS, Note, Part
+from rnnscope.extract.recorder import Recorder
 from rnnscope.models import tokens
 from rnnscope.models.batches import fixed_batch
 from rnnscope.states import place_of
-from rnnscope.store import atomic
+from rnnscope.store.artefacts import remove
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
-from rnnscope.store.tables import by_column
+from rnnscope.store.tables import Table, by_column
 from rnnscope.trace.findings import Findings, Worst, merge, sample
 from rnnscope.trace.loops import state_variables
 
@@ -44,6 +44,7 @@ class Assignment:
     """A unique name, by which assignments are compared."""
     config: Config = field(compare=False)
     trained: Path | None = field(compare=False)
+    key: str = field(compare=False)
     folder: Path = field(compare=False)
 
 
@@ -60,7 +61,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             of the proof past ``extract.tolerance``.
     """
     config = replace(config, data=located(config.data), model=located(config.model))
-    assignment = Assignment(uuid.uuid4().hex, config, inputs.folders.get("train"), folder)
+    assignment = Assignment(
+        uuid.uuid4().hex, config, inputs.folders.get("train"), inputs.key, folder
+    )
     try:
         return _run(assignment)
     finally:
@@ -73,20 +76,12 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     count = _count(dataset, config)
     _announce(record, dataset, count, folder)
     test = dataset.test
-    split = _parts(count, record.rows.most(test, count)[0], config, record.model)
+    split = _parts(count, record.rows.most(test, count)[0], assignment, record.model)
     with threadpool_limits(1, "blas"):  # the proof's products are small: threads would only wait
-        parts = _record_all(assignment, record, split)
+        done = _record_all(assignment, record, split)
+    parts = [note.figures for note in done]
     found = _found(parts)
     figures = _merged(parts, found)
-    written = TABLES if test.per_timestep or test.steps else (SEQUENCES,)
-    apart = [name for name in states.layers(folder) if not record.rows.known(name, test)]
-    said = {SEQUENCES.name: {}, STEPS.name: states.of_other_time(apart)}
-    nulls = {
-        table.name: by_column(notes.join(folder, len(split), table, said[table.name]))
-        for table in written
-    }
-    shutil.rmtree(folder / PARTS)
-    atomic.clear(folder)
     called = {place_of(name) for name in record.paths}
     layers = trace.recurrent_layers(record.model)
     silent = sorted(name for name in layers if not {name, f"{name}.cell0"} & called)
@@ -106,10 +101,16 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     lost = {layer: maker for part in parts for layer, maker in part["mask_lost"].items()}
     for layer, maker in sorted(lost.items()):
         log.warning(padding.lost(layer, maker, record.rows, test))
+    tables: dict[Table, dict[bytes, bytes]] = {SEQUENCES: {}}
+    if test.per_timestep or test.steps:
+        apart = [name for name in record.layers if not record.rows.known(name, test)]
+        tables[STEPS] = states.of_other_time(apart)
+    contents, nulls = finishing.finish(folder, split, done, tables)
     return figures | {
-        "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
+        "contents": {name: asdict(content) for name, content in contents.items()},
+        "layers": record.layers,
         "paths": record.paths,
-        "null": nulls,
+        "null": {name: by_column(each) for name, each in nulls.items()},
         "not_called": silent,
         "without_mask": unmasked,
         "mask_lost": lost,
@@ -142,17 +143,15 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
 _getting_ready = threading.Lock()
 
 
-def _record(assignment: Assignment, part: Part) -> dict[str, Any]:
+def _record(assignment: Assignment, part: Part) -> Note:
     """Record one part, in whichever process this is called."""
     with _getting_ready:  # without it, two threads would both fill the cache
         _, record = _ready(assignment)
     return record.part(part)
 
 
-def _record_all(
-    assignment: Assignment, record: Recorder, split: list[Part]
-) -> list[dict[str, Any]]:
-    """The figures of every part.
+def _record_all(assignment: Assignment, record: Recorder, split: list[Part]) -> list[Note]:
+    """The note of every part.
 
     A stateful model carries its state from batch to batch, and one that draws at random its random
     streams: they take the batches in order, in one thread.
@@ -160,7 +159,7 @@ def _record_all(
     carried, streams = state_variables(record.model), record.streams.variables
     variables = [*carried, *streams]
     if variables:
-        shutil.rmtree(assignment.folder / PARTS, ignore_errors=True)
+        remove(assignment.folder / PARTS)
     (assignment.folder / PARTS).mkdir(exist_ok=True)
     if not variables:
         one = functools.partial(_record, assignment)
@@ -181,14 +180,17 @@ def _count(dataset: Dataset, config: Config) -> int:
     return min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
 
 
-def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> list[Part]:
+def _parts(count: int, timesteps: int, assignment: Assignment, model: keras.Model) -> list[Part]:
     """Cut ``count`` sequences into parts of about ``extract.part_rows`` timesteps."""
-    size = max(1, config.extract.part_rows // timesteps)
+    size = max(1, assignment.config.extract.part_rows // timesteps)
     step = fixed_batch(model)
     if step:
         size = max(1, size // step) * step
     starts = range(0, count, size)
-    return [Part(n, start, min(start + size, count)) for n, start in enumerate(starts)]
+    return [
+        Part(number, start, min(start + size, count), assignment.key)
+        for number, start in enumerate(starts)
+    ]
 
 
 def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:

@@ -69,7 +69,7 @@ def _run_step(step: Step, config: Config) -> None:
         started = time.perf_counter()
         provenance.reset_peak_memory()
         function, used = _imported(step.stage)
-        figures = used | function(config, Inputs(folders, step.survey), folder)
+        figures = used | function(config, Inputs(folders, step.artefact.key, step.survey), folder)
         seconds = time.perf_counter() - started
         manifest = _manifest(step, config, figures, seconds, folder)
         store.commit(step.artefact, manifest, holder, replace=step.forced)

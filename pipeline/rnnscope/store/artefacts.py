@@ -132,6 +132,17 @@ def being_made(artefact: Artefact) -> bool:
     return locks.alive(artefact.lock)
 
 
+def remove(folder: Path) -> None:
+    """Make a folder disappear in one step, then delete it.
+
+    If the process is killed meanwhile, a hidden folder beside it is left.
+    """
+    gone = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.gone")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def open_partial(artefact: Artefact, *, resume: bool) -> Path:
     """The folder to write into: with what an interrupted job left if ``resume``, else empty."""
     if not resume:

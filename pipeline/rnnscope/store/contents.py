@@ -10,8 +10,14 @@ from typing import BinaryIO
 
 import xxhash
 
+from rnnscope.errors import UserError
+
 BLOCK = 2**24
 """Bytes that are read and digested at a time."""
+
+
+class Damaged(UserError):  # noqa: N818 - what it says of the file
+    """A file of an artefact is not what was written: <path>: <fault>; <remedy>."""
 
 
 @dataclass(frozen=True)
