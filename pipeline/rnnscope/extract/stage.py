@@ -108,6 +108,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     contents, nulls = finishing.finish(folder, split, done, tables)
     return figures | {
         "contents": {name: asdict(content) for name, content in contents.items()},
+        "footers": states.footers_of(folder, (name for name in contents if "/" in name)),
         "layers": record.layers,
         "paths": record.paths,
         "null": {name: by_column(each) for name, each in nulls.items()},

@@ -4,6 +4,7 @@ from rnnscope.states.counts import class_count, sequence_count, sources
 from rnnscope.states.frames import read_sequences, read_states, read_steps
 from rnnscope.states.listing import by_layer, layers
 from rnnscope.states.naming import folders
+from rnnscope.states.opening import footers_of
 from rnnscope.states.parts import (
     KEYS,
     SEQUENCES,
@@ -33,6 +34,7 @@ __all__ = [
     "class_count",
     "columns",
     "folders",
+    "footers_of",
     "layers",
     "of_other_time",
     "open_signal",

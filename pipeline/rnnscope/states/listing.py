@@ -7,10 +7,10 @@ from pathlib import Path
 
 from natsort import natsorted
 
-from rnnscope import store
 from rnnscope.states.naming import folders
 from rnnscope.states.parts import origin_of
 from rnnscope.store import parquet
+from rnnscope.store.artefacts import MANIFEST, read_manifest
 from rnnscope.store.contents import Content, Damaged
 
 
@@ -22,6 +22,8 @@ class Listing:
     """Of the artefact."""
     contents: Mapping[str, Content]
     """Of every file, by its name within the folder."""
+    footers: Mapping[str, str]
+    """XXH3-128 of the footers of each signal's parts, one after another, by the signal's folder."""
     layers: Mapping[str, list[str]]
     """The recorded layers, each with its signals in the usual order."""
     places: Mapping[str, str] = field(default_factory=dict)
@@ -41,7 +43,7 @@ def listing(folder: Path) -> Listing | None:
     Raises:
         Damaged: a manifest that cannot be read.
     """
-    path = folder / store.MANIFEST
+    path = folder / MANIFEST
     try:
         about = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -53,12 +55,13 @@ def listing(folder: Path) -> Listing | None:
 def _read(resolved: Path, changed: int, size: int, path: Path) -> Listing | None:
     """The listing of a manifest, which is kept while the file is the same."""
     try:
-        manifest = store.read_manifest(path.parent)
-        if "contents" not in manifest:
+        manifest = read_manifest(path.parent)
+        if manifest.get("footers") is None:
             return None
         contents = {name: Content(**each) for name, each in manifest["contents"].items()}
         layers = {str(name): list(signals) for name, signals in manifest["layers"].items()}
-        return Listing(manifest["key"], contents, layers, folders(layers))
+        footers = {str(place): str(found) for place, found in manifest["footers"].items()}
+        return Listing(manifest["key"], contents, footers, layers, folders(layers))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{path}: is not a manifest of a recording; {parquet.AGAIN}") from error
 
@@ -128,5 +131,8 @@ def usual(signal: str) -> tuple[int, str]:
 def _true_name(folder: Path) -> str:
     """The layer's name as its parts have it, or that of its folder if they have none."""
     part = next(folder.glob("*/part-*.parquet"), None) if "~" in folder.name else None
-    origin = None if part is None else origin_of(parquet.metadata(part))
+    if part is None:
+        return folder.name
+    with parquet.whole(part):
+        origin = origin_of(parquet.metadata(part))
     return folder.name if origin is None else origin.layer

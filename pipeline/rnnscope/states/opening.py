@@ -6,15 +6,17 @@ they are read (``store.parquet``).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import xxhash
 
 from rnnscope.states.listing import Listing, hold, listing, places
 from rnnscope.states.parts import KEYS, SEQUENCES, Origin, is_backward, origin_of
 from rnnscope.store import parquet
-from rnnscope.store.contents import Damaged
+from rnnscope.store.contents import Content, Damaged, of_file
 
 NAME = re.compile(r"part-(\d{5,})\.parquet")
 
@@ -52,15 +54,24 @@ def part_files(folder: Path, layer: str, signal: str) -> list[PartFile]:
     for path in there:
         if (match := NAME.fullmatch(path.name)) is None:
             raise Damaged(f"{path}: is no part of the recording; remove it")
+        if not path.is_file():
+            raise Damaged(f"{path}: is no file; {parquet.AGAIN}")
         numbers[int(match[1])] = path
     for number in range(len(numbers)):
         if number not in numbers:
             missing = inside / f"part-{number:05d}.parquet"
             raise Damaged(f"{missing}: is missing; {parquet.AGAIN}")
-    found = [_read(path, signal) for path in there]
+    footers = [parquet.footer(path) for path in there]
+    if known is not None and (digest := known.footers.get(f"{place}/{signal}")) is not None:
+        _as_written(there, footers, digest, known.within(f"{place}/{signal}"))
+    pairs = zip(there, footers, strict=True)
+    found = [_read(path, signal, footer) for path, footer in pairs]
     _agree(found, layer, signal, None if known is None else known.key)
     found.sort(key=lambda part: (_start(part), part.path))
     _follow(found)
+    if found and found[0].origin is not None and [part.path for part in found] != there:
+        odd = next(part for part, path in zip(found, there, strict=True) if part.path != path)
+        raise Damaged(f"{odd.path}: is not in its place; {parquet.AGAIN}")
     if known is None:  # else the last part is known to be there
         _reaches(found, folder)
     return found
@@ -76,6 +87,35 @@ def _as_listed(inside: Path, known: Listing, place: str) -> None:
             raise Damaged(f"{path}: is no part of the recording; remove it")
 
 
+def footers_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """The digest of the footers of each signal's parts, by the signal's folder.
+
+    Args:
+        folder: a recording.
+        names: of the files of its states.
+    """
+    found: dict[str, list[bytes]] = {}
+    for name in sorted(names):
+        found.setdefault(name.rpartition("/")[0], []).append(parquet.footer(folder / name))
+    return {place: _digest(footers) for place, footers in found.items()}
+
+
+def _digest(footers: Iterable[bytes]) -> str:
+    """XXH3-128 of footers, one after another."""
+    return xxhash.xxh3_128_hexdigest(b"".join(footers))
+
+
+def _as_written(
+    there: list[Path], footers: list[bytes], digest: str, contents: dict[str, Content]
+) -> None:
+    """Raise where the footers are not those that were written; names the file."""
+    if _digest(footers) == digest:
+        return
+    odd = [path for path in there if of_file(path) != contents[path.name]]
+    at = odd[0] if odd else there[0].parent
+    raise Damaged(f"{at}: is not what was written: its digest differs; {parquet.AGAIN}")
+
+
 def _parquet(inside: Path) -> list[Path]:
     """The Parquet files of a folder by name, without hidden ones; none if there is no folder."""
     every = inside.iterdir() if inside.is_dir() else ()
@@ -84,16 +124,19 @@ def _parquet(inside: Path) -> list[Path]:
     )
 
 
-def _read(path: Path, signal: str) -> PartFile:
+def _read(path: Path, signal: str, known: bytes) -> PartFile:
     """What a part's footer says."""
-    footer = parquet.metadata(path)
-    names = tuple(footer.schema.names)
+    footer = parquet.metadata(path, known)
+    with parquet.whole(path):
+        names, origin = tuple(footer.schema.names), origin_of(footer)
     for key in ("sequence", "timestep"):
         if key not in names:
             raise Damaged(f"{path}: has no column {key}: it is no part of a recording; remove it")
     for name in names:
         if name not in KEYS and re.fullmatch(rf"{re.escape(signal)}_\d+", name) is None:
             raise Damaged(f"{path}: holds {name}, which is no unit of {signal}; {parquet.AGAIN}")
+    if len(set(names)) < len(names):
+        raise Damaged(f"{path}: two of its columns share a name; {parquet.AGAIN}")
     first, last, timesteps = 0, -1, 0
     if footer.num_rows:
         least, last = _bounds(path, footer, names.index("sequence"))
@@ -106,13 +149,16 @@ def _read(path: Path, signal: str) -> PartFile:
         last,
         timesteps + 1 if footer.num_rows else 0,
         is_backward(footer),
-        origin_of(footer),
+        origin,
     )
 
 
 def _bounds(path: Path, footer: pq.FileMetaData, column: int) -> tuple[int, int]:
     """The least and largest value of a key."""
-    groups = (footer.row_group(number).column(column) for number in range(footer.num_row_groups))
+    groups = [footer.row_group(number).column(column) for number in range(footer.num_row_groups)]
+    kind = footer.schema.column(column).physical_type
+    if kind != "INT32" or any(group.physical_type != kind for group in groups):
+        raise Damaged(f"{path}: its keys are not of type int32; {parquet.AGAIN}")
     found = [group.statistics for group in groups if group.num_values]
     if not all(each is not None and each.has_min_max for each in found):
         raise Damaged(f"{path}: says nothing of its sequences and timesteps; {parquet.AGAIN}")

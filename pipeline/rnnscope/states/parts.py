@@ -195,6 +195,7 @@ def origin_of(footer: pq.FileMetaData) -> Origin | None:
     if said is None:
         return None
     try:
-        return Origin(**json.loads(said))
-    except TypeError as error:
-        raise ValueError(f"{ORIGIN}: {error}") from error
+        found = Origin(**json.loads(said))
+        return Origin(found.artefact, found.layer, found.signal, int(found.start), int(found.stop))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"what its footer says of {ORIGIN} cannot be read") from error

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from rnnscope.store.contents import Damaged
 
+TAIL = 2**16
+"""Bytes that are read first from the end of a file."""
 AGAIN = "run its stage again, or copy it again"
 """What to do about a damaged file."""
 
@@ -29,7 +31,7 @@ def whole(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Damaged(f"{path}: {_fault(error)}; {AGAIN}") from error
@@ -45,14 +47,33 @@ def opened(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, page_checksum_verification=True)
 
 
-def metadata(path: Path) -> pq.FileMetaData:
-    """A file's footer.
+def metadata(path: Path, known: bytes | None = None) -> pq.FileMetaData:
+    """What a file's footer says, which is read unless its bytes are ``known``.
 
     Raises:
         Damaged: it is not what was written.
     """
     with whole(path):
-        return pq.read_metadata(path)
+        return pq.read_metadata(path if known is None else pa.BufferReader(known))
+
+
+def footer(path: Path) -> bytes:
+    """The last bytes of a file, which hold its schema and where its pages lie.
+
+    Raises:
+        Damaged: the file does not end as a Parquet file does.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL))
+        tail = file.read()
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if tail[-4:] != b"PAR1" or length > size:
+            raise Damaged(f"{path}: does not end as a Parquet file does; {AGAIN}")
+        if length > len(tail):
+            file.seek(size - length)
+            tail = file.read()
+    return tail[-length:]
 
 
 def schema(path: Path) -> pa.Schema:
@@ -113,7 +134,7 @@ def rows(
     try:
         data = ds.dataset([str(path) for path in paths], format=form)
         return data.to_table(list(columns), filter=among)
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
+    except (pa.ArrowException, OSError, ValueError):
         for path in paths:
             read(path, columns)
         raise
