@@ -30,6 +30,7 @@ from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Table, by_column
 from rnnscope.trace.findings import Findings, Worst, merge, sample
 from rnnscope.trace.loops import state_variables
+from rnnscope.trace.names import refuse_names
 
 __all__ = ["TABLES", "run"]
 
@@ -215,7 +216,8 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
 
 
 def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
-    """Raise if the model does not fit the data or has no recurrent layer."""
+    """Raise if the model does not fit the data, has no recurrent layer or odd names."""
+    refuse_names(model)
     if not trace.recurrent_layers(model):
         names = ", ".join(layer.name for layer in model.layers)
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
