@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope import trace
 from rnnscope.errors import UserError, listed
 
 REMEDY = (
@@ -22,12 +23,14 @@ def strange_weights(variables: Iterable[Any]) -> list[str]:
 
 
 def refuse_weights(model: keras.Model) -> None:
-    """Raise for weights that are not finite. Those that training leaves alone may hold anything.
+    """Raise for weights that are not finite: of recurrent layers, and any that training changes.
 
     Raises:
         UserError: with the names of the variables.
     """
-    if found := strange_weights(model.trainable_variables):
+    recurrent = [v for layer in trace.recurrent_layers(model).values() for v in layer.variables]
+    every = {id(each): each for each in (*model.trainable_variables, *recurrent)}
+    if found := strange_weights(every.values()):
         raise UserError(
             f"model '{model.name}': weights that are not finite numbers: {listed(found)}; its "
             "training diverged: train it again with a smaller train.learning_rate, or give other "

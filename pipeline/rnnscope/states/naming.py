@@ -33,7 +33,9 @@ def folders(layers: Iterable[str]) -> dict[str, str]:
         names = [layer] if _plain(layer) else []
         digest = hashlib.sha256(layer.encode("utf-8", "surrogatepass")).hexdigest()
         short = re.sub(r"[^A-Za-z0-9_.-]+", "-", layer, flags=re.ASCII).strip("._-")[:KEPT]
-        names += [f"{short or 'layer'}~{digest[:digits]}" for digits in (8, 16, 32, 64)]
+        if not short or DEVICES.fullmatch(short):
+            short = f"layer-{short}".rstrip("-")
+        names += [f"{short}~{digest[:digits]}" for digits in (8, 16, 32, 64)]
         found[layer] = next(name for name in names if name.casefold() not in used)
         used.add(found[layer].casefold())
     return found

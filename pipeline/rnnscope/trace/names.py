@@ -26,9 +26,7 @@ def refuse_names(model: keras.Model) -> None:
     """
     for layer in model._flatten_layers(include_self=False):
         at = f"layer {layer.name!r}: "
-        how = (
-            f"rename the layer: model.get_layer({layer.name!r}).name = 'lstm', then save the model"
-        )
+        how = f"rename the layer: model.get_layer({layer.name!r}).name = 'lstm', then save it"
         if SCOPE.fullmatch(layer.name) is None:
             raise UserError(f"{at}TensorFlow cannot run it under this name in a graph; {how}")
         if _recurrent(layer) and OURS.search(layer.name):
