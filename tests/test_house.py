@@ -139,6 +139,27 @@ def test_every_package_that_is_imported_is_declared() -> None:
     assert not missing
 
 
+def test_every_parquet_file_of_ours_has_checksums_and_is_read_by_them() -> None:
+    """Files that users bring, in room data, may have none."""
+    unchecked = set()
+    for name, file in modules().items():
+        if room(name) == "data":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            called, given = node.func.attr, {each.arg for each in node.keywords}
+            written = called in ("ParquetWriter", "to_parquet", "write_table") and ast.unparse(
+                node.func.value
+            ) not in ("writer", "self.file")
+            read = called in ("read_table", "read_parquet", "ParquetFile", "dataset")
+            if written and "write_page_checksum" not in given:
+                unchecked.add((name, node.lineno))
+            if read and name != "rnnscope.store.parquet":
+                unchecked.add((name, node.lineno))
+    assert not unchecked
+
+
 def test_help_names_every_stage() -> None:
     text = (PROJECT / "conf/hydra/help/rnnscope.yaml").read_text()
     _, single, over = re.split(r"stage=|over several runs:", text.partition("mode=   run")[0])[-3:]

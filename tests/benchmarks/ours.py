@@ -14,8 +14,8 @@ from rnnscope import data, engine, models, states, trace
 from rnnscope.analysis.ablation import stage as rerunning
 from rnnscope.analysis.ablation.columns import METHODS
 from rnnscope.config import Engine, Extract
-from rnnscope.extract import notes
-from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.extract.notes import PARTS, Part
+from rnnscope.extract.recorder import Recorder
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.tables import table_file
 from tests.benchmarks.problem import (
@@ -73,7 +73,7 @@ def to_parquet(model: keras.Model, x: Array, folder: Path, options: Extract) -> 
     """The signals of x [N, T, F] as stage extract writes them, with its proof."""
     dataset = data.Dataset(data.Split(x, _labels(x)))
     record = Recorder(model, dataset, options, folder, cores())
-    (folder / notes.PARTS).mkdir()
+    (folder / PARTS).mkdir()
     step = max(1, options.part_rows // x.shape[1])
     parts = [
         Part(number, start, min(start + step, len(x)))

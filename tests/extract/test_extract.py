@@ -14,7 +14,7 @@ import tensorflow as tf
 from rnnscope import data, models, stages, states, store, trace
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.extract import recorder
+from rnnscope.extract import notes, recorder
 from rnnscope.stages import planning
 from rnnscope.trace import findings
 from tests import reference
@@ -120,7 +120,7 @@ class KilledError(Exception):
     """Stands for a killed process."""
 
 
-def dying(self: recorder.Recorder, part: recorder.Part) -> dict[str, Any]:
+def dying(self: recorder.Recorder, part: notes.Part) -> notes.Note:
     """Record parts as ever, but for the fourth."""
     if part.number == 3:
         raise KilledError

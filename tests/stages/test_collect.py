@@ -179,9 +179,9 @@ def test_small_tables_share_row_groups_and_large_ones_are_written_as_they_come(
     assert found is not None
     read, log = pd.read_parquet, []
 
-    def logged(path: Path) -> pd.DataFrame:
+    def logged(path: Path, **options: Any) -> pd.DataFrame:
         log.append(path.parent.name)
-        return read(path)
+        return read(path, **options)
 
     for rows, groups in ((collect.ROWS, 1), (1, 2)):
         monkeypatch.setattr(collect, "ROWS", rows)

@@ -2,7 +2,6 @@
 
 from rnnscope.store.tables import Column, Null, Table
 
-_NOT_FINITE = Null("the model's output is not finite")
 _LABEL = "its class, as a whole number from 0; only where the data has classes"
 _TARGET = "its target, a number; only where the data has numeric targets"
 _PREDICTION = "the class with the largest score; of numeric targets the model's output"
@@ -39,7 +38,7 @@ SEQUENCES = Table(
         Column("length", "number of its timesteps that were recorded, of the longest layer"),
         Column("label", _LABEL),
         Column("target", _TARGET, nulls=(Null("the data has no target for it"),)),
-        Column("prediction", _PREDICTION, nulls=(_NOT_FINITE,)),
+        Column("prediction", _PREDICTION),
         Column(
             "correct",
             f"{_CORRECT}; where timesteps have their own labels, the share of them that are",
@@ -47,9 +46,8 @@ SEQUENCES = Table(
         Column(
             "loss",
             f"{_LOSS}; where timesteps have their own labels or targets, the mean over them",
-            nulls=(_NOT_FINITE,),
         ),
-        Column("p_<class>", "probability that the model gives the class", nulls=(_NOT_FINITE,)),
+        Column("p_<class>", "probability that the model gives the class"),
     ),
 )
 
@@ -61,9 +59,9 @@ STEPS = Table(
         Column("timestep", "timestep, from 0"),
         Column("label", _LABEL),
         Column("target", _TARGET, nulls=(Null("the data has no target for it"),)),
-        Column("prediction", _PREDICTION, nulls=(_NOT_FINITE,)),
+        Column("prediction", _PREDICTION),
         Column("correct", _CORRECT),
-        Column("loss", _LOSS, nulls=(_NOT_FINITE,)),
+        Column("loss", _LOSS),
         Column(
             "<annotation>",
             "value of the annotation of that name, which the model does not see",

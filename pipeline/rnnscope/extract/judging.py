@@ -46,7 +46,7 @@ def _line(layer: str, kind: str, each: Worst, tolerance: float) -> str:
 
 
 def _remedy(kind: str, each: Worst) -> str:
-    if not math.isfinite(each.recorded) or not math.isfinite(each.expected):
+    if not all(map(math.isfinite, (each.recorded, each.expected, each.value))):
         return (
             "a state that is not a finite number cannot be analysed: look for such values in the "
             "input of this sequence and in the model's weights"

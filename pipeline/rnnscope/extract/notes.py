@@ -1,80 +1,100 @@
-"""The figures and table rows of each finished part, kept until all parts are finished.
+"""What is known of each finished part, kept until all parts are finished.
 
 <folder>/_parts/00000.json                 written last: a part without it is recorded again
 <folder>/_parts/00000.sequences.parquet    its rows of <folder>/sequences.parquet
 <folder>/_parts/00000.steps.parquet        and of <folder>/steps.parquet, if there are any
+
+A note says what the part was made for, and names the part's files with their digests. A part is
+finished only if its note is one of its own and these files are there, whole.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rnnscope.store import atomic
-from rnnscope.store.tables import Nulls, Table, table_file
+from rnnscope.store.contents import Content, Digesting, of_file
 
 PARTS = "_parts"
-ROW_GROUP = 2**25
-"""Fewest bytes of a row group but the last."""
+FORMAT = 1
+"""Of the notes; those of another format are not read."""
 
 
-def read(folder: Path, part: int) -> dict[str, Any] | None:
-    """The figures of a finished part; None where it is not finished."""
-    note = _note(folder, part)
-    if not note.is_file():
+@dataclass(frozen=True)
+class Part:
+    """A run of consecutive sequences, start <= number < stop."""
+
+    number: int
+    start: int
+    stop: int
+    artefact: str = ""
+    """The key of what it is a part of."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is known of a finished part."""
+
+    figures: dict[str, Any]
+    contents: dict[str, Content]
+    """Of its files, by their names within the artefact's folder."""
+
+
+def read(folder: Path, part: Part) -> Note | None:
+    """The note of a finished part, whose files are read; None where it is not finished."""
+    try:
+        said = json.loads(_note(folder, part).read_bytes())
+        if said["format"] != FORMAT or said["part"] != asdict(part):
+            return None
+        contents = {name: Content(**each) for name, each in said["contents"].items()}
+        note = Note(dict(said["figures"]), contents)
+        for name, content in contents.items():
+            path = folder / name
+            if path.stat().st_size != content.bytes or of_file(path) != content:
+                return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    known: dict[str, Any] = json.loads(note.read_text())
-    return known
+    return note
 
 
 def write(
-    folder: Path, part: int, figures: dict[str, Any], tables: Mapping[str, pd.DataFrame]
-) -> None:
-    """Keep the figures of a finished part, and its rows of each table, by the table's file name."""
-    for name, rows in tables.items():
-        with atomic.written(_rows(folder, part, name)) as unfinished:
-            rows.to_parquet(unfinished, index=False)
-    with atomic.written(_note(folder, part)) as unfinished:
-        unfinished.write_text(json.dumps(figures))
-
-
-def join(
-    folder: Path, parts: int, table: Table, said: Mapping[bytes, bytes] | None = None
-) -> Nulls:
-    """Write a table from the rows of all parts, in their order, as a stream; returns its nulls.
+    folder: Path,
+    part: Part,
+    figures: dict[str, Any],
+    states: Mapping[str, Content],
+    tables: Mapping[str, pd.DataFrame],
+) -> Note:
+    """Keep what is known of a finished part.
 
     Args:
-        folder: where the parts are, and the table will be.
-        parts: how many there are.
-        table: its declaration.
-        said: what its schema is to say besides.
+        folder: of the artefact.
+        part: which one.
+        figures: JSON values.
+        states: the part's files, by their names within the folder.
+        tables: its rows of each table, by the table's file name.
     """
-    file = table_file(folder, table.name)
-    rows = [_rows(folder, part, file.name) for part in range(parts)]
-    schema = pq.read_schema(rows[0])
-    schema = schema.with_metadata({**(schema.metadata or {}), **(said or {})})
-    nulls: Nulls = Counter()
-    with pq.ParquetWriter(file, schema) as writer:
-        waiting: list[pa.Table] = []
-        for path in rows:
-            waiting.append(pq.read_table(path).cast(schema))
-            nulls += table.nulls(waiting[-1], waiting[-1].to_pandas())
-            if sum(each.nbytes for each in waiting) >= ROW_GROUP:
-                writer.write_table(pa.concat_tables(waiting))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting))
-    return nulls
+    contents = dict(states)
+    for name, rows in tables.items():
+        path = rows_file(folder, part, name)
+        with atomic.written(path) as unfinished, unfinished.open("wb") as file:
+            digesting = Digesting(file)
+            rows.to_parquet(digesting, index=False, write_page_checksum=True)
+        contents[path.relative_to(folder).as_posix()] = digesting.content
+    note = Note(figures, contents)
+    said = {"format": FORMAT, "part": asdict(part), **asdict(note)}
+    with atomic.written(_note(folder, part)) as unfinished:
+        unfinished.write_text(json.dumps(said))
+    return note
 
 
-def _note(folder: Path, part: int) -> Path:
-    return folder / PARTS / f"{part:05d}.json"
+def rows_file(folder: Path, part: Part, name: str) -> Path:
+    """The file of a part's rows of a table."""
+    return folder / PARTS / f"{part.number:05d}.{name}"
 
 
-def _rows(folder: Path, part: int, name: str) -> Path:
-    return folder / PARTS / f"{part:05d}.{name}"
+def _note(folder: Path, part: Part) -> Path:
+    return folder / PARTS / f"{part.number:05d}.json"

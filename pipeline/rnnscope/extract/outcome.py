@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.data import Batch
+from rnnscope.extract.finite import refuse_outputs
 from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID
 
 SCORED = ("correct", "loss")
@@ -33,6 +34,9 @@ def outcomes(
         lengths: recorded timesteps of each [B].
         first: number of the first sequence.
         kind: of the outputs, as ``models.scores`` gives it.
+
+    Raises:
+        UserError: an output that would be scored is not a finite number.
     """
     y, valid = batch.y, batch.valid
     if len(outputs) != len(valid):
@@ -44,10 +48,15 @@ def outcomes(
     keys = {"sequence": (first + number).astype(np.int32), "timestep": timestep.astype(np.int32)}
     annotations = {name: each[valid] for name, each in batch.steps.items()}
     if y is None or y.ndim == 1:
-        sequences = pd.concat([sequences, outcome(outputs, y, kind)], axis=1)
+        if _predicts(outputs, y, kind):
+            refuse_outputs(outputs, sequences["sequence"].to_numpy())
+        found = outcome(outputs, y, kind)
+        sequences = pd.concat([sequences, found], axis=1)
         return sequences, pd.DataFrame(keys | annotations) if annotations else None
     fits = outputs.shape[:2] == valid.shape
     each = outputs[valid] if fits else np.empty((len(number), 0), np.float32)
+    if _predicts(each, y, kind):
+        refuse_outputs(each, keys["sequence"], timestep)
     steps = outcome(each, y[valid], kind, scores=False)
     for name in (name for name in SCORED if name in steps):
         sequences[name] = steps[name].groupby(number).mean()
@@ -88,12 +97,19 @@ def outcome(
     return pd.DataFrame(known)
 
 
+def _predicts(outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str | None) -> bool:
+    """Whether anything is predicted from outputs."""
+    if y is not None and y.dtype.kind == "f":
+        return kind is not None and outputs.shape[1:] in ((), (1,))
+    return _of_classes(outputs, kind) is not None
+
+
 def _of_numbers(
     outputs: NDArray[np.floating], targets: NDArray[np.float32], kind: str | None
 ) -> pd.DataFrame:
     """Target, prediction and squared error, one row each."""
     known: dict[str, Any] = {"target": targets}
-    if kind is not None and outputs.shape[1:] in ((), (1,)):
+    if _predicts(outputs, targets, kind):
         known["prediction"] = prediction = outputs.reshape(-1).astype(np.float32)
         known["loss"] = (prediction.astype(np.float64) - targets) ** 2
     return pd.DataFrame(known)

@@ -16,7 +16,8 @@ from rnnscope import models, states, trace
 from rnnscope.config import Extract
 from rnnscope.data import Batch, Dataset
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import judging, notes
+from rnnscope.extract import finite, judging, notes
+from rnnscope.extract.notes import Note, Part
 from rnnscope.extract.outcome import SCORED, outcomes
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
@@ -25,21 +26,13 @@ from rnnscope.models.feeding import ran
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
 from rnnscope.store import partials, sources
+from rnnscope.store.contents import Content
 from rnnscope.store.sources import Source
 from rnnscope.trace import drawing, proof, steps
 from rnnscope.trace.findings import Findings, sample
 
 EXACT_IN_FLOAT16 = 2048
 """The largest whole number up to which float16 holds all of them."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run of consecutive sequences, start <= number < stop."""
-
-    number: int
-    start: int
-    stop: int
 
 
 @dataclass
@@ -85,6 +78,7 @@ class Recorder:
         read: tuple[Source, ...] = (),
     ):
         # Signals are encoded side by side, also while other parts are being computed.
+        finite.refuse_weights(model)
         self.writers = ThreadPoolExecutor(workers)
         self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
         self.read = read  # the user's files that the model and the data came from
@@ -104,13 +98,15 @@ class Recorder:
         with drawing.watched() as drawn:
             graphs = [each.get_concrete_function().graph for each in (self.recorded, self.proved)]
         self.streams = drawing.streams_of(model, drawn, graphs)
+        self.layers = states.by_layer(self.units)
+        self.places = states.folders(self.layers)
 
-    def part(self, part: Part) -> dict[str, Any]:
+    def part(self, part: Part) -> Note:
         """Record one part, unless it is finished. Returns its rows, bytes, proof and scores.
 
         Scores are sums over its sequences.
         """
-        if (known := notes.read(self.folder, part.number)) is not None:
+        if (known := notes.read(self.folder, part)) is not None:
             return known
         found = self._run(part)
         labels = np.concatenate(found.labels) if found.labels else None
@@ -126,7 +122,7 @@ class Recorder:
                 values = columns.signals.pop(signal)
                 writing.append(self.writers.submit(self._write, part, layer, signal, values, keys))
                 del values
-        size = sum(done.result() for done in writing)
+        files = dict(done.result() for done in writing)
         sequences = pd.concat(found.sequences)
         if self.split.ids is not None:
             sequences.insert(1, "id", self.split.ids[part.start : part.stop])
@@ -139,7 +135,7 @@ class Recorder:
         scores = {name: float(np.sum(sequences[name])) for name in SCORED if name in sequences}
         figures = {
             "rows": rows,
-            "states_bytes": size,
+            "states_bytes": sum(content.bytes for content in files.values()),
             "proof": {
                 layer: {kind: asdict(worst) for kind, worst in kinds.items()}
                 for layer, kinds in found.proof.items()
@@ -150,8 +146,7 @@ class Recorder:
         }
         sources.check(self.read)
         partials.check(self.folder)
-        notes.write(self.folder, part.number, figures, tables)
-        return figures
+        return notes.write(self.folder, part, figures, files, tables)
 
     def _run(self, part: Part) -> PartRecord:
         """Run one part through the model."""
@@ -164,7 +159,6 @@ class Recorder:
                 count = min(size, sample(batch.x.shape[1]))
                 recorded, output, masks, gathered = ran(self.model, self.proved, inputs, count)
                 found.proof = proof.proof(self.calls, gathered, first)
-                judging.check(found.proof, self.options.tolerance)
             else:
                 recorded, output, masks = ran(self.model, self.recorded, inputs)
             told = {name: _array(each)[:size] for name, each in masks.items()}
@@ -178,9 +172,12 @@ class Recorder:
                 into = found.columns.setdefault(layer, Columns())
                 into.kept.append(kept)
                 for signal, values in signals.items():
-                    into.signals.setdefault(signal, []).append(
-                        selection.chosen_rows(_array(values)[:, :size], kept)
-                    )
+                    rows = selection.chosen_rows(_array(values)[:, :size], kept)
+                    units = self.units[layer, signal]
+                    finite.refuse_states(self.model, layer, signal, rows, kept, units, first)
+                    into.signals.setdefault(signal, []).append(rows)
+            if first == part.start:  # of states that are not finite it would say less
+                judging.check(found.proof, self.options.tolerance)
             if not longest.all():
                 empty = first + int(longest.argmin())
                 raise UserError(f"sequence {empty} of the test split: no timestep is left of it")
@@ -265,8 +262,8 @@ class Recorder:
         signal: str,
         values: list[NDArray[np.float32]],
         keys: states.RowKeys,
-    ) -> int:
-        """Write one signal of one part, given batch by batch [U, rows]; returns its bytes."""
+    ) -> tuple[str, Content]:
+        """Write one signal of one part, given batch by batch [U, rows]; its name and content."""
         # Columns in one piece: the encoder is twice as slow over many short ones.
         stored: NDArray[Any] = np.concatenate(values, axis=1)
         values.clear()
@@ -278,10 +275,14 @@ class Recorder:
                     f"{largest:,.0f}, past {EXACT_IN_FLOAT16:,}; must be float32"
                 )
             stored = stored.astype(np.float16)
-        file = states.part_file(self.folder, layer, signal, part.number)
+        file = states.part_file(self.folder, self.places[layer], signal, part.number)
         units = self.units[layer, signal]
+        origin = states.Origin(part.artefact, layer, signal, part.start, part.stop)
         partials.check(self.folder)
-        return states.write_part(file, signal, stored, keys, self.options.compression, units)
+        content = states.write_part(
+            file, signal, stored, keys, self.options.compression, units, origin
+        )
+        return file.relative_to(self.folder).as_posix(), content
 
 
 def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> None:

@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,21 @@ from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
-from rnnscope.extract import judging, notes, padding
+from rnnscope.extract import finishing, judging, padding
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
-from rnnscope.extract.notes import PARTS
-from rnnscope.extract.recorder import Part, Recorder
+from rnnscope.extract.notes import PARTS, Note, Part
+from rnnscope.extract.recorder import Recorder
 from rnnscope.models import tokens
 from rnnscope.models.batches import fixed_batch
 from rnnscope.states import place_of
-from rnnscope.store import atomic
+from rnnscope.store.atomic import remove
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.sources import Source
 from rnnscope.store.stage import Figures
-from rnnscope.store.tables import by_column
+from rnnscope.store.tables import Table, by_column
 from rnnscope.trace.findings import Findings, Worst, merge, sample
 from rnnscope.trace.loops import state_variables
+from rnnscope.trace.names import refuse_names
 
 __all__ = ["TABLES", "run"]
 
@@ -45,6 +46,7 @@ class Assignment:
     """A unique name, by which assignments are compared."""
     config: Config = field(compare=False)
     trained: Path | None = field(compare=False)
+    key: str = field(compare=False)
     folder: Path = field(compare=False)
     sources: tuple[Source, ...] = field(compare=False, default=())
     """The user's files that data and model come from."""
@@ -64,7 +66,12 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """
     config = replace(config, data=located(config.data), model=located(config.model))
     assignment = Assignment(
-        uuid.uuid4().hex, config, inputs.folders.get("train"), folder, inputs.sources
+        uuid.uuid4().hex,
+        config,
+        inputs.folders.get("train"),
+        inputs.key,
+        folder,
+        inputs.sources,
     )
     try:
         return _run(assignment)
@@ -78,20 +85,12 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     count = _count(dataset, config)
     _announce(record, dataset, count, folder)
     test = dataset.test
-    split = _parts(count, record.rows.most(test, count)[0], config, record.model)
+    split = _parts(count, record.rows.most(test, count)[0], assignment, record.model)
     with threadpool_limits(1, "blas"):  # the proof's products are small: threads would only wait
-        parts = _record_all(assignment, record, split)
+        done = _record_all(assignment, record, split)
+    parts = [note.figures for note in done]
     found = _found(parts)
     figures = _merged(parts, found)
-    written = TABLES if test.per_timestep or test.steps else (SEQUENCES,)
-    apart = [name for name in states.layers(folder) if not record.rows.known(name, test)]
-    said = {SEQUENCES.name: {}, STEPS.name: states.of_other_time(apart)}
-    nulls = {
-        table.name: by_column(notes.join(folder, len(split), table, said[table.name]))
-        for table in written
-    }
-    shutil.rmtree(folder / PARTS)
-    atomic.clear(folder)
     called = {place_of(name) for name in record.paths}
     layers = trace.recurrent_layers(record.model)
     silent = sorted(name for name in layers if not {name, f"{name}.cell0"} & called)
@@ -111,10 +110,17 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     lost = {layer: maker for part in parts for layer, maker in part["mask_lost"].items()}
     for layer, maker in sorted(lost.items()):
         log.warning(padding.lost(layer, maker, record.rows, test))
+    tables: dict[Table, dict[bytes, bytes]] = {SEQUENCES: {}}
+    if test.per_timestep or test.steps:
+        apart = [name for name in record.layers if not record.rows.known(name, test)]
+        tables[STEPS] = states.of_other_time(apart)
+    contents, nulls = finishing.finish(folder, split, done, tables)
     return figures | {
-        "layers": {name: list(signals) for name, signals in states.layers(folder).items()},
+        "contents": {name: asdict(content) for name, content in contents.items()},
+        "footers": states.footers_of(folder, (name for name in contents if "/" in name)),
+        "layers": record.layers,
         "paths": record.paths,
-        "null": nulls,
+        "null": {name: by_column(each) for name, each in nulls.items()},
         "not_called": silent,
         "without_mask": unmasked,
         "mask_lost": lost,
@@ -148,17 +154,15 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
 _getting_ready = threading.Lock()
 
 
-def _record(assignment: Assignment, part: Part) -> dict[str, Any]:
+def _record(assignment: Assignment, part: Part) -> Note:
     """Record one part, in whichever process this is called."""
     with _getting_ready:  # without it, two threads would both fill the cache
         _, record = _ready(assignment)
     return record.part(part)
 
 
-def _record_all(
-    assignment: Assignment, record: Recorder, split: list[Part]
-) -> list[dict[str, Any]]:
-    """The figures of every part.
+def _record_all(assignment: Assignment, record: Recorder, split: list[Part]) -> list[Note]:
+    """The note of every part.
 
     A stateful model carries its state from batch to batch, and one that draws at random its random
     streams: they take the batches in order, in one thread.
@@ -166,7 +170,7 @@ def _record_all(
     carried, streams = state_variables(record.model), record.streams.variables
     variables = [*carried, *streams]
     if variables:
-        shutil.rmtree(assignment.folder / PARTS, ignore_errors=True)
+        remove(assignment.folder / PARTS)
     (assignment.folder / PARTS).mkdir(exist_ok=True)
     if not variables:
         one = functools.partial(_record, assignment)
@@ -187,14 +191,17 @@ def _count(dataset: Dataset, config: Config) -> int:
     return min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
 
 
-def _parts(count: int, timesteps: int, config: Config, model: keras.Model) -> list[Part]:
+def _parts(count: int, timesteps: int, assignment: Assignment, model: keras.Model) -> list[Part]:
     """Cut ``count`` sequences into parts of about ``extract.part_rows`` timesteps."""
-    size = max(1, config.extract.part_rows // timesteps)
+    size = max(1, assignment.config.extract.part_rows // timesteps)
     step = fixed_batch(model)
     if step:
         size = max(1, size // step) * step
     starts = range(0, count, size)
-    return [Part(n, start, min(start + size, count)) for n, start in enumerate(starts)]
+    return [
+        Part(number, start, min(start + size, count), assignment.key)
+        for number, start in enumerate(starts)
+    ]
 
 
 def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:
@@ -218,7 +225,8 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
 
 
 def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
-    """Raise if the model does not fit the data or has no recurrent layer."""
+    """Raise if the model does not fit the data, has no recurrent layer or odd names."""
+    refuse_names(model)
     if not trace.recurrent_layers(model):
         names = ", ".join(layer.name for layer in model.layers)
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")

@@ -14,6 +14,7 @@ from rnnscope.report.analyses import by_layer
 from rnnscope.report.figures import Curve
 from rnnscope.report.table import CHANGES
 from rnnscope.states import place_of
+from rnnscope.store import parquet
 
 STATISTICS = 8
 """How many statistics are listed, those with the smallest p-values."""
@@ -32,8 +33,8 @@ def section(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         folder: the stage's output.
         manifest: what it says of itself.
     """
-    table = pd.read_parquet(folder / "ablation.parquet")
-    importance = pd.read_parquet(folder / "importance.parquet")
+    table = parquet.frame(folder / "ablation.parquet")
+    importance = parquet.frame(folder / "importance.parquet")
     by_loss = bool(table["loss_change"].notna().any())
     change = "loss_change" if by_loss else "output_change"
     title = _title(table)
@@ -112,7 +113,7 @@ def with_changes(units: pd.DataFrame, folder: Path, manifest: Mapping[str, Any])
 
     Where c at 0 is h at 0 by algebra, rows of c have the change of h.
     """
-    table = pd.read_parquet(folder / "ablation.parquet")
+    table = parquet.frame(folder / "ablation.parquet")
     same = [
         (layer, method, other)
         for layer, methods in manifest.get("same_as", {}).items()

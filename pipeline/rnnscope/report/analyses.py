@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from rnnscope.report import figures
 from rnnscope.report.figures import Curve
+from rnnscope.store import parquet
 
 STATES = ("h", "c")
 PATHS = 20
@@ -26,9 +27,9 @@ def population(
         classes: names by number.
         backward: the layers that read backwards.
     """
-    table = pd.read_parquet(folder / "population.parquet")
-    paths = pd.read_parquet(folder / "trajectories.parquet")
-    components = pd.read_parquet(folder / "components.parquet")
+    table = parquet.frame(folder / "population.parquet")
+    paths = parquet.frame(folder / "trajectories.parquet")
+    components = parquet.frame(folder / "components.parquet")
     keys = components[["layer", "signal", "unit"]].astype({"layer": str, "signal": str})
     counts = keys.groupby(["layer", "signal"])["unit"].nunique()
     entries = []
@@ -81,7 +82,7 @@ def population(
 
 def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """For each layer, the scores of linear decoders over time; or why there are none."""
-    table = _of_class(pd.read_parquet(folder / "decoding.parquet"))
+    table = _of_class(parquet.frame(folder / "decoding.parquet"))
     entries = []
     for number, (layer, every) in enumerate(by_layer(table)):
         rows = every[every["train_timestep"] >= 0]

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import scipy.stats
 from numpy.typing import NDArray
 
 from rnnscope import states
+from rnnscope.store import parquet
 
 MATRIX_CLASSES = 20
 """Up to this many classes the page has a confusion matrix, and lists every class."""
@@ -30,12 +30,12 @@ class Outcome:
 
 def read(recorded: Path) -> Outcome:
     """The counts over ``sequences.parquet``, read in batches of rows."""
-    file = pq.ParquetFile(recorded / states.SEQUENCES)
-    labelled = {"label", "prediction"} <= set(file.schema_arrow.names)
+    file = recorded / states.SEQUENCES
+    labelled = {"label", "prediction"} <= set(parquet.schema(file).names)
     columns = ["length", *(["label", "prediction"] if labelled else [])]
     lengths: pd.Series[int] | None = None
     pairs: pd.Series[int] | None = None
-    for batch in file.iter_batches(BATCH, columns=columns):
+    for batch in parquet.batches(file, BATCH, columns):
         frame: pd.DataFrame = batch.to_pandas()
         lengths = _added(lengths, frame.groupby("length").size())
         if labelled:

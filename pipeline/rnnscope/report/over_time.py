@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.analysis.units.columns import TUNING
 from rnnscope.states.signals import Signal
+from rnnscope.store import parquet
 from rnnscope.store.tables import table_file
 
 Float = NDArray[np.float64]
@@ -42,7 +42,7 @@ def from_tuning(units: Path, layer: str, signal: str, timesteps: int) -> OverTim
         signal: its letter.
         timesteps: T, past every timestep that occurs.
     """
-    rows = pd.read_parquet(
+    rows = parquet.frame(
         table_file(units, TUNING.name),
         columns=["unit", "timestep", "count", "mean"],
         filters=[("layer", "==", layer), ("signal", "==", signal)],

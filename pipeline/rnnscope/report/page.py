@@ -22,6 +22,7 @@ from rnnscope.report import (
 )
 from rnnscope.report.over_time import OverTime
 from rnnscope.states.signals import open_signal
+from rnnscope.store import parquet
 
 HERE = Path(__file__).parent
 GATES = {"i": "input", "f": "forget", "o": "output", "z": "update", "r": "reset"}
@@ -39,7 +40,7 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
     recorded = inputs["extract"]
     classes = [str(name) for name in extract.get("classes", [])]
     found = outcome.read(recorded)
-    units = pd.read_parquet(inputs["units"] / "units.parquet")
+    units = parquet.frame(inputs["units"] / "units.parquet")
     shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
     return {
         "slug": provenance.slug(recorded),
@@ -89,7 +90,7 @@ def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> di
     """The training curves, or why there are none."""
     if "train" not in inputs:
         return {"curves": [], "why": "The model came from a file; this run did not train it."}
-    history = pd.read_parquet(inputs["train"] / "history.parquet")
+    history = parquet.frame(inputs["train"] / "history.parquet")
     numeric = "squared error" in manifests["extract"]["headline"]
     labels = {
         "loss": "mean squared error" if numeric else "cross-entropy loss, nats",

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from rnnscope.config import KINDS, Config
 from rnnscope.stages.columns import KEY, MEMORY, RUNS, SECONDS, TABLES
 from rnnscope.stages.table import COLLECTED
+from rnnscope.store import parquet
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.runs import Run
 from rnnscope.store.stage import Figures
@@ -169,7 +170,7 @@ def _tables(runs: list[Run], beside: pd.DataFrame, stage: str) -> Iterator[pa.Ta
     """One stage's table of each run that has it, with the run's columns in front."""
     for number, each in enumerate(runs):
         if stage in each.stages:
-            rows = pd.read_parquet(table_file(each.stages[stage].artefact.folder, stage))
+            rows = parquet.frame(table_file(each.stages[stage].artefact.folder, stage))
             same = beside.iloc[np.full(len(rows), number)].reset_index(drop=True)
             if len(rows):  # the columns of an empty table may have no type
                 yield pa.Table.from_pandas(pd.concat([same, rows], axis=1), preserve_index=False)
@@ -182,7 +183,8 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> int:
         writer = None
         for joined in _joined(tables):
             if writer is None:
-                writer = stack.enter_context(pq.ParquetWriter(path, joined.schema))
+                opened = pq.ParquetWriter(path, joined.schema, write_page_checksum=True)
+                writer = stack.enter_context(opened)
             writer.write_table(joined)
             count += len(joined)
     return count

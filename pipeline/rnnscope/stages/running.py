@@ -118,7 +118,7 @@ def _made(
     provenance.reset_peak_memory()
     try:
         function, used = _imported(step.stage)
-        inputs = Inputs(folders, step.survey, step.sources)
+        inputs = Inputs(folders, step.artefact.key, step.survey, step.sources)
         figures, failure = used | function(config, inputs, folder), None
     except Exception as error:
         figures, failure = {}, error

@@ -79,9 +79,9 @@ def _empty(folder: Path, table: str, column: str) -> str | None:
     nulls = store.read_manifest(folder).get("null", {}).get(table, {}).get(column)
     if not nulls:
         return None
-    import pyarrow.parquet as pq  # heavy, and seldom needed
+    from rnnscope.store import parquet  # heavy, and seldom needed
 
-    rows = pq.read_metadata(folder / f"{table}.parquet").num_rows
+    rows = parquet.metadata(folder / f"{table}.parquet").num_rows
     return ", ".join(nulls) if sum(nulls.values()) == rows else None
 
 

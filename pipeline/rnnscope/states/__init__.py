@@ -1,20 +1,21 @@
 """The recorded states: their layout on disk, and how they are written and read."""
 
+from rnnscope.states.counts import class_count, sequence_count, sources
 from rnnscope.states.frames import read_sequences, read_states, read_steps
+from rnnscope.states.listing import by_layer, layers
+from rnnscope.states.naming import folders
+from rnnscope.states.opening import footers_of
 from rnnscope.states.parts import (
     KEYS,
     SEQUENCES,
     STEPS,
+    Origin,
     RowKeys,
-    class_count,
     columns,
-    layers,
     part_file,
     place_of,
     read_part,
     row_keys,
-    sequence_count,
-    sources,
     unit_of,
     write_part,
 )
@@ -25,11 +26,15 @@ __all__ = [
     "KEYS",
     "SEQUENCES",
     "STEPS",
+    "Origin",
     "RowKeys",
     "Signal",
     "annotations",
+    "by_layer",
     "class_count",
     "columns",
+    "folders",
+    "footers_of",
     "layers",
     "of_other_time",
     "open_signal",

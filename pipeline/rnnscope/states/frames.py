@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, layers, unit_of
-from rnnscope.states.signals import open_signal
+from rnnscope.states.listing import held, layers
+from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, unit_of
+from rnnscope.states.signals import Signal, open_signal, refuse_unequal
+from rnnscope.store import parquet
 from rnnscope.store.reading import consistently
 
 Slice = slice | Sequence[int] | int | None
@@ -39,8 +41,9 @@ def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.D
 
     Raises:
         FileNotFoundError: the folder holds no recording.
+        Damaged: the file is not what was written.
     """
-    return pd.read_parquet(recording(folder) / SEQUENCES, columns=columns)
+    return parquet.frame(held(recording(folder), SEQUENCES), columns)
 
 
 @consistently
@@ -49,11 +52,12 @@ def read_steps(folder: Path | str, columns: list[str] | None = None) -> pd.DataF
 
     Raises:
         FileNotFoundError: the folder holds no recording, or the data has neither.
+        Damaged: the file is not what was written.
     """
-    path = Path(folder) / STEPS
+    path = held(Path(folder), STEPS)
     if not path.is_file():
         recording(folder)
-    return pd.read_parquet(path, columns=columns)
+    return parquet.frame(path, columns)
 
 
 @consistently
@@ -87,6 +91,7 @@ def read_states(
     Raises:
         FileNotFoundError: the folder holds no recording.
         ValueError: a layer, signal, unit or sequence that was not recorded.
+        Damaged: a file is missing, from elsewhere, or not what was written.
     """
     folder = recording(folder)
     wanted = [signals] if isinstance(signals, str) else list(signals)
@@ -94,7 +99,9 @@ def read_states(
     count = len(read_sequences(folder, ["length"]))
     chosen_sequences = _chosen("sequences", sequences, count)
     among = None if sequences is None else _among("sequence", chosen_sequences)
-    longest = open_signal(folder, layer, wanted[0]).timesteps
+    opened = [open_signal(folder, layer, signal) for signal in wanted]
+    refuse_unequal(opened)
+    longest = opened[0].timesteps
     steps = nth = None
     if isinstance(timesteps, int) and -longest <= timesteps < 0:
         nth = timesteps
@@ -103,7 +110,7 @@ def read_states(
         if timesteps is not None:
             within = _among("timestep", steps)
             among = within if among is None else among & within
-    frames = [_read_signal(folder / layer / signal, units, among, nth) for signal in wanted]
+    frames = [_read_signal(signal, units, among, nth) for signal in opened]
     if as_array:
         arrays = [_dense(frame, chosen_sequences, steps) for frame in frames]
         return arrays[0] if isinstance(signals, str) else dict(zip(wanted, arrays, strict=True))
@@ -146,17 +153,16 @@ def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
 
 
 def _read_signal(
-    folder: Path, units: Slice, among: ds.Expression | None, nth: int | None
+    signal: Signal, units: Slice, among: ds.Expression | None, nth: int | None
 ) -> pd.DataFrame:
     """The chosen units and rows of one signal; of each sequence only row ``nth`` if given."""
-    data = ds.dataset(folder, format="parquet")
-    keys = [name for name in data.schema.names if name in KEYS]
-    columns = [*keys, *_picked(data.schema.names, units)]
+    names = parquet.schema(signal.every[0]).names
+    columns = [*(name for name in names if name in KEYS), *_picked(names, units)]
     if nth is None:
-        return data.to_table(columns, filter=among).to_pandas()
+        return parquet.rows(signal.every, columns, among).to_pandas()
     rows = (
-        part.to_table(columns=columns, filter=among).to_pandas().groupby("sequence").nth(nth)
-        for part in data.get_fragments(filter=among)  # whole sequences, a part at a time
+        parquet.rows([part], columns, among).to_pandas().groupby("sequence").nth(nth)
+        for part in signal.every  # whole sequences, a part at a time
     )
     return pd.concat(list(rows), ignore_index=True)
 

@@ -1,6 +1,6 @@
 """The Parquet contract of the recorded states: names, layout, writing and reading a part.
 
-    <folder>/<layer>/<signal>/part-00000.parquet
+    <folder>/<layer>/<signal>/part-00000.parquet       the layer as ``naming`` writes it
         sequence int32 · timestep int32 · [label int32] · c_000 … c_127 float32
     <folder>/sequences.parquet
         sequence · [group] · length · [label | target] · prediction · correct · loss · p_0 …
@@ -9,27 +9,43 @@
 
 One row per sequence and timestep, in that order, and none for padding. A folder per signal keeps
 files narrow; ``pd.read_parquet(".../lstm/c")`` is the whole cell state. The parts of a layer that
-reads its sequences backwards say so in their footer.
+reads its sequences backwards say so in their footer, and every part what it was made for.
 """
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from natsort import natsorted
 from numpy.typing import NDArray
 
-from rnnscope.store import atomic
+from rnnscope.store import atomic, parquet
+from rnnscope.store.contents import Content, Digesting
 
 SEQUENCES = "sequences.parquet"
 STEPS = "steps.parquet"
 KEYS = ("sequence", "timestep", "label")
 DIRECTION, BACKWARD = "direction", "backward"
 """The entry in the footer of parts of a layer that reads backwards; others have none."""
+ORIGIN = "rnnscope.part"
+"""The entry in the footer that holds a part's ``Origin``."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a part was made for."""
+
+    artefact: str
+    """The key of stage extract."""
+    layer: str
+    signal: str
+    start: int
+    stop: int
+    """It is of sequences start <= number < stop."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +114,9 @@ def write_part(
     rows: RowKeys,
     compression: str,
     units: Sequence[int] | None = None,
-) -> int:
-    """Write one part of one signal, whole or not at all. Returns its bytes.
+    origin: Origin | None = None,
+) -> Content:
+    """Write one part of one signal, whole or not at all. Returns its size and digest.
 
     Args:
         path: as ``part_file`` names it.
@@ -108,6 +125,7 @@ def write_part(
         rows: the keys of the R rows.
         compression: a Parquet codec, or "none".
         units: the numbers of the U units; 0 to U - 1 by default.
+        origin: what it was made for, for its footer.
     """
     keys = {"sequence": rows.sequence, "timestep": rows.timestep}
     if rows.label is not None:
@@ -119,34 +137,41 @@ def write_part(
     path.parent.mkdir(parents=True, exist_ok=True)
     # Neighbouring values of a state share their high bytes: split into byte streams they take a
     # third less, as fast as before. Dictionaries and statistics of floats have no use.
-    with (
-        atomic.written(path) as unfinished,
-        pq.ParquetWriter(
-            unfinished,
+    with atomic.written(path) as unfinished, unfinished.open("wb") as file:
+        digesting = Digesting(file)
+        with pq.ParquetWriter(
+            digesting,
             table.schema,
             compression=compression,
             use_dictionary=["timestep", "label"] if rows.label is not None else ["timestep"],
             column_encoding={"sequence": "DELTA_BINARY_PACKED"},
             use_byte_stream_split=names,
             write_statistics=list(keys),
+            write_page_checksum=True,
             store_schema=False,
-        ) as writer,
-    ):
-        writer.write_table(table)
-        if rows.backward:
-            writer.add_key_value_metadata({DIRECTION: BACKWARD})
-    return path.stat().st_size
+        ) as writer:
+            writer.write_table(table)
+            if rows.backward:
+                writer.add_key_value_metadata({DIRECTION: BACKWARD})
+            if origin is not None:
+                writer.add_key_value_metadata({ORIGIN: json.dumps(asdict(origin))})
+    return digesting.content
 
 
 def read_part(
     path: Path, units: Sequence[int] | None = None
 ) -> tuple[RowKeys, NDArray[np.float32]]:
-    """The keys of one part's R rows, and the values [U, R] of some units, by place, or of all."""
-    file = pq.ParquetFile(path)
+    """The keys of one part's R rows, and the values [U, R] of some units, by place, or of all.
+
+    Raises:
+        Damaged: what was read is not what was written.
+    """
+    file = parquet.opened(path)
     there = file.schema_arrow.names
     names = [name for name in there if name not in KEYS]
     names = names if units is None else [names[unit] for unit in units]
-    table = file.read([*(key for key in KEYS if key in there), *names])
+    with parquet.whole(path):
+        table = file.read([*(key for key in KEYS if key in there), *names])
     values = np.empty((len(names), len(table)), np.float32)
     for line, name in zip(values, names, strict=True):
         line[:] = table[name].to_numpy()
@@ -160,54 +185,17 @@ def is_backward(footer: pq.FileMetaData) -> bool:
     return bool((footer.metadata or {}).get(DIRECTION.encode()) == BACKWARD.encode())
 
 
-def layers(folder: Path | str) -> dict[str, list[str]]:
-    """The recorded layers by name, each with its signals in the usual order."""
-    found = {}
-    for layer in natsorted(path for path in Path(folder).iterdir() if path.is_dir()):
-        signals = {path.name for path in layer.iterdir() if path.is_dir()}
-        if not layer.name.startswith(("_", ".")):
-            found[layer.name] = sorted(signals, key=_usual)
-    return found
+def origin_of(footer: pq.FileMetaData) -> Origin | None:
+    """What a part was made for; None where its footer does not say so.
 
-
-def sequence_count(folder: Path | str) -> int:
-    """N, the recorded sequences."""
-    count: int = pq.read_metadata(Path(folder) / SEQUENCES).num_rows
-    return count
-
-
-def sources(folder: Path | str) -> NDArray[np.intp]:
-    """The number of the source of each recorded sequence [N], from 0.
-
-    Sequences of one source, such as one patient, are not independent: they share a ``group`` in
-    sequences.parquet. Without that column each sequence is a source of its own.
+    Raises:
+        ValueError: it says what no part of ours says.
     """
-    path = Path(folder) / SEQUENCES
-    if "group" not in pq.read_schema(path).names:
-        return np.arange(sequence_count(folder))
-    column = pq.read_table(path, columns=["group"])["group"].combine_chunks()
-    codes: NDArray[np.intp] = column.dictionary_encode().indices.to_numpy().astype(np.intp)
-    return codes
-
-
-def class_count(folder: Path | str) -> int:
-    """K, the number of classes: of the model's scores, or of the labels if these have more.
-
-    0 where the data has no labels and the model no scores.
-    """
-    k = 0
-    for path in (Path(folder) / SEQUENCES, Path(folder) / STEPS):
-        if path.is_file():
-            file = pq.read_metadata(path)
-            names = file.schema.to_arrow_schema().names
-            k = max(k, sum(re.fullmatch(r"p_\d+", name) is not None for name in names))
-            if "label" in names:
-                groups = (file.row_group(number) for number in range(file.num_row_groups))
-                at = names.index("label")
-                k = max([k, *(group.column(at).statistics.max + 1 for group in groups)])
-    return k
-
-
-def _usual(signal: str) -> tuple[int, str]:
-    """Sort key: states first, then gates, then any other signal."""
-    return ("hcifozrg".find(signal) % 99, signal)
+    said = (footer.metadata or {}).get(ORIGIN.encode())
+    if said is None:
+        return None
+    try:
+        found = Origin(**json.loads(said))
+        return Origin(found.artefact, found.layer, found.signal, int(found.start), int(found.stop))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"what its footer says of {ORIGIN} cannot be read") from error

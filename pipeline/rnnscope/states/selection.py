@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Analysis
 from rnnscope.errors import UserError
-from rnnscope.states.parts import RowKeys, layers
-from rnnscope.states.signals import Signal, open_signal
+from rnnscope.states.listing import layers
+from rnnscope.states.parts import RowKeys
+from rnnscope.states.signals import Signal, open_signal, refuse_unequal
 
 
 def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
@@ -108,16 +109,18 @@ def signals(folder: Path, options: Analysis, stage: str) -> list[Signal]:
 
     Raises:
         UserError: a layer or a signal that was not recorded, or nothing at all.
+        Damaged: a file that is not what was written.
     """
     asked = only(f"{stage}.layers", layers(folder), options.layers)
     there = dict.fromkeys(signal for names in asked.values() for signal in names)
     wanted = only(f"{stage}.signals", there, options.signals)
-    opened = (
+    opened = [
         open_signal(folder, layer, name)
         for layer, names in asked.items()
         for name in names
         if name in wanted
-    )
+    ]
+    refuse_unequal(opened)
     found = [signal for signal in opened if signal.rows]
     if not found:
         raise UserError(

@@ -1,14 +1,17 @@
 """A recorded signal on disk, described by one scan of its files' footers."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnnscope.states.parts import KEYS, RowKeys, is_backward, read_part, unit_of
+from rnnscope.states.opening import part_files
+from rnnscope.states.parts import KEYS, RowKeys, read_part, unit_of
+from rnnscope.store import parquet
+from rnnscope.store.contents import Damaged
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Signal:
     """Whether its rows have classes."""
     backward: bool = False
     """Whether the layer reads its sequences backwards."""
+    spans: tuple[tuple[int, int, int], ...] = ()
+    """First and last sequence of each file, and its rows."""
+    every: tuple[Path, ...] = ()
+    """All parts, those without rows too."""
 
     def read(
         self, units: Sequence[int] | None = None
@@ -44,30 +51,42 @@ class Signal:
 
 
 def open_signal(folder: Path, layer: str, name: str) -> Signal:
-    """Open a signal of an extract stage's output; reads the footers of its files alone."""
-    rows, timesteps, backward = 0, 0, False
-    names: list[str] = []
-    found: list[tuple[int, Path]] = []
-    for file in sorted((folder / layer / name).glob("part-*.parquet")):
-        footer = pq.read_metadata(file)
-        if not footer.num_rows:
-            continue
-        names, backward = footer.schema.names, is_backward(footer)
-        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        sequence, timestep = (
-            [group.column(names.index(key)).statistics for group in groups]
-            for key in ("sequence", "timestep")
-        )
-        found.append((min(each.min for each in sequence), file))
-        rows += footer.num_rows
-        timesteps = max(timesteps, *(each.max + 1 for each in timestep))
+    """Open a signal of an extract stage's output; reads the footers of its files alone.
+
+    Raises:
+        Damaged: a file is missing, from elsewhere, of another size, or cannot be read.
+    """
+    every = part_files(folder, layer, name)
+    parts = [part for part in every if part.rows]
+    names = parts[0].names if parts else ()
     return Signal(
         layer,
         name,
-        tuple(file for _, file in sorted(found)),
+        tuple(part.path for part in parts),
         tuple(unit_of(column) for column in names if column not in KEYS),
-        rows,
-        timesteps,
+        sum(part.rows for part in parts),
+        max((part.timesteps for part in parts), default=0),
         "label" in names,
-        backward,
+        any(part.backward for part in parts),
+        tuple((part.first, part.last, part.rows) for part in parts),
+        tuple(part.path for part in every),
     )
+
+
+def refuse_unequal(signals: Sequence[Signal]) -> None:
+    """Raise where signals of one layer do not have the same rows, part by part.
+
+    Raises:
+        Damaged: with the first part that differs.
+    """
+    first: dict[str, Signal] = {}
+    for signal in signals:
+        known = first.setdefault(signal.layer, signal)
+        pairs = itertools.zip_longest(known.spans, signal.spans)
+        for number, (one, other) in enumerate(pairs):
+            if one != other:
+                at = (signal if other is not None else known).files[number]
+                raise Damaged(
+                    f"{at}: does not have the rows that {known.name} and {signal.name} of one "
+                    f"layer share; {parquet.AGAIN}"
+                )

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rnnscope.states.listing import held
 from rnnscope.states.parts import KEYS, STEPS, RowKeys
+from rnnscope.store import parquet
 
 OUTCOME = ("prediction", "correct", "loss")
 """Columns of table steps that come from the model rather than from the data."""
@@ -26,8 +27,8 @@ def of_other_time(layers: list[str]) -> dict[bytes, bytes]:
 
 def annotations(folder: Path) -> list[str]:
     """The names of the recorded annotations that are numbers, and of a target of timesteps."""
-    path = folder / STEPS
-    fields = pq.read_schema(path) if path.is_file() else []
+    path = held(folder, STEPS)
+    fields = parquet.schema(path) if path.is_file() else []
     return [
         field.name
         for field in fields
@@ -45,13 +46,14 @@ def read_annotations(
     found = np.full((len(names), len(rows.sequence)), np.nan)
     if not names or not len(rows.sequence):
         return found
-    said = pq.read_schema(folder / STEPS).metadata or {}
+    path = held(folder, STEPS)
+    said = parquet.schema(path).metadata or {}
     if layer in json.loads(said.get(OTHER_TIME, b"[]")):
         return found
     sequence = ds.field("sequence")
     among = (sequence >= int(rows.sequence[0])) & (sequence <= int(rows.sequence[-1]))
     columns = ["sequence", "timestep", *names]
-    table = ds.dataset(folder / STEPS, format="parquet").to_table(columns, filter=among)
+    table = parquet.rows([path], columns, among)
     width = 1 + max(int(rows.timestep.max()), int(table["timestep"].to_numpy().max(initial=0)))
     there = table["sequence"].to_numpy().astype(np.int64) * width + table["timestep"].to_numpy()
     wanted = rows.sequence.astype(np.int64) * width + rows.timestep

@@ -14,6 +14,8 @@ class Inputs:
 
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Stage -> its folder, for every stage needed; no ``train`` for a model trained elsewhere."""
+    key: str = ""
+    """Of the artefact that is being made."""
     survey: Survey | None = None
     """The runs below the root, for a stage over several."""
     sources: tuple[Source, ...] = ()

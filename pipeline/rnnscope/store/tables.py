@@ -136,7 +136,7 @@ class Table:
 
     def write(self, frame: "pd.DataFrame", folder: Path) -> None:
         """Write the table into a stage's folder."""
-        frame.to_parquet(table_file(folder, self.name), index=False)
+        frame.to_parquet(table_file(folder, self.name), index=False, write_page_checksum=True)
 
 
 def by_column(nulls: Nulls) -> Mapping[str, dict[str, int]]:

@@ -52,6 +52,6 @@ def sweep(
         case _:
             endings = local.run(launcher.launch, jobs)
     table = listing.table(jobs, endings)
-    table.to_parquet(folder / listing.TABLE, index=False)
+    table.to_parquet(folder / listing.TABLE, index=False, write_page_checksum=True)
     print(*listing.lines(table), sep="\n")
     return int((table["state"] != "done").any())

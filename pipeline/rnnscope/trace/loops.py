@@ -204,8 +204,7 @@ def _of_two_times(model: keras.Model, outer: keras.layers.TimeDistributed) -> st
 
 def _recurrent(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, keras.layers.RNN]]:
     for child in layer._flatten_layers(include_self=False, recursive=False):
-        # The name becomes that of a folder, and readers skip hidden folders.
-        name = f"{prefix}{child.name.lstrip('._').replace('/', '-') or 'layer'}"
+        name = f"{prefix}{child.name or 'layer'}"
         named = {name: child}
         if isinstance(child, keras.layers.Bidirectional):
             named = {

@@ -36,6 +36,7 @@ from rnnscope.config import Ablation, Config, Engine
 from rnnscope.data import Split
 from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
+from rnnscope.store import parquet
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
@@ -84,7 +85,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     }
     scored = "loss" in baseline
     change = "loss_change" if scored else "output_change"
-    units = pd.read_parquet(table_file(inputs.folders["units"], "units"))
+    units = parquet.frame(table_file(inputs.folders["units"], "units"))
     rows = list(rank_correlations(table, units, change))
     importance = with_q_values(IMPORTANCE, IMPORTANCE.frame(rows), ())
     IMPORTANCE.write(importance, folder)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from rnnscope import states
 from rnnscope.errors import UserError
+from rnnscope.store import parquet
 from rnnscope.store.runs import Run
 
 
@@ -50,13 +50,13 @@ def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
         for name, value in found.items()
         if name.startswith("data.") and f"{name}.sha256" not in found and name not in other
     }
-    rows = pq.read_metadata(recorded[run.name] / states.SEQUENCES).num_rows
+    rows = parquet.metadata(recorded[run.name] / states.SEQUENCES).num_rows
     return data | {"the number of sequences": rows}
 
 
 def _lengths(folder: Path) -> str:
     """A digest of the lengths of all recorded sequences."""
     digest = hashlib.sha256()
-    for batch in pq.ParquetFile(folder / states.SEQUENCES).iter_batches(columns=["length"]):
+    for batch in parquet.batches(folder / states.SEQUENCES, 65_536, ["length"]):
         digest.update(batch["length"].to_numpy().astype(np.int64).tobytes())
     return digest.hexdigest()

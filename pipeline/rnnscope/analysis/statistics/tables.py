@@ -41,5 +41,5 @@ class Writer:
         whole = named(frame, self.signals, layer, signal)
         table = pa.Table.from_pandas(whole, preserve_index=False)
         if self.file is None:
-            self.file = pq.ParquetWriter(self.path, table.schema)
+            self.file = pq.ParquetWriter(self.path, table.schema, write_page_checksum=True)
         self.file.write_table(table)
