@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rnnscope.stages import OVER_RUNS, STAGES
+from rnnscope.stages.table import CHECK
 from tests.compose import PROJECT
 
 SOURCE = PROJECT / "pipeline"
@@ -163,8 +164,10 @@ def test_every_parquet_file_of_ours_has_checksums_and_is_read_by_them() -> None:
 def test_help_names_every_stage() -> None:
     text = (PROJECT / "conf/hydra/help/rnnscope.yaml").read_text()
     _, single, over = re.split(r"stage=|over several runs:", text.partition("mode=   run")[0])[-3:]
+    over, _, check = over.partition(";")
     assert re.findall(r"\w+", single.partition(";")[0]) == list(STAGES)
     assert re.findall(r"\w+", over) == list(OVER_RUNS)
+    assert check.split()[0] == CHECK
 
 
 def test_the_former_name_is_history() -> None:

@@ -246,7 +246,10 @@ def test_tables_are_held_against_the_manifest(name: str, tmp_path: Path) -> None
 def test_a_manifest_that_is_none_is_named(text: str, tmp_path: Path) -> None:
     folder = record(tmp_path / "recording")
     (folder / store.MANIFEST).write_text(text)
-    with pytest.raises(Damaged, match=r"_manifest\.json: is not a manifest"):
+    with pytest.raises(
+        Damaged,
+        match=r"_manifest\.json: (is not a manifest|is empty|cannot be read|is none of ours)",
+    ):
         states.read_states(folder, "c", layer="lstm")
 
 

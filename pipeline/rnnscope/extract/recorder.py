@@ -2,7 +2,7 @@
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite, judging, notes
 from rnnscope.extract.notes import Note, Part
 from rnnscope.extract.outcome import SCORED, outcomes
+from rnnscope.extract.records import Columns, PartRecord
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.calls import masks_of
@@ -29,40 +30,10 @@ from rnnscope.store import partials, sources
 from rnnscope.store.contents import Content
 from rnnscope.store.sources import Source
 from rnnscope.trace import drawing, proof, steps
-from rnnscope.trace.findings import Findings, sample
+from rnnscope.trace.findings import sample
 
 EXACT_IN_FLOAT16 = 2048
 """The largest whole number up to which float16 holds all of them."""
-
-
-@dataclass
-class Columns:
-    """The recorded values of one layer in one part, filled batch by batch."""
-
-    signals: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
-    """Signal -> one array [U, rows] per batch."""
-    kept: list[NDArray[np.bool_]] = field(default_factory=list)
-    """Which timesteps of which sequences are rows, [B, T] per batch."""
-
-
-@dataclass
-class PartRecord:
-    """What was recorded of one part, filled batch by batch."""
-
-    columns: dict[str, Columns] = field(default_factory=dict)
-    """By layer."""
-    labels: list[NDArray[np.int32]] = field(default_factory=list)
-    """Classes of the sequences [B] or of their timesteps [B, T]; empty without classes."""
-    sequences: list[pd.DataFrame] = field(default_factory=list)
-    """One row per sequence."""
-    steps: list[pd.DataFrame] = field(default_factory=list)
-    """One row per valid timestep; empty without labels, targets or annotations of timesteps."""
-    proof: Findings = field(default_factory=dict)
-    """Of the part's first sequences."""
-    unmasked: set[str] = field(default_factory=set)
-    """Layers that no mask reaches though sequences differ in length."""
-    lost: dict[str, str] = field(default_factory=dict)
-    """Layers that read padding as rows: by name, the layer whose mask does not reach them."""
 
 
 class Recorder:
