@@ -156,9 +156,13 @@ def test_a_proof_that_fails_is_one_line_and_leaves_nothing_finished(tmp_path: Pa
 def test_any_other_failure_exits_1_with_its_traceback_in_the_log(tmp_path: Path) -> None:
     words = f"root={tmp_path}", "train.steps=5"
     assert rnnscope(*words, "stage=extract").returncode == 0
-    (part,) = tmp_path.glob("extract/digits*/lstm/c/part-00000.parquet")
-    part.write_bytes(b"not Parquet")
-    done = rnnscope(*words, "stage=units")
+    code = (
+        "import sys, rnnscope.analysis.units.stage as stage, rnnscope.__main__ as command\n"
+        "stage.run = lambda config, inputs, folder: 1 / 0\n"
+        f"sys.argv = ['rnnscope', *{words!r}, 'stage=units']\n"
+        "command.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 1
     texts = [log.read_text() for log in (tmp_path / "logs").rglob("*.log")]
     assert sum("Traceback" in text for text in texts) == 1
