@@ -1,10 +1,13 @@
 """The exception for mistakes that a user can correct, and how its line names many things."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 MOST = 12
 """How many names a message spells out."""
+WORD, LINE = 400, 2000
+"""Most characters of a word in a message, and of a message."""
 
 
 class UserError(Exception):
@@ -17,3 +20,13 @@ def listed(names: Iterable[Any]) -> str:
     if len(known) <= MOST:
         return ", ".join(known)
     return f"{', '.join(known[: MOST - 1])}, … and {len(known) - MOST + 1} more"
+
+
+def shortened(message: str) -> str:
+    """A message without the middle of its overlong words: a label may have a million letters."""
+    short = re.sub(rf"\S{{{WORD + 1},}}", lambda word: _without_middle(word[0], WORD), message)
+    return _without_middle(short, LINE)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 3) :]}"

@@ -19,6 +19,7 @@ from rnnscope.store import provenance
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures, Stage
 from rnnscope.terminal import short_path, without_greeting
+from rnnscope.trouble import told
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,19 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
         with _engine_of(config) if spreads else nullcontext():
             for step in group:
                 if step.waits:
-                    _run_step(step, config)
+                    with told(step.stage.name, Path(config.root)):
+                        _run_step(step, config)
                 else:
                     log.info(
                         f"{step.stage.name:<10} up to date     {short_path(step.artefact.folder)}"
                     )
     if single:
-        store.point_latest(Path(config.root), [step.artefact for step in steps])
+        try:
+            store.point_latest(Path(config.root), [step.artefact for step in steps])
+        except OSError as error:  # some file systems have no links; the results are there
+            log.warning(
+                f"latest     not set, may lead to an earlier run ({error.strerror or error})"
+            )
     return steps
 
 
