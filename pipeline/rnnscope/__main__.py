@@ -13,7 +13,7 @@ from rnnscope import streams
 from rnnscope.config import CONF
 from rnnscope.config.mistakes import one_line
 from rnnscope.errors import UserError, shortened
-from rnnscope.sweep.composing import guard
+from rnnscope.sweep.composing import guarded
 from rnnscope.sweep.task import task
 from rnnscope.trouble import explained
 
@@ -47,9 +47,10 @@ def _status() -> int:
         return _said(f"the working folder is gone ({error.strerror}); go to another with cd")
     if any(word.startswith("--experimental-rerun") for word in sys.argv[1:]):
         return _said("--experimental-rerun: not run, since it reads a pickle; repeat the overrides")
-    guard()
+    roots: list[Path] = []
     try:
-        command_line()
+        with guarded() as roots:
+            command_line()
         return 0
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if show_traceback:
@@ -64,7 +65,7 @@ def _status() -> int:
     except KeyboardInterrupt:
         return _said("interrupted; run the same command again to resume", 130)
     except Exception as error:
-        line = explained(error)
+        line = explained(error, roots[-1] if roots else None)
         if show_traceback or line is None:
             raise
         return _said(line)

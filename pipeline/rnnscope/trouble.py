@@ -49,8 +49,15 @@ def told(what: str = "", root: Path | None = None) -> Iterator[None]:
         line = explained(error, root)
         if line is None:
             raise
-        logging.getLogger("traceback").error("the run failed", exc_info=error)
+        keep_traceback(error)
         raise UserError(": ".join(filter(None, (what, line)))) from error
+
+
+def keep_traceback(error: BaseException) -> None:
+    """Write an error's traceback to the log file, where there is one."""
+    log = logging.getLogger("traceback")
+    if log.hasHandlers():  # else Python would print it
+        log.error("the run failed", exc_info=error)
 
 
 def explained(error: BaseException, root: Path | None = None) -> str | None:
@@ -90,14 +97,14 @@ def _line(number: int, error: BaseException, root: Path | None) -> str:
         case errno.ENOSPC | errno.EDQUOT:
             where, used_up = _full(path, root)
             what = used_up if number == errno.ENOSPC else "the quota of the disk is used up"
-            free = "delete some files there" if used_up.startswith("no inodes") else "free some"
-            return f"{where}: {what}; {free}, or {other}; {AGAIN}"
+            return f"{where}: {what}; delete some files there, or {other}; {AGAIN}"
         case errno.EROFS:
             return f"{where}: the file system is read-only; {other}"
         case errno.EACCES | errno.EPERM:
             return f"{where}: no permission; change it (ls -ld shows it), or {other}"
-        case errno.ENOTDIR | errno.EEXIST if ours:
-            return f"{where}: a file where a folder is needed; {other}"
+        case errno.ENOTDIR | errno.EEXIST if path and ours:
+            blocks = next((each for each in path.parents if each.is_file()), path)
+            return f"{blocks}: a file where a folder is needed; {other}"
         case errno.ENAMETOOLONG:
             return f"{where}: the name is too long for the file system; give a shorter one"
         case errno.EMFILE | errno.ENFILE:

@@ -4,9 +4,11 @@ Hydra makes objects of whatever class a config names, and folders wherever it sa
 ``task``. So every config that it composes passes here first.
 """
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.hydra import Hydra
@@ -35,17 +37,23 @@ MAKERS = ("_target_", "()", "class", "factory")
 _IMPORTS = re.compile(r"\s*(ext|cfg)://")
 
 
-def guard() -> None:
-    """Have ``allowed`` look at every config that Hydra composes in this process."""
-    if hasattr(Hydra.compose_config, "__wrapped__"):
-        return
-    compose = Hydra.compose_config
+@contextlib.contextmanager
+def guarded() -> Iterator[list[Path]]:
+    """Have ``allowed`` look at every config that Hydra composes inside; yields their roots."""
+    compose, roots = Hydra.compose_config, []
 
     @functools.wraps(compose)
     def composed(*args: Any, **options: Any) -> DictConfig:
-        return allowed(compose(*args, **options))
+        config = allowed(compose(*args, **options))
+        if "root" in config:
+            roots.append(root_of(config.root))
+        return config
 
     Hydra.compose_config = composed
+    try:
+        yield roots
+    finally:
+        Hydra.compose_config = compose
 
 
 def allowed(composed: DictConfig) -> DictConfig:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rnnscope.errors import UserError, shortened
 from rnnscope.store import atomic, locks
-from rnnscope.trouble import explained
+from rnnscope.trouble import explained, keep_traceback
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
         failed = error
         record |= {"state": "failed", "error": first_line(error)}
         log.error(f"failed     {record['error']}")
-        logging.getLogger("traceback").error("the job failed", exc_info=error)
+        keep_traceback(error)
     record["seconds"] = round(time.perf_counter() - started, 3)
     try:
         _write_record(folder, record)

@@ -16,7 +16,7 @@ from rnnscope.stages.summary import summary
 from rnnscope.sweep.composing import SWEEPER
 from rnnscope.sweep.process import Marked, keep_to, share
 from rnnscope.sweep.record import recorded
-from rnnscope.trouble import told
+from rnnscope.trouble import keep_traceback, told
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ def _run(raw: DictConfig) -> None:
         raise SystemExit(
             str(error)
         ) from error  # before an Exception, Hydra prints a line of its own
-    except Exception:
-        logging.getLogger("traceback").exception("the run failed")
+    except Exception as error:
+        keep_traceback(error)
         raise
 
 
