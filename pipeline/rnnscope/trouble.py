@@ -181,6 +181,7 @@ def _no_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or "std::bad_alloc" in str(error)
+        or (isinstance(error, ImportError) and "map segment" in str(error))  # of a shared library
         or (
             _of_tensorflow(error)
             and type(error).__name__ == "ResourceExhaustedError"

@@ -37,11 +37,11 @@ def run(launch: Launch, jobs: Sequence[Job]) -> Endings:
         except Exception as error:
             if not any(job.record() for job in jobs):
                 raise
-            trouble = first_line(error)
+            trouble = first_line(error, batch[0].folder)
             if len(batch) > 1 and any(job.record() for job in batch):
                 again = [job for job in batch if job.record().get("state") == "running"]
                 rest = [job for job in batch if not job.record()]
-                if again:
+                if again and explained(error) is None:
                     names = ", ".join(str(job.number) for job in again)
                     print(f"a process was killed; again, one at a time: {names}", flush=True)
                 batches = [*([job] for job in again), *_consecutive(rest), *batches]
@@ -97,7 +97,7 @@ def _launch(launch: Launch, jobs: Sequence[Job]) -> dict[int, str]:
     """Run jobs whose numbers are consecutive; why those failed that could not record it."""
     ended = launch([list(job.overrides) for job in jobs], jobs[0].number) or ()
     return {
-        job.number: first_line(each._return_value)  # the public property raises it
+        job.number: first_line(each._return_value, job.folder)  # the public property raises it
         for job, each in zip(jobs, ended, strict=False)
         if getattr(each, "status", None) == JobStatus.FAILED
     }

@@ -45,7 +45,7 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
         record["state"] = "done"
     except Exception as error:
         failed = error
-        record |= {"state": "failed", "error": first_line(error)}
+        record |= {"state": "failed", "error": first_line(error, folder)}
         log.error(f"failed     {record['error']}")
         keep_traceback(error)
     record["seconds"] = round(time.perf_counter() - started, 3)
@@ -68,9 +68,14 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
         unfinished.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def first_line(error: BaseException) -> str:
-    """An error in one line: a user's mistake as it is, any other error with its type."""
-    if not isinstance(error, UserError) and (line := explained(error)):
+def first_line(error: BaseException, folder: Path | None = None) -> str:
+    """An error in one line: a user's mistake as it is, any other error with its type.
+
+    Args:
+        error: what was raised.
+        folder: where was written to, as far as is known.
+    """
+    if not isinstance(error, UserError) and (line := explained(error, folder)):
         return shortened(line)
     text = shortened(next(iter(str(error).strip().splitlines()), ""))
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
