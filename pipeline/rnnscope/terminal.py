@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from tqdm.auto import tqdm
 
 from rnnscope.streams import Screen, printable
+from rnnscope.trouble import explained
 
 
 def bar(*, desc: str, **options: Any) -> "tqdm[Any]":
@@ -47,9 +48,10 @@ def without_greeting() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except Exception:
+        except Exception as error:
             held.seek(0)
-            os.write(terminal, held.read())
+            if explained(error) is None:
+                os.write(terminal, held.read())
             raise
         finally:
             os.dup2(terminal, 2)

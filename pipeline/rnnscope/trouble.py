@@ -90,7 +90,7 @@ def explained(error: BaseException, root: Path | None = None) -> str | None:
 def _line(number: int, error: BaseException, root: Path | None) -> str:
     """What is wrong, where, and the remedy, for an error with a number."""
     path, reason = _path(error), os.strerror(number)
-    ours = path is None or _below(path, root)
+    ours = path is None or _below(path, root)  # else something to read
     where = str(path or root or "")
     other = "give another root=" if ours else "give a path that can be read"
     match number:
@@ -160,7 +160,7 @@ def _path(error: BaseException) -> Path | None:
 def _below(path: Path, root: Path | None) -> bool:
     """Whether a path is the root, below it, or one of the folders that it lies in."""
     if root is None:
-        return True
+        return False
     full, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))  # noqa: PTH100
     return full.is_relative_to(top) or top.is_relative_to(full)
 

@@ -16,6 +16,7 @@ from rnnscope.store.artefacts import Artefact
 from rnnscope.store.runs import Survey
 from rnnscope.store.stage import Stage
 from rnnscope.terminal import short_path
+from rnnscope.trouble import explained
 
 
 @dataclass(frozen=True)
@@ -150,5 +151,9 @@ def _digest(option: str, path: Path) -> str:
     """The digest of the file or folder that an option names."""
     try:
         return digests.digest(path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{option}={path}: no such file or folder") from error
+    except UserError as error:
+        raise UserError(f"{option}={error}") from error
+    except OSError as error:
+        raise UserError(f"{option}={explained(error) or error}") from error

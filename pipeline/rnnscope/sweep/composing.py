@@ -7,40 +7,52 @@ Hydra makes objects of whatever class a config names, and folders wherever it sa
 import contextlib
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from rnnscope.config import CONF
 from rnnscope.config.paths import root_of
 from rnnscope.errors import UserError
 
 SWEEPER = "hydra_plugins.rnnscope_sweeper.RnnscopeSweeper"
-KNOWN = {
-    SWEEPER,
-    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",  # refused where a sweep begins
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+LOGGING = {
     "logging.StreamHandler",
     "logging.FileHandler",
     "logging.Formatter",
     "ext://sys.stdout",
     "ext://sys.stderr",
 }
-"""What a config may name for Hydra to make or import."""
+"""What a config may name for Hydra to import, beside its installed plugins."""
 MAKERS = ("_target_", "()", "class", "factory")
 """Entries whose value is imported and called."""
 _IMPORTS = re.compile(r"\s*(ext|cfg)://")
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[list[Path]]:
-    """Have ``allowed`` look at every config that Hydra composes inside; yields their roots."""
-    compose, roots = Hydra.compose_config, []
+def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
+    """Have ``allowed`` look at every config that Hydra composes inside; yields their roots.
+
+    Args:
+        words: the words of the command line.
+
+    Raises:
+        UserError: there is no working folder, or a word that makes Hydra read a pickle.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UserError(f"the working folder is gone ({error.strerror}); cd to another") from error
+    if any(word.startswith("--ex") for word in words):
+        raise UserError("--experimental-rerun: reads a pickle, which may run any code; not allowed")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        of_hydra: Any = type(GlobalHydra.instance().hydra)
+    compose, roots = of_hydra.compose_config, []
 
     @functools.wraps(compose)
     def composed(*args: Any, **options: Any) -> DictConfig:
@@ -49,11 +61,11 @@ def guarded() -> Iterator[list[Path]]:
             roots.append(root_of(config.root))
         return config
 
-    Hydra.compose_config = composed
+    of_hydra.compose_config = composed
     try:
         yield roots
     finally:
-        Hydra.compose_config = compose
+        of_hydra.compose_config = compose
 
 
 def allowed(composed: DictConfig) -> DictConfig:
@@ -65,8 +77,9 @@ def allowed(composed: DictConfig) -> DictConfig:
     """
     if "hydra" not in composed:
         return composed
+    plugins = {f"{each.__module__}.{each.__name__}" for each in Plugins.instance().discover()}
     for key, value in _made(OmegaConf.to_container(composed.hydra, resolve=False), "hydra"):
-        if value not in KNOWN:
+        if value not in plugins | LOGGING:
             raise UserError(
                 f"{key}={value}: not run, since a config may name no code; leave it out"
             )

@@ -3,14 +3,13 @@
 Hydra's launchers do the work. They stop at the first job whose process is killed; this continues.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
-
-from hydra.core.utils import JobStatus
 
 from rnnscope.sweep.jobs import Job
 from rnnscope.sweep.listing import Endings
@@ -96,8 +95,11 @@ def _consecutive(jobs: Sequence[Job]) -> list[list[Job]]:
 def _launch(launch: Launch, jobs: Sequence[Job]) -> dict[int, str]:
     """Run jobs whose numbers are consecutive; why those failed that could not record it."""
     ended = launch([list(job.overrides) for job in jobs], jobs[0].number) or ()
-    return {
-        job.number: first_line(each._return_value, job.folder)  # the public property raises it
-        for job, each in zip(jobs, ended, strict=False)
-        if getattr(each, "status", None) == JobStatus.FAILED
-    }
+    failed = {}
+    for job, each in zip(jobs, ended, strict=False):
+        try:
+            with redirect_stderr(io.StringIO()):  # Hydra prints what it then raises
+                _ = each.return_value
+        except Exception as error:
+            failed[job.number] = first_line(error, job.folder)
+    return failed
