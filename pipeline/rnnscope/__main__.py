@@ -22,9 +22,9 @@ def main() -> None:
     streams.protect()
     os.environ["PYTHONSAFEPATH"] = "1"  # for processes that this one starts, as __init__ for it
     status, message = _run()
-    if message is None and (message := streams.missing()) is not None:
-        status, message = status or 1, f"{message}; what was printed is incomplete"
-    if message is not None:
+    if message is None and (message := streams.missing()):
+        status = status or 1
+    if message:
         sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")
     if status:
         sys.exit(status)
@@ -36,11 +36,9 @@ def _run() -> tuple[int, str | None]:
         print(f"rnnscope {importlib.metadata.version('rnnscope')}")
         return 0, None
     show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
-    # Hydra prints its errors over several lines unless it is told to raise them.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    line: str | None
-    cause: BaseException | None
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors, over several lines
     roots: list[Path] = []
+    cause: BaseException | None
     try:
         with guarded(sys.argv[1:]) as roots:
             command_line()

@@ -127,7 +127,8 @@ def missing() -> str | None:
             stream.flush()
             lost = stream.lasting.lost
             if lost is not None and lost.errno not in CLOSED:
-                return f"standard {'output' if name == 'stdout' else 'error'}: {lost.strerror}"
+                of = "output" if name == "stdout" else "error"
+                return f"standard {of}: {lost.strerror}; what was printed is incomplete"
     return None
 
 
