@@ -116,7 +116,10 @@ ENVIRONMENTS = [
         "full from the start", small("size=4k"), ("{folder}/o", "no space left"), mounts=True
     ),
     Environment(
-        "full while training", small("size=60k"), ("no space left", "root="), stage="train"
+        "full while training",
+        small("size=60k"),
+        ("train: ", "no space left", "root="),
+        mounts=True,
     ),
     Environment(
         "no inodes", small("size=4m,nr_inodes=12"), ("no inodes left", "root="), mounts=True

@@ -38,7 +38,6 @@ def _run() -> tuple[int, str | None]:
     show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors, over several lines
     roots: list[Path] = []
-    cause: BaseException | None
     try:
         with guarded(sys.argv[1:]) as roots:
             command_line()
@@ -46,14 +45,14 @@ def _run() -> tuple[int, str | None]:
     except KeyboardInterrupt:
         return 130, "interrupted; run the same command again to resume"
     except SystemExit as end:
-        if not isinstance(end.code, str):
-            return int(end.code or 0), None
-        line, cause = end.code, end.__cause__
+        if show_traceback and end.__cause__:
+            raise end.__cause__ from None
+        return (2, end.code) if isinstance(end.code, str) else (int(end.code or 0), None)
     except Exception as error:
-        line, cause = one_line(error, roots[-1] if roots else None), error
-    if cause and (show_traceback or line is None):
-        raise cause
-    return 2, line
+        line = one_line(error, roots[-1] if roots else None)
+        if show_traceback or line is None:
+            raise
+        return 2, line
 
 
 if __name__ == "__main__":

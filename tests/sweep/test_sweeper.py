@@ -10,8 +10,8 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 
 from rnnscope.errors import UserError
-from rnnscope.sweep.jobs import combinations
 from rnnscope.sweep.composing import SWEEPER
+from rnnscope.sweep.jobs import combinations
 from tests.compose import PROJECT
 
 TINY = ("stage=train", "model.units=4", "train.steps=2")
