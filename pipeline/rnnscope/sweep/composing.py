@@ -4,12 +4,13 @@ Hydra makes objects of whatever class a config names, and folders wherever it sa
 ``task``. So every config that it composes passes here first.
 """
 
+import argparse
 import contextlib
 import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -48,7 +49,7 @@ def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
         Path.cwd()
     except OSError as error:
         raise UserError(f"the working folder is gone ({error.strerror}); cd to another") from error
-    if any(word.startswith("--ex") for word in words):
+    if any(word.startswith("--e") for word in words):
         raise UserError("--experimental-rerun: reads a pickle, which may run any code; not allowed")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         of_hydra: Any = type(GlobalHydra.instance().hydra)
@@ -61,11 +62,19 @@ def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
             roots.append(root_of(config.root))
         return config
 
+    error = argparse.ArgumentParser.error
     of_hydra.compose_config = composed
+    argparse.ArgumentParser.error = _one_line  # type: ignore[assignment, method-assign]
     try:
         yield roots
     finally:
         of_hydra.compose_config = compose
+        argparse.ArgumentParser.error = error  # type: ignore[method-assign]
+
+
+def _one_line(_: argparse.ArgumentParser, message: str) -> NoReturn:
+    """In place of the usage of a dozen lines."""
+    raise UserError(f"{message}; see rnnscope --help and --hydra-help")
 
 
 def allowed(composed: DictConfig) -> DictConfig:
