@@ -62,14 +62,14 @@ def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
             roots.append(root_of(config.root))
         return config
 
-    error = argparse.ArgumentParser.error
+    usage = argparse.ArgumentParser.error
     of_hydra.compose_config = composed
     argparse.ArgumentParser.error = _one_line  # type: ignore[assignment, method-assign]
     try:
         yield roots
     finally:
         of_hydra.compose_config = compose
-        argparse.ArgumentParser.error = error  # type: ignore[method-assign]
+        argparse.ArgumentParser.error = usage  # type: ignore[method-assign]
 
 
 def _one_line(_: argparse.ArgumentParser, message: str) -> NoReturn:
