@@ -99,7 +99,7 @@ def test_nothing_that_lies_in_the_working_folder_runs(many: list[str], tmp_path:
     (here / "hydra_plugins").mkdir(parents=True)
     for name in (*SHADOWS, "hydra_plugins/mine"):
         (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})")
-    status, _, complained = rnnscope(f"root={tmp_path / 'o'}", *many, *QUICK, cwd=here)
+    status, _, complained = rnnscope(*many, f"root={tmp_path / 'o'}", *QUICK, cwd=here)
     assert status == 0, complained
     assert not (tmp_path / "ran").exists()
 
