@@ -155,7 +155,7 @@ def test_a_custom_module_that_ends_the_process_does_not_end_well(how: str, tmp_p
 
 
 def test_a_full_or_missing_home_and_temporary_folder_end_no_run(tmp_path: Path) -> None:
-    none = "/nonexistent"
+    none = "/dev/null/none"  # which nobody can make, not even root
     status, _, complained = rnnscope(
         f"root={tmp_path}", *QUICK, HOME=none, TMPDIR=none, PYTHONIOENCODING="ascii"
     )
