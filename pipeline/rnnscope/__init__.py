@@ -1,7 +1,26 @@
 """Record a recurrent network's hidden state, cell state and gates at every timestep."""
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
+
+
+def _without_working_folder() -> None:
+    """Take the working folder off the path if this package runs as ``python -m rnnscope``.
+
+    Python puts it first, so that a ``random.py`` or ``hydra_plugins/`` that lies beside the user's
+    data would run in place of the libraries'. The console command and PYTHONPATH are as they were.
+    """
+    module = f"{sys.argv[0]} {' '.join(sys.orig_argv)}"  # "-m" until the module is found
+    if not module.startswith("-m ") or f"m {__name__}" not in module or sys.flags.safe_path:
+        return
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    if sys.path and os.path.realpath(sys.path[0]) != os.path.realpath(home):
+        del sys.path[0]
+
+
+_without_working_folder()
 
 if TYPE_CHECKING:
     from rnnscope.states import read_sequences, read_states

@@ -3,14 +3,15 @@
 import importlib.metadata
 import os
 import sys
+from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
+from rnnscope import streams
 from rnnscope.config import CONF
 from rnnscope.config.mistakes import one_line
-from rnnscope.errors import UserError
+from rnnscope.errors import shortened
+from rnnscope.sweep.composing import guarded
 from rnnscope.sweep.task import task
 
 command_line = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)
@@ -18,32 +19,42 @@ command_line = hydra.main(version_base="1.3", config_path=str(CONF), config_name
 
 def main() -> None:
     """Run the command line."""
+    streams.protect()
+    os.environ["PYTHONSAFEPATH"] = "1"  # for processes that this one starts, as __init__ for it
+    status, message = _run()
+    if message is None and (message := streams.missing()):
+        status = status or 1
+    if message:
+        sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")
+    if status:
+        sys.exit(status)
+
+
+def _run() -> tuple[int, str | None]:
+    """Run the command line; the exit status, and a line that says why."""
     if "--version" in sys.argv[1:]:
         print(f"rnnscope {importlib.metadata.version('rnnscope')}")
-        return
+        return 0, None
     show_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
-    # Hydra prints its errors over several lines unless it is told to raise them.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors, over several lines
+    roots: list[Path] = []
     try:
-        command_line()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        if show_traceback:
-            raise
-        _stop(one_line(error), getattr(error, "status", 2))
+        with guarded(sys.argv[1:]) as roots:
+            command_line()
+        return 0, None
+    except KeyboardInterrupt:
+        return 130, "interrupted; run the same command again to resume"
     except SystemExit as end:
-        if not isinstance(end.code, str):
-            raise
         if show_traceback and end.__cause__:
             raise end.__cause__ from None
-        _stop(end.code, getattr(end.__cause__, "status", 2))
-    except KeyboardInterrupt:
-        sys.stderr.write("rnnscope: interrupted; run the same command again to resume\n")
-        sys.exit(130)
-
-
-def _stop(message: str, status: int) -> None:
-    sys.stderr.write(f"rnnscope: {' '.join(message.split())}\n")
-    sys.exit(status)
+        if isinstance(end.code, str):
+            return getattr(end.__cause__, "status", 2), end.code
+        return int(end.code or 0), None
+    except Exception as error:
+        line = one_line(error, roots[-1] if roots else None)
+        if show_traceback or line is None:
+            raise
+        return getattr(error, "status", 2), line
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The exception for mistakes that a user can correct, and how its line names many things."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,6 +8,8 @@ MOST = 12
 """How many names a message spells out."""
 LONGEST = 60
 """Characters of a name that a message spells out."""
+WORD, LINE = 400, 2000
+"""Most characters of a word in a message, and of a message."""
 
 
 class UserError(Exception):
@@ -30,3 +33,13 @@ def briefly(said: object, most: int = 100) -> str:
     if not text and isinstance(said, BaseException):
         return type(said).__name__
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def shortened(message: str) -> str:
+    """A message without the middle of its overlong words: a label may have a million letters."""
+    short = re.sub(rf"\S{{{WORD + 1},}}", lambda word: _without_middle(word[0], WORD), message)
+    return _without_middle(short, LINE)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 3) :]}"

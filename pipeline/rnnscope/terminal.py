@@ -6,19 +6,30 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from tqdm.auto import tqdm
 
+from rnnscope.streams import Screen, printable
+from rnnscope.trouble import explained
 
-def bar(**options: Any) -> "tqdm[Any]":
+
+def bar(*, desc: str, **options: Any) -> "tqdm[Any]":
     """A progress bar on a terminal, silent elsewhere; it vanishes when done."""
-    return tqdm(disable=None, leave=False, dynamic_ncols=True, **options)
+    screen = sys.stderr
+    return tqdm(
+        disable=None,
+        leave=False,
+        dynamic_ncols=True,
+        desc=printable(desc),
+        file=screen.bars if isinstance(screen, Screen) else screen,
+        **options,
+    )
 
 
 def short_path(path: Path) -> str:
     """A path relative to the working folder, if it is below it."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OSError):  # the working folder may be gone
         return str(path.relative_to(Path.cwd()))
     return str(path)
 
@@ -33,14 +44,22 @@ def without_greeting() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _aside() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except Exception:
+        except Exception as error:
             held.seek(0)
-            os.write(terminal, held.read())
+            if explained(error) is None:
+                os.write(terminal, held.read())
             raise
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _aside() -> BinaryIO:
+    """A file in memory, where the system has such: the temporary folder may be full or missing."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("rnnscope"), "w+b")
+    return cast(BinaryIO, tempfile.TemporaryFile())

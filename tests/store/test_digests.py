@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.store import digests
+from rnnscope.errors import UserError
+from rnnscope.store import digests, listing
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 NESTED = st.recursive(
@@ -135,3 +137,59 @@ def test_a_large_file_is_read_again_only_when_it_changed(
     file.write_bytes(b"b" * 100)
     os.utime(file, ns=(0, 0))
     assert digests.digest(file) != first
+
+
+def test_what_systems_and_editors_leave_in_a_folder_does_not_count(tmp_path: Path) -> None:
+    plain = digests.digest(a_folder(tmp_path / "a", x_npy="1", y_npy="2"))
+    left = a_folder(tmp_path / "b", x_npy="1", y_npy="2", README_md="about")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "x.npy~", "#x.npy#", "._x.npy"):
+        (left / name).write_text(name)
+    for name in ("__pycache__", ".git", ".ipynb_checkpoints"):
+        (left / name).mkdir()
+        (left / name / "x.npy").write_text(name)
+    assert digests.digest(left) == plain
+
+
+def test_links_in_a_circle_and_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    plain = digests.digest(a_folder(tmp_path / "a", x_npy="1"))
+    folder = a_folder(tmp_path / "b", x_npy="1")
+    (folder / "again").symlink_to(folder)
+    (folder / "nothing.npy").symlink_to(folder / "no.npy")
+    os.mkfifo(folder / "pipe.npy")
+    assert digests.digest(folder) == plain
+
+
+def test_a_folder_that_is_linked_counts(tmp_path: Path) -> None:
+    elsewhere = a_folder(tmp_path / "elsewhere", part_parquet="1")
+    found = []
+    for text in "12":
+        (elsewhere / "part.parquet").write_text(text)
+        folder = a_folder(tmp_path / text)
+        folder.mkdir(exist_ok=True)
+        (folder / "split=test").symlink_to(elsewhere)
+        found.append(digests.digest(folder))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "pipe", "socket"])
+def test_what_might_never_end_is_not_read(path: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(tmp_path / "socket"))
+        with pytest.raises(UserError, match=r"a device|a pipe|a socket"):
+            digests.digest(tmp_path / path)
+
+
+def test_a_folder_of_thousands_of_other_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "OTHERS", 3)
+    folder = a_folder(tmp_path / "home", a_txt="1", b_txt="2", c_txt="3")
+    assert len(digests.digest(folder)) == 64
+    (folder / "d.txt").touch()
+    with pytest.raises(UserError, match="over 3 files that are neither"):
+        digests.digest(folder)
+    for number in range(9):
+        (folder / f"{number}.npy").touch()
+    (folder / "d.txt").unlink()
+    assert len(digests.digest(folder)) == 64

@@ -13,6 +13,7 @@ from rnnscope.config.data import Digits, Files, Mnist
 from rnnscope.config.engine import Dask, DaskSlurm, Engine
 from rnnscope.config.model import Lstm, ModelFile, Recurrent, Tf1Checkpoint
 from rnnscope.config.options import allowed, check
+from rnnscope.config.paths import settled
 from rnnscope.config.whole import Config
 from rnnscope.errors import UserError
 
@@ -60,7 +61,7 @@ def load(raw: DictConfig) -> Config:
         raise UserError(f"{key}={value}: must be {allowed(*_find(schema, key))}") from error
     assert isinstance(config, Config)
     check(config)
-    return config
+    return settled(config)
 
 
 def _no_group(name: str, value: Any) -> str:

@@ -30,7 +30,7 @@ def slurm_cluster(engine: DaskSlurm, logs: Path) -> Iterator[Any]:
         account=engine.account,
         walltime=f"{engine.timeout_min // 60:02}:{engine.timeout_min % 60:02}:00",
         job_extra_directives=_directives(engine),
-        job_script_prologue=engine.setup,
+        job_script_prologue=["export PYTHONSAFEPATH=1", *engine.setup],
         job_name="rnnscope",
         log_directory=str(logs),
         interface=engine.interface,

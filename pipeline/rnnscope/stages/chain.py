@@ -21,6 +21,7 @@ from rnnscope.store.runs import Survey
 from rnnscope.store.sources import Source
 from rnnscope.store.stage import Stage
 from rnnscope.terminal import short_path
+from rnnscope.trouble import explained
 
 
 @dataclass(frozen=True)
@@ -223,5 +224,9 @@ def _sources(name: str, section: Any) -> list[Source]:
 def _source(option: str, path: Path) -> Source:
     try:
         return sources.source(option, path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{option}={path}: no such file or folder") from error
+    except UserError as error:
+        raise UserError(f"{option}={error}") from error
+    except OSError as error:
+        raise UserError(f"{option}={explained(error) or error}") from error

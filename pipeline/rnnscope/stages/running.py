@@ -22,6 +22,7 @@ from rnnscope.store.locks import Held
 from rnnscope.store.sources import ChangedError
 from rnnscope.store.stage import Figures, Stage
 from rnnscope.terminal import short_path, without_greeting
+from rnnscope.trouble import told
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,12 @@ def run(config: Config, *, single: bool = True) -> list[Step]:
     while not _up_to_date(steps, config):
         steps = chain(config)
     if single:
-        store.point_latest(Path(config.root), [step.artefact for step in steps])
+        try:
+            store.point_latest(Path(config.root), [step.artefact for step in steps])
+        except OSError as error:  # some file systems have no links; the results are there
+            log.warning(
+                f"latest     not set, may lead to an earlier run ({error.strerror or error})"
+            )
     return steps
 
 
@@ -60,8 +66,10 @@ def _up_to_date(steps: list[Step], config: Config) -> bool:
                     log.info(
                         f"{step.stage.name:<10} up to date     {short_path(step.artefact.folder)}"
                     )
-                elif not _run_step(step, config):
-                    return False
+                else:
+                    with told(step.stage.name, Path(config.root)):
+                        if not _run_step(step, config):
+                            return False
     return True
 
 

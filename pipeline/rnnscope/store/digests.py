@@ -1,12 +1,20 @@
 """SHA-256 digests of configs, files, folders and checkpoints, of which keys are made."""
 
-import functools
 import glob
 import hashlib
 import json
+import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rnnscope.errors import UserError
+from rnnscope.store.listing import inside
+from rnnscope.terminal import bar
+
+BLOCK = 2**20
+"""Bytes that are read at a time."""
 LARGE = 2**24
 """Size in bytes from which a file is not read again while its `Stamp` is the same. Smaller files
 are always read, since times of files are coarse."""
@@ -24,17 +32,21 @@ def key(identity: dict[str, Any]) -> str:
 def digest(path: Path) -> str:
     """SHA-256, in hex, of a file, a folder, or a TensorFlow checkpoint.
 
-    For a file it is that of its content; for a folder, over the contents and relative names of all
-    its files; for a checkpoint, given by the prefix of its files' names or by its .index file, over
-    its .index and .data-* files.
+    For a file it is that of its content; for a folder, over the contents and relative names of the
+    files that ``inside`` gives; for a checkpoint, given by the prefix of its files' names or by its
+    .index file, over its .index and .data-* files. A bar appears once it takes more than a second.
 
     Raises:
         FileNotFoundError: nothing is there.
+        UserError: a device, pipe or socket, or a folder that is not one of data.
     """
     files = files_of(path)
-    if list(files) == [""]:
-        return file_digest(path)
-    return key({name: file_digest(file) for name, file in files.items()})
+    size = sum(regular(file).st_size for file in files.values())
+    with bar(
+        desc=f"hash {path.name}", total=size, unit="B", unit_scale=True, delay=1.0
+    ) as progress:
+        found = {name: file_digest(file, progress.update) for name, file in files.items()}
+    return found[""] if list(found) == [""] else key(found)
 
 
 def files_of(path: Path) -> dict[str, Path]:
@@ -42,35 +54,67 @@ def files_of(path: Path) -> dict[str, Path]:
 
     A file need not be there.
     """
-    return _inside(path) if path.is_dir() else checkpoint(path) or {"": path}
+    return inside(path) if path.is_dir() else checkpoint(path) or {"": path}
 
 
 def stamp(path: Path) -> Stamp:
     """What changes whenever a file's content may have changed."""
-    about = path.stat()
+    return _stamp(path.stat())
+
+
+def _stamp(about: os.stat_result) -> Stamp:
     return about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256, in hex, of a file's content."""
-    now = stamp(path)
-    read = _digest_of_large if now[0] >= LARGE else _digest
-    return read(path.resolve(), now)
+def file_digest(path: Path, read: Callable[[int], Any] = lambda _: None) -> str:
+    """SHA-256, in hex, of a file's content; ``read`` is called with each number of bytes read.
+
+    Raises:
+        UserError: a device, pipe or socket.
+    """
+    about = regular(path)
+    version = str(path.resolve()), _stamp(about)
+    if version not in _of_large:
+        found = _digest(path, read)
+        if about.st_size < LARGE:
+            return found
+        _of_large[version] = found
+    return _of_large[version]
 
 
-def _digest(path: Path, now: Stamp) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_of_large: dict[tuple[str, Stamp], str] = {}
+"""Digests of large files while their stamps are the same."""
 
 
-_digest_of_large = functools.lru_cache(maxsize=4096)(_digest)
-"""The digest of a large file is cached while its stamp is the same."""
+def regular(path: Path) -> os.stat_result:
+    """What the system tells of a file.
+
+    Raises:
+        UserError: it is no file, and reading it might never end.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        kind = next((word for test, word in KINDS.items() if test(about.st_mode)), "no file")
+        raise UserError(f"{path}: {kind}, which cannot be read twice; save its content to a file")
+    return about
 
 
-def _inside(folder: Path) -> dict[str, Path]:
-    """All files below a folder, by their names within it."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in files}
+KINDS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+}
+
+
+def _digest(path: Path, read: Callable[[int], Any]) -> str:
+    found, buffer = hashlib.sha256(), memoryview(bytearray(BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            found.update(buffer[:size])
+            read(size)
+    return found.hexdigest()
 
 
 def checkpoint(path: Path) -> dict[str, Path] | None:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, open_dict
 from rnnscope import stages
 from rnnscope.config import Config
 from rnnscope.errors import UserError
+from rnnscope.sweep.composing import allowed
 from rnnscope.sweep.record import read_record
 from rnnscope.sweep.task import checked
 
@@ -60,7 +61,7 @@ def jobs_of(composed: DictConfig, words: Sequence[str], loader: ConfigLoader) ->
     product = combinations(parser.parse_overrides(list(words)))
     jobs = []
     for number, differs in enumerate(differing(product)):
-        raw = loader.load_sweep_config(composed, product[number])
+        raw = allowed(loader.load_sweep_config(composed, product[number]))
         if raw.stage in (*stages.OVER_RUNS, stages.CHECK):
             raise UserError(
                 f"stage={raw.stage}: covers all runs, so it cannot be a job of a sweep; run it "

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, shortened
 from rnnscope.store import atomic, sightings
+from rnnscope.trouble import explained, keep_traceback
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +39,20 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
     }
     _write_record(folder, record)
     started = time.perf_counter()
+    failed: Exception | None = None
     try:
         yield record
         record["state"] = "done"
     except Exception as error:
-        record |= {"state": "failed", "error": first_line(error)}
+        failed = error
+        record |= {"state": "failed", "error": first_line(error, folder)}
         log.error(f"failed     {record['error']}")
-        logging.getLogger("traceback").exception("the job failed")
+        keep_traceback(error)
     record["seconds"] = round(time.perf_counter() - started, 3)
-    _write_record(folder, record)
+    try:
+        _write_record(folder, record)
+    except OSError as error:  # a full disk: the launcher passes on what the file cannot hold
+        raise failed or error from None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -62,7 +68,14 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
         unfinished.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def first_line(error: BaseException) -> str:
-    """An error in one line: a user's mistake as it is, any other error with its type."""
-    text = next(iter(str(error).strip().splitlines()), "")
+def first_line(error: BaseException, folder: Path | None = None) -> str:
+    """An error in one line: a user's mistake as it is, any other error with its type.
+
+    Args:
+        error: what was raised.
+        folder: where was written to, as far as is known.
+    """
+    if not isinstance(error, UserError) and (line := explained(error, folder)):
+        return shortened(line)
+    text = shortened(next(iter(str(error).strip().splitlines()), ""))
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"

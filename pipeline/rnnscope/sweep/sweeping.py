@@ -52,6 +52,6 @@ def sweep(
         case _:
             endings = local.run(launcher.launch, jobs)
     table = listing.table(jobs, endings)
+    print(*listing.lines(table), sep="\n", flush=True)  # first: the disk may be full
     table.to_parquet(folder / listing.TABLE, index=False, write_page_checksum=True)
-    print(*listing.lines(table), sep="\n")
     return int((table["state"] != "done").any())

@@ -9,14 +9,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from rnnscope import stages
+from rnnscope import stages, streams
 from rnnscope.config import Config, load
+from rnnscope.config.paths import root_of
 from rnnscope.errors import UserError
 from rnnscope.stages.summary import summary
+from rnnscope.sweep.composing import SWEEPER
 from rnnscope.sweep.process import Marked, keep_to, share
 from rnnscope.sweep.record import recorded
-
-SWEEPER = "hydra_plugins.rnnscope_sweeper.RnnscopeSweeper"
+from rnnscope.trouble import keep_traceback, told
 
 log = logging.getLogger(__name__)
 
@@ -37,33 +38,43 @@ def task(raw: DictConfig) -> None:
 def checked(raw: DictConfig) -> Config:
     """The config as the schema's dataclasses, its root in full."""
     config = load(raw)
-    config.root = str(Path(config.root).resolve())
+    config.root = str(root_of(config.root))
     return config
 
 
 def _run(raw: DictConfig) -> None:
+    streams.escape_logs()
+    whole = True
     try:
         config = checked(raw)
-        if config.stage == stages.CHECK:
-            if not stages.check(Path(config.root), read=config.mode != "plan"):
-                sys.exit(1)
-            return
-        steps = stages.run(config)
-        if config.mode != "plan":
-            last = summary({step.stage.name: step.artefact.folder for step in steps})
-            if last.strip():  # stages over several runs have nothing to add
-                log.info(last)
+        with told(root=Path(config.root)):
+            if config.stage == stages.CHECK:
+                whole = stages.check(Path(config.root), read=config.mode != "plan")
+            else:
+                _run_stages(config)
     except UserError as error:
         log.debug("", exc_info=True)
         raise SystemExit(
             str(error)
         ) from error  # before an Exception, Hydra prints a line of its own
-    except Exception:
-        logging.getLogger("traceback").exception("the run failed")
+    except Exception as error:
+        keep_traceback(error)
         raise
+    if not whole:
+        sys.exit(1)
+
+
+def _run_stages(config: Config) -> None:
+    steps = stages.run(config)
+    if config.mode != "plan":
+        last = summary({step.stage.name: step.artefact.folder for step in steps})
+        if last.strip():  # stages over several runs have nothing to add
+            log.info(last)
 
 
 def _job(raw: DictConfig) -> None:
+    streams.protect()
+    streams.escape_logs()
     about = HydraConfig.get()
     if about.sweeper["_target_"] != SWEEPER:
         raise SystemExit(
@@ -72,7 +83,7 @@ def _job(raw: DictConfig) -> None:
         )
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setFormatter(Marked(about.job.num))
+            handler.setFormatter(streams.Printable(Marked(about.job.num)))
     n_jobs = about.launcher.get("n_jobs")
     cores = share(n_jobs)
     if cores is not None:
@@ -80,9 +91,10 @@ def _job(raw: DictConfig) -> None:
     folder = Path(about.runtime.output_dir)
     with contextlib.ExitStack() as stack:
         if n_jobs is not None:  # several jobs would write progress bars over one another
-            aside = stack.enter_context((folder / "stderr.log").open("a"))
+            aside = stack.enter_context((folder / "stderr.log").open("a", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stderr(aside))
         record = stack.enter_context(recorded(folder))
         config = checked(raw)
         config.engine.workers = config.engine.workers or cores
-        record["key"] = stages.run(config, single=False)[-1].artefact.key
+        with told(root=Path(config.root)):
+            record["key"] = stages.run(config, single=False)[-1].artefact.key
