@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnscope.config import CONF
-from rnnscope.config.mistakes import one_line
+from rnnscope.config.mistakes import before_the_task, one_line, usage_in_one_line
 from rnnscope.errors import UserError
 from rnnscope.sweep.task import task
 
@@ -25,17 +25,22 @@ def main() -> None:
     # Hydra prints its errors over several lines unless it is told to raise them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        command_line()
+        with usage_in_one_line():
+            command_line()
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if show_traceback:
             raise
-        _stop(one_line(error))
+        _stop(one_line(error, sys.argv[1:]))
     except SystemExit as end:
         if not isinstance(end.code, str):
             raise
         if show_traceback and end.__cause__:
             raise end.__cause__ from None
         _stop(end.code)
+    except Exception as error:
+        if show_traceback or not before_the_task(error):
+            raise
+        _stop(one_line(error, sys.argv[1:]))
     except KeyboardInterrupt:
         sys.stderr.write("rnnscope: interrupted; run the same command again to resume\n")
         sys.exit(130)

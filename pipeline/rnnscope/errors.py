@@ -5,6 +5,8 @@ from typing import Any
 
 MOST = 12
 """How many names a message spells out."""
+LONGEST = 80
+"""How many characters of a value a message shows."""
 
 
 class UserError(Exception):
@@ -17,3 +19,9 @@ def listed(names: Iterable[Any]) -> str:
     if len(known) <= MOST:
         return ", ".join(known)
     return f"{', '.join(known[: MOST - 1])}, … and {len(known) - MOST + 1} more"
+
+
+def brief(text: str, longest: int = LONGEST) -> str:
+    """A text for a message: in one line, without control characters, and not longer than that."""
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"

@@ -1,28 +1,131 @@
 """One-line messages for mistakes in the command line, from the errors of Hydra and OmegaConf."""
 
+import argparse
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 from rnnscope.config.loading import no_such_option
 from rnnscope.config.location import installing
+from rnnscope.errors import UserError, brief
+
+UNRESOLVED = (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    GrammarParseError,
+)
+LONGEST = 300
+"""Most characters of a message of Hydra's own."""
+TASK = "rnnscope.sweep."
+"""The modules that Hydra calls with a composed config."""
 
 
-def one_line(error: BaseException) -> str:
-    """What is wrong and where, and if the error tells, what would be right."""
+def one_line(error: BaseException, words: Sequence[str] = ()) -> str:
+    """What is wrong and where, and if the error tells, what would be right.
+
+    Args:
+        error: of Hydra, of OmegaConf, or what they let through.
+        words: the command line's, to name the one that is meant.
+    """
     match error:
+        case UserError():
+            return str(error)
         case MissingConfigException(missing_cfg_file="hydra/launcher/submitit_slurm"):
             return f"hydra/launcher=slurm: needs the extra slurm: {installing('slurm')}"
         case MissingConfigException(missing_cfg_file=str(missing), options=options) if options:
             group, _, name = missing.rpartition("/")
-            return f"{group}={name}: must be one of {', '.join(options)}"
+            return f"{group}={brief(name)}: must be one of {', '.join(options)}"
         case OverrideParseException(override=override):
-            return f"{override}: cannot be parsed; write key=value or \"key='value'\""
+            return f"{brief(override)}: cannot be parsed; write key=value or \"key='value'\""
         case HydraException(__cause__=OmegaConfBaseException() as cause):
-            return one_line(cause)
+            return one_line(cause, words)
+        case RecursionError():
+            return f"{_with(words, '${')}cannot be resolved: it leads back to itself"
+        case OmegaConfBaseException() if isinstance(error, UNRESOLVED):
+            why = brief(str(error).partition("\n")[0], 160)
+            named = _with(words, "${") or f"{error.full_key}: "
+            return f"{named}cannot be resolved: {why}"
         case ValidationError(full_key=str(key)):
-            return f"{key}: {str(error).splitlines()[0]}"
+            return f"{key}: {brief(str(error).partition(chr(10))[0], 160)}"
         case OmegaConfBaseException(full_key=str(key), parent_node=DictConfig() as node):
-            return no_such_option(key, {*map(str, node)} - {"hydra", "_target_"})
+            return _missing(key, node)
         case _:
-            return " ".join(str(error).split())
+            return _any_other(error, words)
+
+
+def _missing(key: str, node: DictConfig) -> str:
+    """The message that a key is not in a group, or that what it is in is no group."""
+    there = {*map(str, node)} - {"hydra", "_target_"}
+    outer, _, inner = key.partition(".")
+    if inner and outer in there and not OmegaConf.is_dict(node.get(outer)):
+        return f"{brief(key)}: {outer} is an option, not a group of options: give {outer}=..."
+    return no_such_option(brief(key), there)
+
+
+def _any_other(error: BaseException, words: Sequence[str]) -> str:
+    text = brief(" ".join(str(error).split()), LONGEST)
+    if text.startswith("Ambiguous value for argument"):
+        (word,) = re.findall(r"'([^']*)' 1\.", text) or [""]
+        key, _, values = word.partition("=")
+        return f"{brief(word)}: a list is written {key}=[{brief(values)}]; a sweep needs -m"
+    if text.startswith("Config group override must be"):
+        group = _with(words, "=null") or _with(words, "={") or _with(words, "=")
+        return f"{group}a group takes the name of one of its files; leave it out for the default"
+    if isinstance(error, AssertionError) and (given := _with(words, "hydra.verbose=")):
+        return f"{given}must be true, false, or the names of loggers, [rnnscope]"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return text
+    kind = type(error).__name__
+    return f"{_with(words, 'hydra')}{kind}{': ' * bool(text)}{text}; HYDRA_FULL_ERROR=1 shows where"
+
+
+def _with(words: Sequence[str], part: str) -> str:
+    """The first word of the command line with this part, as a message begins with it."""
+    return next((f"{brief(word)}: " for word in words if part in word), "")
+
+
+def before_the_task(error: BaseException) -> bool:
+    """Whether an error came from Hydra itself, before it called the task: a mistake in its config.
+
+    Hydra lets some of them pass as they are, such as ValueError of ``experiment=null``.
+    """
+    frame = error.__traceback__
+    while frame is not None:
+        if str(frame.tb_frame.f_globals.get("__name__")).startswith(TASK):
+            return False
+        frame = frame.tb_next
+    return isinstance(error, ValueError | TypeError | AssertionError | RecursionError | KeyError)
+
+
+@contextlib.contextmanager
+def usage_in_one_line() -> Iterator[None]:
+    """Let the parser of the command line raise its errors, instead of printing its usage.
+
+    Raises:
+        UserError: an unknown flag, or a flag between overrides.
+    """
+
+    def error(_: argparse.ArgumentParser, message: str) -> NoReturn:
+        if "unrecognized arguments" in message and "=" in message:
+            message += "; write flags such as -m before all overrides"
+        raise UserError(f"{brief(message, LONGEST)}; rnnscope --hydra-help lists the flags")
+
+    stock = argparse.ArgumentParser.error
+    argparse.ArgumentParser.error = error  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        argparse.ArgumentParser.error = stock  # type: ignore[method-assign]
