@@ -109,6 +109,21 @@ def _no_group(name: str, found: Written) -> str:
     return f"{found}: {name} is a group of options, not one option{hint}"
 
 
+def is_option(key: str) -> bool:
+    """Whether a dotted name is an option of some kind, and no group of options."""
+    group, _, leaf = key.rpartition(".")
+    hints: dict[str, Any] = typing.get_type_hints(Config)
+    if not group:
+        return leaf in hints and not dataclasses.is_dataclass(hints[leaf])
+    kinds = KINDS.get(group, {"": hints.get(group)}).values()
+    return any(
+        field.name == leaf and typing.get_origin(typing.get_type_hints(kind)[leaf]) is not dict
+        for kind in kinds
+        if dataclasses.is_dataclass(kind)
+        for field in dataclasses.fields(kind)
+    )
+
+
 def no_such_option(key: str, there: Iterable[str]) -> str:
     """The message that a dotted key is not among the options that are ``there`` in its group.
 

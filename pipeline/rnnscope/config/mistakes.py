@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import (
     GrammarParseError,
     InterpolationKeyError,
@@ -17,8 +17,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from rnnscope.config.loading import no_such_option
-from rnnscope.config.location import installing
+from rnnscope.config.loading import is_option, no_such_option
+from rnnscope.config.location import CONF, installing
 from rnnscope.errors import UserError, brief
 
 UNRESOLVED = (
@@ -29,8 +29,8 @@ UNRESOLVED = (
 )
 LONGEST = 300
 """Most characters of a message of Hydra's own."""
-TASK = "rnnscope.sweep."
-"""The modules that Hydra calls with a composed config."""
+OURS = ("rnnscope.sweep.", "rnnscope.config.loading")
+"""The modules that are called with a composed config."""
 
 
 def one_line(error: BaseException, words: Sequence[str] = ()) -> str:
@@ -68,11 +68,10 @@ def one_line(error: BaseException, words: Sequence[str] = ()) -> str:
 
 def _missing(key: str, node: DictConfig) -> str:
     """The message that a key is not in a group, or that what it is in is no group."""
-    there = {*map(str, node)} - {"hydra", "_target_"}
-    outer, _, inner = key.partition(".")
-    if inner and outer in there and not OmegaConf.is_dict(node.get(outer)):
+    outer, _, _ = key.rpartition(".")
+    if is_option(outer):
         return f"{brief(key)}: {outer} is an option, not a group of options: give {outer}=..."
-    return no_such_option(brief(key), there)
+    return no_such_option(brief(key), {*map(str, node)} - {"hydra", "_target_"})
 
 
 def _any_other(error: BaseException, words: Sequence[str]) -> str:
@@ -82,14 +81,26 @@ def _any_other(error: BaseException, words: Sequence[str]) -> str:
         key, _, values = word.partition("=")
         return f"{brief(word)}: a list is written {key}=[{brief(values)}]; a sweep needs -m"
     if text.startswith("Config group override must be"):
-        group = _with(words, "=null") or _with(words, "={") or _with(words, "=")
+        odd = [
+            word
+            for word in words
+            if _is_group(word) and re.search(r"=(\W|\d|null|true|false)", word)
+        ]
+        group = f"{brief(odd[0])}: " if odd else ""
         return f"{group}a group takes the name of one of its files; leave it out for the default"
     if isinstance(error, AssertionError) and (given := _with(words, "hydra.verbose=")):
         return f"{given}must be true, false, or the names of loggers, [rnnscope]"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return text
     kind = type(error).__name__
-    return f"{_with(words, 'hydra')}{kind}{': ' * bool(text)}{text}; HYDRA_FULL_ERROR=1 shows where"
+    of_hydra = _with(words, "hydra") or _with(sorted(words, key=len, reverse=True), "=")
+    return f"{of_hydra}{kind}{': ' * bool(text)}{brief(text, 150)}; HYDRA_FULL_ERROR=1 shows where"
+
+
+def _is_group(word: str) -> bool:
+    """Whether a word of the command line chooses a file of a group, or has no key at all."""
+    key = word.partition("=")[0].lstrip("+~").partition("@")[0]
+    return not key or (CONF / key).is_dir()
 
 
 def _with(words: Sequence[str], part: str) -> str:
@@ -104,7 +115,7 @@ def before_the_task(error: BaseException) -> bool:
     """
     frame = error.__traceback__
     while frame is not None:
-        if str(frame.tb_frame.f_globals.get("__name__")).startswith(TASK):
+        if str(frame.tb_frame.f_globals.get("__name__")).startswith(OURS):
             return False
         frame = frame.tb_next
     return isinstance(error, ValueError | TypeError | AssertionError | RecursionError | KeyError)
@@ -124,7 +135,7 @@ def usage_in_one_line() -> Iterator[None]:
         raise UserError(f"{brief(message, LONGEST)}; rnnscope --hydra-help lists the flags")
 
     stock = argparse.ArgumentParser.error
-    argparse.ArgumentParser.error = error  # type: ignore[method-assign]
+    argparse.ArgumentParser.error = error  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

@@ -48,13 +48,19 @@ def entry(node: DictConfig, name: str, prefix: str) -> Written:
     key = f"{prefix}{name}"
     if name not in node.keys() or OmegaConf.is_missing(node, name):  # noqa: SIM118
         return Written(key, "", ABSENT)
-    text = spelled(_as_written(node, name))
+    text = _as_written(node, name)
     return Written(key, text, _got(node, name, Written(key, text, None)))
 
 
-def _as_written(node: Any, name: Any) -> Any:
+def _as_written(node: DictConfig, name: str) -> str:
+    """An entry as it was written, with its interpolations."""
+    if not OmegaConf.is_interpolation(node, name):
+        value = node[name]
+        if not isinstance(value, DictConfig | ListConfig):
+            return spelled(value)
+        return spelled(OmegaConf.to_container(value, resolve=False))
     plain: Any = OmegaConf.to_container(node, resolve=False)
-    return plain[name]
+    return spelled(plain[name])
 
 
 def _got(node: Any, name: Any, where: Written) -> Any:

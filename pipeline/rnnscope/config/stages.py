@@ -151,12 +151,15 @@ class Ablation:
     """Which recurrent layers, by name; null means all."""
     units: list[int] | None = option(low=0, high=UNITS - 1, most=UNITS)
     """Which units, from 0; null means all."""
-    methods: list[str] = option(choices=("h_zero", "h_mean", "c_zero", "c_mean"))
+    methods: list[str] = option(choices=("h_zero", "h_mean", "c_zero", "c_mean"), most=4)
     """What is clamped: the unit's h or c, at 0 or at its mean over the sequences."""
     max_sequences: int | None = option(low=2, high=SEQUENCES)
     """Only this many test sequences, the first ones; null means all."""
     batch_size: int = option(low=1, high=BATCH)
     """Sequences per forward pass."""
+    hours: float | None = option(above=0, high=10_000, no_key=True)
+    """Longest time that the passes may take: the first of them are timed, and if all would take
+    longer, the stage ends at once and says so. Null sets no limit. It is no part of keys."""
 
 
 @dataclass

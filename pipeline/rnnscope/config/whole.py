@@ -54,6 +54,13 @@ class Config:
     engine: Engine = option()
 
 
+def counted(section: Any) -> dict[str, Any]:
+    """The options of a section that can change a result, by name."""
+    apart = {field.name for field in dataclasses.fields(section) if field.metadata.get("no_key")}
+    found = dataclasses.asdict(section)
+    return {name: value for name, value in found.items() if name not in apart}
+
+
 def files(section: Any) -> dict[str, Path]:
     """The files whose content counts in a section of the config: field -> path."""
     found = {}

@@ -140,7 +140,7 @@ def _identity(name: str, section: Any) -> Any:
     if not dataclasses.is_dataclass(section):
         return section
     assert not isinstance(section, type)
-    return dataclasses.asdict(section) | {
+    return schema.counted(section) | {
         option: {"sha256": _digest(f"{name}.{option}", path)}
         for option, path in schema.files(section).items()
     }

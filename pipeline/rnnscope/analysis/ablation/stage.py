@@ -73,7 +73,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     with Rerun(model, held, dataset) as rerun:
         means = rerun.means(batches())
         clamps = _clamps(methods, means, options)
-        whole, found = summed(rerun, batches, clamps, sources, config.engine)
+        rerun.prepare()
+        whole, found = summed(rerun, batches, clamps, sources, config.engine, (count, options))
     reruns = Reruns(clamps, found, labelled=dataset.test.y is not None)
     table = with_q_values(ABLATION, ABLATION.frame(reruns), FAMILY)
     ABLATION.write(table, folder)
