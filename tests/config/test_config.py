@@ -230,7 +230,8 @@ def test_a_wrong_type_says_what_is_taken(values: dict[str, Any], message: str) -
         ),
         (
             {"train__patience": 0},
-            "train.patience=0: must be a whole number at least 1 and at most 1,000,000,000, or null",
+            "train.patience=0: must be a whole number at least 1 and at most 1,000,000,000, "
+            "or null",
         ),
         (
             {"extract__compression": "gzip"},

@@ -19,7 +19,7 @@ def schemas() -> list[type]:
     found = [Config]
     for name, kind in typing.get_type_hints(Config).items():
         if dataclasses.is_dataclass(kind):
-            found += [*KINDS.get(name, {"": kind}).values()]  # type: ignore[dict-item]
+            found += [*KINDS.get(name, {"": kind}).values()]
     return list(dict.fromkeys(found))
 
 
@@ -29,7 +29,7 @@ def fields() -> list[Any]:
             typing.get_type_hints(schema)[field.name], field, id=f"{schema.__name__}.{field.name}"
         )
         for schema in schemas()
-        for field in dataclasses.fields(schema)  # type: ignore[arg-type]
+        for field in dataclasses.fields(schema)
         if not dataclasses.is_dataclass(typing.get_type_hints(schema)[field.name])
     ]
 

@@ -10,6 +10,7 @@ from rnnscope import config as schema
 from rnnscope import store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
+from rnnscope.stages import contradictions
 from rnnscope.stages.table import OVER_RUNS, STAGES
 from rnnscope.store import digests, runs
 from rnnscope.store.artefacts import Artefact
@@ -44,7 +45,9 @@ def chain(config: Config) -> list[Step]:
     if config.stage in OVER_RUNS:
         return [_over_runs(OVER_RUNS[config.stage], config)]
     steps: dict[str, Step] = {}
-    for name in _closure(config):
+    names = _closure(config)
+    contradictions.refuse(config, names)
+    for name in names:
         stage = STAGES[name]
         upstream = {need: steps[need].artefact for need in _needs(stage, config)}
         steps[name] = _step(stage, config, slug(config), upstream)
