@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from rnnscope import config as schema
-from rnnscope.analysis.ablation.estimate import Work, in_words, judge, watched
+from rnnscope.analysis.ablation.estimate import Work, judge, watched
 from rnnscope.config import Ablation
 from rnnscope.errors import UserError
 from rnnscope.stages.chain import chain
+from rnnscope.terminal import in_words
 from tests.compose import composed
 
 
@@ -67,7 +68,7 @@ def test_the_remedies_work() -> None:
 
 
 def test_beyond_the_bound_of_the_limit_the_remedy_is_none() -> None:
-    with pytest.raises(UserError, match="allow it with ablation.hours=null"):
+    with pytest.raises(UserError, match=r"allow it with ablation\.hours=null"):
         judge(work(), 1e9)
 
 

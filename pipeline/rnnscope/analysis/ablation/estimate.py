@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from rnnscope.config import Ablation
 from rnnscope.errors import UserError
+from rnnscope.terminal import in_words
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +85,3 @@ def _allowing(seconds: float) -> str:
     """A limit that such an estimate does not reach, also where it varies; null above the bound."""
     hours = int(1.5 * seconds / 3_600) + 1
     return str(hours) if hours <= 10_000 else "null"
-
-
-def in_words(seconds: float) -> str:
-    """A time in the unit that fits: 40 s, 12 min, 14 h, 3 days."""
-    for unit, size, least in (("days", 86_400, 172_800), ("h", 3_600, 5_400), ("min", 60, 90)):
-        if seconds >= least:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{max(1, seconds):.0f} s"

@@ -34,9 +34,8 @@ from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_ba
 from rnnscope.analysis.ablation.sums import SUMMED, Sums
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Ablation, Config
-from rnnscope.config.options import spelled
 from rnnscope.data import Split
-from rnnscope.errors import UserError, listed
+from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
@@ -75,10 +74,6 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     with Rerun(model, held, dataset) as rerun:
         means = rerun.means(batches())
         clamps = _clamps(methods, means, options)
-        if not clamps:
-            there = listed(f"{name} with {_states(of)}" for name, of in cells.items())
-            asked = spelled(options.methods)
-            raise UserError(f"ablation.methods={asked}: nothing would be clamped; there is {there}")
         rerun.prepare()
         whole, found = summed(rerun, batches, clamps, sources, config)
     reruns = Reruns(clamps, found, labelled=dataset.test.y is not None)
@@ -116,10 +111,6 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             **by_every,
         },
     }
-
-
-def _states(place: Place) -> str:
-    return " and ".join(place.states) or "neither h nor c"
 
 
 def _count(split: Split, options: Ablation) -> int:
