@@ -112,3 +112,10 @@ def test_long_work_says_once_how_long_the_rest_will_take(
     with caplog.at_level(logging.INFO):
         assert len(list(forecast(passing(), 1_000, "work: {} of {} parts", lambda: now))) == 1_000
     assert [line.strip() for line in caplog.messages] == says
+
+
+def test_work_that_is_left_early_ends_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    results = engine.run(square, range(1_000), local(2), what="test", unit="part")
+    assert next(results) == 0
+    results.close()
+    assert not recwarn.list

@@ -4,9 +4,10 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 
@@ -60,7 +61,7 @@ def run(
     what: str,
     unit: str,
     spread: bool = False,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """The results of ``function`` over ``parts``, in their order, as they become available.
 
     Args:
@@ -81,10 +82,22 @@ def run(
     else:
         pool = Parallel(workers(engine), backend="threading", return_as="generator")
         results = pool(delayed(function)(part) for part in parts)
-    with bar(total=len(parts), desc=what, unit=unit) as progress:
-        for result in forecast(results, len(parts), f"{what}: {{}} of {{}} {unit}s"):
+    text = f"{what}: {{}} of {{}} {unit}s"
+    with _left_early(results), bar(total=len(parts), desc=what, unit=unit) as progress:
+        for result in forecast(results, len(parts), text):
             progress.update()
             yield result
+
+
+@contextlib.contextmanager
+def _left_early(results: Any) -> Iterator[None]:
+    """Close what gives results, without joblib's warning that some were not waited for."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
 
 
 def forecast(

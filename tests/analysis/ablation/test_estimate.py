@@ -1,7 +1,7 @@
 """What an ablation will take: from the first passes, logged, and refused beyond its limit."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ class Passes:
         self.count, self.slow, self.seconds = count, slow, seconds
         self.now, self.made = 1_000.0, 0
 
-    def __iter__(self) -> Iterator[int]:
+    def all(self) -> Generator[int, None, None]:
         for number in range(self.count):
             self.now += 10 if number < self.slow else self.seconds
             self.made += 1
@@ -42,7 +42,7 @@ def test_the_time_of_all_passes_follows_from_the_first_without_the_slow_ones(
 ) -> None:
     passes = Passes(100, slow=4)
     with caplog.at_level(logging.INFO):
-        assert list(watched(passes, work(None, 1_800), 1, passes.clock)) == list(range(100))
+        assert list(watched(passes.all(), work(None, 1_800), 1, passes.clock)) == list(range(100))
     (line,) = caplog.messages
     assert line.strip() == "1,800 passes over 2,000 sequences, about 60 min"  # 2 batches of 1 s
 
@@ -51,7 +51,7 @@ def test_the_time_of_all_passes_follows_from_the_first_without_the_slow_ones(
 def test_what_takes_too_long_ends_after_a_few_passes(workers: int) -> None:
     passes = Passes(204_800)
     with pytest.raises(UserError) as caught:
-        list(watched(passes, work(), workers, passes.clock))
+        list(watched(passes.all(), work(), workers, passes.clock))
     assert passes.made <= 8 + 3 * workers
     assert str(caught.value) == (
         "ablation would take about 5 days, 204,800 passes over 2,000 sequences; ablation.hours=12 "
@@ -74,7 +74,7 @@ def test_beyond_the_bound_of_the_limit_the_remedy_is_none() -> None:
 
 def test_fewer_passes_than_are_timed_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        assert list(watched(iter(range(5)), work(1e-9, 5), 1)) == list(range(5))
+        assert list(watched(Passes(5).all(), work(1e-9, 5), 1)) == list(range(5))
     assert not caplog.messages
 
 

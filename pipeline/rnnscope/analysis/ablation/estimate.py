@@ -1,8 +1,9 @@
 """How long the passes of an ablation will take, from the first of them; too long is refused."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ class Work:
 
 
 def watched(
-    results: Iterable[R],
+    results: Generator[R, None, None],
     work: Work,
     workers: int,
     clock: Callable[[], float] = time.perf_counter,
@@ -57,12 +58,13 @@ def watched(
     warm = WARM + 2 * workers
     stop = warm + max(TIMED, workers)
     started = clock()
-    for number, result in enumerate(results, 1):
-        if number == warm:
-            started = clock()
-        elif number == stop:
-            judge(work, work.seconds((clock() - started) / (stop - warm)))
-        yield result
+    with contextlib.closing(results):  # passes that wait are not begun, if this raises
+        for number, result in enumerate(results, 1):
+            if number == warm:
+                started = clock()
+            elif number == stop:
+                judge(work, work.seconds((clock() - started) / (stop - warm)))
+            yield result
 
 
 def judge(work: Work, seconds: float) -> None:
