@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -43,7 +43,7 @@ def watched(
     work: Work,
     workers: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """The results of the passes over the first batch; once some are there, log what all will take.
 
     Args:
