@@ -212,17 +212,14 @@ def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
     """The cells that the options ask for.
 
     Raises:
-        UserError: no layer or method is asked for, or a layer or unit that cannot be clamped.
+        UserError: a layer or unit that cannot be clamped.
     """
-    for name, chosen in (("layers", options.layers), ("methods", options.methods)):
-        if chosen == []:
-            raise UserError(f"ablation.{name}=[]: nothing would be clamped; name at least one")
     cells = selection.only("ablation.layers", places(model), options.layers)
     for name, place in cells.items():
         if options.layers is not None and not place.states:
             raise UserError(f"ablation.layers={options.layers}: {name} has {UNKNOWN}")
     most = max((place.units for place in cells.values() if place.states), default=0)
-    if options.units is not None and 0 < most <= max(options.units, default=most):
+    if options.units is not None and 0 < most <= max(options.units):
         raise UserError(f"ablation.units={options.units}: there are {most}, from 0 to {most - 1}")
     return cells
 
