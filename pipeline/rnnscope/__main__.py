@@ -51,7 +51,7 @@ def _run() -> tuple[int, str | None]:
             return getattr(end.__cause__, "status", 2), end.code
         return int(end.code or 0), None
     except Exception as error:
-        line = one_line(error, roots[-1] if roots else None)
+        line = one_line(error, sys.argv[1:], roots[-1] if roots else None)
         if show_traceback or line is None:
             raise
         return getattr(error, "status", 2), line

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-MOST = 12
-"""How many names a message spells out."""
-LONGEST = 60
-"""Characters of a name that a message spells out."""
+MOST, NAME = 12, 60
+"""How many names a message spells out, and how many characters of each."""
+LONGEST = 80
+"""How many characters of a value a message shows."""
 WORD, LINE = 400, 2000
 """Most characters of a word in a message, and of a message."""
 
@@ -21,18 +21,19 @@ class UserError(Exception):
 
 def listed(names: Iterable[Any]) -> str:
     """Names for a message: at most a dozen of them, and how many there are."""
-    known = [briefly(name, LONGEST) for name in names]
+    known = [brief(name, NAME) for name in names]
     if len(known) <= MOST:
         return ", ".join(known)
     return f"{', '.join(known[: MOST - 1])}, … and {len(known) - MOST + 1} more"
 
 
-def briefly(said: object, most: int = 100) -> str:
-    """What an error or a file says, in one line of at most so many printable characters."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())
+def brief(said: object, longest: int = LONGEST) -> str:
+    """What is shown of a value or an error: one line, without control characters, not longer."""
+    text = " ".join(str(said).split())
     if not text and isinstance(said, BaseException):
         return type(said).__name__
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 def shortened(message: str) -> str:

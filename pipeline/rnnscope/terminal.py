@@ -34,6 +34,14 @@ def short_path(path: Path) -> str:
     return str(path)
 
 
+def in_words(seconds: float) -> str:
+    """A time in the unit that fits: 40 s, 12 min, 14 h, 3 days."""
+    for unit, size, least in (("days", 86_400, 172_800), ("h", 3_600, 5_400), ("min", 60, 90)):
+        if seconds >= least:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{max(1, seconds):.0f} s"
+
+
 @contextlib.contextmanager
 def without_greeting() -> Iterator[None]:
     """Hold back what a library prints while it is imported, unless the import fails.

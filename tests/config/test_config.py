@@ -153,21 +153,36 @@ def test_an_option_of_another_kind_of_model_is_unknown() -> None:
     [
         ({"seed": "one"}, "seed=one: must be a whole number at least 0 and at most 4,294,967,295"),
         ({"seed": 1.5}, "seed=1.5: must be a whole number at least 0 and at most 4,294,967,295"),
-        ({"train__steps": "abc"}, "train.steps=abc: must be a whole number at least 0"),
-        ({"train__steps": True}, "train.steps=True: must be a whole number at least 0"),
-        ({"train__learning_rate": "fast"}, "train.learning_rate=fast: must be a number above 0"),
+        (
+            {"train__steps": "abc"},
+            "train.steps=abc: must be a whole number at least 0 and at most 1,000,000,000",
+        ),
+        (
+            {"train__steps": True},
+            "train.steps=true: must be a whole number at least 0 and at most 1,000,000,000",
+        ),
+        (
+            {"train__learning_rate": "fast"},
+            "train.learning_rate=fast: must be a number above 0 and at most 1,000",
+        ),
         ({"train__restore_best": "maybe"}, "train.restore_best=maybe: must be true or false"),
         ({"model__bidirectional": "no way"}, "model.bidirectional=no way: must be true or false"),
-        ({"model__units": "many"}, "model.units=many: must be a whole number at least 1"),
+        (
+            {"model__units": "many"},
+            "model.units=many: must be a whole number at least 1 and at most 100,000",
+        ),
         (
             {"data__split_seed": "x"},
             "data.split_seed=x: must be a whole number at least 0 and at most 4,294,967,295",
         ),
-        ({"units__gate_cuts": 0.3}, f"units.gate_cuts=0.3: must be {GATE_CUTS}"),
-        ({"units__gate_cuts": ["a", 0.9]}, f"units.gate_cuts=['a', 0.9]: must be {GATE_CUTS}"),
+        (
+            {"units__gate_cuts": 0.3},
+            f"units.gate_cuts=0.3: must be {GATE_CUTS}; a list is written [a,b]",
+        ),
+        ({"units__gate_cuts": ["a", 0.9]}, f"units.gate_cuts=[a, 0.9]: must be {GATE_CUTS}"),
         (
             {"engine__workers": "all"},
-            "engine.workers=all: must be a whole number at least 1, or null",
+            "engine.workers=all: must be a whole number at least 1 and at most 1,024, or null",
         ),
     ],
 )
@@ -178,24 +193,33 @@ def test_a_wrong_type_says_what_is_taken(values: dict[str, Any], message: str) -
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"train__steps": -1}, "train.steps=-1: must be a whole number at least 0"),
-        ({"train__learning_rate": 0}, "train.learning_rate=0.0: must be a number above 0"),
+        (
+            {"train__steps": -1},
+            "train.steps=-1: must be a whole number at least 0 and at most 1,000,000,000",
+        ),
+        (
+            {"train__learning_rate": 0},
+            "train.learning_rate=0: must be a number above 0 and at most 1,000",
+        ),
         (
             {"train__learning_rate": float("nan")},
-            "train.learning_rate=nan: must be a number above 0",
+            "train.learning_rate=nan: must be a number above 0 and at most 1,000",
         ),
         (
             {"train__learning_rate": float("inf")},
-            "train.learning_rate=inf: must be a number above 0",
+            "train.learning_rate=inf: must be a number above 0 and at most 1,000",
         ),
-        ({"model__forget_bias": float("nan")}, "model.forget_bias=nan: must be a number"),
+        (
+            {"model__forget_bias": float("nan")},
+            "model.forget_bias=nan: must be a number at least -1,000 and at most 1,000",
+        ),
         (
             {"data__test_fraction": 0},
-            "data.test_fraction=0.0: must be a number above 0 and below 1",
+            "data.test_fraction=0: must be a number above 0 and below 1",
         ),
         (
             {"data__test_fraction": 1},
-            "data.test_fraction=1.0: must be a number above 0 and below 1",
+            "data.test_fraction=1: must be a number above 0 and below 1",
         ),
         ({"units__gate_cuts": [0.1, 1.01]}, f"units.gate_cuts=[0.1, 1.01]: must be {GATE_CUTS}"),
         ({"units__gate_cuts": [-0.01, 0.9]}, f"units.gate_cuts=[-0.01, 0.9]: must be {GATE_CUTS}"),
@@ -204,7 +228,11 @@ def test_a_wrong_type_says_what_is_taken(values: dict[str, Any], message: str) -
             {"units__gate_cuts": [0.1, 0.5, 0.9]},
             f"units.gate_cuts=[0.1, 0.5, 0.9]: must be {GATE_CUTS}",
         ),
-        ({"train__patience": 0}, "train.patience=0: must be a whole number at least 1, or null"),
+        (
+            {"train__patience": 0},
+            "train.patience=0: must be a whole number at least 1 and at most 1,000,000,000, "
+            "or null",
+        ),
         (
             {"extract__compression": "gzip"},
             "extract.compression=gzip: must be one of lz4, zstd, snappy, none",

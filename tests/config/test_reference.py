@@ -89,7 +89,7 @@ def test_a_text_with_signs_of_markdown_means_itself() -> None:
     assert r"mean \|r\| is" in meaning["population.redundant"]
     assert r"x_\<input\>_train" in options()  # in the text of the class
     assert r"data=\<kind\>" in meaning["data.name"]
-    assert takes["extract.timesteps"] == r"of the form all\|last\|-?\\d\*:-?\\d\*(:[1-9]\\d\*)?"
+    assert takes["extract.timesteps"] == "all, last, or a slice such as 0:10, ::2 or -5:"
 
 
 def test_the_text_under_a_field_is_its_meaning_also_of_inherited_ones() -> None:
@@ -113,11 +113,29 @@ def test_the_text_under_a_field_is_its_meaning_also_of_inherited_ones() -> None:
 @pytest.mark.parametrize(
     ("hint", "rule", "says"),
     [
-        (list[str] | None, {}, "a list of values, each a text, or null"),
-        (list[int] | None, {"low": 0}, "a list of values, each a whole number at least 0, or null"),
-        (list[str], {"choices": ("a", "b")}, "a list of values, each one of a, b"),
-        (dict[str, Any], {}, "a group of options"),
-        (Any, {}, "a value or a list of values, or null"),
+        (list[str] | None, {}, "a list of at least 1 different values, each a text, or null"),
+        (
+            list[int] | None,
+            {"low": 0},
+            "a list of at least 1 different values, each a whole number at least 0, or null",
+        ),
+        (
+            list[str],
+            {"choices": ("a", "b"), "most": 2},
+            "a list of 1 to 2 different values, each one of a, b",
+        ),
+        (
+            dict[str, Any],
+            {"longest": 9},
+            "names with values, {name: value}, each value a text of 1 to 9 characters, "
+            "a number, true or false",
+        ),
+        (
+            str | list[str] | None,
+            {"longest": 9, "most": 3},
+            "a text of 1 to 9 characters or a list of 1 to 3 different values, "
+            "each a text of 1 to 9 characters, or null",
+        ),
         (float | None, {"above": 0, "below": 1}, "a number above 0 and below 1, or null"),
     ],
 )

@@ -1,13 +1,16 @@
 """The engine: every part once, in order, so many at a time."""
 
+import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from rnnscope import engine
 from rnnscope.config import Engine
+from rnnscope.engine.parts import forecast
 
 
 def local(workers: int | None) -> Engine:
@@ -85,3 +88,34 @@ def test_null_means_every_core_this_process_may_use() -> None:
     finally:
         os.sched_setaffinity(0, cores)
     assert engine.workers(local(7)) == 7
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (10.0, ["work: 6 of 1000 parts after 60 s, about 3 h left"]),
+        (100.0, ["work: 1 of 1000 parts after 2 min, about 28 h left"]),
+        (0.1, []),  # all is done before long
+    ],
+)
+def test_long_work_says_once_how_long_the_rest_will_take(
+    seconds: float, says: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 5.0
+
+    def passing() -> Iterator[int]:
+        nonlocal now
+        for number in range(1_000):
+            now += seconds
+            yield number
+
+    with caplog.at_level(logging.INFO):
+        assert len(list(forecast(passing(), 1_000, "work: {} of {} parts", lambda: now))) == 1_000
+    assert [line.strip() for line in caplog.messages] == says
+
+
+def test_work_that_is_left_early_ends_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    results = engine.run(square, range(1_000), local(2), what="test", unit="part")
+    assert next(results) == 0
+    results.close()
+    assert not recwarn.list

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from omegaconf import OmegaConf
 
 from rnnscope import config, stages, states, store
 from rnnscope.errors import UserError
@@ -69,8 +68,7 @@ def test_each_run_has_a_row_with_every_option_that_it_read(root: Path, collected
     assert list(table.index) == NAMES
     sections = ("data", "model", "train", "seed", "extract", "units")
     for run in RUNS:
-        options = OmegaConf.to_container(OmegaConf.structured(composed(root, *SMALL, *run)))
-        assert isinstance(options, dict)
+        options = dataclasses.asdict(composed(root, *SMALL, *run))
         row = table.loc[f"digits-lstm{run[1][-1]}-s{run[0][-1]}"]
         for name, value in flat({each: options[each] for each in sections}):
             if value is None:

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
-from rnnscope.config.options import option
+from rnnscope.config.options import NAME, NAMES, PATH, SEED, TIMESTEPS, option
 
 
 @dataclass
 class Data:
     """Options of every data set."""
 
-    name: str = option()
+    name: str = option(choices=("digits", "mnist", "files"))
     """The kind of data, set by data=<kind>."""
     validation_fraction: float = option(low=0, below=1)
     """Fraction of the training sequences held out for validation, if the data has no such split."""
-    split_seed: int = option(low=0, high=2**32 - 1)
+    split_seed: int = option(low=0, high=SEED)
     """Seed of random splits, separate from the run's seed so that runs share test sequences."""
 
 
@@ -29,7 +29,7 @@ class Digits(Data):
 class Mnist(Data):
     """MNIST row by row: 28 timesteps of 28 features in [0, 1]."""
 
-    path: str | None = option(file=True)
+    path: str | None = option(longest=PATH, file=True)
     """File in the format of Keras' mnist.npz; null lets Keras download it."""
 
 
@@ -68,17 +68,17 @@ class Files(Data):
     is faster.
     """
 
-    path: str = option(file=True)
+    path: str = option(longest=PATH, file=True)
     """The file; or a folder of .npy or .parquet files, or one with a text file *_TRAIN.* and one
     *_TEST.*."""
     labels: str | None = option(choices=("sequence", "timestep"))
     """Whether labels and targets belong to whole sequences or to each timestep. Null takes what the
     shape of y tells; in tables it is sequence."""
-    annotations: list[str] | None = option()
+    annotations: list[str] | None = option(longest=NAME, most=NAMES)
     """Names of annotations: numbers known for each timestep that are not given to the model, such
     as depth or count. They are arrays depth_test [N, T], ..., or columns of the long table. Null
     means none."""
-    groups: str | None = option()
+    groups: str | None = option(longest=NAME)
     """Which sequences share a source, such as a patient, a text or a recording day: the name of
     arrays patient_train, patient_test, ... [N] of whole numbers or text, or of a column that is the
     same on all rows of a sequence. It is not given to the model. Splits that are drawn, folds of
@@ -92,13 +92,13 @@ class Files(Data):
     different ones, each twice on average. The log says what was taken. A network that is trained
     here has an output for each class that occurs; the outputs of your own model are counted from
     0."""
-    max_classes: int = option(low=2, high=1_000_000, guard=True)
+    max_classes: int = option(low=2, high=1_000_000, no_key=True)
     """The most classes that data may have; more are refused, as y is then mostly a number to
     predict. Whole numbers are the numbers of their classes, counted from 0, if all are below 1,000,
     or below a hundred times as many as occur (at most 1,000,000); others, such as dates, negative
     or large numbers, are names, and each value is a class. For your own model they are the numbers
     of its outputs wherever all are below its number of outputs. It is no part of keys."""
-    test_path: str | None = option(file=True)
+    test_path: str | None = option(longest=PATH, file=True)
     """A second text or .parquet file, with the test split; data.path then holds the training
     split."""
     test_fraction: float | None = option(above=0, below=1)
@@ -109,7 +109,7 @@ class Files(Data):
     layout: str | None = option(choices=("wide", "long"))
     """Of a table: wide, one row per sequence, or long, one row per timestep. Null decides by the
     names of the columns."""
-    label_column: str | None = option()
+    label_column: str | None = option(longest=NAME)
     """The column of a table that holds the label or target: its name, or without names its number
     from 0; first or last; or none. Null: the column label or target, or in a wide table without
     such a name the first or last one if only that is not named as the others, or holds whole
@@ -118,14 +118,14 @@ class Files(Data):
     """What to do with missing values (NaN, empty) within a sequence: refuse them; put the linear
     interpolation over time in their place, at a sequence's ends the nearest value; or put 0, and
     add to the F features F more that are 1 where the value is known, else 0."""
-    window: int | None = option(low=1)
+    window: int | None = option(low=1, high=TIMESTEPS)
     """Timesteps of each window, in which a table that is one long series is cut: its rows are
     timesteps, in order of a column timestep, date, time, datetime or timestamp if there is one.
     Null: the table is no series."""
-    stride: int | None = option(low=1)
+    stride: int | None = option(low=1, high=TIMESTEPS)
     """Timesteps from the start of one window to the next; null means data.window, so that windows
     do not overlap."""
-    horizon: int | None = option(low=1)
+    horizon: int | None = option(low=1, high=TIMESTEPS)
     """The target of a window is the value so many timesteps after its last one, in
     data.label_column, or in the only feature; this column stays a feature. Null: the label or
     target of a window is that of its last timestep, if there is such a column."""

@@ -4,16 +4,17 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig
 
 from rnnscope.config.data import Digits, Files, Mnist
 from rnnscope.config.engine import Dask, DaskSlurm, Engine
 from rnnscope.config.model import Lstm, ModelFile, Recurrent, Tf1Checkpoint
-from rnnscope.config.options import allowed, check
+from rnnscope.config.options import allowed
 from rnnscope.config.paths import settled
+from rnnscope.config.resolving import ABSENT, Written, entry
+from rnnscope.config.values import MisfitError, fitting
 from rnnscope.config.whole import Config
 from rnnscope.errors import UserError
 
@@ -29,59 +30,99 @@ KINDS: dict[str, dict[str, type]] = {
     "engine": {"local": Engine, "dask": Dask, "dask_slurm": DaskSlurm},
 }
 """The schema of each choice, for the groups that have several."""
+HINT = 40
+"""Most characters of a key in a message, of those that nobody declared."""
+
+Section = TypeVar("Section")
 
 
 def load(raw: DictConfig) -> Config:
     """Turn a composed config into the schema's dataclasses.
 
     Raises:
-        UserError: an unknown option, a wrong type, or a value out of range; with its key, the
-            value, and what is allowed.
+        UserError: an unknown option, a wrong type, a value out of range, or an interpolation that
+            cannot be resolved; with its key, the value, and what is allowed.
     """
-    schema = OmegaConf.structured(Config)
-    for name, kind in typing.get_type_hints(Config).items():
-        if dataclasses.is_dataclass(kind):
-            schema[name] = OmegaConf.structured(kind)
-            if not isinstance(raw.get(name), DictConfig):
-                raise UserError(_no_group(name, raw.get(name)))
-    for group, kinds in KINDS.items():
-        name = OmegaConf.select(raw, f"{group}.name")
-        if name not in kinds:
-            raise UserError(f"{group}.name={name}: must be one of {', '.join(kinds)}")
-        schema[group] = OmegaConf.structured(kinds[name])
+    groups = {
+        name: kind
+        for name, kind in typing.get_type_hints(Config).items()
+        if dataclasses.is_dataclass(kind)
+    }
+    for name in groups:
+        found = entry(raw, name, "")
+        if not isinstance(found.value, DictConfig):
+            raise UserError(_no_group(name, found))
+    sections = {}
+    for name, kind in groups.items():
+        node = entry(raw, name, "").value
+        schema: Any = _kind(name, node) if name in KINDS else kind
+        sections[name] = _section(schema, node, f"{name}.", {})
+    return settled(_section(Config, raw, "", sections))
+
+
+def _section(
+    schema: type[Section], node: DictConfig, prefix: str, known: dict[str, Any]
+) -> Section:
+    """A dataclass of options, from what is given for each; ``known`` are those read already."""
+    hints = typing.get_type_hints(schema)
+    fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    for name in node:
+        if name not in fields:
+            raise UserError(no_such_option(f"{prefix}{str(name)[:HINT]}", fields))
+    values = dict(known)
+    for name, field in fields.items():
+        if name not in known:
+            values[name] = _value(entry(node, name, prefix), field, hints[name])
+    return schema(**values)
+
+
+def _value(found: Written, field: dataclasses.Field[Any], hint: Any) -> Any:
+    """The checked value of one option."""
+    if found.value is ABSENT:
+        raise UserError(f"{found.key} is not set: give {found.key}=...")
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(schema, raw))
-    except ConfigKeyError as error:
-        raise UserError(unknown(str(error.full_key), schema)) from error
-    except MissingMandatoryValue as error:
-        raise UserError(f"{error.full_key} is not set: give {error.full_key}=...") from error
-    except OmegaConfBaseException as error:
-        key = str(error.full_key).partition("[")[0]  # errors in an entry are reported for the list
-        value = OmegaConf.select(raw, key)
-        raise UserError(f"{key}={value}: must be {allowed(*_find(schema, key))}") from error
-    assert isinstance(config, Config)
-    check(config)
-    return settled(config)
+        return fitting(found.plain(), hint, field.metadata)
+    except MisfitError as misfit:
+        why = f"; {misfit}" if str(misfit) else ""
+        raise UserError(f"{found}: must be {allowed(field, hint)}{why}") from None
 
 
-def _no_group(name: str, value: Any) -> str:
+def _kind(group: str, node: DictConfig) -> type:
+    """The schema of the kind that a group's ``name`` chooses."""
+    found = entry(node, "name", f"{group}.")
+    name = None if found.value is ABSENT else found.plain()
+    if not isinstance(name, str) or name not in KINDS[group]:
+        raise UserError(f"{found}: must be one of {', '.join(KINDS[group])}")
+    return KINDS[group][name]
+
+
+def _no_group(name: str, found: Written) -> str:
     """The message that a group of options has a value, which may be meant for an option."""
+    if found.value is ABSENT:
+        return f"{name}: this group of options is gone; leave out ~{name}"
     meant = [
         f"{group}.{name}"
         for group, kinds in KINDS.items()
         if any(name == field.name for kind in kinds.values() for field in dataclasses.fields(kind))
     ]
+    _, _, value = str(found).partition("=")
     hint = f"; did you mean {' or '.join(f'{each}={value}' for each in meant)}?" if meant else ""
-    return f"{name}={value}: {name} is a group of options, not one option{hint}"
+    return f"{found}: {name} is a group of options, not one option{hint}"
 
 
-def unknown(key: str, schema: Any) -> str:
-    """The message that ``key`` is not an option, with the options that exist there."""
-    parent, _, _ = key.rpartition(".")
-    node = OmegaConf.select(schema, parent) if parent else schema
-    if not isinstance(node, DictConfig):
-        return unknown(parent, schema)
-    return no_such_option(key, map(str, node))
+def is_option(key: str) -> bool:
+    """Whether a dotted name is an option of some kind, and no group of options."""
+    group, _, leaf = key.rpartition(".")
+    hints: dict[str, Any] = typing.get_type_hints(Config)
+    if not group:
+        return leaf in hints and not dataclasses.is_dataclass(hints[leaf])
+    kinds = KINDS.get(group, {"": hints.get(group)}).values()
+    return any(
+        field.name == leaf and typing.get_origin(typing.get_type_hints(kind)[leaf]) is not dict
+        for kind in kinds
+        if dataclasses.is_dataclass(kind)
+        for field in dataclasses.fields(kind)
+    )
 
 
 def no_such_option(key: str, there: Iterable[str]) -> str:
@@ -104,12 +145,3 @@ def no_such_option(key: str, there: Iterable[str]) -> str:
         others = ", ".join(name for name in known if name not in near)
         return f"{said}did you mean {'.'.join(filter(None, (group, near[0])))}? Others are {others}"
     return f"{said}this group has {', '.join(known) or 'none'}"
-
-
-def _find(schema: DictConfig, key: str) -> tuple[dataclasses.Field[Any], Any]:
-    """The dataclass field that a dotted key names, and its type."""
-    parent, _, leaf = key.rpartition(".")
-    owner = OmegaConf.get_type(OmegaConf.select(schema, parent) if parent else schema)
-    assert owner is not None
-    field = next(field for field in dataclasses.fields(owner) if field.name == leaf)
-    return field, typing.get_type_hints(owner)[leaf]

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from rnnscope.config.options import option
+from rnnscope.config.options import NAME, PATH, UNITS, option
 
 
 @dataclass
 class Model:
     """Options of every model."""
 
-    name: str = option()
+    name: str = option(choices=("lstm", "gru", "simple_rnn", "file", "tf1_checkpoint"))
     """The kind of model, set by model=<kind>."""
 
 
@@ -20,9 +20,9 @@ class Recurrent(Model):
     It reads the final step, or every timestep where each has its own label or target.
     """
 
-    units: int = option(low=1)
+    units: int = option(low=1, high=UNITS)
     """Units per layer and direction."""
-    layers: int = option(low=1)
+    layers: int = option(low=1, high=1_000)
     """Number of recurrent layers, stacked."""
     bidirectional: bool = option()
     """Whether each layer is bidirectional."""
@@ -34,7 +34,7 @@ class Recurrent(Model):
 class Lstm(Recurrent):
     """A stack of LSTM (long short-term memory) layers and a linear readout."""
 
-    forget_bias: float = option()
+    forget_bias: float = option(low=-1_000, high=1_000)
     """Initial bias of the forget gate, before its sigmoid."""
 
 
@@ -42,7 +42,7 @@ class Lstm(Recurrent):
 class Trained(Model):
     """A model that was trained elsewhere; it is not trained further."""
 
-    path: str = option(file=True)
+    path: str = option(longest=PATH, file=True)
     """Where the model is: a .keras or .h5 file, or a TensorFlow 1 checkpoint."""
 
 
@@ -57,11 +57,11 @@ class ModelFile(Trained):
     SavedModel cannot be loaded, because Keras 3 does not restore its layers.
     """
 
-    custom_objects: str | None = option(module=True)
+    custom_objects: str | None = option(longest=NAME, module=True)
     """Python module with the model's custom classes and functions, such as package.module, found
     among installed packages or in the working folder. It is imported when the model is loaded, so
     its code runs; null imports nothing."""
-    architecture: str | None = option(file=True)
+    architecture: str | None = option(longest=PATH, file=True)
     """A file with the text of model.to_json(), where path holds weights alone (save_weights); null
     for a file that holds the whole model."""
 
@@ -75,12 +75,12 @@ class Tf1Checkpoint(Trained):
     activations than the default leave no trace in a checkpoint and are not reproduced.
     """
 
-    forget_bias: float = option()
+    forget_bias: float = option(low=-1_000, high=1_000)
     """What the cell adds to the forget gate before its sigmoid at run time, by default 1 in
     TensorFlow 1; it is not stored in the checkpoint."""
-    readout: str | None = option()
+    readout: str | None = option(longest=NAME)
     """Name of the variable [U, K] that maps h to the K classes; null finds it if only one fits."""
-    readout_bias: str | None = option()
+    readout_bias: str | None = option(longest=NAME)
     """Name of the bias variable [K] of the readout; null finds it, if there is one."""
     readout_from: str = option(choices=("state", "output"))
     """What the readout of a bidirectional network takes: state, each direction's h after its final

@@ -1,16 +1,32 @@
-"""The range of each option: declared at its field, checked, and put into words."""
+"""The range of each option: declared at its field, and put into words."""
 
 import dataclasses
-import itertools
-import math
-import re
 import types
 import typing
 from typing import Any
 
 from omegaconf import MISSING
 
-from rnnscope.errors import UserError
+SEED = 2**32 - 1
+"""The largest seed."""
+SEQUENCES = 10**9
+"""More sequences than a data set has."""
+TIMESTEPS = 10**8
+"""More timesteps than a sequence has."""
+UNITS = 100_000
+"""More units than a layer has: its recurrent kernel alone would take 160 GB."""
+NAMES = 10_000
+"""Most names in a list, of layers, columns or runs."""
+NAME = 1_000
+"""Most characters of a name."""
+PATH = 4_096
+"""Most characters of a path, as in Linux."""
+SIGNALS = r"[hcifogzr]|s(0|[1-9][0-9]?)"
+"""The names of signals; the state tensors of cells that are not known are s0, s1, ..."""
+SIGNAL_NAMES = "one of h, c, i, f, o, g, z, r, s0, s1, ..."
+SLICE = r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(:[1-9][0-9]{0,8})?"
+"""A slice of timesteps, such as 0:10, ::2 or -5:."""
+SLICE_WORDS = "a slice such as 0:10, ::2 or -5:"
 
 
 def option(
@@ -20,56 +36,47 @@ def option(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
-    length: int | None = None,
-    rising: bool = False,
     pattern: str | None = None,
+    words: str | None = None,
+    longest: int | None = None,
+    length: int | None = None,
+    fewest: int | None = None,
+    most: int | None = None,
+    rising: bool = False,
+    repeats: bool = False,
     file: bool = False,
     module: bool = False,
-    guard: bool = False,
+    no_key: bool = False,
 ) -> Any:
-    """Declare a field with its range: low <= value <= high, above < value < below, or choices.
+    """Declare a field with its range; every one has a lower and an upper bound, or choices.
 
-    ``length`` is the number of values in a list, ``rising`` whether each must be above the one
-    before, ``pattern`` a regular expression for a text; ``file`` marks a path whose content is part
-    of keys, ``module`` a Python module whose source is; ``guard`` marks what only refuses, and
-    changes no result: it is no part of keys.
+    Args:
+        low: numbers are at least this.
+        high: and at most this.
+        above: numbers are above this.
+        below: and below this.
+        choices: the texts that are taken.
+        pattern: regular expression of a whole text.
+        words: what the pattern means.
+        longest: most characters of a text; the least is one.
+        length: number of values of a list.
+        fewest: least number of values of a list, 1 by default.
+        most: most values of a list, or names of a group.
+        rising: whether each value of a list must be above the one before.
+        repeats: whether a value may come twice in a list.
+        file: marks a path whose content is part of keys.
+        module: marks a Python module whose source is part of keys.
+        no_key: marks what cannot change a result and is no part of keys.
     """
     metadata = {key: value for key, value in locals().items() if value is not None}
     return dataclasses.field(default=MISSING, metadata=metadata)
 
 
-def check(section: Any, prefix: str = "") -> None:
-    """Raise UserError for the first value that is out of range."""
-    hints = typing.get_type_hints(type(section))
-    for field in dataclasses.fields(section):
-        value = getattr(section, field.name)
-        if dataclasses.is_dataclass(value):
-            check(value, f"{prefix}{field.name}.")
-        elif not _fits(value, field.metadata):
-            text = allowed(field, hints[field.name])
-            raise UserError(f"{prefix}{field.name}={value}: must be {text}")
-
-
-def _fits(value: Any, rule: Any) -> bool:
-    if value is None:
-        return True
-    if isinstance(value, list):
-        scalar = {key: bound for key, bound in rule.items() if key not in ("length", "rising")}
-        return (
-            len(value) == rule.get("length", len(value))
-            and all(_fits(each, scalar) for each in value)
-            and (not rule.get("rising") or all(a < b for a, b in itertools.pairwise(value)))
-        )
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    return (
-        ("low" not in rule or value >= rule["low"])
-        and ("high" not in rule or value <= rule["high"])
-        and ("above" not in rule or value > rule["above"])
-        and ("below" not in rule or value < rule["below"])
-        and ("choices" not in rule or value in rule["choices"])
-        and ("pattern" not in rule or re.fullmatch(rule["pattern"], value) is not None)
-    )
+def kinds(hint: Any) -> tuple[list[Any], bool]:
+    """The types that a hint allows, without None; and whether it allows None."""
+    union = isinstance(hint, types.UnionType)
+    every = typing.get_args(hint) if union else (hint,)
+    return [kind for kind in every if kind is not types.NoneType], types.NoneType in every
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
@@ -77,25 +84,27 @@ _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 
 def allowed(field: dataclasses.Field[Any], hint: Any) -> str:
     """The values that a field accepts, in words."""
-    kinds = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
-    (kind,) = (kind for kind in kinds if kind is not types.NoneType)
-    text = _allowed(kind, field.metadata)
-    return f"{text}, or null" if types.NoneType in kinds else text
+    accepted, null = kinds(hint)
+    text = " or ".join(_allowed(kind, field.metadata) for kind in accepted)
+    return f"{text}, or null" if null else text
 
 
 def _allowed(kind: Any, rule: Any) -> str:
     """The values of a type that keep to a rule, in words."""
-    if typing.get_origin(kind) is list:
+    origin = typing.get_origin(kind)
+    if origin is list:
         (inner,) = typing.get_args(kind)
-        order = "rising values" if rule.get("rising") else "values"
-        count = f"{rule['length']} {order}" if "length" in rule else order
-        return f"a list of {count}, each {_allowed(inner, rule)}"
+        return f"a list of {_count(rule)}, each {_allowed(inner, rule)}"
+    if origin is dict:
+        most = f"at most {rule['most']:,} " if "most" in rule else ""
+        each = f"{_allowed(str, rule)}, a number, true or false"
+        return f"{most}names with values, {{name: value}}, each value {each}"
     if "choices" in rule:
         return f"one of {', '.join(rule['choices'])}"
-    if "pattern" in rule:
-        return f"of the form {rule['pattern']}"
-    if kind is Any:
-        return "a value or a list of values, or null"
+    if "words" in rule:
+        return str(rule["words"])
+    if kind is str:
+        return f"a text of 1 to {rule['longest']:,} characters" if "longest" in rule else "a text"
     bounds = [
         f"{word} {rule[key]:,}"
         for key, word in (
@@ -106,7 +115,19 @@ def _allowed(kind: Any, rule: Any) -> str:
         )
         if key in rule
     ]
-    return " ".join([_WORDS.get(kind, "a group of options"), " and ".join(bounds)]).strip()
+    return " ".join([_WORDS[kind], " and ".join(bounds)]).strip()
+
+
+def _count(rule: Any) -> str:
+    """How many values a list has, in words."""
+    if "length" in rule:
+        count = str(rule["length"])
+    elif "most" in rule:
+        count = f"{rule.get('fewest', 1)} to {rule['most']:,}"
+    else:
+        count = f"at least {rule.get('fewest', 1)}"
+    order = "rising " if rule.get("rising") else "" if rule.get("repeats") else "different "
+    return f"{count} {order}values"
 
 
 def spelled(value: Any) -> str:

@@ -1,24 +1,39 @@
 """One group of options for each stage."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from rnnscope.config.options import option
+from rnnscope.config.options import (
+    NAME,
+    NAMES,
+    SEED,
+    SEQUENCES,
+    SIGNAL_NAMES,
+    SIGNALS,
+    SLICE,
+    SLICE_WORDS,
+    UNITS,
+    option,
+)
+
+STEPS = 10**9
+"""More optimizer steps than a training takes."""
+BATCH = 10**6
+"""More sequences than a pass takes."""
 
 
 @dataclass
 class Train:
     """Stage train: Adam on the cross-entropy of classes, or on the squared error of numbers."""
 
-    steps: int = option(low=0)
+    steps: int = option(low=0, high=STEPS)
     """Optimizer steps, one batch each; 0 leaves the network untrained."""
-    batch_size: int = option(low=1)
+    batch_size: int = option(low=1, high=BATCH)
     """Sequences per step."""
-    learning_rate: float = option(above=0)
+    learning_rate: float = option(above=0, high=1_000)
     """Adam's learning rate."""
-    validate_every: int = option(low=1)
+    validate_every: int = option(low=1, high=STEPS)
     """Steps between validations, each of which is a row of the history."""
-    patience: int | None = option(low=1)
+    patience: int | None = option(low=1, high=STEPS)
     """Stop after this many validations without a lower validation loss; null never stops early."""
     restore_best: bool = option()
     """Keep the weights with the lowest validation loss instead of the last."""
@@ -28,11 +43,11 @@ class Train:
 class Extract:
     """Stage extract: every signal of every recurrent layer over the test split."""
 
-    batch_size: int = option(low=1)
+    batch_size: int = option(low=1, high=BATCH)
     """Sequences per forward pass."""
-    part_rows: int = option(low=1)
+    part_rows: int = option(low=1, high=10**9)
     """Timesteps per part, with padding: what is computed, resumed and held in memory at once."""
-    tolerance: float = option(above=0)
+    tolerance: float = option(above=0, high=1_000)
     """Largest residual of the proof that is accepted: a single timestep's, relative to
     max(1, |value|). Rounding of float32 leaves less than 5e-6. Where a proof fails, the line names
     layer, sequence, timestep and unit, with both values; a larger tolerance accepts them."""
@@ -40,16 +55,16 @@ class Extract:
     """Parquet codec; lz4 is fastest, zstd about a tenth smaller."""
     dtype: str = option(choices=("float32", "float16"))
     """Type of the stored values; float16 is refused where a value exceeds 2,048."""
-    layers: list[str] | None = option()
+    layers: list[str] | None = option(longest=NAME, most=NAMES)
     """Which recurrent layers to write, by name; null means all."""
-    signals: list[str] | None = option()
+    signals: list[str] | None = option(pattern=SIGNALS, words=SIGNAL_NAMES, most=108)
     """Which of a layer's signals: h, c, i, f, o, g, z, r, s0, ...; null means all."""
-    units: list[int] | None = option(low=0)
+    units: list[int] | None = option(low=0, high=UNITS - 1, most=UNITS)
     """Which units, from 0; null means all."""
-    timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
+    timesteps: str = option(pattern=f"all|last|{SLICE}", words=f"all, last, or {SLICE_WORDS}")
     """Which timesteps: all, last (each sequence's final step), or a slice such as 0:10 or ::2. The
     final step is the last timestep that a layer reads: of a backward layer the first."""
-    max_sequences: int | None = option(low=1)
+    max_sequences: int | None = option(low=1, high=SEQUENCES)
     """Only this many test sequences, the first ones; null means all."""
 
 
@@ -57,9 +72,9 @@ class Extract:
 class Analysis:
     """Options of every analysis of recorded states."""
 
-    layers: list[str] | None = option()
+    layers: list[str] | None = option(longest=NAME, most=NAMES)
     """Which of the recorded layers, by name; null means all."""
-    signals: list[str] | None = option()
+    signals: list[str] | None = option(pattern=SIGNALS, words=SIGNAL_NAMES, most=108)
     """Which of the recorded signals: h, c, i, f, o, g, z, r, s0, ...; null means all."""
 
 
@@ -71,16 +86,16 @@ class Units(Analysis):
     """Gates i, f, o, z, r: left-saturated below the first, right-saturated above the second."""
     tanh_cuts: list[float] = option(low=-1, high=1, length=2, rising=True)
     """Cuts of signals h and g, likewise."""
-    dead_variance: float = option(low=0)
+    dead_variance: float = option(low=0, high=1_000_000)
     """A unit whose variance is below this is dead."""
-    lags: int = option(low=1)
+    lags: int = option(low=1, high=100_000)
     """Largest lag of the autocorrelation, in timesteps."""
-    permutations: int = option(low=0)
+    permutations: int = option(low=0, high=1_000_000)
     """Shuffles of the labels for the null distribution of mutual information; 0 leaves it out."""
-    seed: int = option(low=0, high=2**32 - 1)
+    seed: int = option(low=0, high=SEED)
     """Seed of these shuffles, and of the pairings of states with other sequences' annotations;
     separate from the run's seed so that all runs are shuffled alike."""
-    memory_mb: int = option(low=1)
+    memory_mb: int = option(low=1, high=10**6)
     """Memory in MB for the values of one block of units; each worker holds one block. Beyond it,
     quantiles are right to about 0.02 % of the rows: values are counted between those of 4,095 rows
     drawn at random. Beyond about 8,000 sequences per MB, auc and mi_p use the ranks of values among
@@ -91,9 +106,9 @@ class Units(Analysis):
 class Population(Analysis):
     """Stage population: the geometry of the states of all units of a signal."""
 
-    timesteps: str = option(pattern=r"all|-?\d*:-?\d*(:[1-9]\d*)?")
+    timesteps: str = option(pattern=f"all|{SLICE}", words=f"all, or {SLICE_WORDS}")
     """Which timesteps, from 0: all, or a slice such as 0:100 or ::10."""
-    components: int = option(low=1)
+    components: int = option(low=1, high=1_000)
     """Principal components to keep; each class's mean trajectory is projected onto them."""
     redundant: float = option(above=0, high=1)
     """Units whose mean |r| is at least this, each timestep's mean taken away, are redundant and
@@ -109,22 +124,22 @@ class Decoding(Analysis):
 
     together: bool = option()
     """Whether to decode from all signals together as well, such as h+c."""
-    timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
+    timesteps: str = option(pattern=f"all|last|{SLICE}", words=f"all, last, or {SLICE_WORDS}")
     """Which timesteps, from 0: all, last (each sequence's final step, of a backward layer its
     first), or a slice such as 0:100 or ::10."""
-    max_timesteps: int = option(low=1)
+    max_timesteps: int = option(low=1, high=10_000)
     """At most this many of them, evenly spaced, including the first and the last."""
     generalise: bool = option()
     """Whether each decoder is also scored at every other timestep."""
-    folds: int = option(low=2)
+    folds: int = option(low=2, high=1_000)
     """Folds of the cross-validation; all timesteps of a sequence are in the same fold, and with
     data.groups all sequences of a group."""
-    max_sequences: int | None = option(low=1)
+    max_sequences: int | None = option(low=1, high=SEQUENCES)
     """Only this many test sequences, drawn at random; null means all."""
-    penalty: float = option(above=0)
+    penalty: float = option(low=1e-9, high=1e9)
     """Strength of the L2 penalty of logistic regressions, on standardised values; ridge regressions
     choose theirs."""
-    seed: int = option(low=0, high=2**32 - 1)
+    seed: int = option(low=0, high=SEED)
     """Seed of the drawn sequences, the folds and the shuffled labels."""
 
 
@@ -132,23 +147,26 @@ class Decoding(Analysis):
 class Ablation:
     """Stage ablation: the change in loss and output with one unit clamped."""
 
-    layers: list[str] | None = option()
+    layers: list[str] | None = option(longest=NAME, most=NAMES)
     """Which recurrent layers, by name; null means all."""
-    units: list[int] | None = option(low=0)
+    units: list[int] | None = option(low=0, high=UNITS - 1, most=UNITS)
     """Which units, from 0; null means all."""
-    methods: list[str] = option(choices=("h_zero", "h_mean", "c_zero", "c_mean"))
+    methods: list[str] = option(choices=("h_zero", "h_mean", "c_zero", "c_mean"), most=4)
     """What is clamped: the unit's h or c, at 0 or at its mean over the sequences."""
-    max_sequences: int | None = option(low=2)
+    max_sequences: int | None = option(low=2, high=SEQUENCES)
     """Only this many test sequences, the first ones; null means all."""
-    batch_size: int = option(low=1)
+    batch_size: int = option(low=1, high=BATCH)
     """Sequences per forward pass."""
+    hours: float | None = option(above=0, high=10_000, no_key=True)
+    """Longest time that the passes may take: the first of them are timed, and if all would take
+    longer, the stage ends at once and says so. Null sets no limit. It is no part of keys."""
 
 
 @dataclass
 class Collect:
     """Stage collect: the tables of all finished runs below the root, concatenated."""
 
-    runs: Any = option()
+    runs: str | list[str] | None = option(longest=NAME, most=NAMES)
     """Only runs whose name, with or without the digits of its key, matches: a pattern such as
     digits-lstm*, or a list of them; null means all."""
 
@@ -160,12 +178,12 @@ class Compare(Analysis):
     Of signals, null means the states alone: h and c, or what other cells have instead.
     """
 
-    timesteps: str = option(pattern=r"all|last|-?\d*:-?\d*(:[1-9]\d*)?")
+    timesteps: str = option(pattern=f"all|last|{SLICE}", words=f"all, last, or {SLICE_WORDS}")
     """Which timesteps, from 0: all, last (each sequence's final step, of a backward layer its
     first), or a slice such as 0:100 or ::10."""
     variance: float = option(above=0, high=1)
     """Fraction of each run's variance across sequences that the principal directions kept for svcca
     explain."""
-    runs: Any = option()
+    runs: str | list[str] | None = option(longest=NAME, most=NAMES)
     """Only runs whose name, with or without the digits of its key, matches: a pattern such as
     digits-lstm*, or a list of them; null means all."""

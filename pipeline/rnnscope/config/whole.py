@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from rnnscope.config.data import Data
 from rnnscope.config.engine import Engine
 from rnnscope.config.model import Model
-from rnnscope.config.options import option
+from rnnscope.config.options import PATH, SEED, option
 from rnnscope.config.source import source_file
 from rnnscope.config.stages import (
     Ablation,
@@ -28,15 +28,17 @@ Section = TypeVar("Section")
 class Config:
     """The whole configuration of one run."""
 
-    stage: str = option()
+    stage: str = option(
+        pattern="[a-z_]{1,40}", words="the name of a stage, which rnnscope --help lists"
+    )
     """The stage to bring up to date, along with the stages that it needs; rnnscope --help lists
     them."""
     mode: str = option(choices=("run", "plan", "force"))
     """run: run what is missing; plan: print what would run, and why; force: run the named stage
     even if it is up to date."""
-    seed: int = option(low=0, high=2**32 - 1)
+    seed: int = option(low=0, high=SEED)
     """Seed of the initial weights, of dropout and of the order of batches."""
-    root: str = option()
+    root: str = option(longest=PATH)
     """Folder to which everything is written. By default it is outputs/ beside pyproject.toml in a
     clone, and in the working folder elsewhere."""
     data: Data = option()
@@ -50,6 +52,13 @@ class Config:
     collect: Collect = option()
     compare: Compare = option()
     engine: Engine = option()
+
+
+def counted(section: Any) -> dict[str, Any]:
+    """The options of a section that can change a result, by name."""
+    apart = {field.name for field in dataclasses.fields(section) if field.metadata.get("no_key")}
+    found = dataclasses.asdict(section)
+    return {name: value for name, value in found.items() if name not in apart}
 
 
 def files(section: Any) -> dict[str, Path]:

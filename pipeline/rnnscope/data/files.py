@@ -18,7 +18,7 @@ from rnnscope.data.regular import below, refuse_unusable
 from rnnscope.data.scales import refuse_other_scales
 from rnnscope.data.summary import announce
 from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
-from rnnscope.errors import UserError, briefly, listed
+from rnnscope.errors import UserError, brief, listed
 
 ARRAYS = {
     ".npz": read_npz,
@@ -82,7 +82,7 @@ def _kind(path: Path) -> str:
     if not held and pair_in(path) is not None:
         return ENDINGS[0]
     if len(held) != 1:
-        there = listed(briefly(file.relative_to(path), 20) for file in files) or "no files"
+        there = listed(brief(file.relative_to(path), 20) for file in files) or "no files"
         raise UserError(
             f"data.path={path}: the folder holds {there}; it must hold .npy files or .parquet "
             "files, not both, or one text file *_TRAIN.* and one *_TEST.*"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
-from rnnscope.errors import UserError, briefly, listed
+from rnnscope.errors import UserError, brief, listed
 
 Arrays = dict[str, NDArray[Any]]
 CLASS = "MATLAB_class"
@@ -42,7 +42,7 @@ def read_hdf5(path: Path) -> Arrays:
                 (group,) = dict(within(file, at)).values()
                 found = _arrays(group, at)
             if not found:
-                raise UserError(f"{at}: no arrays at its top; it has {briefly(listed(file))}")
+                raise UserError(f"{at}: no arrays at its top; it has {brief(listed(file))}")
             if any(CLASS in node.attrs for node in found.values()):
                 raise UserError(
                     f"{at}: MATLAB wrote this file, with its axes reversed: give it the ending .mat"
@@ -50,7 +50,7 @@ def read_hdf5(path: Path) -> Arrays:
             refuse_claims(found, at)
             return {name: _text_or_numbers(node) for name, node in found.items()}
     except BROKEN as error:
-        raise UserError(f"{at}: not an HDF5 file that can be read ({briefly(error)})") from error
+        raise UserError(f"{at}: not an HDF5 file that can be read ({brief(error)})") from error
 
 
 def within(group: h5py.Group, at: str) -> Iterator[tuple[str, Any]]:
@@ -63,14 +63,14 @@ def within(group: h5py.Group, at: str) -> Iterator[tuple[str, Any]]:
         link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             raise UserError(
-                f"{at}: {briefly(name, 40)} is a link to another file, "
-                f"{briefly(link.filename, 60)}; copy the array into this one"
+                f"{at}: {brief(name, 40)} is a link to another file, "
+                f"{brief(link.filename, 60)}; copy the array into this one"
             )
         try:
             node = group[name]
         except (KeyError, OSError, RuntimeError, ValueError) as error:
             raise UserError(
-                f"{at}: {briefly(name, 40)} leads to nothing in the file; write it again"
+                f"{at}: {brief(name, 40)} leads to nothing in the file; write it again"
             ) from error
         yield name, node
 
@@ -84,7 +84,7 @@ def refuse_claims(nodes: Mapping[str, h5py.Dataset], at: str) -> None:
     """
     sizes = {}
     for name, node in nodes.items():
-        said = briefly(name, 40)
+        said = brief(name, 40)
         if node.is_virtual or node.external:
             raise UserError(f"{at}: {said} lies in another file; copy it into this one")
         if node.shape is None or (node.size and not node.id.get_storage_size()):

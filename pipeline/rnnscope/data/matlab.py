@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnscope.data.hdf5 import BROKEN, CLASS, Arrays, refuse_claims, within
 from rnnscope.data.mat5 import refuse_damaged
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
-from rnnscope.errors import UserError, briefly
+from rnnscope.errors import UserError, brief
 
 BYTES = {"double": 8, "int64": 8, "uint64": 8, "single": 4, "int32": 4, "uint32": 4, "char": 4}
 """Of a value of each kind; of others at least one."""
@@ -41,9 +41,9 @@ def read_mat(path: Path) -> Arrays:
         try:
             refuse_damaged(path)
         except NotImplementedError as error:
-            raise UserError(f"{at}: {briefly(error, 40)} {CELLS}") from error
+            raise UserError(f"{at}: {brief(error, 40)} {CELLS}") from error
         except (OSError, ValueError, zlib.error, struct.error) as error:
-            raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
+            raise UserError(f"{at}: not a .mat file that can be read ({brief(error)})") from error
         try:
             kinds = _claimed(path, at)
             arrays = scipy.io.loadmat(path, mat_dtype=False, chars_as_strings=True)
@@ -53,7 +53,7 @@ def read_mat(path: Path) -> Arrays:
         except UserError:
             raise
         except Exception as error:  # SciPy raises many kinds, whichever part is damaged
-            raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
+            raise UserError(f"{at}: not a .mat file that can be read ({brief(error)})") from error
     arrays = {name: values for name, values in arrays.items() if not name.startswith("__")}
     return {name: _from_matlab(name, values, at) for name, values in arrays.items()}
 
@@ -67,7 +67,7 @@ def _claimed(path: Path, at: str) -> dict[str, str]:
     size = path.stat().st_size
     sizes = {}
     for name, shape, kind in found:
-        said = briefly(name, 40)
+        said = brief(name, 40)
         if min(shape, default=0) < 0:
             raise UserError(f"{at}: {said} claims the shape {list(shape)}; save it again")
         sizes[said] = math.prod(shape) * BYTES.get(kind, 1)
@@ -105,7 +105,7 @@ def _read_mat73(path: Path, at: str) -> Arrays:
                         values = values.astype(bool)
                 arrays[name] = values
     except BROKEN as error:
-        raise UserError(f"{at}: not a .mat file that can be read ({briefly(error)})") from error
+        raise UserError(f"{at}: not a .mat file that can be read ({brief(error)})") from error
     return arrays
 
 

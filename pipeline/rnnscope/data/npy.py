@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnscope.data.memory import in_bytes, refuse_bomb, refuse_unfit
 from rnnscope.data.regular import refuse_unusable, why_unusable
-from rnnscope.errors import UserError, briefly, listed
+from rnnscope.errors import UserError, brief, listed
 
 MAGIC = b"\x93NUMPY"
 READABLE = "biufcSUMmO"
@@ -62,7 +62,7 @@ def read_header(file: IO[bytes]) -> Header:
         read = np.lib.format.read_array_header_2_0 if long else np.lib.format.read_array_header_1_0
         shape, _, dtype = read(file)
     except Exception as error:  # NumPy's parser of headers raises many kinds
-        raise ValueError(f"its header cannot be read: {briefly(error)}") from error
+        raise ValueError(f"its header cannot be read: {brief(error)}") from error
     if any(isinstance(size, bool) or size < 0 for size in shape):
         raise ValueError(f"its header claims the shape {_shown(shape)}")
     if dtype.hasobject:
@@ -91,7 +91,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
             refuse_unfit({name: header.bytes for name, header in headers.items()}, where)
             return {name: _array(archive, info, where) for name, info in members.items()}
     except MemoryError as error:
-        raise UserError(f"{where}: its arrays do not fit in memory; {briefly(error)}") from error
+        raise UserError(f"{where}: its arrays do not fit in memory; {brief(error)}") from error
     except BROKEN as error:
         raise UserError(f"{where}: not an .npz file that can be read ({_why(path, error)})") from (
             error
@@ -102,7 +102,7 @@ def _why(path: Path, error: Exception) -> str:
     """Why a file is no .npz file, from how it begins."""
     with path.open("rb") as file:
         begin = file.read(8)
-    return next((why for magic, why in NAMES if begin.startswith(magic)), briefly(error))
+    return next((why for magic, why in NAMES if begin.startswith(magic)), brief(error))
 
 
 def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:
@@ -131,7 +131,7 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> Head
             header = read_header(file)
     except (*BROKEN, RuntimeError) as error:
         raise UserError(
-            f"{where}: not an .npz file that can be read ({name}: {briefly(error, 140)})"
+            f"{where}: not an .npz file that can be read ({name}: {brief(error, 140)})"
         ) from error
     _refuse_other_size(header, info.file_size, f"{where}: {name}")
     return header
@@ -157,7 +157,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> NDArr
     except (*BROKEN, RuntimeError) as error:
         name = _named(info.filename.removesuffix(".npy"))
         raise UserError(
-            f"{where}: not an .npz file that can be read ({name}: {briefly(error)}): it is "
+            f"{where}: not an .npz file that can be read ({name}: {brief(error)}): it is "
             "damaged; copy or save it again"
         ) from error
 
@@ -186,7 +186,7 @@ def _map(path: Path, folder: Path) -> NDArray[Any]:
             return np.zeros(header.shape, header.dtype)
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except BROKEN as error:
-        raise UserError(f"{where} is not an .npy file that can be read ({briefly(error)})") from (
+        raise UserError(f"{where} is not an .npy file that can be read ({brief(error)})") from (
             error
         )
     return array
@@ -194,7 +194,7 @@ def _map(path: Path, folder: Path) -> NDArray[Any]:
 
 def _named(name: str) -> str:
     """A name from a file, in a form that may be printed."""
-    return briefly(name, 40)
+    return brief(name, 40)
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -3,20 +3,27 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 
 from rnnscope import store
 from rnnscope.config import Dask, DaskSlurm, Engine
-from rnnscope.terminal import bar
+from rnnscope.terminal import bar, in_words
 
 log = logging.getLogger(__name__)
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+EARLY = 60.0
+"""Seconds after which it can be said how long the rest will take."""
+LONG = 600.0
+"""Seconds left that are worth a line in the log."""
 
 
 def workers(engine: Engine) -> int:
@@ -54,7 +61,7 @@ def run(
     what: str,
     unit: str,
     spread: bool = False,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """The results of ``function`` over ``parts``, in their order, as they become available.
 
     Args:
@@ -75,7 +82,47 @@ def run(
     else:
         pool = Parallel(workers(engine), backend="threading", return_as="generator")
         results = pool(delayed(function)(part) for part in parts)
-    with bar(total=len(parts), desc=what, unit=unit) as progress:
-        for result in results:
+    text = f"{what}: {{}} of {{}} {unit}s"
+    with _left_early(results), bar(total=len(parts), desc=what, unit=unit) as progress:
+        for result in forecast(results, len(parts), text):
             progress.update()
             yield result
+
+
+@contextlib.contextmanager
+def _left_early(results: Any) -> Iterator[None]:
+    """Close what gives results, without joblib's warning that some were not waited for."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
+
+
+def forecast(
+    results: Iterable[R],
+    total: int,
+    what: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[R]:
+    """The results, as they become available; if much is left after a minute, a log says how long.
+
+    A log file has no progress bar, and tells otherwise of days of work only when it is done.
+
+    Args:
+        results: in order.
+        total: how many there will be.
+        what: names the work, with places for the number that is done and for the total.
+        clock: seconds.
+    """
+    started, said = clock(), False
+    for done, result in enumerate(results, 1):
+        spent = clock() - started
+        if not said and spent >= EARLY:
+            left = spent / done * (total - done)
+            if left >= LONG:
+                said = True
+                after, rest = in_words(spent), in_words(left)
+                log.info(f"{'':<10} {what.format(done, total)} after {after}, about {rest} left")
+        yield result

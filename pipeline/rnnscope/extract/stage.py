@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 from rnnscope.extract import finishing, judging, padding
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS, Note, Part
@@ -213,6 +213,9 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
             f"extract.signals={record.options.signals}, extract.units={record.options.units}: "
             "nothing of that kind is in the model"
         )
+    written = {signal for _, signal in record.units}
+    if lacking := [name for name in record.options.signals or () if name not in written]:
+        log.info(f"{'':<10} extract.signals: no layer has {listed(lacking)}")
     size = rows * columns * (2 if record.options.dtype == "float16" else 4)
     log.info(f"{'':<10} {rows:,} rows of {columns:,} columns, at most {size / 1e6:,.0f} MB")
     free = shutil.disk_usage(folder).free

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnscope.data import Dataset
-from rnnscope.errors import UserError, briefly, listed
+from rnnscope.errors import UserError, brief, listed
 from rnnscope.models.moves import moved
 
 PROBABILITIES, LOGITS, SIGMOID, VALUES = "probabilities", "logits", "sigmoid", "values"
@@ -126,7 +126,7 @@ def _refuse_unplaced(output: Output, dataset: Dataset) -> None:
     count = 2 if output.kind == SIGMOID else (output.shape or (k,))[-1] or k
     if count > k and not dataset.counted:
         raise UserError(
-            f"y has the classes {briefly(listed(dataset.classes), 80)}, and the model {count} "
+            f"y has the classes {brief(listed(dataset.classes), 80)}, and the model {count} "
             "outputs: which of them is which is not known; write y as whole numbers, those of the "
             "outputs, counted from 0"
         )

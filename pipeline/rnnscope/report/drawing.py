@@ -4,6 +4,7 @@ A figure is drawn ``WIDTH`` points wide, one column on a desktop and the width o
 are pictures inside it, at two pixels per point.
 """
 
+import html
 import io
 import re
 
@@ -29,6 +30,7 @@ DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
 )
 STYLE = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name such as $a is itself
     "font.size": 13,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -89,4 +91,5 @@ def svg(figure: Figure, description: str) -> str:
     for colour, variable in PAGE_COLOURS.items():
         text = text.replace(colour, variable)
     size = r'<svg width="[^"]*" height="[^"]*"'
-    return re.sub(size, f'<svg role="img" aria-label="{description}"', text, count=1)
+    labelled = f'<svg role="img" aria-label="{html.escape(description)}"'
+    return re.sub(size, lambda _: labelled, text, count=1)

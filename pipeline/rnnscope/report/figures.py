@@ -11,11 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
+from rnnscope.errors import brief
 from rnnscope.report.drawing import DASHES, SERIES, SOFT, STYLE, WIDTH, panel, svg, whole_numbers
 from rnnscope.report.over_time import OverTime, coarsen
 
 Float = NDArray[np.float64]
 
+LABEL = 40
+"""Most characters of a class's name in a figure."""
 COLUMNS = 400
 """Most columns of a heat map and points of a curve; of more timesteps, runs are averaged."""
 
@@ -213,7 +216,7 @@ def paths(of_classes: Mapping[str, pd.DataFrame], name: str) -> str:
             axes.plot(x, y, color=colour, linewidth=1.2)
             axes.plot(x[-1], y[-1], color=colour, marker="o", markersize=4)
             axes.annotate(
-                label,
+                brief(label, LABEL),
                 (x[-1], y[-1]),
                 (5, 3),
                 textcoords="offset points",

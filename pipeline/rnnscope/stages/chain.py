@@ -12,6 +12,7 @@ from rnnscope import config as schema
 from rnnscope import store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
+from rnnscope.stages import contradictions
 from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
 from rnnscope.store import contents, damage, digests, runs, sources
 from rnnscope.store.artefacts import Artefact
@@ -107,7 +108,9 @@ def chain(config: Config) -> list[Step]:
     if config.stage in OVER_RUNS:
         return [_over_runs(OVER_RUNS[config.stage], config)]
     steps: dict[str, Step] = {}
-    for name in _closure(config):
+    names = _closure(config)
+    contradictions.refuse(config, names)
+    for name in names:
         stage = STAGES[name]
         upstream = {need: steps[need].artefact for need in _needs(stage, config)}
         steps[name] = _step(stage, config, slug(config), upstream)
@@ -207,9 +210,7 @@ def _identity(name: str, section: Any, digest: Mapping[str, Any]) -> Any:
     if not dataclasses.is_dataclass(section):
         return section
     assert not isinstance(section, type)
-    guards = {field.name for field in dataclasses.fields(section) if field.metadata.get("guard")}
-    values = dataclasses.asdict(section)
-    return {option: value for option, value in values.items() if option not in guards} | {
+    return schema.counted(section) | {
         option: digest[f"{name}.{option}"] for option in schema.files(section)
     }
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from rnnscope.config import CONF
 from rnnscope.config.paths import root_of
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, brief
 
 SWEEPER = "hydra_plugins.rnnscope_sweeper.RnnscopeSweeper"
 LOGGING = {
@@ -74,7 +74,9 @@ def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
 
 def _one_line(_: argparse.ArgumentParser, message: str) -> NoReturn:
     """In place of the usage of a dozen lines."""
-    raise UserError(f"{message}; see rnnscope --help and --hydra-help")
+    if "unrecognized arguments" in message and "=" in message:
+        message += "; write flags such as -m before all overrides"
+    raise UserError(f"{brief(message, 300)}; see rnnscope --help and --hydra-help")
 
 
 def allowed(composed: DictConfig) -> DictConfig:

@@ -1,6 +1,7 @@
 """The jobs of a sweep: one for every combination of the values that its overrides list."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +11,19 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 
 from rnnscope import stages
 from rnnscope.config import Config
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, brief
 from rnnscope.sweep.composing import allowed
 from rnnscope.sweep.record import read_record
 from rnnscope.sweep.task import checked
+from rnnscope.terminal import bar
+
+MOST = 10_000
+"""Most jobs of a sweep: composing the config of each takes about a tenth of a second."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ def jobs_of(composed: DictConfig, words: Sequence[str], loader: ConfigLoader) ->
     parser = OverridesParser.create(config_loader=loader)
     product = combinations(parser.parse_overrides(list(words)))
     jobs = []
-    for number, differs in enumerate(differing(product)):
+    composing = bar(iterable=differing(product), desc="composing the sweep", unit="job")
+    for number, differs in enumerate(composing):
         raw = allowed(loader.load_sweep_config(composed, product[number]))
         if raw.stage in (*stages.OVER_RUNS, stages.CHECK):
             raise UserError(
@@ -85,20 +92,37 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     """Each job's overrides: one for every combination of the values that differ.
 
     Raises:
-        UserError: a sweep over what cannot be listed.
+        UserError: a sweep over what cannot be listed, over no value, or of more than MOST jobs.
     """
     by_key: dict[str, list[str]] = {}
     for override in overrides:
-        key = override.get_key_element()
+        key, said = override.get_key_element(), brief(str(override.input_line))
         if not override.is_sweep_override():
             by_key[key] = [str(override.input_line)]
         elif override.is_discrete_sweep():
-            by_key[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            by_key[key] = [f"{key}={value}" for value in _values(override, said)]
         else:
-            raise UserError(
-                f"{override.input_line}: has no list of values; write {key}=1,2,3 or range(1,4)"
-            )
+            raise UserError(f"{said}: has no list of values; write {key}=1,2,3 or range(1,4)")
+        if not by_key[key]:
+            raise UserError(f"{said}: has no value; write {key}=1,2,3 or range(1,4)")
+    if (count := math.prod(map(len, by_key.values()))) > MOST:
+        most = max(by_key, key=lambda key: len(by_key[key]))
+        raise UserError(
+            f"{count:,} jobs, {len(by_key[most]):,} values of {most} among them: a sweep has at "
+            f"most {MOST:,}; sweep over less at a time"
+        )
     return [list(job) for job in itertools.product(*by_key.values())]
+
+
+def _values(override: Override, said: str) -> list[str]:
+    """The values of a sweep; not more than there may be jobs, of a range that may be endless."""
+    try:
+        values = list(itertools.islice(override.sweep_string_iterator(), MOST + 1))
+    except (HydraException, ValueError, TypeError, ArithmeticError) as error:
+        raise UserError(f"{said}: {brief(str(error)) or type(error).__name__}") from error
+    if len(values) > MOST:
+        raise UserError(f"{said}: has more than {MOST:,} values, the most jobs of a sweep")
+    return values
 
 
 def differing(jobs: Sequence[Sequence[str]]) -> list[str]:

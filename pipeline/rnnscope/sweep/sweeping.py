@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnscope.errors import UserError
 from rnnscope.sweep import listing, local, slurm
 from rnnscope.sweep.jobs import jobs_of
+from rnnscope.sweep.task import moved
 
 
 def sweep(
@@ -29,6 +30,8 @@ def sweep(
     Raises:
         UserError: no job has a config that can run.
     """
+    if mistake := moved(composed.hydra):
+        raise UserError(mistake)
     folder = Path(composed.hydra.sweep.dir).resolve()  # jobs inherit the time that is in its name
     jobs = jobs_of(composed, words, context.config_loader)
     mistakes = dict.fromkeys(job.mistake for job in jobs)

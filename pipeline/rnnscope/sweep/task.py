@@ -4,6 +4,7 @@ import contextlib
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -29,10 +30,19 @@ def task(raw: DictConfig) -> None:
         SystemExit: with the message of a mistake in the config of a single run. A job of a sweep
             records the mistake instead.
     """
+    if mistake := moved(HydraConfig.get()):
+        raise SystemExit(mistake)
     if HydraConfig.get().mode == RunMode.RUN:
         _run(raw)
     else:
         _job(raw)
+
+
+def moved(hydra: Any) -> str | None:
+    """What is wrong if Hydra changes the working folder: paths of the config would mean others."""
+    if not hydra.job.chdir:
+        return None
+    return "hydra.job.chdir=true: must be false, because paths are relative to the working folder"
 
 
 def checked(raw: DictConfig) -> Config:

@@ -433,9 +433,9 @@ def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
         ("ablation.layers=[gru]", r"ablation.layers: no 'gru'; there is lstm"),
         ("ablation.units=[6,7]", r"ablation.units=\[6, 7\]: there are 6, from 0 to 5"),
         ("ablation.units=[3,500]", r"ablation.units=\[3, 500\]: there are 6, from 0 to 5"),
-        ("ablation.units=[]", r"ablation.units=\[\]: there are 6, from 0 to 5"),
-        ("ablation.layers=[]", r"ablation.layers=\[\]: nothing would be clamped"),
-        ("ablation.methods=[]", r"ablation.methods=\[\]: nothing would be clamped"),
+        ("ablation.units=[]", r"ablation.units=\[\]: must be a list of 1 to "),
+        ("ablation.layers=[]", r"ablation.layers=\[\]: must be a list of 1 to "),
+        ("ablation.methods=[]", r"ablation.methods=\[\]: must be a list of 1 to 4 "),
     ],
 )
 def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, override: str, message: str) -> None:

@@ -21,6 +21,7 @@ from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import place_of
+from rnnscope.terminal import bar
 from rnnscope.trace import drawing
 from rnnscope.trace.loops import state_variables
 
@@ -66,7 +67,7 @@ class Rerun:
     """Passes of one model. As a context manager it restores the states of a stateful model."""
 
     def __init__(self, model: keras.Model, held: Mapping[tuple[str, str], Place], dataset: Dataset):
-        """Trace every graph once, before several threads run them.
+        """Trace the graph of the intact model; ``prepare`` traces the others.
 
         Args:
             model: any that ``trace.recording`` takes.
@@ -86,7 +87,6 @@ class Rerun:
         for (name, state), place in held.items():
             held_there = functools.partial(self._clamped, place, state)
             self.clamped[name, state] = graph(held_there, input_signature=signature)
-            self.clamped[name, state].get_concrete_function()
         carried = state_variables(model)
         streams = drawing.streams_of(model, drawn, [traced]).variables
         self.variables = [*carried, *streams]
@@ -103,6 +103,13 @@ class Rerun:
 
     def __exit__(self, *error: object) -> None:
         self._set(self.before)
+
+    def prepare(self) -> None:
+        """Trace every graph once, before several threads run them."""
+        with bar(total=len(self.clamped), desc="ablation, graphs", unit="graph") as progress:
+            for graph in self.clamped.values():
+                graph.get_concrete_function()
+                progress.update()
 
     def means(self, batches: Iterable[Given]) -> Means:
         """The means of the states that may be clamped, over the valid rows of all sequences.

@@ -27,12 +27,13 @@ from rnnscope.analysis.ablation.columns import (
     Clamped,
     Reruns,
 )
+from rnnscope.analysis.ablation.estimate import Work, watched
 from rnnscope.analysis.ablation.importance import rank_correlations
 from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
 from rnnscope.analysis.ablation.sums import SUMMED, Sums
 from rnnscope.analysis.statistics.testing import with_q_values
-from rnnscope.config import Ablation, Config, Engine
+from rnnscope.config import Ablation, Config
 from rnnscope.data import Split
 from rnnscope.errors import UserError
 from rnnscope.states import place_of, selection
@@ -68,13 +69,14 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     same = {name: _same(place, options) for name, place in cells.items()}
     methods = {name: _methods(place, same[name], options) for name, place in cells.items()}
     held = {(name, method[0]): place for name, place in cells.items() for method in methods[name]}
-    count = min(len(dataset.test), options.max_sequences or len(dataset.test))
+    count = _count(dataset.test, options)
     sources = _sources(dataset.test, count)
     batches = functools.partial(given_batches, model, dataset.test, count, options.batch_size)
     with Rerun(model, held, dataset) as rerun:
         means = rerun.means(batches())
         clamps = _clamps(methods, means, options)
-        whole, found = summed(rerun, batches, clamps, sources, config.engine)
+        rerun.prepare()
+        whole, found = summed(rerun, batches, clamps, sources, config)
     reruns = Reruns(clamps, found, labelled=dataset.test.y is not None)
     table = with_q_values(ABLATION, ABLATION.frame(reruns), FAMILY)
     ABLATION.write(table, folder)
@@ -112,6 +114,11 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     }
 
 
+def _count(split: Split, options: Ablation) -> int:
+    """How many sequences are passed."""
+    return min(len(split), options.max_sequences or len(split))
+
+
 def _sources(split: Split, count: int) -> NDArray[np.intp] | None:
     """The number of each sequence's source [count]; None where the data does not tell sources."""
     if split.groups is None:
@@ -124,7 +131,7 @@ def summed(
     batches: Callable[[], Iterable[Given]],
     clamps: list[Clamped],
     sources: NDArray[np.intp] | None,
-    pool: Engine,
+    config: Config,
 ) -> tuple[Sums, list[Sums]]:
     """The sums over all sequences, of the intact model and with each unit clamped.
 
@@ -133,10 +140,15 @@ def summed(
         batches: gives the sequences, batch by batch.
         clamps: which units, and at what.
         sources: the number of each sequence's source [N]; None if each is a source of its own.
-        pool: the engine.
+        config: the engine, and the longest time that the passes may take.
+
+    Raises:
+        UserError: the passes would take longer than that.
     """
+    pool, options = config.engine, config.ablation
     if rerun.variables:
         pool = dataclasses.replace(pool, workers=1)
+    total = _count(rerun.dataset.test, options)
     whole: list[Sums] = []
     found: list[Sums] = []
     count, start = 0 if sources is None else int(sources.max()) + 1, 0
@@ -149,6 +161,9 @@ def summed(
         whole = _merged(whole, [add(made)])
         measure = functools.partial(_measured, rerun, given, add)
         more = engine.run(measure, clamps, pool, what=f"ablation, batch {number}", unit="pass")
+        if number == 1:
+            work = Work(len(clamps), total, len(given.batch.x), options)
+            more = watched(more, work, engine.workers(pool))
         found = _merged(found, more)
     return whole[0], found
 
@@ -198,17 +213,14 @@ def _cells(model: keras.Model, options: Ablation) -> dict[str, Place]:
     """The cells that the options ask for.
 
     Raises:
-        UserError: no layer or method is asked for, or a layer or unit that cannot be clamped.
+        UserError: a layer or unit that cannot be clamped.
     """
-    for name, chosen in (("layers", options.layers), ("methods", options.methods)):
-        if chosen == []:
-            raise UserError(f"ablation.{name}=[]: nothing would be clamped; name at least one")
     cells = selection.only("ablation.layers", places(model), options.layers)
     for name, place in cells.items():
         if options.layers is not None and not place.states:
             raise UserError(f"ablation.layers={options.layers}: {name} has {UNKNOWN}")
     most = max((place.units for place in cells.values() if place.states), default=0)
-    if options.units is not None and 0 < most <= max(options.units, default=most):
+    if options.units is not None and 0 < most <= max(options.units):
         raise UserError(f"ablation.units={options.units}: there are {most}, from 0 to {most - 1}")
     return cells
 

@@ -1,0 +1,105 @@
+"""Names that a user chose, in figures and in the page's table: text, whatever is in them."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from rnnscope.errors import brief
+from rnnscope.report import drawing, figures, page, table
+
+NAMES = (
+    *("a$b", r"$\frac{", "$x$", "</script><script>alert(1)</script>", '" onload="alert(1)', "'\"&"),
+    *("<b>bold</b>", "{{ 7 * 7 }}", "{% raw %}", "=cmd", "+1", "-1", "@sum", "a,b;c", r"\1\g<0>"),
+    *("]]>", "<!--", "\N{RIGHT-TO-LEFT OVERRIDE}abc", "x" * 300),
+)
+"""Names of layers and classes that a page must show as they are."""
+
+
+def read(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_is_named_in_a_figure_as_it_is(name: str) -> None:
+    rows = pd.DataFrame({"component_1": [0.0, 1.0], "component_2": [0.0, 2.0]})
+    drawn = read(figures.paths({name: rows}, "paths"))
+    assert brief(name, figures.LABEL) in [
+        element.text for element in drawn.iter() if element.tag == "text"
+    ]
+    assert {element.tag for element in drawn.iter()}.isdisjoint({"script", "b"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figures_description_is_one_attribute(name: str) -> None:
+    figure, axes = drawing.panel(100)
+    axes.plot([1, 2])
+    drawn = read(drawing.svg(figure, name))
+    assert drawn.attrib["aria-label"] == name
+    assert "onload" not in drawn.attrib
+
+
+def units() -> pd.DataFrame:
+    count = len(NAMES)
+    return pd.DataFrame(
+        {
+            "layer": pd.Categorical(NAMES),
+            "signal": pd.Categorical(["h"] * count),
+            "unit": range(count),
+            "std": [-0.5] * count,
+            "preferred_class": pd.array(range(count), dtype="Int64"),
+        }
+    )
+
+
+def test_the_tables_json_ends_where_it_should_and_holds_the_names() -> None:
+    made = page.template().environment.from_string(
+        '<script type="application/json" id="data">{{ table | tojson }}</script><p>after</p>'
+    )
+    text = made.render(table=table.contents(units(), list(NAMES)))
+    (inside,) = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
+    assert text.endswith("</script><p>after</p>")
+    assert json.loads(inside)["classes"] == list(NAMES)
+
+
+HARNESS = """
+const fs = require("fs");
+const cells = [];
+const node = () => ({
+  rows: [{ cells: COLUMNS.map(() => ({ querySelector: node, setAttribute() {},
+    removeAttribute() {}, addEventListener() {} })) }],
+  insertCell() { const cell = node(); cells.push(cell); return cell; },
+  append() {}, appendChild: (child) => child, replaceChildren() {}, addEventListener() {},
+  querySelector: () => node(), setAttribute() {}, removeAttribute() {},
+  classList: { toggle() {} }, parentElement: {},
+  set innerHTML(markup) { throw new Error("markup: " + markup); },
+});
+const data = fs.readFileSync(process.argv[2], "utf8");
+const COLUMNS = JSON.parse(data).columns;
+const table = Object.assign(node(), { tHead: node(), tBodies: [node()] });
+const element = (id) => Object.assign(node(),
+  { textContent: id === "data" ? data : "", value: "" });
+global.document = { getElementById: element, querySelector: () => table, createElement: node,
+  createDocumentFragment: node };
+global.Option = function (text) { this.text = text; };
+eval(fs.readFileSync(process.argv[3], "utf8"));
+console.log(JSON.stringify(cells.map((cell) => cell.textContent)));
+"""
+"""The page's script on a document that keeps what is written, and refuses markup."""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_pages_script_writes_names_as_text_and_numbers_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text(json.dumps(table.contents(units(), list(NAMES))))
+    (tmp_path / "harness.js").write_text(HARNESS)
+    script = Path(page.__file__).parent / "page.js"
+    words = ["node", "harness.js", "data.json", str(script)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    written = json.loads(done.stdout)
+    assert set(NAMES) <= set(written)
+    assert written.count("\N{MINUS SIGN}0.500") == len(NAMES)
