@@ -14,9 +14,11 @@ from rnnscope.config import Files
 from rnnscope.data.classes import Classes, numbered
 from rnnscope.data.dataset import Split
 from rnnscope.data.groups import groups_of_column, refuse_lost
+from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.timesteps import in_time
-from rnnscope.errors import UserError, listed
+from rnnscope.data.written import in_numbers, refuse_unclear
+from rnnscope.errors import UserError, listed, shown
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +63,20 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     columns = columns_of(list(frame), options)
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
+    numbers = [*columns.features, *columns.annotations, "target"]
+    frame = in_numbers(frame, [name for name in numbers if name in frame])
     refuse_gaps(frame, columns)
+    for name in ("sequence", "label", columns.groups):
+        if name in frame:
+            refuse_unclear(frame[name], f"data.path={path}")
     _refuse_other_task(columns, options.task)
     frame, classes = with_classes(with_splits(frame, path), path, each=columns.each)
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
     where = f"data.path={path}: column 'timestep'"
-    frame = frame.reset_index(drop=True)
     written = frame["timestep"]
     number = frame.groupby(["split", "sequence"], observed=True).ngroup()
-    frame = frame.assign(timestep=in_time(written, number, where))
+    frame = frame.assign(timestep=in_time(written, number, where)).reset_index(drop=True)
     return {
         str(part): _split(rows, columns, written)
         for part, rows in frame.groupby("split", sort=True)
@@ -110,7 +116,8 @@ def columns_of(names: list[str], options: Files) -> Columns:
 def read_parquet(path: Path) -> pd.DataFrame:
     """A table in a .parquet file, or in a folder of them."""
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
+        return frame.set_axis(pd.RangeIndex(len(frame), name=ROW))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
@@ -158,8 +165,9 @@ def _refuse(found: pd.DataFrame, problem: str, columns: Columns, first: int) -> 
     if problem == "has no value" and column in columns.features:
         values = int(found[list(columns.features)].to_numpy().sum())
         hint = f", the first of {values} missing values: {REMEDY}"
+    where = place(found.index, row) if not first else f"{ROW} {first + row}"
     raise UserError(
-        f"data.path={columns.path}: row {first + row} {problem} in column '{column}'{hint}"
+        f"data.path={columns.path}: {where} {problem} in column '{shown(column)}'{hint}"
     )
 
 
@@ -239,10 +247,11 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():
-        sequence, timestep = rows.loc[twice, "sequence"].iloc[0], written[rows.index[twice][0]]
+        number = int(rows.index[twice][0])
+        sequence = shown(rows.loc[number, "sequence"])
         raise UserError(
-            f"data.path={columns.path}: sequence {sequence} has timestep {timestep} "
-            "twice in one split"
+            f"data.path={columns.path}: sequence {sequence} has timestep "
+            f"{shown(written.iloc[number])} twice in one split ({place(written.index, number)})"
         )
     ids, starts, lengths = np.unique(
         rows["sequence"].to_numpy(), return_index=True, return_counts=True

@@ -1,0 +1,163 @@
+"""Names and numbers as a text file writes them: what differs there stays different here."""
+
+import csv
+import io
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnscope.data.lines import LINE, place
+from rnnscope.errors import UserError, shown
+
+log = logging.getLogger(__name__)
+
+MISSING = frozenset({
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+})  # fmt: skip
+"""What stands for a missing value in a column of numbers: pandas' own, and the question mark."""
+LONGEST = 1_000
+"""Characters of a name."""
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+EXACT = 2**53
+"""From this size on floats do not hold every whole number."""
+
+
+def settled(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
+    """The table, its texts as numbers where all are and no number is spelled in two ways.
+
+    Args:
+        frame: a table.
+        names: of the columns that were read as text; those that are not there are passed over.
+    """
+    frame = frame.copy(deep=False)
+    for name in names:
+        if name in frame and len(frame):
+            frame[name] = _settled(frame[name])
+    return frame
+
+
+def _settled(texts: "pd.Series[Any]") -> "pd.Series[Any]":
+    codes, distinct = pd.factorize(texts)
+    values = parsed(distinct)
+    if values is None or _spelled_twice(distinct, values):
+        values = pd.Series(distinct).mask(distinct == "")
+    return values.take(codes).set_axis(texts.index)
+
+
+def parsed(texts: Iterable[str]) -> "pd.Series[Any] | None":
+    """Texts as the numbers or truth values that pandas reads; None if one of them is none.
+
+    Whole numbers past int64 are none.
+    """
+    lines = [text or "NaN" for text in texts]
+    if any(mark in text for text in lines for mark in '\n\r"\x01'):
+        return None
+    values = pd.read_csv(
+        io.StringIO("\n".join(lines)),
+        header=None,
+        sep="\x01",
+        quoting=csv.QUOTE_NONE,
+        keep_default_na=False,
+        na_values=list(MISSING),
+        low_memory=False,
+    )[0]
+    return values if values.dtype.kind in "fib" and len(values) == len(lines) else None
+
+
+def _spelled_twice(texts: Iterable[str], values: "pd.Series[Any]") -> bool:
+    """Whether two texts are the same whole number, or truth value; fractions may be."""
+    known = values.dropna()
+    if known.dtype.kind == "f" and (known != np.rint(known)).any():
+        return False
+    return bool(known.duplicated().any())
+
+
+def in_numbers(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
+    """The table, with numbers in columns that kept their texts for their spellings alone."""
+    frame = frame.copy(deep=False)
+    for name in names:
+        if pd.api.types.is_string_dtype(frame[name]):
+            codes, distinct = pd.factorize(frame[name].fillna(""))
+            if (values := parsed(distinct)) is not None:
+                frame[name] = values.take(codes).set_axis(frame.index)
+    return frame
+
+
+def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
+    """Raise where it is not clear which names in a column are the same, or are names at all.
+
+    Args:
+        values: a column of labels, of names of sequences, or of groups.
+        at: what to call the table in an error.
+
+    Raises:
+        UserError: floats past 2^53, which are not exact; names that are blank or too long, or
+            differ in blanks alone; and in text files names that may be missing values, or are the
+            same number.
+    """
+    where = f"{at}: column '{values.name}'"
+    if pd.api.types.is_float_dtype(values):
+        past = np.flatnonzero(np.abs(values.to_numpy(np.float64, na_value=0)) >= EXACT)
+        if len(past):
+            raise UserError(
+                f"{where}, {place(values.index, int(past[0]))}: {values.iloc[past[0]]:g} is a "
+                "float past 2^53, whose last digits are lost: write whole numbers or names"
+            )
+    if pd.api.types.is_numeric_dtype(values) or not pd.api.types.is_string_dtype(values):
+        return
+    texts = values.dropna().unique().astype(str)
+    for text in texts:
+        if len(text) > LONGEST or not text.strip():
+            what = "is blank" if not text.strip() else f"has {len(text):,} characters"
+            raise UserError(f"{where}: a name {what} ({_line(values, text)}): write a shorter one")
+    _refuse_alike(values, texts, str.strip, f"{where}: {{}} differ in blanks alone")
+    if LINE in values.index.names:
+        for text in MISSING.intersection(texts):
+            raise UserError(
+                f"{where}: '{text}' ({_line(values, text)}) may be a missing value or a name: "
+                "write the name in another way, or leave out the row"
+            )
+        _refuse_alike(values, texts, _number, f"{where}: {{}} are the same number")
+    for one, other in _alike(texts, str.casefold):
+        log.warning(
+            f"{where}: '{shown(one)}' and '{shown(other)}' differ in case alone and stay two names"
+        )
+        break
+
+
+def _refuse_alike(
+    values: "pd.Series[Any]", texts: Iterable[str], key: Callable[[str], Any], says: str
+) -> None:
+    """Raise with the first two texts that have the same key."""
+    for one, other in _alike(texts, key):
+        both = f"'{shown(one)}' and '{shown(other)}' ({_line(values, other)})"
+        raise UserError(
+            f"{says.format(both)}: write them alike if they are one name, else name them apart, "
+            "such as a and b"
+        )
+
+
+def _alike(texts: Iterable[str], key: Callable[[str], Any]) -> list[tuple[str, str]]:
+    """Pairs of texts that have the same key."""
+    found: dict[Any, list[str]] = defaultdict(list)
+    for text in texts:
+        found[key(text)].append(text)
+    return [(same[0], same[1]) for same in found.values() if len(same) > 1]
+
+
+def _number(text: str) -> Any:
+    """The number that a text is, else the text."""
+    if not NUMBER.fullmatch(text.strip()):
+        return text
+    return int(text) if re.fullmatch(r"\s*[-+]?\d+\s*", text) else float(text)
+
+
+def _line(values: "pd.Series[Any]", text: str) -> str:
+    """Where a text stands first."""
+    return place(values.index, int((values == text).to_numpy().argmax()))
