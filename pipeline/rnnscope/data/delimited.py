@@ -14,7 +14,7 @@ import pandas as pd
 from rnnscope.data.headers import header_of, refuse_uneven, without_blank
 from rnnscope.data.lines import SPACES, lines_of, refuse_binary
 from rnnscope.data.written import MISSING
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, shown
 
 ENDINGS = (".csv", ".tsv", ".txt", ".data", "")
 """Of text files; some archives have none."""
@@ -270,7 +270,7 @@ def _refuse_wrong_cell(first: list[str], place: int, at: str) -> None:
     steps = np.diff(numbers)
     if len(numbers) > len(first) / 2 and not (steps > 0).all() and not (steps < 0).all():
         raise UserError(
-            f"{at} holds '{shown(first[place])}' in column {place} (counted from 0), else numbers as "
-            " the rows below: correct that cell if it is a row; if it is a header, give "
+            f"{at} holds '{shown(first[place])}' in column {place} (from 0), else numbers as "
+            "the rows below: correct that cell if it is a row; if it is a header, give "
             "the columns names such as label,t0,t1,t2"
         )

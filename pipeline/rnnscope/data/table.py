@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes, numbered
+from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.dataset import Split
 from rnnscope.data.groups import groups_of_column, refuse_lost
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
+from rnnscope.data.overlap import refuse_same, refuse_shared
 from rnnscope.data.timesteps import in_time
 from rnnscope.data.written import in_numbers, refuse_unclear
 from rnnscope.errors import UserError, listed, shown
@@ -69,7 +70,9 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     for name in ("sequence", "label", columns.groups):
         if name in frame:
             refuse_unclear(frame[name], f"data.path={path}")
+    refuse_index(frame, columns.features, f"data.path={path}")
     _refuse_other_task(columns, options.task)
+    warn_of_features(frame, columns.features, columns.label, f"data.path={path}")
     frame, classes = with_classes(with_splits(frame, path), path, each=columns.each)
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
@@ -77,10 +80,16 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     written = frame["timestep"]
     number = frame.groupby(["split", "sequence"], observed=True).ngroup()
     frame = frame.assign(timestep=in_time(written, number, where)).reset_index(drop=True)
-    return {
+    splits = {
         str(part): _split(rows, columns, written)
         for part, rows in frame.groupby("split", sort=True)
-    }, classes
+    }
+    ids = {part: split.ids for part, split in splits.items() if split.ids is not None}
+    first = frame.groupby(["split", "sequence"], observed=True)["timestep"].min()
+    begin = {part: first.loc[part].loc[ids[part]].to_numpy() for part in ids}
+    refuse_shared(ids, f"data.path={path}", first=begin)
+    refuse_same(splits, f"data.path={path}")
+    return splits, classes
 
 
 def columns_of(names: list[str], options: Files) -> Columns:
@@ -111,15 +120,6 @@ def columns_of(names: list[str], options: Files) -> Columns:
     each = options.labels == "timestep"
     missing, groups = options.missing, options.groups
     return Columns(Path(options.path), features, annotations, keys, each, missing, groups)
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A table in a .parquet file, or in a folder of them."""
-    try:
-        frame = pd.read_parquet(path)
-        return frame.set_axis(pd.RangeIndex(len(frame), name=ROW))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
 
 def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
@@ -247,11 +247,11 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():
-        number = int(rows.index[twice][0])
-        sequence = shown(rows.loc[number, "sequence"])
+        place_of = int(rows.index[twice][0])
+        name = shown(rows.loc[place_of, "sequence"])
         raise UserError(
-            f"data.path={columns.path}: sequence {sequence} has timestep "
-            f"{shown(written.iloc[number])} twice in one split ({place(written.index, number)})"
+            f"data.path={columns.path}: sequence {name} has timestep "
+            f"{shown(written.iloc[place_of])} twice in one split ({place(written.index, place_of)})"
         )
     ids, starts, lengths = np.unique(
         rows["sequence"].to_numpy(), return_index=True, return_counts=True

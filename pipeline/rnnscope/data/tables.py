@@ -14,10 +14,11 @@ from rnnscope.data.arrays import splits_from_arrays
 from rnnscope.data.classes import Classes
 from rnnscope.data.dataset import Split, hold_out
 from rnnscope.data.delimited import ENDINGS, Read, read_delimited
+from rnnscope.data.footers import read_parquet
 from rnnscope.data.groups import refuse_lost
 from rnnscope.data.label_column import is_run, without_counts
 from rnnscope.data.series import arrays_from_series
-from rnnscope.data.table import read_parquet, splits_from_table, with_splits
+from rnnscope.data.table import splits_from_table, with_splits
 from rnnscope.data.wide import arrays_from_wide
 from rnnscope.data.written import settled
 from rnnscope.errors import UserError, listed

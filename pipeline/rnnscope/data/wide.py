@@ -13,6 +13,7 @@ from rnnscope.config import Files
 from rnnscope.data.groups import without_groups
 from rnnscope.data.label_column import FEWEST, NO_STEPS, NUMBERED, is_run, label_of
 from rnnscope.data.lines import place
+from rnnscope.data.overlap import refuse_shared
 from rnnscope.data.written import in_numbers, refuse_unclear
 from rnnscope.errors import UserError, listed, shown
 
@@ -68,6 +69,7 @@ def arrays_from_wide(
             arrays[f"y_{part}"] = y.to_numpy() if numeric else y.astype(str).to_numpy().astype("U")
         if "sequence" in frame:
             ids[part] = frame["sequence"].to_numpy()
+    refuse_shared(ids, at)
     log.info(f"{'':<10} each row is a sequence; {_said(label, whole)}")
     return arrays, ids, task_of(label, options)
 
@@ -135,9 +137,10 @@ def _refuse_text(frame: pd.DataFrame, steps: list[Any], at: str) -> None:
             if wrong.empty:
                 continue  # the text is in another split
             raise UserError(
-                f"{at}: {place(frame.index, int(wrong.index[0]))} holds '{shown(wrong.iloc[0])}' in "
-                f"column {shown(name)}, but it would be a timestep, which is a number; a label has its column in "
-                "data.label_column, a name of sequences in one named sequence"
+                f"{at}: {place(frame.index, int(wrong.index[0]))} holds "
+                f"'{shown(wrong.iloc[0])}' in column {shown(name)}, but it would be a timestep, "
+                "which is a number; a label has its column in data.label_column, a name of "
+                "sequences in one named sequence"
             )
 
 
