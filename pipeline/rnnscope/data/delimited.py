@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnscope.data.headers import header_of, refuse_uneven, without_blank
+from rnnscope.data.headers import header_of, refuse_many, refuse_uneven, without_blank
 from rnnscope.data.lines import SPACES, lines_of, refuse_binary
 from rnnscope.data.written import MISSING
 from rnnscope.errors import UserError, shown
@@ -22,6 +23,8 @@ SAMPLE = 40
 """Lines that are looked at."""
 ENOUGH = 2**22
 """Characters from which on fewer lines are enough."""
+FRAGMENTS = 100
+"""Columns from which on pandas warns of a table that is kept column by column."""
 EXCEL = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 COMMENT = "#"
 """What lines above the table begin with that are no rows of it."""
@@ -33,8 +36,8 @@ FUSED = re.compile(r"[-+]?\d*\.\d+:\S+")
 COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 TOKENS = (
     "a model reads text as tokens: make them with the layer in front of it, "
-    "tokens = vectorization(texts).numpy(), save them as x_test in an .npz file, and save the "
-    "model behind that layer for model.path"
+    "tokens = vectorization(texts).numpy(), save them as x_test in an .npz file, and the model "
+    "behind that layer for model.path"
 )
 
 
@@ -80,6 +83,7 @@ def read_delimited(path: Path, at: str, texts: Iterable[str] = ()) -> Read:
     comments, lines = _lines(path, at)
     form = _form(lines, comments, path, at)
     found = lines_of(path, form.separator, form.skip, at, quoted=quoted)
+    refuse_many(found, at)
     names: list[Any] = list(form.names) or list(range(int(found.fields.max())))
     if form.header:
         names = header_of(path, form.separator, form.skip, at)
@@ -111,6 +115,8 @@ def read_delimited(path: Path, at: str, texts: Iterable[str] = ()) -> Read:
             f"{at}: it has {len(found.numbers)} lines but {len(frame)} rows: are quotation marks, "
             "blanks and line ends in order?"
         )
+    if len(names) > FRAGMENTS:
+        frame = frame.copy()
     frame.index = found.index
     if form.decimal == ",":
         for name in apart:
@@ -136,6 +142,8 @@ def _lines(path: Path, at: str) -> tuple[list[str], list[str]]:
                 elif not lines and line.startswith(COMMENT):
                     above.append(line.rstrip("\n"))
                 elif line.strip():
+                    if lines and lines[-1].count('"') % 2 and lines[-1].count("\n") < SAMPLE:
+                        line = f"{lines.pop()}\n{line}"  # within quotes
                     lines.append(line.rstrip("\n"))
                 elif not lines:
                     above.append("")
@@ -158,8 +166,8 @@ def _form(lines: list[str], above: list[str], path: Path, at: str) -> Form:
     separator = _separator(lines)
     if separator is None:
         raise UserError(
-            f"{at}: no separator (comma, tab, semicolon, | or spaces) parts its lines into columns "
-            f"of numbers; if it holds sentences, {TOKENS}"
+            f"{at}: no separator (comma, tab, semicolon, |, spaces) parts lines into columns of "
+            f"numbers; {TOKENS}"
         )
     rows = [_fields(line, separator) for line in lines]
     if fused := [field for row in rows for field in row if FUSED.fullmatch(field)]:
@@ -208,8 +216,13 @@ def _separator(lines: list[str]) -> str | None:
     """What parts the lines into the same number of columns; None where nothing does."""
     for separator in ("\t", ";", ",", "|", SPACES):
         rows = [_fields(line, separator) for line in lines]
-        counts = {len(row) for row in rows}
-        if min(counts) < 2 or not any(_number(field) for row in rows for field in row):
+        counts = Counter(len(row) for row in rows)
+        (usual, often), *_ = counts.most_common(1)
+        if (
+            usual < 2
+            or (min(counts) < 2 and often < 0.8 * len(rows))
+            or not any(_number(field) for row in rows for field in row)
+        ):
             continue
         inner = [field for row in rows[1:] for field in row[1:-1]]
         if separator == "," and inner and all(re.fullmatch(r"\d+\s+[-+]?\d+", f) for f in inner):

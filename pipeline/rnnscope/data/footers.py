@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rnnscope.errors import UserError, shown
 
 LARGE = 2**30
 """Bytes in memory from which on a table is judged by how small its file is."""
-RATIO = 1_000
+RATIO = 500
 """Bytes in memory for each byte of a file: numbers that were measured are far below."""
 
 Described = tuple[Path, pq.FileMetaData, pa.Schema]
@@ -32,7 +33,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise UserError(
-            f"data.path={path}: the table takes {needed / 2**30:.0f} GB in memory, this machine has "
+            f"data.path={path}: the table takes {needed / 2**30:.0f} GB in memory of "
             f"{memory / 2**30:.0f} GB: a long table in order of sequence and timestep is read "
             "in batches, as is a folder of .npy files"
         )
@@ -52,6 +53,7 @@ def described(path: Path) -> list[Described]:
         refuse_special(file, f"data.path={at}")
         with readable(at), pq.ParquetFile(file) as opened:
             found.append((file, opened.metadata, opened.schema_arrow))
+        _refuse_twice(found[-1][2], f"data.path={at}")
         _refuse_size(file, found[-1][1], f"data.path={at}")
     for file, _, schema in found[1:]:
         _refuse_other_kinds(file, schema, found[0], f"data.path={path}")
@@ -79,6 +81,13 @@ def readable(path: Path | str) -> Iterator[None]:
         raise UserError(f"data.path={path}: cannot be read as a table ({reason})") from error
 
 
+def _refuse_twice(schema: pa.Schema, at: str) -> None:
+    """Raise where two columns have one name."""
+    for name, count in Counter(schema.names).items():
+        if count > 1:
+            raise UserError(f"{at}: two columns are named '{shown(name)}': leave one out")
+
+
 def _refuse_size(file: Path, metadata: pq.FileMetaData, at: str) -> None:
     """Raise where a footer contradicts itself, or claims far more than the file can hold."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -97,7 +106,7 @@ def _refuse_size(file: Path, metadata: pq.FileMetaData, at: str) -> None:
 
 
 def _bytes(metadata: pq.FileMetaData) -> int:
-    """Bytes in memory: of the values as numbers, or of the pages as they are, whichever are more."""
+    """Bytes in memory: of values as numbers or of pages as they are, whichever are more."""
     pages = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     return max(int(pages), 4 * metadata.num_rows * metadata.num_columns)
 

@@ -63,6 +63,15 @@ def header_of(path: Path, separator: str, skip: int, at: str) -> list[str]:
     return [name if name.strip() else f"{NAMELESS}{n}" for n, name in enumerate(names)]
 
 
+def refuse_many(lines: Lines, at: str) -> None:
+    """Raise where there are more columns than can be read in seconds."""
+    if (count := int(lines.fields.max(initial=0))) > MOST:
+        raise UserError(
+            f"{at}: {count:,} columns, and a text file may have {MOST:,}: save arrays in an .npz "
+            "file"
+        )
+
+
 def refuse_uneven(lines: Lines, count: int, path: Path, at: str, *, named: bool) -> int | None:
     """The first line with fewer fields than there are columns; None where all have as many.
 
@@ -74,13 +83,8 @@ def refuse_uneven(lines: Lines, count: int, path: Path, at: str, *, named: bool)
         named: whether columns have names, so that a line must not have more fields.
 
     Raises:
-        UserError: too many columns; more fields than columns; or a last line that is cut off.
+        UserError: more fields than columns; or a last line that is cut off.
     """
-    if count > MOST:
-        raise UserError(
-            f"{at}: {count:,} columns, and a text file may have {MOST:,}: save arrays "
-            "in an .npz file"
-        )
     fields = lines.fields
     if not len(fields):
         return None

@@ -15,7 +15,7 @@ from rnnscope.data.groups import groups_of_column
 from rnnscope.data.lines import place
 from rnnscope.data.missing import filled
 from rnnscope.data.timesteps import in_time, is_clock
-from rnnscope.data.written import in_numbers, refuse_unclear
+from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
 from rnnscope.errors import UserError, listed, shown
 
 TIMES = ("timestep", "date", "time", "datetime", "timestamp")
@@ -200,7 +200,7 @@ def _features(
     for name in roles.features:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
-                f"{at}: column '{name}' is not numeric, so no feature: leave it out"
+                f"{at}: {not_numeric(frame[name])}, so no feature: leave it out"
                 + (", or if it tells the time, name it timestep" if not roles.times else "")
             )
     with np.errstate(over="ignore"):

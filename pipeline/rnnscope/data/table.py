@@ -18,7 +18,7 @@ from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.overlap import refuse_same, refuse_shared
 from rnnscope.data.timesteps import in_time
-from rnnscope.data.written import in_numbers, refuse_unclear
+from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
 from rnnscope.errors import UserError, listed, shown
 
 log = logging.getLogger(__name__)
@@ -137,8 +137,8 @@ def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
     for name in numbers:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
-                f"data.path={columns.path}: column '{name}' is not numeric; "
-                "features, targets and annotations must be numbers"
+                f"data.path={columns.path}: {not_numeric(frame[name])}; features, targets and "
+                "annotations must be numbers"
             )
     must = [*columns.features, *columns.keys] if columns.missing == "refuse" else columns.keys
     _refuse(frame[list(must)].isna(), "has no value", columns, first)
@@ -199,6 +199,8 @@ def with_classes(
         codes, names = pd.factorize(labels.astype(str), sort=True)
         return frame.assign(label=codes), Classes(tuple(names))
     values = labels.to_numpy()
+    if values.dtype.kind == "u" and values.max() > np.iinfo(np.int64).max:
+        raise UserError(f"data.path={path}: label {values.max()} is past int64: write names")
     if (values != np.rint(values.astype(np.float64))).any():
         raise UserError(
             f"data.path={path}: labels must be whole numbers or names, not fractions; "

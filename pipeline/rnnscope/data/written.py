@@ -23,7 +23,7 @@ MISSING = frozenset({
 """What stands for a missing value in a column of numbers: pandas' own, and the question mark."""
 LONGEST = 1_000
 """Characters of a name."""
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 EXACT = 2**53
 """From this size on floats do not hold every whole number."""
 
@@ -102,6 +102,7 @@ def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
             same number.
     """
     where = f"{at}: column '{values.name}'"
+    _refuse_containers(values, where)
     if pd.api.types.is_float_dtype(values):
         past = np.flatnonzero(np.abs(values.to_numpy(np.float64, na_value=0)) >= EXACT)
         if len(past):
@@ -112,6 +113,7 @@ def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
     if pd.api.types.is_numeric_dtype(values) or not pd.api.types.is_string_dtype(values):
         return
     texts = values.dropna().unique().astype(str)
+    _refuse_total(values, where)
     for text in texts:
         if len(text) > LONGEST or not text.strip():
             what = "is blank" if not text.strip() else f"has {len(text):,} characters"
@@ -129,6 +131,42 @@ def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
             f"{where}: '{shown(one)}' and '{shown(other)}' differ in case alone and stay two names"
         )
         break
+
+
+def _refuse_containers(values: "pd.Series[Any]", where: str) -> None:
+    """Raise where a column holds lists, tables or bytes."""
+    if values.dtype.kind == "O":
+        for kind in {type(value) for value in values}:
+            if issubclass(kind, dict | list | tuple | set | bytes | np.ndarray):
+                raise UserError(f"{where} holds {kind.__name__}; names are numbers or text")
+
+
+def _refuse_total(values: "pd.Series[Any]", where: str) -> None:
+    """Raise where all are numbers but the last, as under a table with a row of totals."""
+    *others, last = values.astype(str)
+    if len(others) > 2 and not NUMBER.fullmatch(last) and all(map(NUMBER.fullmatch, others)):
+        raise UserError(
+            f"{where}: '{shown(last)}' ({place(values.index, len(others))}) is the last, and all "
+            "before are numbers: leave out that row if it holds totals, else name it by a number"
+        )
+
+
+def not_numeric(values: "pd.Series[Any]") -> str:
+    """What is wrong with a column that holds other things than numbers, and where it begins."""
+    said = f"column '{shown(values.name)}' is not numeric"
+    if values.dtype.kind != "O" and not pd.api.types.is_string_dtype(values):
+        return said
+    known = values.map(lambda value: value if isinstance(value, str) else "").astype(object)
+    strange = ~known.map(lambda text: text in MISSING or NUMBER.fullmatch(text.strip()) is not None)
+    if not strange.any():
+        return said
+    number = int(strange.to_numpy().argmax())
+    said += f": {place(values.index, number)} holds '{shown(known.iloc[number])}'"
+    if strange.iloc[1:].all():
+        return said
+    if known.iloc[number].strip() == str(values.name).strip():
+        return f"{said}, its name: the header stands there again"
+    return f"{said}, a row of units?" if number == 0 else said
 
 
 def _refuse_alike(
