@@ -987,4 +987,6 @@ LARGE = [
         ),
     ),
 ]
+PARQUET += [case for case in INDEX if "Parquet" in case.name]
+INDEX = [case for case in INDEX if case not in PARQUET]
 CASES = [*TEXTS, *SPLITS, *INDEX, *PARQUET, *PLACES, *LARGE]

@@ -18,6 +18,8 @@ LARGE = 2**30
 RATIO = 500
 """Bytes in memory for each byte of a file: numbers that were measured are far below."""
 
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, MemoryError)
+"""What pandas raises where its own notes in a file are damaged."""
 Described = tuple[Path, pq.FileMetaData, pa.Schema]
 
 
@@ -53,6 +55,9 @@ def described(path: Path) -> list[Described]:
         refuse_special(file, f"data.path={at}")
         with readable(at), pq.ParquetFile(file) as opened:
             found.append((file, opened.metadata, opened.schema_arrow))
+            notes = opened.schema_arrow.pandas_metadata or {}
+            if not isinstance(notes.get("index_columns", []), list):
+                raise ValueError("its notes of pandas' index are damaged")
         _refuse_twice(found[-1][2], f"data.path={at}")
         _refuse_size(file, found[-1][1], f"data.path={at}")
     for file, _, schema in found[1:]:
@@ -76,7 +81,7 @@ def readable(path: Path | str) -> Iterator[None]:
     """Errors of reading as one line that names the path."""
     try:
         yield
-    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, *DAMAGED) as error:
         reason = shown(" ".join(str(error).split()))
         raise UserError(f"data.path={path}: cannot be read as a table ({reason})") from error
 

@@ -145,6 +145,10 @@ def open_table(options: Files) -> LongTable | None:
         return None
     if any(_text(schema.field("timestep").type) for _, _, schema in known):
         return None  # its order is known only once all of it is
+    if any(
+        pa.types.is_nested(schema.field(key).type) for _, _, schema in known for key in columns.keys
+    ):
+        return None
     groups, counts = [], [0]
     for number, (_, metadata, _) in enumerate(known):
         for inner in range(metadata.num_row_groups):
