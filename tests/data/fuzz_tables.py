@@ -130,7 +130,9 @@ def _spelling(text: str) -> Any:
     """A number for its value, true and True alike, any other text for itself."""
     if text.lower() in ("true", "false"):
         return text.lower()
-    return int(text) if text.lstrip("-").isdecimal() else text
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    return float(text) if text.lstrip("-").replace(".", "", 1).isdecimal() else text
 
 
 def damaged(content: bytes, seed: int) -> bytes:

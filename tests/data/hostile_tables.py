@@ -545,6 +545,31 @@ SPLITS = [
     Case(what, two(text(train), text(test)), says) for what, (train, test, says) in OVERLAP.items()
 ]
 SPLITS += [
+    Case(
+        "rows are missing within a sequence",
+        written(text([row for row in ROWS if row[:2] != ["2", "1"]])),
+        check=lambda dataset: None,
+        warns="1 of 17 steps from one timestep to the next are longer than usual",
+    ),
+    Case(
+        "each row is a sequence of its own",
+        written(text([[f"s{n * 3}", "0", *row[2:]] for n, row in enumerate(ROWS)])),
+        check=lambda dataset: None,
+        warns="every sequence has a single timestep",
+    ),
+    Case(
+        "train and test are scaled unalike",
+        two(text([[*row[:2], f"{float(row[2]) * 255}", *row[3:]] for row in OTHER]), text()),
+        check=same,
+        warns="are they scaled alike?",
+    ),
+    Case(
+        "a series without names",
+        written(text([row[2:4] for row in ROWS], None), window=T),
+        check=lambda dataset: np.testing.assert_array_equal(
+            dataset.test.take(slice(None)).x, X.astype(np.float32)
+        ),
+    ),
     Case("numbers that start anew", two(text(FRESH), text()), check=same, warns="numbered anew"),
     Case(
         "columns in another order",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.data.dataset import Split
 from rnnscope.errors import UserError, listed, shown
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ FEWEST = 3
 """Rows from which on whole numbers in the order of rows are a count of them."""
 SHUFFLED = 10
 """Rows from which on a run of whole numbers, each there once, counts rows in another order."""
+SCALE = 50
+"""Largest value of a split over that of another, from which on they seem to be scaled unalike."""
 SAMPLE = 1_000
 """Rows that are compared before all are."""
 
@@ -101,6 +104,28 @@ def warn_of_features(frame: pd.DataFrame, features: Iterable[Any], label: Any, a
         log.warning(
             f"{at}: {listed(same)} tells the {label} of each row: leave such columns out, unless "
             "the model shall read its answer there"
+        )
+
+
+def warn_of_scales(splits: dict[str, Split], at: str) -> None:
+    """Log where the values of one split are far larger than those of another.
+
+    Args:
+        splits: in memory; others are passed over.
+        at: what to call the data in an error.
+    """
+    sizes = {
+        part: float(np.nanmax(np.abs(split.x), initial=0))
+        for part, split in splits.items()
+        if isinstance(split.x, np.ndarray) and split.x.dtype.kind == "f"
+    }
+    if len(sizes) < 2 or min(sizes.values()) == 0:
+        return
+    large, small = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
+    if sizes[large] >= SCALE * sizes[small]:
+        log.warning(
+            f"{at}: values of {large} go up to {sizes[large]:g}, those of {small} to "
+            f"{sizes[small]:g}: are they scaled alike?"
         )
 
 

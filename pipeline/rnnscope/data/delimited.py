@@ -68,13 +68,14 @@ class Read:
     """The columns that are text, as the file writes them."""
 
 
-def read_delimited(path: Path, at: str, texts: Iterable[str] = ()) -> Read:
+def read_delimited(path: Path, at: str, texts: Iterable[str] = (), *, ends: bool = True) -> Read:
     """The table of a text file.
 
     Args:
         path: the file.
         at: what to call it in an error, such as ``data.path=mine.csv``.
-        texts: names of columns to be read as text, beside the first and the last.
+        texts: names of columns to be read as text.
+        ends: whether the first and the last column are too, either of which may be the label.
 
     Raises:
         UserError: a file that cannot be read, one that holds prose, or whose form is not clear.
@@ -89,7 +90,9 @@ def read_delimited(path: Path, at: str, texts: Iterable[str] = ()) -> Read:
         names = header_of(path, form.separator, form.skip, at)
         found = found.after(1)
     short = refuse_uneven(found, len(names), path, at, named=form.header or bool(form.names))
-    apart = {names[0], names[-1], *texts}.intersection(names)
+    if ends and not {"sequence", "timestep"} <= {*names}:  # these make a long table
+        texts = {names[0], names[-1], *texts}
+    apart = {*texts}.intersection(names)
     try:
         frame = pd.read_csv(
             path,

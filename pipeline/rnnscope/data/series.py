@@ -56,7 +56,7 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     """
     at = f"data.path={options.path}"
     roles = _roles(frame, options, at)
-    frame = in_numbers(frame, roles.features)
+    frame = in_numbers(frame.set_axis([str(name) for name in frame], axis=1), roles.features)
     refuse_index(frame, roles.features, at)
     warn_of_features(frame, roles.features, None, at)
     frame, times = _in_order(frame, roles, at)
@@ -160,7 +160,6 @@ def _announce(count: int, roles: Roles, options: Files) -> None:
 
 def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame, NDArray[Any]]:
     """The rows in order of time, and how the table writes their times, or their numbers."""
-    frame.columns = [str(name) for name in frame]
     if not roles.times:
         return frame, np.arange(len(frame))
     name = " and ".join(roles.times)

@@ -17,7 +17,7 @@ from rnnscope.data.groups import groups_of_column, refuse_lost
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.overlap import refuse_same, refuse_shared
-from rnnscope.data.timesteps import in_time
+from rnnscope.data.timesteps import in_time, warn_of_gaps
 from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
 from rnnscope.errors import UserError, listed, shown
 
@@ -80,6 +80,7 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     written = frame["timestep"]
     number = frame.groupby(["split", "sequence"], observed=True).ngroup()
     frame = frame.assign(timestep=in_time(written, number, where)).reset_index(drop=True)
+    warn_of_gaps(frame["timestep"].to_numpy(), number.to_numpy(), f"data.path={path}")
     splits = {
         str(part): _split(rows, columns, written)
         for part, rows in frame.groupby("split", sort=True)

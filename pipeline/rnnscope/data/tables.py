@@ -12,6 +12,7 @@ import pandas as pd
 from rnnscope.config import Files
 from rnnscope.data.arrays import splits_from_arrays
 from rnnscope.data.classes import Classes
+from rnnscope.data.columns import warn_of_scales
 from rnnscope.data.dataset import Split, hold_out
 from rnnscope.data.delimited import ENDINGS, Read, read_delimited
 from rnnscope.data.footers import read_parquet
@@ -45,7 +46,9 @@ def splits_from_tables(options: Files) -> Splits:
         )
     match layout:
         case "long":
-            return splits_from_table(_with_label(frame, options), options)
+            splits, classes = splits_from_table(_with_label(frame, options), options)
+            warn_of_scales(splits, f"data.path={options.path}")
+            return splits, classes
         case "wide":
             frame = with_splits(frame, Path(options.path))
             frames = {str(part): rows for part, rows in frame.groupby("split", sort=True)}
@@ -54,6 +57,7 @@ def splits_from_tables(options: Files) -> Splits:
             arrays, ids, task = arrays_from_series(frame, options)
             options = replace(options, missing="refuse")  # done
     splits, classes = splits_from_arrays(arrays, replace(options, task=task))
+    warn_of_scales(splits, f"data.path={options.path}")
     return {part: replace(split, ids=ids.get(part)) for part, split in splits.items()}, classes
 
 
@@ -174,7 +178,7 @@ def _joined(train: Path, test: Path, options: Files) -> Read:
 def _read(path: Path, options: Files, at: str) -> Read:
     if path.suffix == ".parquet" or path.is_dir():
         return Read(without_counts(read_parquet(path)), True)
-    read = read_delimited(path, at, _names(options))
+    read = read_delimited(path, at, _names(options), ends=options.window is None)
     if read.frame.empty:
         raise UserError(f"{at}: no rows in the table")
     frame = without_counts(read.frame)

@@ -158,7 +158,7 @@ def not_numeric(values: "pd.Series[Any]") -> str:
         return said
     known = values.map(lambda value: value if isinstance(value, str) else "").astype(object)
     strange = ~known.map(lambda text: text in MISSING or NUMBER.fullmatch(text.strip()) is not None)
-    if not strange.any():
+    if not strange.any() or strange.all():
         return said
     number = int(strange.to_numpy().argmax())
     said += f": {place(values.index, number)} holds '{shown(known.iloc[number])}'"
