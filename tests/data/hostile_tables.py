@@ -614,10 +614,10 @@ SPLITS += [
         written(
             split(
                 lambda n, row: ("train", "test")[int(row[1]) > 1],
-                names({s: f"p{s}" for s in range(N)}),
+                names({s: f"p{s}x" for s in range(N)}),
             )
         ),
-        ("sequence p0 is in train and in test",),
+        ("sequence p0x is in train and in test",),
     ),
     Case(
         "a split of another name",

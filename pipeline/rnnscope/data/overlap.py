@@ -1,6 +1,7 @@
 """Names of sequences that stand in two splits: one sequence in both, or numbers that start anew."""
 
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from rnnscope.errors import UserError, shown
 
 log = logging.getLogger(__name__)
 
+NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)
+"""A name that counts: a text, and a whole number behind it."""
 PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
 REMEDY = (
     "if it is one sequence, keep all its rows in one split; if these are different sequences, give "
@@ -24,8 +27,8 @@ def refuse_shared(
 ) -> None:
     """Raise where a sequence is in two splits, or cut between them.
 
-    Numbers that count 0, 1, 2, … or 1, 2, 3, … in both of two splits start anew in each: they name
-    different sequences, which the log says; unless the timesteps tell that sequences go on.
+    Names that count 0, 1, 2, … or s1, s2, s3, … in both of two splits start anew in each: they are
+    of different sequences, which the log says; unless the timesteps tell that sequences go on.
 
     Args:
         ids: the names of each split's sequences.
@@ -55,17 +58,17 @@ def refuse_shared(
                     f"{shown(begin[1].iloc[moved[0]])} in {other}: {REMEDY}"
                 )
         log.info(
-            f"{'':<10} sequences are numbered anew in {other}: {len(shared):,} of its numbers are "
+            f"{'':<10} sequences are numbered anew in {other}: {len(shared):,} of its names are "
             f"in {one} too, and are taken as other sequences"
         )
 
 
 def _counts(*ids: NDArray[Any]) -> bool:
-    """Whether names are numbers that count all sequences, from 0 or 1."""
-    texts = pd.Index(np.concatenate([each.astype(str) for each in ids]))
-    if not all(text.isdecimal() for text in texts):
+    """Whether names count all sequences from 0 or 1: numbers, alone or behind one text."""
+    found = [NUMBERED.fullmatch(str(name)) for each in ids for name in each]
+    if not all(found) or len({each[1] for each in found if each}) > 1:
         return False
-    numbers = np.unique(texts.astype(np.float64))
+    numbers = np.unique([float(each[2]) for each in found if each])
     return bool(numbers[0] in (0, 1) and numbers[-1] - numbers[0] + 1 == len(numbers))
 
 

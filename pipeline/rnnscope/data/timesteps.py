@@ -82,8 +82,8 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
             strange = text[~text.map(fits)]
             if len(strange):
                 raise UserError(
-                    f"{where} holds '{shown(text.iloc[0])}' and '{shown(strange.iloc[0])}' "
-                    f"({place(strange.index, 0)}), which are not of one kind: {REMEDY}"
+                    f"{where} holds '{shown(text.iloc[0])}' and '{shown(strange.iloc[0])}', which "
+                    f"are not of one kind ({place(strange.index, 0)}): {REMEDY}"
                 )
             return read(text, sequences, where)
     raise UserError(f"{where}: '{shown(text.iloc[0])}' is no number, date or clock: {REMEDY}")
