@@ -170,7 +170,7 @@ def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame,
     time = frame[roles.times[0]].reset_index(drop=True)
     for clock in roles.times[1:]:
         time = time.astype(str) + " " + frame[clock].astype(str).reset_index(drop=True)
-    keys = in_time(time, one, f"{at}: column '{name}'")
+    keys = in_time(time, one, f"{at}: column '{shown(name)}'")
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     written = time.astype(str).to_numpy()[order]
