@@ -224,7 +224,7 @@ GAP = sensor().assign(root=lambda f: f["root"].where((f.index < 10) | (f.index >
         (
             GAP,
             {},
-            "3 missing values in 3 of 300 rows, the first in row 10, column 'root': data.miss",
+            "3 missing values in 3 of 300 rows, the first in line 12, column 'root': data.miss",
         ),
         (sensor(), {"test_fraction": 0.1}, "test part has 30 of 300 .* another data.test_fraction"),
         (

@@ -203,12 +203,12 @@ def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
 def test_cells_and_labels_are_placed_in_the_file_that_holds_them(tmp_path: Path) -> None:
     _, test = pair(tmp_path, ("ECG_TRAIN.csv", "ECG_TEST.csv"))
     test.write_text(text(" ").replace(f"{X[7, 4]:.4f}", "high"))
-    assert "row 7 of ECG_TEST.csv holds 'high' in column 5," in complaint(tmp_path)
+    assert "line 8 of ECG_TEST.csv holds 'high' in column 5," in complaint(tmp_path)
     lines = text("\t").splitlines()
     lines[9] = lines[9].partition("\t")[1] + lines[9].partition("\t")[2]
     test.write_text("\n".join(lines))
     says = complaint(tmp_path, label_column="first")
-    assert says.endswith("row 9 of ECG_TEST.csv has no label")
+    assert says.endswith("line 10 of ECG_TEST.csv has no label")
 
 
 def test_a_count_of_rows_in_each_of_two_files_is_no_timestep(tmp_path: Path) -> None:
@@ -428,12 +428,12 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
     "an index": (
         pd.DataFrame(X).assign(label=Y).to_csv(),
         {},
-        "the first column has no name and counts the rows.*index=False",
+        "column 0 has no name and holds 0, 1, 2, ….*index=False",
     ),
     "text": (
         text(",").replace(f"{X[1, 0]:.4f}", "high"),
         {},
-        "row 1 holds 'high' in column 1",
+        "line 2 holds 'high' in column 1",
     ),
     "both marks": (text(";", decimal=",").replace("0,", "0.", 90), {}, "a comma and with a point"),
     "sentences": ("I liked it a lot, really.\nNo good\n", {}, "tokens = vectorization"),
@@ -498,12 +498,12 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
     "a wrong cell in the first row": (
         text(",").replace(f"{X[0, 3]:.4f}", "high", 1),
         {},
-        "row 0 holds 'high' in column 4 .*correct that cell",
+        "line 1 holds 'high' in column 4 .*correct that cell",
     ),
     "a wrong cell in the first row of a wide table": (
         text("\t", last=True).replace(f"{X[0, 0]:.4f}", "high", 1),
         {"layout": "wide"},
-        "row 0 holds 'high' in column 0 .*correct that cell",
+        "line 1 holds 'high' in column 0 .*correct that cell",
     ),
     "a label with fractions": (
         text(",").replace("\n2,", "\n2.5,", 1),
@@ -518,7 +518,7 @@ UNCLEAR: dict[str, tuple[str, dict[str, Any], str]] = {
     "a missing label that is said": (
         text(",").replace("\n2,", "\n,", 1),
         {"label_column": "first"},
-        "row 1 has no label",
+        "line 2 has no label",
     ),
     "no such number": (
         text(","),

@@ -1,8 +1,10 @@
 """Tables in text files: their separator, decimal comma and header are found out."""
 
+import contextlib
 import csv
-import itertools
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,25 +12,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnscope.errors import UserError
+from rnnscope.data.headers import header_of, refuse_many, refuse_uneven, without_blank
+from rnnscope.data.lines import SPACES, lines_of, refuse_binary
+from rnnscope.data.written import MISSING
+from rnnscope.errors import UserError, brief
 
 ENDINGS = (".csv", ".tsv", ".txt", ".data", "")
 """Of text files; some archives have none."""
 SAMPLE = 40
 """Lines that are looked at."""
-SPACES = r"\s+"
+ENOUGH = 2**22
+"""Characters from which on fewer lines are enough."""
+FRAGMENTS = 100
+"""Columns from which on pandas warns of a table that is kept column by column."""
+EXCEL = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 COMMENT = "#"
 """What lines above the table begin with that are no rows of it."""
-MISSING = {"", "nan", "na", "n/a", "null", "none", "?", "-nan"}
-"""What stands for a missing value, beside what pandas knows."""
+EMPTY = {"", "nan", "na", "n/a", "null", "none", "?", "-nan"}
+"""What stands for a missing value in the first row, which may be a header."""
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
 FUSED = re.compile(r"[-+]?\d*\.\d+:\S+")
 """A value and a label, as sktime writes the end of a row."""
 COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 TOKENS = (
     "a model reads text as tokens: make them with the layer in front of it, "
-    "tokens = vectorization(texts).numpy(), save them as x_test in an .npz file, and save the "
-    "model behind that layer for model.path"
+    "tokens = vectorization(texts).numpy(), save them as x_test in an .npz file, and the model "
+    "behind that layer for model.path"
 )
 
 
@@ -45,23 +54,45 @@ class Form:
     """Of the columns, where the last comment holds them."""
 
 
-def read_delimited(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
-    """The table of a text file, and whether its columns have names; else they are 0, 1, ….
+@dataclass(frozen=True)
+class Read:
+    """A table as a text file holds it."""
+
+    frame: pd.DataFrame
+    """Its index is the number of each row's line. The columns that were asked for are text."""
+    named: bool
+    """Whether columns have names; else they are 0, 1, …."""
+    short: int | None = None
+    """A line with fewer fields than others, where there is one."""
+    texts: frozenset[Any] = frozenset()
+    """The columns that are text, as the file writes them."""
+
+
+def read_delimited(path: Path, at: str, texts: Iterable[str] = (), *, ends: bool = True) -> Read:
+    """The table of a text file.
 
     Args:
         path: the file.
         at: what to call it in an error, such as ``data.path=mine.csv``.
+        texts: names of columns to be read as text.
+        ends: whether the first and the last column are too, either of which may be the label.
 
     Raises:
         UserError: a file that cannot be read, one that holds prose, or whose form is not clear.
     """
+    quoted = refuse_binary(path, at)
     comments, lines = _lines(path, at)
-    form = _form(lines, comments, at)
-    names: list[Any] | None = list(form.names) or None
-    if not form.header and names is None:  # rows may differ in length
-        with path.open(encoding="utf-8-sig") as file:
-            rows = itertools.islice(file, form.skip, None)
-            names = list(range(max(len(_fields(line, form.separator)) for line in rows)))
+    form = _form(lines, comments, path, at)
+    found = lines_of(path, form.separator, form.skip, at, quoted=quoted)
+    refuse_many(found, at)
+    names: list[Any] = list(form.names) or list(range(int(found.fields.max())))
+    if form.header:
+        names = header_of(path, form.separator, form.skip, at)
+        found = found.after(1)
+    short = refuse_uneven(found, len(names), path, at, named=form.header or bool(form.names))
+    if ends and not {"sequence", "timestep"} <= {*names}:  # these make a long table
+        texts = {names[0], names[-1], *texts}
+    apart = {*texts}.intersection(names)
     try:
         frame = pd.read_csv(
             path,
@@ -71,31 +102,56 @@ def read_delimited(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
             names=names,
             skiprows=form.skip,
             encoding="utf-8-sig",
+            compression=None,
             skipinitialspace=True,
-            na_values=["?"],
+            index_col=False,
+            dtype=dict.fromkeys(apart, "str"),
+            keep_default_na=False,
+            na_values={name: MISSING for name in names if name not in apart},
             low_memory=False,
         )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{at}: cannot be read as a table ({reason})") from error
-    _refuse_index(frame, at)
-    return frame, form.header or bool(form.names)
+    if len(frame) != len(found.numbers):
+        raise UserError(
+            f"{at}: it has {len(found.numbers)} lines but {len(frame)} rows: are quotation marks, "
+            "blanks and line ends in order?"
+        )
+    if len(names) > FRAGMENTS:
+        frame = frame.copy()
+    frame.index = found.index
+    if form.decimal == ",":
+        for name in apart:
+            frame[name] = frame[name].map(
+                lambda text: text.replace(",", ".") if COMMA.fullmatch(text) else text
+            )
+    named = form.header or bool(form.names)
+    if named:
+        frame = without_blank(frame, at)
+    return Read(frame, named, short, frozenset(apart.intersection(frame)))
 
 
 def _lines(path: Path, at: str) -> tuple[list[str], list[str]]:
     """The lines up to the last comment at the top, and the first ones below that are not blank."""
     above: list[str] = []
     lines: list[str] = []
+    length = 0
     try:
         with path.open(encoding="utf-8-sig") as file:
             for line in file:
-                if not lines and line.startswith(COMMENT):
+                if not lines and not above and EXCEL.fullmatch(line.strip()):
+                    above.append("")  # it tells Excel the separator
+                elif not lines and line.startswith(COMMENT):
                     above.append(line.rstrip("\n"))
                 elif line.strip():
+                    if lines and lines[-1].count('"') % 2 and lines[-1].count("\n") < SAMPLE:
+                        line = f"{lines.pop()}\n{line}"  # within quotes
                     lines.append(line.rstrip("\n"))
                 elif not lines:
                     above.append("")
-                if len(lines) == SAMPLE:
+                length += len(line)
+                if len(lines) == SAMPLE or (len(lines) > 2 and length > ENOUGH):
                     break
     except (OSError, ValueError) as error:
         raise UserError(f"{at}: cannot be read as a table ({error})") from error
@@ -104,7 +160,7 @@ def _lines(path: Path, at: str) -> tuple[list[str], list[str]]:
     return above, lines
 
 
-def _form(lines: list[str], above: list[str], at: str) -> Form:
+def _form(lines: list[str], above: list[str], path: Path, at: str) -> Form:
     if any(line.startswith("@") for line in lines):
         raise UserError(
             f"{at}: lines with @ are of ARFF or sktime's form: read it with scipy.io.arff.loadarff "
@@ -113,8 +169,8 @@ def _form(lines: list[str], above: list[str], at: str) -> Form:
     separator = _separator(lines)
     if separator is None:
         raise UserError(
-            f"{at}: no separator (comma, tab, semicolon, | or spaces) parts its lines into columns "
-            f"of numbers; if it holds sentences, {TOKENS}"
+            f"{at}: no separator (comma, tab, semicolon, |, spaces) parts lines into columns of "
+            f"numbers; {TOKENS}"
         )
     rows = [_fields(line, separator) for line in lines]
     if fused := [field for row in rows for field in row if FUSED.fullmatch(field)]:
@@ -126,16 +182,30 @@ def _form(lines: list[str], above: list[str], at: str) -> Form:
     if separator != "," and commas and points:
         raise UserError(f"{at}: numbers are written with a comma and with a point; write one")
     decimal = "," if separator != "," and commas else "."
-    header = _has_header(rows, at)
+    if separator != "," and (commas or (points and separator == ";")):
+        _refuse_thousands(rows[1:], decimal, path, at)
+    header = _has_header(rows, f"{at}: line {len(above) + 1}")
     names = () if header else _names_in(above, rows, separator)
-    form = Form(separator, decimal, header, len(above), names)
-    widths = {len(row) for row in rows[1:]}
-    if form.header and widths and (max(widths) > len(rows[0]) or widths == {len(rows[0]) - 1}):
-        raise UserError(
-            f"{at}: the first line has {len(rows[0])} names, the lines below {max(widths)} values: "
-            "give each column one name, without row names and without a # in front"
-        )
-    return form
+    return Form(separator, decimal, header, len(above), names)
+
+
+def _refuse_thousands(rows: list[list[str]], mark: str, path: Path, at: str) -> None:
+    """Raise where each mark may part thousands: 1,234 is 1234 or 1.234."""
+    thousands = re.compile(rf"[-+]?[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}")
+    marked = [field for row in rows for field in row if mark in field and _number(field)]
+    if not marked or not all(map(thousands.fullmatch, marked)):
+        return
+    decimal = re.compile(
+        rf"(?<![\d{mark}])(?:0\d*{re.escape(mark)}\d|\d*{re.escape(mark)}(?:\d{{1,2}}|\d{{4,}})(?!\d)"
+        rf"|\d{{4,}}{re.escape(mark)}\d)".encode()
+    )
+    with path.open("rb") as file:
+        if any(decimal.search(line) for line in file):
+            return
+    raise UserError(
+        f"{at}: is '{marked[0]}' {marked[0].replace(mark, '')} or {marked[0].replace(mark, '.')}? "
+        "Write numbers without marks of thousands, and with more or fewer than three decimals"
+    )
 
 
 def _names_in(above: list[str], rows: list[list[str]], separator: str) -> tuple[str, ...]:
@@ -149,8 +219,13 @@ def _separator(lines: list[str]) -> str | None:
     """What parts the lines into the same number of columns; None where nothing does."""
     for separator in ("\t", ";", ",", "|", SPACES):
         rows = [_fields(line, separator) for line in lines]
-        counts = {len(row) for row in rows}
-        if min(counts) < 2 or not any(_number(field) for row in rows for field in row):
+        counts = Counter(len(row) for row in rows)
+        (usual, often), *_ = counts.most_common(1)
+        if (
+            usual < 2
+            or (min(counts) < 2 and often < 0.8 * len(rows))
+            or not any(_number(field) for row in rows for field in row)
+        ):
             continue
         inner = [field for row in rows[1:] for field in row[1:-1]]
         if separator == "," and inner and all(re.fullmatch(r"\d+\s+[-+]?\d+", f) for f in inner):
@@ -166,7 +241,10 @@ def _separator(lines: list[str]) -> str | None:
 def _fields(line: str, separator: str) -> list[str]:
     if separator == SPACES:
         return line.split()
-    row = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    row = line.split(separator)
+    if '"' in line:
+        with contextlib.suppress(csv.Error):  # the whole file is judged in ``lines``
+            row = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     return [field.strip() for field in row]
 
 
@@ -179,16 +257,11 @@ def _has_header(rows: list[list[str]], at: str) -> bool:
     """Whether the first row names the columns."""
     first, rest = rows[0], rows[1:]
     numbers = [field for field in first if _number(field)]
-    if len(numbers) < len([field for field in first if field.lower() not in MISSING]) / 2:
+    if len(numbers) < len([field for field in first if field.lower() not in EMPTY]) / 2:
         return True
     for place, field in enumerate(first):
-        below = [row[place] for row in rest if place < len(row) and row[place] not in MISSING]
-        if (
-            field.lower() not in MISSING
-            and not _number(field)
-            and below
-            and all(map(_number, below))
-        ):
+        below = [row[place] for row in rest if place < len(row) and row[place] not in EMPTY]
+        if field.lower() not in EMPTY and not _number(field) and below and all(map(_number, below)):
             _refuse_wrong_cell(first, place, at)
             return True
     counted = [float(f) for f in numbers if NUMBER.fullmatch(f)]
@@ -198,7 +271,7 @@ def _has_header(rows: list[list[str]], at: str) -> bool:
         if rest and any(not f.lstrip("+-").isdigit() for row in rest for f in row if _number(f)):
             return True
         raise UserError(
-            f"{at}: the first line counts {whole[0]}, {whole[1]}, {whole[2]}, …: it may be a "
+            f"{at} counts {whole[0]}, {whole[1]}, {whole[2]}, …: it may be a "
             "header or a row; give the columns names such as label,t0,t1,t2, or remove the line"
         )
     return False
@@ -213,20 +286,7 @@ def _refuse_wrong_cell(first: list[str], place: int, at: str) -> None:
     steps = np.diff(numbers)
     if len(numbers) > len(first) / 2 and not (steps > 0).all() and not (steps < 0).all():
         raise UserError(
-            f"{at}: row 0 holds '{first[place]}' in column {place} (both counted from 0), else "
-            "numbers as the rows below: correct that cell if it is a row; if it is a header, give "
+            f"{at} holds '{brief(first[place])}' in column {place} (from 0), else numbers as "
+            "the rows below: correct that cell if it is a row; if it is a header, give "
             "the columns names such as label,t0,t1,t2"
-        )
-
-
-def _refuse_index(frame: pd.DataFrame, at: str) -> None:
-    """Raise where the first column has no name and counts the rows, as pandas writes its index."""
-    name = frame.columns[0]
-    if str(name) != "Unnamed: 0" or len(frame) < 2:
-        return
-    values = frame[name]
-    if pd.api.types.is_integer_dtype(values) and (values.diff().dropna() == 1).all():
-        raise UserError(
-            f"{at}: the first column has no name and counts the rows, as pandas' index does: write "
-            "the file with index=False, or give the column the name sequence"
         )

@@ -12,6 +12,7 @@ from rnnscope.config import Files
 from rnnscope.data.classes import TEXT
 from rnnscope.data.dataset import Split
 from rnnscope.data.labels import TAKEN
+from rnnscope.data.lines import place
 from rnnscope.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ def groups_of_column(values: "pd.Series[Any]", at: str) -> NDArray[Any]:
     """
     where = f"{at}: column '{values.name}'"
     if values.isna().any():
-        row = int(values.isna().to_numpy().argmax())
-        raise UserError(f"{where} has no value in row {row}; each sequence needs a group")
+        row = place(values.index, int(values.isna().to_numpy().argmax()))
+        raise UserError(f"{where} has no value in {row}; each sequence needs a group")
     if pd.api.types.is_numeric_dtype(values):
         return groups_from(values.to_numpy(), len(values), where)
     return groups_from(values.astype(str).to_numpy().astype("U"), len(values), where)

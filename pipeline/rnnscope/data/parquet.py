@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes
+from rnnscope.data.columns import is_index, refuse_index_names
 from rnnscope.data.dataset import Split
+from rnnscope.data.footers import read_parquet, readable
 from rnnscope.data.groups import groups_of_column
+from rnnscope.data.lines import ROW, refuse_special
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
+from rnnscope.data.shared import refuse_shared
 from rnnscope.data.table import (
     Columns,
-    read_parquet,
     refuse_gaps,
     refuse_several,
     refuse_two_groups,
@@ -25,6 +28,7 @@ from rnnscope.data.table import (
     with_classes,
     with_splits,
 )
+from rnnscope.data.written import refuse_unclear
 from rnnscope.errors import UserError
 
 IN_MEMORY = 2**28
@@ -60,18 +64,40 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
                 _, classes = with_classes(found.labels, path, each=True, most=most)
             parts = frame.groupby("split", sort=True)
             if all(_rising(rows["sequence"].to_numpy()) for _, rows in parts):
+                _refuse_unclear(found, parts, table.columns)
                 return {
                     str(part): _split(table, rows, found.whole, classes) for part, rows in parts
                 }, classes
     return splits_from_table(read_parquet(Path(options.path)), options)
 
 
+def _refuse_unclear(found: Scan, parts: Any, columns: Columns) -> None:
+    """Raise where names are none, or are in two splits."""
+    at = f"data.path={columns.path}"
+    for name in ("sequence", "label", columns.groups):
+        if name in found.sequences:
+            values = found.sequences.set_index(found.sequences["first"].rename(ROW))[name]
+            refuse_unclear(values, at)
+    ids = {str(part): rows["sequence"].to_numpy() for part, rows in parts}
+    first = {str(part): rows["timestep"].to_numpy() for part, rows in parts}
+    refuse_shared(ids, at, first=first)
+
+
+def _counting(column: pa.Array, first: int) -> bool:
+    """Whether whole numbers count the rows on, of which the first is ``first``, from 0 or 1."""
+    if not pa.types.is_integer(column.type) or column.null_count:
+        return False
+    above = column.to_numpy(zero_copy_only=False).astype(np.int64) - first
+    return bool(
+        len(above) and above[0] in (0, 1) and (above == above[0] + np.arange(len(above))).all()
+    )
+
+
 def names_in(path: Path) -> set[str]:
     """The names of the columns of a file."""
-    try:
+    refuse_special(path, f"data.path={path}")
+    with readable(path):
         return set(pq.read_schema(path).names)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
 
 
 def _bytes(table: LongTable) -> int:
@@ -84,7 +110,9 @@ def _bytes(table: LongTable) -> int:
 def _one_pass(table: LongTable) -> Scan | None:
     """Read a table once and check every value; None where its rows are not in order."""
     columns = table.columns
-    kept = [key for key in columns.keys if key != "timestep"]
+    refuse_index_names(columns.features, f"data.path={columns.path}")
+    counts = {name for name in columns.features if len(columns.features) > 1}
+    kept = [*columns.keys]
     if columns.each:
         kept = [key for key in kept if key != columns.label]
     whole, labels = set(columns.annotations), pa.table({})
@@ -94,6 +122,7 @@ def _one_pass(table: LongTable) -> Scan | None:
     for first, batch in table.batches(wanted, np.arange(len(table.groups))):
         if _suspect(batch, columns):
             refuse_gaps(batch.to_pandas(), columns, first)
+        counts = {name for name in counts if _counting(batch.column(name), first)}
         whole -= {name for name in whole if _fractional(batch.column(name))}
         # Categories are compared by their values; files may differ in the width of their numbers.
         rows = pa.table({key: batch.column(key).cast(kind) for key, kind in table.types.items()})
@@ -118,6 +147,8 @@ def _one_pass(table: LongTable) -> Scan | None:
         number = pa.array(starts + first - (0 if before is None else 1))
         pieces.append(rows.select(kept).take(starts).append_column("first", number))
         before = rows.slice(len(rows) - 1)
+    if counts:
+        raise is_index(min(counts), f"data.path={columns.path}")
     frame: pd.DataFrame = pa.concat_tables(pieces).to_pandas()
     frame = frame.assign(length=np.diff(np.append(frame["first"], table.starts[-1])))
     return Scan(frame, labels.to_pandas(), frozenset(whole))

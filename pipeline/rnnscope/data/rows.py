@@ -1,6 +1,5 @@
 """Rows of long tables in Parquet, read from the row groups that hold them."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.classes import Classes
+from rnnscope.data.footers import described, files_in, readable
 from rnnscope.data.table import Columns, columns_of
 from rnnscope.errors import UserError, listed
 
@@ -47,7 +47,7 @@ class LongTable:
             path, metadata = self.files[number]
             first = int(self.starts[group])
             with (
-                _readable(self.columns.path),
+                readable(self.columns.path),
                 pq.ParquetFile(
                     path, metadata=metadata, pre_buffer=False, buffer_size=BUFFER
                 ) as file,
@@ -127,41 +127,39 @@ class Streamed:
 def open_table(options: Files) -> LongTable | None:
     """The table, from its footers alone; None if a feature is not numeric, or no file is found."""
     path = Path(options.path)
-    files = [path]
-    if path.is_dir():  # without hidden files and those that pandas does not take as data
-        files = sorted(file for file in path.glob("*.parquet") if file.name[0] not in "._")
-    described = []
-    for file in files:
-        with _readable(path), pq.ParquetFile(file) as opened:
-            described.append((file, opened.metadata, opened.schema_arrow))
-    if not described:  # partitioned: a folder for each value of a column
-        return None
-    names = _columns(described[0][2])
-    for file, _, schema in described:
+    if path.is_dir() and not any(file.parent == path for file in files_in(path)):
+        return None  # partitioned: a folder for each value of a column
+    known = [each for each in described(path) if each[0] == path or each[0].parent == path]
+    names = _columns(known[0][2])
+    for file, _, schema in known:
         if sorted(_columns(schema)) != sorted(names):
             raise UserError(
                 f"data.path={path}: {file.name} has the columns {listed(_columns(schema))}; "
-                f"{files[0].name} has {listed(names)}"
+                f"{known[0][0].name} has {listed(names)}"
             )
     columns = columns_of(names, options)
     numbers = {*columns.features, *columns.annotations, *({"target"} & {*columns.keys})}
     if len(set(names)) < len(names) or not all(
-        _numeric(schema.field(name).type) for _, _, schema in described for name in numbers
+        _numeric(schema.field(name).type) for _, _, schema in known for name in numbers
     ):
         return None
-    if any(_text(schema.field("timestep").type) for _, _, schema in described):
+    if any(_text(schema.field("timestep").type) for _, _, schema in known):
         return None  # its order is known only once all of it is
+    if any(
+        pa.types.is_nested(schema.field(key).type) for _, _, schema in known for key in columns.keys
+    ):
+        return None
     groups, counts = [], [0]
-    for number, (_, metadata, _) in enumerate(described):
+    for number, (_, metadata, _) in enumerate(known):
         for inner in range(metadata.num_row_groups):
             groups.append((number, inner))
             counts.append(metadata.row_group(inner).num_rows)
-    known = tuple((file, metadata) for file, metadata, _ in described)
-    types = {key: _values(described[0][2].field(key).type) for key in columns.keys}
+    files = tuple((file, metadata) for file, metadata, _ in known)
+    types = {key: _values(known[0][2].field(key).type) for key in columns.keys}
     if "target" in types:
         types["target"] = pa.float64()
     starts = np.cumsum(counts, dtype=np.int64)
-    return LongTable(known, columns, types, tuple(groups), starts)
+    return LongTable(files, columns, types, tuple(groups), starts)
 
 
 def floats(batch: pa.RecordBatch, columns: tuple[str, ...]) -> NDArray[np.float32]:
@@ -192,11 +190,3 @@ def _numeric(kind: pa.DataType) -> bool:
     return any(check(kind) for check in (pa.types.is_integer, pa.types.is_floating)) or (
         kind == pa.bool_()
     )
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error

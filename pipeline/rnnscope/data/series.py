@@ -10,10 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.groups import groups_of_column
+from rnnscope.data.lines import place
 from rnnscope.data.missing import filled
 from rnnscope.data.timesteps import in_time, is_clock
-from rnnscope.errors import UserError, listed
+from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
+from rnnscope.errors import UserError, brief, listed
 
 TIMES = ("timestep", "date", "time", "datetime", "timestamp")
 """Names of a column of time, whatever else than letters they hold: Date_Time."""
@@ -53,6 +56,9 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     """
     at = f"data.path={options.path}"
     roles = _roles(frame, options, at)
+    frame = in_numbers(frame.set_axis([str(name) for name in frame], axis=1), roles.features)
+    refuse_index(frame, roles.features, at)
+    warn_of_features(frame, roles.features, None, at)
     frame, times = _in_order(frame, roles, at)
     groups, changes = _groups(frame, options, at)
     _announce(len(frame), roles, options)
@@ -154,18 +160,17 @@ def _announce(count: int, roles: Roles, options: Files) -> None:
 
 def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame, NDArray[Any]]:
     """The rows in order of time, and how the table writes their times, or their numbers."""
-    frame.columns = [str(name) for name in frame]
     if not roles.times:
         return frame, np.arange(len(frame))
     name = " and ".join(roles.times)
     if (lacking := frame[roles.times].isna().any(axis=1)).any():
-        row = int(lacking.to_numpy().argmax())
-        raise UserError(f"{at}: row {row} has no value in column '{name}'")
+        row = place(frame.index, int(lacking.to_numpy().argmax()))
+        raise UserError(f"{at}: {row} has no value in column '{name}'")
     one = pd.Series(np.zeros(len(frame), np.int8))
     time = frame[roles.times[0]].reset_index(drop=True)
     for clock in roles.times[1:]:
         time = time.astype(str) + " " + frame[clock].astype(str).reset_index(drop=True)
-    keys = in_time(time, one, f"{at}: column '{name}'")
+    keys = in_time(time, one, f"{at}: column '{brief(name)}'")
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     written = time.astype(str).to_numpy()[order]
@@ -194,7 +199,7 @@ def _features(
     for name in roles.features:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
-                f"{at}: column '{name}' is not numeric, so no feature: leave it out"
+                f"{at}: {not_numeric(frame[name])}, so no feature: leave it out"
                 + (", or if it tells the time, name it timestep" if not roles.times else "")
             )
     with np.errstate(over="ignore"):
@@ -204,9 +209,9 @@ def _features(
         row, column = np.argwhere(nan)[0]
         raise UserError(
             f"{at}: {nan.sum()} missing values in {nan.any(axis=1).sum()} of {len(nan)} rows, the "
-            f"first in row {row}, column '{roles.features[column]}': data.missing=interpolate puts "
-            "the linear interpolation in their place, data.missing=zero_and_mask 0 and features "
-            "that say which values are known"
+            f"first in {place(frame.index, row)}, column '{brief(roles.features[column])}': "
+            "data.missing=interpolate puts the linear interpolation in their place, "
+            "data.missing=zero_and_mask 0 and features that say which values are known"
         )
     if options.missing == "refuse":
         return values
@@ -259,6 +264,7 @@ def _labels(
 ) -> NDArray[Any]:
     """The target [N] after each window; or its last label [N], or all its labels [N, W]."""
     window = options.window or 0
+    refuse_unclear(column, at)
     numeric = pd.api.types.is_numeric_dtype(column)
     values = column.to_numpy() if numeric else column.astype(str).to_numpy().astype("U")
     each = options.labels == "timestep"

@@ -24,6 +24,11 @@ def announce(dataset: Dataset, options: Files) -> None:
     most = max([*lengths, *(int(each.max()) for each in given)])
     span = f"{most:,}" if least == most else f"{least:,}–{most:,}"
     log.info(f"{'':<10} {sizes} sequences of {span} timesteps; {_labels(dataset, options)}")
+    if most == 1:
+        log.warning(
+            "every sequence has a single timestep, so that nothing is remembered: does the column "
+            "sequence, or the axis of timesteps, hold what it should?"
+        )
     labelled = [split for split in splits.values() if split.y is not None]
     classes, count = len(_names(dataset)), sum(map(len, labelled))
     each = any(split.per_timestep for split in labelled)

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.classes import MOST, Classes, numbered, refuse_many
+from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.dataset import Split
 from rnnscope.data.groups import groups_of_column, refuse_lost
+from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
-from rnnscope.data.timesteps import in_time
-from rnnscope.errors import UserError, listed
+from rnnscope.data.shared import refuse_same, refuse_shared
+from rnnscope.data.timesteps import in_time, warn_of_gaps
+from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
+from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
 
@@ -61,22 +64,35 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     columns = columns_of(list(frame), options)
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
+    numbers = [*columns.features, *columns.annotations, "target"]
+    frame = in_numbers(frame, [name for name in numbers if name in frame])
     refuse_gaps(frame, columns)
+    for name in ("sequence", "label", columns.groups):
+        if name in frame:
+            refuse_unclear(frame[name], f"data.path={path}")
+    refuse_index(frame, columns.features, f"data.path={path}")
     _refuse_other_task(columns, options.task)
+    warn_of_features(frame, columns.features, columns.label, f"data.path={path}")
     frame, classes = with_classes(
         with_splits(frame, path), path, each=columns.each, most=options.max_classes
     )
     whole = {name: is_whole(frame[name]) for name in columns.annotations}
     frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
     where = f"data.path={path}: column 'timestep'"
-    frame = frame.reset_index(drop=True)
     written = frame["timestep"]
     number = frame.groupby(["split", "sequence"], observed=True).ngroup()
-    frame = frame.assign(timestep=in_time(written, number, where))
-    return {
+    frame = frame.assign(timestep=in_time(written, number, where)).reset_index(drop=True)
+    warn_of_gaps(frame["timestep"].to_numpy(), number.to_numpy(), f"data.path={path}")
+    splits = {
         str(part): _split(rows, columns, written)
         for part, rows in frame.groupby("split", sort=True)
-    }, classes
+    }
+    ids = {part: split.ids for part, split in splits.items() if split.ids is not None}
+    first = frame.groupby(["split", "sequence"], observed=True)["timestep"].min()
+    begin = {part: first.loc[part].loc[ids[part]].to_numpy() for part in ids}
+    refuse_shared(ids, f"data.path={path}", first=begin)
+    refuse_same(splits, f"data.path={path}")
+    return splits, classes
 
 
 def columns_of(names: list[str], options: Files) -> Columns:
@@ -109,14 +125,6 @@ def columns_of(names: list[str], options: Files) -> Columns:
     return Columns(Path(options.path), features, annotations, keys, each, missing, groups)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A table in a .parquet file, or in a folder of them."""
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"data.path={path}: cannot be read as a table ({error})") from error
-
-
 def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
     """Raise where a value is missing, or a number is not finite in float32.
 
@@ -132,8 +140,8 @@ def refuse_gaps(frame: pd.DataFrame, columns: Columns, first: int = 0) -> None:
     for name in numbers:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
-                f"data.path={columns.path}: column '{name}' is not numeric; "
-                "features, targets and annotations must be numbers"
+                f"data.path={columns.path}: {not_numeric(frame[name])}; features, targets and "
+                "annotations must be numbers"
             )
     must = [*columns.features, *columns.keys] if columns.missing == "refuse" else columns.keys
     _refuse(frame[list(must)].isna(), "has no value", columns, first)
@@ -160,8 +168,9 @@ def _refuse(found: pd.DataFrame, problem: str, columns: Columns, first: int) -> 
     if problem == "has no value" and column in columns.features:
         values = int(found[list(columns.features)].to_numpy().sum())
         hint = f", the first of {values} missing values: {REMEDY}"
+    where = place(found.index, row) if not first else f"{ROW} {first + row}"
     raise UserError(
-        f"data.path={columns.path}: row {first + row} {problem} in column '{column}'{hint}"
+        f"data.path={columns.path}: {where} {problem} in column '{brief(column)}'{hint}"
     )
 
 
@@ -195,6 +204,8 @@ def with_classes(
         refuse_many(len(names), f"data.path={path}: column 'label'", most)
         return frame.assign(label=codes), Classes(tuple(names))
     values = labels.to_numpy()
+    if values.dtype.kind == "u" and values.max() > np.iinfo(np.int64).max:
+        raise UserError(f"data.path={path}: label {values.max()} is past int64: write names")
     if (values != np.rint(values.astype(np.float64))).any():
         raise UserError(
             f"data.path={path}: labels must be whole numbers or names, not fractions; "
@@ -246,10 +257,11 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
     rows = rows.sort_values(["sequence", "timestep"], kind="stable")
     twice = rows.duplicated(["sequence", "timestep"])
     if twice.any():
-        sequence, timestep = rows.loc[twice, "sequence"].iloc[0], written[rows.index[twice][0]]
+        place_of = int(rows.index[twice][0])
+        name = brief(rows.loc[place_of, "sequence"])
         raise UserError(
-            f"data.path={columns.path}: sequence {sequence} has timestep {timestep} "
-            "twice in one split"
+            f"data.path={columns.path}: sequence {name} has timestep "
+            f"{brief(written.iloc[place_of])} twice in one split ({place(written.index, place_of)})"
         )
     ids, starts, lengths = np.unique(
         rows["sequence"].to_numpy(), return_index=True, return_counts=True

@@ -12,13 +12,16 @@ import pandas as pd
 from rnnscope.config import Files
 from rnnscope.data.arrays import splits_from_arrays
 from rnnscope.data.classes import Classes
+from rnnscope.data.columns import warn_of_scales
 from rnnscope.data.dataset import Split, hold_out
-from rnnscope.data.delimited import ENDINGS, read_delimited
+from rnnscope.data.delimited import ENDINGS, Read, read_delimited
+from rnnscope.data.footers import read_parquet
 from rnnscope.data.groups import refuse_lost
 from rnnscope.data.label_column import is_run, without_counts
 from rnnscope.data.series import arrays_from_series
-from rnnscope.data.table import read_parquet, splits_from_table, with_splits
+from rnnscope.data.table import splits_from_table, with_splits
 from rnnscope.data.wide import arrays_from_wide
+from rnnscope.data.written import settled
 from rnnscope.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -32,20 +35,29 @@ Splits = tuple[dict[str, Split], Classes]
 
 def splits_from_tables(options: Files) -> Splits:
     """The splits of one table or two, and their classes."""
-    frame, named = _table(options)
+    read = _table(options)
+    frame = read.frame
     refuse_lost(frame, options)
-    match _layout(frame, named, options):
+    layout = _layout(frame, read.named, options)
+    if layout != "wide" and read.short is not None:
+        raise UserError(
+            f"data.path={options.path}: line {read.short} has fewer fields than others: write "
+            "a separator for each field, also for an empty one"
+        )
+    match layout:
         case "long":
-            return splits_from_table(_with_label(frame, options), options)
+            splits, classes = splits_from_table(_with_label(frame, options), options)
+            warn_of_scales(splits, f"data.path={options.path}")
+            return splits, classes
         case "wide":
-            frame = with_splits(frame.reset_index(drop=True), Path(options.path))
+            frame = with_splits(frame, Path(options.path))
             frames = {str(part): rows for part, rows in frame.groupby("split", sort=True)}
-            files = {part: path.name for part, path in _two(options).items()}
-            arrays, ids, task = arrays_from_wide(frames, options, files)
+            arrays, ids, task = arrays_from_wide(frames, options)
         case _:
             arrays, ids, task = arrays_from_series(frame, options)
             options = replace(options, missing="refuse")  # done
     splits, classes = splits_from_arrays(arrays, replace(options, task=task))
+    warn_of_scales(splits, f"data.path={options.path}")
     return {part: replace(split, ids=ids.get(part)) for part, split in splits.items()}, classes
 
 
@@ -54,7 +66,12 @@ def pair_in(folder: Path) -> tuple[Path, Path] | None:
     found: dict[str, list[Path]] = {"train": [], "test": []}
     for path in sorted(folder.iterdir()):
         part = part_of(path)
-        if path.is_file() and path.suffix.lower() in ENDINGS and part in found:
+        if (
+            path.name[0] != "."
+            and path.is_file()
+            and path.suffix.lower() in ENDINGS
+            and part in found
+        ):
             found[part].append(path)
     train, test = found["train"], found["test"]
     if not train and not test:
@@ -73,18 +90,25 @@ def part_of(path: Path) -> str | None:
     return found[1].lower() if found else None
 
 
-def _table(options: Files) -> tuple[pd.DataFrame, bool]:
+def _table(options: Files) -> Read:
     """All rows, with a column split if they come from two files, and whether columns have names."""
     path = Path(options.path)
     if two := _two(options):
-        return _joined(two["train"], two["test"], f"data.path={path}")
-    beside = _beside(path)
-    if beside is not None and options.test_fraction is None:
-        raise UserError(
-            f"data.path={path}: {beside.name} lies beside it: give data.test_path={beside} for "
-            "train and test, or to part this file alone into both, data.test_fraction=0.3"
-        )
-    return _read(path, f"data.path={path}")
+        read = _joined(two["train"], two["test"], options)
+    else:
+        beside = _beside(path)
+        if beside is not None and options.test_fraction is None:
+            raise UserError(
+                f"data.path={path}: {beside.name} lies beside it: give data.test_path={beside} for "
+                "train and test, or to part this file alone into both, data.test_fraction=0.3"
+            )
+        read = _read(path, options, f"data.path={path}")
+    return replace(read, frame=settled(read.frame, read.texts))
+
+
+def _names(options: Files) -> set[str]:
+    """Columns whose values may be names."""
+    return {"sequence", "split", "label", *filter(None, [options.label_column, options.groups])}
 
 
 def _two(options: Files) -> dict[str, Path]:
@@ -114,37 +138,52 @@ def _cased(text: str, like: str) -> str:
     return text.upper() if like.isupper() else text.capitalize() if like[0].isupper() else text
 
 
-def _joined(train: Path, test: Path, at: str) -> tuple[pd.DataFrame, bool]:
-    frames, headers = {}, set()
+def _joined(train: Path, test: Path, options: Files) -> Read:
+    at = f"data.path={options.path}"
+    read = {
+        part: _read(path, options, f"{at}, {path.name}" if part == "test" else at)
+        for part, path in (("train", train), ("test", test))
+    }
+    both = read["train"].texts & read["test"].texts
+    frames = {part: settled(each.frame, each.texts - both) for part, each in read.items()}
     for part, path in (("train", train), ("test", test)):
-        frames[part], named = _read(path, f"{at}, {path.name}" if path != train else at)
-        headers.add(named)
         if "split" in frames[part]:
             raise UserError(f"{at}: two files, and {path.name} has a column 'split': leave it out")
     columns = [list(frame) for frame in frames.values()]
-    if len(headers) > 1 or (named and sorted(map(str, columns[0])) != sorted(map(str, columns[1]))):
+    named = read["test"].named
+    if named != read["train"].named or (
+        named and sorted(map(str, columns[0])) != sorted(map(str, columns[1]))
+    ):
         raise UserError(
             f"{at}: {train.name} has the columns {listed(columns[0])}; {test.name} has "
             f"{listed(columns[1])}"
         )
-    if frames["train"].equals(frames["test"]):
+    if frames["train"].reset_index(drop=True).equals(frames["test"].reset_index(drop=True)):
         log.warning(
             f"{at}: {train.name} and {test.name} hold the same rows: train and test are the same "
             "sequences, so scores and decoders say nothing of new ones"
         )
-    return pd.concat(
-        [frame.assign(split=part) for part, frame in frames.items()], ignore_index=True
-    ), named
+    rows = [frame.assign(split=part) for part, frame in frames.items()]
+    index = pd.MultiIndex.from_arrays(
+        [
+            np.repeat([train.name, test.name], list(map(len, rows))),
+            np.concatenate([frame.index for frame in rows]),
+        ],
+        names=["file", rows[0].index.name],
+    )
+    frame = pd.concat(rows, ignore_index=True).set_axis(index)
+    return Read(frame, named, read["train"].short or read["test"].short, both)
 
 
-def _read(path: Path, at: str) -> tuple[pd.DataFrame, bool]:
+def _read(path: Path, options: Files, at: str) -> Read:
     if path.suffix == ".parquet" or path.is_dir():
-        return without_counts(read_parquet(path)), True
-    frame, named = read_delimited(path, at)
-    frame = without_counts(frame)
-    if frame.empty:
+        return Read(without_counts(read_parquet(path)), True)
+    read = read_delimited(path, at, _names(options), ends=options.window is None)
+    if read.frame.empty:
         raise UserError(f"{at}: no rows in the table")
-    return frame, named
+    frame = without_counts(read.frame)
+    renamed = dict(zip(read.frame, frame, strict=True))
+    return replace(read, frame=frame, texts=frozenset(renamed[name] for name in read.texts))
 
 
 def _layout(frame: pd.DataFrame, named: bool, options: Files) -> str:

@@ -1,6 +1,7 @@
 """The order of timesteps from a column of numbers, dates or clocks, also where they are text."""
 
 import datetime
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnscope.errors import UserError
+from rnnscope.data.lines import place
+from rnnscope.errors import UserError, brief
+
+log = logging.getLogger(__name__)
 
 CLOCK = (
     r"(?P<hour>\d{1,3})(?P<colon>:)(?P<minute>\d{2})(?P<rest>:\d{2}(?:[.,]\d+)?)?"
@@ -78,11 +82,30 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
             strange = text[~text.map(fits)]
             if len(strange):
                 raise UserError(
-                    f"{where} holds '{text.iloc[0]}' and '{strange.iloc[0]}', which are not of "
-                    f"one kind: {REMEDY}"
+                    f"{where} holds '{brief(text.iloc[0])}' and '{brief(strange.iloc[0])}', which "
+                    f"are not of one kind ({place(strange.index, 0)}): {REMEDY}"
                 )
             return read(text, sequences, where)
-    raise UserError(f"{where}: '{text.iloc[0]}' is no number, date or clock: {REMEDY}")
+    raise UserError(f"{where}: '{brief(text.iloc[0])}' is no number, date or clock: {REMEDY}")
+
+
+def warn_of_gaps(keys: NDArray[Any], sequences: NDArray[Any], at: str) -> None:
+    """Log how many steps within sequences are longer than usual; they are taken as one timestep.
+
+    Args:
+        keys: of the rows [R], as ``in_time`` gives them.
+        sequences: the number of each row's sequence [R].
+        at: what to call the table in an error.
+    """
+    if keys.dtype.kind not in "iufmM" or len(keys) < 2:
+        return
+    order = np.lexsort((keys, sequences))
+    steps = np.diff(keys[order].astype(np.float64))[np.diff(sequences[order]) == 0]
+    if len(steps) and (long := int((steps > 1.5 * np.median(steps)).sum())):
+        log.warning(
+            f"{at}: {long:,} of {len(steps):,} steps from one timestep to the next are longer than "
+            "usual, and are taken as single steps: rows may be missing"
+        )
 
 
 def is_clock(text: str) -> bool:

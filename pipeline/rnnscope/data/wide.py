@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data.groups import without_groups
 from rnnscope.data.label_column import FEWEST, NO_STEPS, NUMBERED, is_run, label_of
-from rnnscope.errors import UserError, listed
+from rnnscope.data.lines import place
+from rnnscope.data.shared import refuse_shared
+from rnnscope.data.written import in_numbers, refuse_unclear
+from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +23,13 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def arrays_from_wide(
-    frames: dict[str, pd.DataFrame], options: Files, files: dict[str, str]
+    frames: dict[str, pd.DataFrame], options: Files
 ) -> tuple[Arrays, Arrays, str | None]:
     """Arrays under the names of ``splits_from_arrays``, the sequences' names by split, the task.
 
     Args:
-        frames: rows of each split, with a column split; their index counts the rows of the table.
+        frames: rows of each split, with a column split; their index tells their places.
         options: of the data; ``label_column`` is found out where it is null.
-        files: the file of each split, where each has one of its own.
 
     Raises:
         UserError: a label that is not clear, a timestep that is no number, or columns out of order.
@@ -40,10 +42,14 @@ def arrays_from_wide(
     if not steps:
         raise UserError(f"{at}: no columns of timesteps beside {listed(whole)}")
     _refuse_others(steps, at)
-    for part, frame in frames.items():
-        _refuse_text(frame, steps, files.get(part), at)
+    frames = {part: in_numbers(frame, steps) for part, frame in frames.items()}
+    for frame in frames.values():
+        _refuse_text(frame, steps, at)
     _refuse_disorder(steps, at)
     _refuse_numbers_of_rows(whole, steps, at)
+    for name in ("sequence", label if task_of(label, options) != "regression" else None):
+        if name is not None and name in whole:
+            refuse_unclear(pd.concat([frame[name] for frame in frames.values()]), at)
     ids = {}
     ints = all(pd.api.types.is_integer_dtype(kind) for kind in whole[steps].dtypes)
     for part, frame in frames.items():
@@ -57,15 +63,20 @@ def arrays_from_wide(
         if label is not None:
             y = frame[label]
             if y.isna().any():
-                row = _row(frame, int(y.isna().to_numpy().argmax()), files.get(part))
+                row = place(frame.index, int(y.isna().to_numpy().argmax()))
                 raise UserError(f"{at}: {row} has no label")
             numeric = pd.api.types.is_numeric_dtype(y)
             arrays[f"y_{part}"] = y.to_numpy() if numeric else y.astype(str).to_numpy().astype("U")
         if "sequence" in frame:
             ids[part] = frame["sequence"].to_numpy()
+    refuse_shared(ids, at)
     log.info(f"{'':<10} each row is a sequence; {_said(label, whole)}")
-    task = options.task or ("regression" if label == "target" else None)
-    return arrays, ids, task
+    return arrays, ids, task_of(label, options)
+
+
+def task_of(label: Any, options: Files) -> str | None:
+    """The option, or what the name of the label's column says of it."""
+    return options.task or ("regression" if label == "target" else None)
 
 
 def _said(label: Any, frame: pd.DataFrame) -> str:
@@ -79,11 +90,6 @@ def _said(label: Any, frame: pd.DataFrame) -> str:
     columns = [name for name in frame if name not in NO_STEPS]
     ends = {columns[0]: "the first column", columns[-1]: "the last column"}
     return f"label: {ends.get(label, f'column {label}')}"
-
-
-def _row(frame: pd.DataFrame, number: int, file: str | None) -> str:
-    """What to call a row of a split: its number in the table, or in the split's own file."""
-    return f"row {frame.index[number]}" if file is None else f"row {number} of {file}"
 
 
 def _refuse_others(steps: list[Any], at: str) -> None:
@@ -109,20 +115,20 @@ def _ends(steps: list[Any], stems: list[str | None], stem: str) -> list[Any]:
 
 def _refuse_numbers_of_rows(whole: pd.DataFrame, steps: list[Any], at: str) -> None:
     """Raise where the first or last of columns without names counts the rows."""
-    for place in (steps[0], steps[-1]):
-        values = whole[place]
-        if isinstance(place, str) or len(values) < FEWEST:
+    for step in (steps[0], steps[-1]):
+        values = whole[step]
+        if isinstance(step, str) or len(values) < FEWEST:
             continue
         steps_up = values.groupby(whole["split"]).diff().dropna()
         if pd.api.types.is_integer_dtype(values) and (steps_up == 1).all():
-            where = "first" if place == steps[0] else "last"
+            where = "first" if step == steps[0] else "last"
             raise UserError(
                 f"{at}: the {where} column beside the label counts the rows, so it is no timestep: "
                 "remove it, or give the columns names, and this one the name sequence"
             )
 
 
-def _refuse_text(frame: pd.DataFrame, steps: list[Any], file: str | None, at: str) -> None:
+def _refuse_text(frame: pd.DataFrame, steps: list[Any], at: str) -> None:
     """Raise with the place of the first text among the timesteps of a split."""
     for name in steps:
         if not pd.api.types.is_numeric_dtype(frame[name]):
@@ -131,9 +137,10 @@ def _refuse_text(frame: pd.DataFrame, steps: list[Any], file: str | None, at: st
             if wrong.empty:
                 continue  # the text is in another split
             raise UserError(
-                f"{at}: {_row(frame, int(wrong.index[0]), file)} holds '{wrong.iloc[0]}' in column "
-                f"{name}, but it would be a timestep, which is a number; a label has its column in "
-                "data.label_column, a name of sequences in one named sequence"
+                f"{at}: {place(frame.index, int(wrong.index[0]))} holds "
+                f"'{brief(wrong.iloc[0])}' in column {brief(name)}, but it would be a timestep, "
+                "which is a number; a label has its column in data.label_column, a name of "
+                "sequences in one named sequence"
             )
 
 

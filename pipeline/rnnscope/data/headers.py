@@ -1,0 +1,143 @@
+"""The names of a table's columns, and lines with more or fewer fields than names."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnscope.data.lines import Lines
+from rnnscope.errors import UserError, brief, listed
+
+LONGEST = 1_000
+"""Characters of a name."""
+MOST = 50_000
+"""Columns of a table in a text file."""
+NAMELESS = "Unnamed: "
+"""What a column without a name is called here, in front of its number, as pandas does."""
+
+
+def header_of(path: Path, separator: str, skip: int, at: str) -> list[str]:
+    """The names of the columns, which all differ; ``NAMELESS`` and a number where there is none.
+
+    Args:
+        path: a text file.
+        separator: of its fields.
+        skip: lines above the header.
+        at: what to call the file in an error.
+
+    Raises:
+        UserError: a name that is there twice, or is too long.
+    """
+    try:
+        first = pd.read_csv(
+            path,
+            sep=separator,
+            header=None,
+            skiprows=skip,
+            nrows=1,
+            encoding="utf-8-sig",
+            compression=None,
+            skipinitialspace=True,
+            dtype="str",
+            keep_default_na=False,
+        )
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{at}: cannot be read as a table ({reason})") from error
+    names = [str(name) for name in first.iloc[0]]
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if len(name) > LONGEST:
+            raise UserError(
+                f"{at}: the name of column {number} has {len(name):,} characters, '{brief(name)}': "
+                "give it a shorter one"
+            )
+        key = name.strip()
+        if key and key in seen:
+            raise UserError(
+                f"{at}: columns {seen[key]} and {number} (from 0) are both named '{brief(key)}': "
+                "rename one, or leave it out"
+            )
+        seen[key] = number
+    return [name if name.strip() else f"{NAMELESS}{n}" for n, name in enumerate(names)]
+
+
+def refuse_many(lines: Lines, at: str) -> None:
+    """Raise where there are more columns than can be read in seconds."""
+    if (count := int(lines.fields.max(initial=0))) > MOST:
+        raise UserError(
+            f"{at}: {count:,} columns, and a text file may have {MOST:,}: save arrays in an .npz "
+            "file"
+        )
+
+
+def refuse_uneven(lines: Lines, count: int, path: Path, at: str, *, named: bool) -> int | None:
+    """The first line with fewer fields than there are columns; None where all have as many.
+
+    Args:
+        lines: below the header.
+        count: columns.
+        path: of the file.
+        at: what to call it in an error.
+        named: whether columns have names, so that a line must not have more fields.
+
+    Raises:
+        UserError: more fields than columns; or a last line that is cut off.
+    """
+    fields = lines.fields
+    if not len(fields):
+        return None
+    if (named and (fields == count - 1).all()) or (named and (fields > count).any()):
+        widest = int(fields.max()) if (fields > count).any() else count - 1
+        if (fields == fields[0]).all():
+            raise UserError(
+                f"{at}: the first line has {count} names, the lines below {widest} values: give "
+                "each column one name, without row names and without a # in front"
+            )
+        line = lines.numbers[int((fields > count).argmax())]
+        raise UserError(
+            f"{at}: line {line} has {int(fields[fields > count][0])} fields, the first line "
+            f"{count} names: correct that line; a text with separators stands within quotes"
+        )
+    short = np.flatnonzero(fields < count)
+    if len(short) == 1 and short[0] == len(fields) - 1 > 0 and not _ends(path):
+        raise UserError(
+            f"{at}: line {lines.numbers[-1]}, the last one, has {fields[-1]} fields where all "
+            f"others have {count}, and no line end: the file is cut off; copy it again"
+        )
+    return int(lines.numbers[short[0]]) if len(short) else None
+
+
+def _ends(path: Path) -> bool:
+    """Whether the last line has an end."""
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) in b"\r\n"
+
+
+def without_blank(frame: pd.DataFrame, at: str) -> pd.DataFrame:
+    """The table without columns that have neither a name nor a value.
+
+    Raises:
+        UserError: a column that has values and no name, as the index of pandas or R.
+    """
+    empty = []
+    for number, name in enumerate(frame):
+        if not str(name).startswith(NAMELESS):
+            continue
+        values = frame[name]
+        if len(values) and not (values.isna() | (values.astype(str) == "")).all():
+            raise UserError(f"{at}: column {number} has no name and holds {_some(values)}: {INDEX}")
+        empty.append(name)
+    return frame.drop(columns=empty)
+
+
+INDEX = (
+    "if it counts or names the rows, as the index of pandas and R does, write the file with "
+    "index=False (in R row.names=FALSE); else give it a name, such as sequence"
+)
+
+
+def _some(values: "pd.Series[Any]") -> str:
+    return listed([*values.iloc[:3], "…"])
