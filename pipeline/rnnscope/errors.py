@@ -1,4 +1,4 @@
-"""The exception for mistakes that a user can correct, and how its line names many things."""
+"""The exceptions whose message is one line, and how such a line names many things."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +9,10 @@ MOST = 12
 
 class UserError(Exception):
     """One line: what is wrong, where, and what would be right. The command line exits with 2."""
+
+
+class Failed(Exception):  # noqa: N818
+    """One line: what failed while a stage ran, and what may help. The command line exits with 1."""
 
 
 def listed(names: Iterable[Any]) -> str:

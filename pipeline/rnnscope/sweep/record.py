@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnscope.errors import UserError
+from rnnscope.errors import Failed, UserError
 from rnnscope.store import atomic, locks
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,6 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line: a user's mistake as it is, any other error with its type."""
+    """An error in one line: one that is made for it as it is, any other with its type."""
     text = next(iter(str(error).strip().splitlines()), "")
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, UserError | Failed) else f"{type(error).__name__}: {text}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -10,7 +11,7 @@ from omegaconf import DictConfig
 
 from rnnscope import stages
 from rnnscope.config import Config, load
-from rnnscope.errors import UserError
+from rnnscope.errors import Failed, UserError
 from rnnscope.stages.summary import summary
 from rnnscope.sweep.process import Marked, keep_to, share
 from rnnscope.sweep.record import recorded
@@ -24,8 +25,8 @@ def task(raw: DictConfig) -> None:
     """Run the stages that a config asks for.
 
     Raises:
-        SystemExit: with the message of a mistake in the config of a single run. A job of a sweep
-            records the mistake instead.
+        SystemExit: with the message of a mistake in the config of a single run, or with 1 after
+            the line of what failed. A job of a sweep records these instead.
     """
     if HydraConfig.get().mode == RunMode.RUN:
         _run(raw)
@@ -53,6 +54,10 @@ def _run(raw: DictConfig) -> None:
         raise SystemExit(
             str(error)
         ) from error  # before an Exception, Hydra prints a line of its own
+    except Failed as error:
+        logging.getLogger("traceback").exception("the run failed")
+        sys.stderr.write(f"rnnscope: {' '.join(str(error).split())}\n")
+        raise SystemExit(1) from error
     except Exception:
         logging.getLogger("traceback").exception("the run failed")
         raise
