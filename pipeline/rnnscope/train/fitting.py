@@ -1,5 +1,6 @@
 """Keras' own ``fit``, for exactly the steps, validations and early stop of a config."""
 
+import logging
 from typing import Any
 
 import keras
@@ -15,6 +16,10 @@ from rnnscope.train.watching import Diverged, LowestLoss, Watch
 
 REDUCTION = "mean_with_sample_weight"
 """Of losses: the mean over what has a weight other than 0."""
+_ROSE = 2.0
+"""How many times the first loss the last one must be, to be no chance of the batches."""
+
+log = logging.getLogger(__name__)
 
 
 def fit(model: keras.Model, dataset: Dataset, config: Config) -> tuple[pd.DataFrame, list[float]]:
@@ -93,4 +98,10 @@ def _fit(
     except Diverged as end:
         end.history = pd.DataFrame(watch.rows)
         raise
+    if watch.rows[-1]["loss"] > _ROSE * watch.first:
+        log.warning(
+            f"nothing was learnt: the loss rose from {watch.first:.3g} in the first step to "
+            f"{watch.rows[-1]['loss']:.3g} at the end; try a lower train.learning_rate, which is "
+            f"{train.learning_rate:g}"
+        )
     return pd.DataFrame(watch.rows), watch.seconds

@@ -31,6 +31,8 @@ class Watch(keras.callbacks.Callback):
     def __init__(self, steps: int):
         super().__init__()
         self.steps, self.done = steps, 0
+        self.first = math.nan
+        """The loss of the first batch."""
         self.rows: list[dict[str, float]] = []
         self.seconds: list[float] = []
         """Of each row, since training started."""
@@ -47,6 +49,8 @@ class Watch(keras.callbacks.Callback):
         self.done += 1
         self.bar.update()
         loss = float((logs or {}).get("loss", 0.0))
+        if self.done == 1:
+            self.first = loss
         if not math.isfinite(loss):
             self._diverged(f"the loss is {loss}", logs)
         if not self.sound():
