@@ -37,6 +37,7 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
     if trained is None and isinstance(model, Tf1Checkpoint):  # it has one input, whatever its data
         dataset = data.load(source)
         loaded = checkpoint.load(model, padded=dataset.padded)
+        _refuse_not_finite(loaded, Path(model.path))
         return loaded, numbered(loaded, dataset)
     if trained is not None:
         loaded = load(trained / MODEL)
@@ -73,12 +74,17 @@ def load(
         raise UserError(f"model.path={path}: {error}") from error
     except Exception as error:  # of Keras, HDF5 and the user's classes: whatever is in the file
         raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
-    if found := not_finite(loaded.weights):
-        raise UserError(
-            f"model.path={path}: {len(found)} of its {len(loaded.weights)} variables hold NaN or "
-            f"an infinity ({listed(found)}): its training diverged, or the file is damaged"
-        )
+    _refuse_not_finite(loaded, path)
     return loaded
+
+
+def _refuse_not_finite(model: keras.Model, path: Path) -> None:
+    """Raise for a model from whose weights no number could be computed."""
+    if found := not_finite(model.weights):
+        raise UserError(
+            f"model.path={path}: {len(found)} of its {len(model.weights)} variables hold NaN or an "
+            f"infinity ({listed(found)}): its training diverged, or the file is damaged"
+        )
 
 
 def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> keras.Model:
