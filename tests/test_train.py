@@ -224,6 +224,16 @@ def test_training_that_diverges_stops_there_and_keeps_its_history(tmp_path: Path
     assert not [path for path in (tmp_path / "train").iterdir() if path.name[0] != "."]
 
 
+@pytest.mark.process
+def test_training_that_diverges_ends_the_command_in_one_line_with_1(tmp_path: Path) -> None:
+    options = (f"root={tmp_path}", *SMALL, "train.learning_rate=1e38")
+    command = [sys.executable, "-m", "rnnscope", *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("rnnscope: training diverged at step") == 1
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_a_weight_that_is_not_finite_is_named_at_its_step(tmp_path: Path) -> None:
     """While the loss is still finite: it is that of the weights before the step."""
     config = composed(tmp_path, *SMALL)
