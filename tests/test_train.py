@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -16,8 +17,11 @@ from rnnscope import data, models, stages, store
 from rnnscope import train as train_module
 from rnnscope.config import Config
 from rnnscope.data import Batch
-from rnnscope.errors import UserError
+from rnnscope.errors import Failed, UserError
 from rnnscope.models.repeatable import CrossEntropy
+from rnnscope.models.saving import save
+from rnnscope.train.fitting import kept_row
+from rnnscope.train.watching import LowestLoss
 from tests.compose import composed
 
 pytestmark = pytest.mark.tensorflow
@@ -43,9 +47,49 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit(tmp_path: Path, mode
     first, history, _ = train(tmp_path / "a", *overrides)
     again, same_history, _ = train(tmp_path / "b", *overrides)
     assert weights(first) == weights(again)
-    pd.testing.assert_frame_equal(
-        history.drop(columns="seconds"), same_history.drop(columns="seconds")
-    )
+    pd.testing.assert_frame_equal(history, same_history)
+
+
+def test_an_artefact_is_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+    """All of it but the manifest, which says when and where it was made."""
+    _, _, first = train(tmp_path / "a", "model.dropout=0.2", "model.bidirectional=true")
+    time.sleep(2.1)  # zip archives count two seconds
+    _, _, again = train(tmp_path / "b", "model.dropout=0.2", "model.bidirectional=true")
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert {path.name for path in files} > {"model.keras", "history.parquet"}
+    for file in files:
+        if file.name != store.MANIFEST:
+            assert (first / file).read_bytes() == (again / file).read_bytes(), file
+
+
+def test_a_saved_model_is_the_same_bytes_whatever_was_made_before(tmp_path: Path) -> None:
+    made = []
+    for name in ("a.keras", "b.keras"):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((5, 3), name="x")
+        y = keras.layers.Bidirectional(keras.layers.LSTM(2, name="l"), name="b")(x)
+        model = keras.Model(x, keras.layers.Dense(1, name="d")(y), name="m")
+        model.compile(keras.optimizers.Adam(name="adam"), "mse")
+        save(model, tmp_path / name)
+        made.append(model)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.name[1:] != ".keras"] == []
+    again = keras.saving.load_model(tmp_path / "a.keras", compile=False)
+    np.testing.assert_equal(again.get_weights(), made[0].get_weights())
+
+
+def test_tensorboard_reads_the_history(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, history, folder = train(tmp_path)
+    for run, prefix in (("train", ""), ("validation", "val_")):
+        events = EventAccumulator(str(folder / "tensorboard" / run))
+        events.Reload()
+        for name in ("loss", "accuracy"):
+            found = events.Scalars(name)
+            values = [each.value for each in found]
+            assert values == pytest.approx(history[prefix + name].tolist(), rel=1e-6)
+            assert [each.step for each in found] == [20, 30]
 
 
 def test_the_loss_is_keras_own_cross_entropy() -> None:
@@ -106,9 +150,11 @@ def test_the_seed_decides_the_order_of_batches_and_the_initial_weights(tmp_path:
 def test_history_counts_every_step_and_ends_at_the_last(tmp_path: Path) -> None:
     _, history, folder = train(tmp_path)
     assert history["step"].tolist() == [20, 30]
-    assert {"seconds", "loss", "accuracy", "val_loss", "val_accuracy"} <= set(history)
-    assert (history["seconds"].diff().dropna() > 0).all()
-    assert store.read_manifest(folder)["headline"]["steps"] == 30
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(history)
+    manifest = store.read_manifest(folder)
+    first, last = manifest["history_seconds"]
+    assert 0 < first < last < manifest["seconds"]
+    assert manifest["headline"]["steps"] == 30
     assert list((folder / "tensorboard").rglob("events.out.tfevents.*"))
 
 
@@ -161,6 +207,75 @@ def test_best_weights_are_kept_also_without_patience(tmp_path: Path) -> None:
     assert history["val_loss"].tolist() == same["val_loss"].tolist()
     assert same["val_loss"].idxmin() < len(same) - 1
     assert weights(best) != weights(last)
+
+
+def test_training_that_diverges_stops_there_and_keeps_its_history(tmp_path: Path) -> None:
+    """Adam's first step is as long as its rate: the weights are then near the largest float32."""
+    with pytest.raises(Failed, match="training diverged at step 2 of 30: the loss is") as caught:
+        train(tmp_path, "train.learning_rate=1e38", "train.restore_best=true")
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "with train.learning_rate=1e+38; try train.learning_rate=0.001;" in said
+    (kept,) = (tmp_path / "logs" / "diverged").iterdir()
+    assert str(kept / "history.parquet") in said
+    history = pd.read_parquet(kept / "history.parquet")
+    assert history["step"].tolist() == [2]
+    assert history["loss"].isna().all()
+    assert not [path for path in (tmp_path / "train").iterdir() if path.name[0] != "."]
+
+
+@pytest.mark.process
+def test_training_that_diverges_ends_the_command_in_one_line_with_1(tmp_path: Path) -> None:
+    options = (f"root={tmp_path}", *SMALL, "train.learning_rate=1e38")
+    command = [sys.executable, "-m", "rnnscope", *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("rnnscope: training diverged at step") == 1
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_weight_that_is_not_finite_is_named_at_its_step(tmp_path: Path) -> None:
+    """While the loss is still finite: it is that of the weights before the step."""
+    config = composed(tmp_path, *SMALL)
+    config.train.learning_rate = float("inf")
+    with pytest.raises(Failed, match=r"at step 1 of 30: lstm/.*kernel.* is not finite"):
+        stages.run(config)
+
+
+def test_data_that_is_out_of_scale_is_named(tmp_path: Path) -> None:
+    x = np.full((40, 3, 2), 1e30, np.float32)
+    x[::2] *= -1
+    y = np.where(np.arange(40) % 2, 1e30, -1e30).astype(np.float32)
+    made = {"x_train": x, "y_train": y, "x_test": x, "y_test": y}
+    np.savez(tmp_path / "mine.npz", allow_pickle=True, **made)
+    with pytest.raises(Failed, match=r"try .*, or inputs of about 1, they reach 1e\+30, or targ"):
+        train(tmp_path, "data=files", f"data.path={tmp_path / 'mine.npz'}")
+
+
+def test_a_loss_that_rose_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(tmp_path, "train.learning_rate=1e6")
+    assert "nothing was learnt: the loss rose from 2." in caplog.text
+    caplog.clear()
+    train(tmp_path)
+    assert "nothing was learnt" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [([3, 1, 2], 1), ([np.nan, 2, 3], 1), ([2, np.nan, 1], 2), ([np.nan, np.nan], 0)],
+)
+def test_a_validation_loss_of_nan_is_the_worst(losses: list[float], best: int) -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    stop = LowestLoss("val_loss", mode="min", patience=9, restore_best_weights=True)
+    stop.set_model(model)
+    stop.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        model.set_weights([np.full((1, 1), epoch, np.float32)])
+        stop.on_epoch_end(epoch, {"val_loss": loss})
+    stop.on_train_end()
+    assert model.get_weights()[0].item() == best
+    history = pd.DataFrame({"step": range(len(losses)), "val_loss": losses})
+    assert kept_row(history, restore_best=True)["step"] == best
 
 
 def test_every_sequence_is_seen_once_per_pass(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The exception for mistakes that a user can correct, and how its line names many things."""
+"""The exceptions whose message is one line, and how such a line names many things."""
 
 import re
 from collections.abc import Iterable
@@ -17,6 +17,12 @@ class UserError(Exception):
 
     status = 2
     """The command line's exit status."""
+
+
+class Failed(UserError):  # noqa: N818 - the word for it
+    """One line: what failed while a stage ran, and what may help. The command line exits with 1."""
+
+    status = 1
 
 
 def listed(names: Iterable[Any]) -> str:

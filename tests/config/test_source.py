@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnscope import config, stages
-from rnnscope.config.source import source_file
+from rnnscope.config.source import source_file, source_files
 from rnnscope.errors import UserError
 from tests.compose import composed
 
@@ -128,3 +128,83 @@ def test_a_missing_module_says_where_it_was_looked_for() -> None:
         "model.custom_objects=no_such.module: no such module, installed or in the working folder; "
         "write it as in an import, package.module"
     )
+
+
+HELPERS = {
+    "plain": "import helper",
+    "dotted": "import helper.deep",
+    "from": "from helper import x",
+    "renamed": "import helper as h",
+    "in a function": "def f():\n    import helper",
+    "tried": "try:\n    import helper\nexcept ImportError:\n    pass",
+    "by name": "import importlib\nimportlib.import_module('helper')",
+    "by hand": "__import__('helper')",
+    "through another": "import between",
+}
+
+
+@pytest.mark.parametrize("form", HELPERS)
+def test_the_key_follows_helpers_and_nothing_else(here: Path, form: str) -> None:
+    words = ("stage=extract", "data=digits", "model=file", "model.path=mine.keras")
+    module(here / "mine.keras")
+    module(here / "cells.py", HELPERS[form])
+    module(here / "between.py", "import helper")
+    module(here / "unrelated.py", "import numpy")
+
+    def key() -> str:
+        loaded = composed(here / "outputs", *words, "model.custom_objects=cells")
+        return stages.chain(loaded)[0].artefact.key
+
+    keys = []
+    for text in ("x = 1", "x = 2", "x = 1"):
+        module(here / "helper.py", text)
+        keys.append(key())
+    assert keys[0] == keys[2] != keys[1]
+    module(here / "unrelated.py", "import math")
+    assert key() == keys[2]
+
+
+PACKAGE = {
+    "mine/__init__.py": "",
+    "mine/cells.py": "from . import beside\nfrom .deep import inner\nfrom .sub.a import *",
+    "mine/beside.py": "from .. import above\nimport mine.named",
+    "mine/named.py": "import numpy, os.path, json.decoder",
+    "mine/deep.py": "inner = 1",
+    "mine/sub/__init__.py": "__all__ = ['starred', f'{1}']",
+    "mine/sub/starred.py": "",
+    "mine/sub/not_starred.py": "",
+    "mine/sub/a.py": "from mine.sub import *\nfrom ..lazy.parts import x",
+    "mine/lazy/parts.py": "",
+    "mine/unreached.py": "",
+    "helper.py": "",
+}
+REACHED = {"mine", "mine.cells", "mine.beside", "mine.named", "mine.deep", "mine.sub"}
+REACHED |= {"mine.sub.a", "mine.sub.starred", "mine.lazy.parts"}
+
+
+def test_of_a_package_all_is_found_that_is_reached(here: Path) -> None:
+    for name, text in PACKAGE.items():
+        module(here / name, text)
+    modules = set(sys.modules)
+    found = source_files("mine.cells")
+    assert set(found) == REACHED
+    assert all(path.is_relative_to(here) for path in found.values())
+    assert set(sys.modules) == modules
+
+
+def test_what_python_cannot_read_is_in_the_key_and_leads_nowhere(here: Path) -> None:
+    module(here / "cells.py", "import helper, empty")
+    module(here / "helper.py", "import (")
+    (here / "empty.py").write_bytes(b"\xff\0")
+    assert set(source_files("cells")) == {"cells", "helper", "empty"}
+
+
+def test_modules_that_import_each_other_end(here: Path) -> None:
+    module(here / "cells.py", "import helper")
+    module(here / "helper.py", "import cells")
+    assert set(source_files("cells")) == {"cells", "helper"}
+
+
+def test_installed_packages_are_no_helpers(here: Path) -> None:
+    module(here / "cells.py", "import keras, yaml, numpy.linalg, json, rnnscope.trace")
+    assert set(source_files("cells")) == {"cells"}

@@ -358,7 +358,7 @@ def test_a_small_network_learns_numbers(each: bool, tmp_path: Path) -> None:
     folder, history = trained(tmp_path, made, labels, "train.steps=300")
     table = states.read_steps(folder) if each else states.read_sequences(folder)
     assert table["loss"].mean() < 0.2 * table["target"].var()
-    assert set(history) == {"step", "seconds", "loss", "val_loss"}
+    assert set(history) == {"step", "loss", "val_loss"}
     headline = store.read_manifest(folder)["headline"]
     assert headline["squared error"] == pytest.approx(states.read_sequences(folder)["loss"].mean())
 

@@ -231,6 +231,21 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:
         stages.chain(missing)
 
 
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(
+    damage: str, basic: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(basic.parent if basic.is_file() else basic, tmp_path / "copy"))
+    (data,) = folder.glob("*.data-*")
+    content = bytearray(data.read_bytes())
+    for place in range(0, len(content), 40):  # so that each variable is hit
+        content[place] ^= damage == "flipped"
+    data.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
+    said = complaint(folder)
+    assert ("claim" in said) if damage == "cut" else ("is damaged" in said)
+    assert "\n" not in said
+
+
 def shapes(*cells: tuple[str, int, int], kernel: str = "kernel", bias: str = "bias") -> Any:
     """Variables of cells (scope, F, U)."""
     found: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from rnnscope.config.data import Data
 from rnnscope.config.engine import Engine
 from rnnscope.config.model import Model
 from rnnscope.config.options import PATH, SEED, option
-from rnnscope.config.source import source_file
+from rnnscope.config.source import source_files
 from rnnscope.config.stages import (
     Ablation,
     Collect,
@@ -62,14 +62,18 @@ def counted(section: Any) -> dict[str, Any]:
 
 
 def files(section: Any) -> dict[str, Path]:
-    """The files whose content counts in a section of the config: field -> path."""
+    """The files whose content counts in a section of the config: field -> path.
+
+    Of a module's helpers the name is ``field.helper``.
+    """
     found = {}
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)
         if value is not None and field.metadata.get("file"):
             found[field.name] = Path(value)
         if value is not None and field.metadata.get("module"):
-            found[field.name] = source_file(value)
+            for name, path in source_files(value).items():
+                found[field.name if name == value else f"{field.name}.{name}"] = path
     return found
 
 

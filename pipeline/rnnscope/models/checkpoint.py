@@ -13,6 +13,7 @@ those in TensorFlow 1.
 """
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from rnnscope.data import MASK
 from rnnscope.errors import UserError
 from rnnscope.models import variables
 from rnnscope.models.variables import Cell, Shapes
+from rnnscope.store import digests
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +62,10 @@ def load(model: Tf1Checkpoint, *, padded: bool = False) -> keras.Model:
     built = keras.Model(inputs, dense(y), name=model.name)
 
     for cell, layer in zip(flat, layers, strict=True):
-        values = reader.get_tensor(cell.kernel), reader.get_tensor(cell.bias)
-        layer.set_weights(_as_keras(*values, cell.features, model.forget_bias))
+        kernels, biases = (_values(reader, each, where) for each in (cell.kernel, cell.bias))
+        layer.set_weights(_as_keras(kernels, biases, cell.features, model.forget_bias))
     names = [kernel] if bias is None else [kernel, bias]
-    dense.set_weights([reader.get_tensor(name) for name in names])
+    dense.set_weights([_values(reader, name, where) for name in names])
 
     left = ", ".join(sorted(name for name in free if name not in names))
     cells = ", ".join(f"{cell.scope} [{cell.features} -> {cell.units}]" for cell in flat)
@@ -146,7 +148,9 @@ def _open(path: Path, where: str) -> tuple[Any, Shapes]:
     prefix = str(path).removesuffix(".index")
     if path.is_dir():
         found = sorted(str(each).removesuffix(".index") for each in path.glob("*.index"))
-        latest = tf.train.latest_checkpoint(path) or (found[0] if len(found) == 1 else None)
+        # The file "checkpoint" may name one elsewhere, by the place where this folder once was.
+        named = path / Path(tf.train.latest_checkpoint(path) or "").name
+        latest = str(named) if str(named) in found else found[0] if len(found) == 1 else None
         if latest is None:
             raise UserError(
                 f"{where}: no latest checkpoint in this folder; it has {variables.listed(found)}"
@@ -155,6 +159,7 @@ def _open(path: Path, where: str) -> tuple[Any, Shapes]:
     try:
         reader = tf.train.load_checkpoint(prefix)
         shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
+        _refuse_size(reader.get_variable_to_dtype_map(), shapes, Path(prefix), where)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{where}: TensorFlow cannot read this checkpoint ({reason})") from error
@@ -169,3 +174,22 @@ def _open(path: Path, where: str) -> tuple[Any, Shapes]:
         if shape and not variables.is_slot(name, shapes)
     }
     return reader, own
+
+
+def _values(reader: Any, name: str, where: str) -> Any:
+    """The values of a variable, whose checksum TensorFlow compares."""
+    try:
+        return reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise UserError(f"{where}: {name} in it is damaged: copy its files again") from error
+
+
+def _refuse_size(dtypes: Any, shapes: Shapes, prefix: Path, where: str) -> None:
+    """Raise for a checkpoint that claims more than its files hold: reading it would allocate it."""
+    size = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
+    stored = sum(file.stat().st_size for file in (digests.checkpoint(prefix) or {}).values())
+    if stored and size > stored:
+        raise UserError(
+            f"{where}: its variables claim {size:,} bytes, and its files have {stored:,}: copy all "
+            "of them again"
+        )

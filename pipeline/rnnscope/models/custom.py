@@ -3,32 +3,112 @@
 import importlib
 import inspect
 import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from rnnscope.config.source import source_file
+from rnnscope.config.source import specs
 from rnnscope.errors import UserError
+from rnnscope.models import guard
+from rnnscope.store import digests
+
+_DIGESTS: dict[str, str] = {}
+"""Of the files of what this process imported, as they were then. Python imports a module once."""
 
 
 def members(name: str) -> dict[str, Any]:
     """Import the module; its classes and functions by name.
 
+    Only it and the modules that its source says it imports are found in the working folder, also
+    by imports that run later. Nothing else that lies there can be imported.
+
     Raises:
-        UserError: it cannot be found or imported, or another file than the one in the model's key
-            was imported.
+        UserError: it cannot be found or imported, another file than the one in the model's key was
+            imported, or one that is not in the key.
     """
-    source = source_file(name)
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # last: what lies there must not shadow an installed package
+    found = specs(name)
+    files = {each: str(spec.origin) for each, spec in found.items() if spec.has_location}
+    here = f"model.custom_objects={name}"
+    _refuse_edited(here, files)
+    before = set(sys.modules)
+    _FINDER.known.update(found)
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.append(_FINDER)  # last: installed packages come first
     try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"model.custom_objects={name}: cannot be imported ({error})") from error
-    if (imported := getattr(module, "__file__", None)) != str(source):
-        raise UserError(f"model.custom_objects={name}: {imported} was imported, not {source}")
+        with guard.importing():
+            module: Any = importlib.import_module(name)
+    except Exception as error:
+        raise UserError(f"{here}: {_why(error, set(files.values()))}") from error
+    if not isinstance(module, ModuleType):
+        raise UserError(f"{here}: it puts a {type(module).__name__} in its place in sys.modules")
+    if (imported := getattr(module, "__file__", None)) != files[name]:
+        raise UserError(f"{here}: {imported} was imported, not {files[name]}")
+    _refuse_unseen(here, name, files, before)
     return {
         name: member
         for name, member in vars(module).items()
         if inspect.isclass(member) or inspect.isfunction(member)
     }
+
+
+class _Finder(MetaPathFinder):
+    """Finds the user's modules in the files whose content is in the key."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, ModuleSpec] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Where a module is, if it is among those known."""
+        if (spec := self.known.get(fullname)) is None:
+            return None
+        inner = spec.submodule_search_locations
+        folders = None if inner is None else list(inner)
+        if spec.has_location:
+            return spec_from_file_location(
+                fullname, spec.origin, submodule_search_locations=folders
+            )
+        found = ModuleSpec(fullname, None, is_package=True)  # a folder without __init__.py
+        found.submodule_search_locations = folders
+        return found
+
+
+_FINDER = _Finder()
+
+
+def _refuse_edited(here: str, files: Mapping[str, str]) -> None:
+    """Raise if a file was edited since this process imported it."""
+    for name, file in files.items():
+        now = digests.file_digest(Path(file))
+        if _DIGESTS.get(file, now) != now and name in sys.modules:
+            raise UserError(f"{here}: {file} was edited since it was imported; run again")
+        _DIGESTS[file] = now
+
+
+def _refuse_unseen(here: str, name: str, files: Mapping[str, str], before: set[str]) -> None:
+    """Raise if a module of the user's was imported whose content is not in the key."""
+    own, known = name.partition(".")[0], set(files.values())
+    for each in set(sys.modules) - before:
+        file = getattr(sys.modules[each], "__file__", None)
+        if not isinstance(file, str) or file in known:
+            continue
+        if each.partition(".")[0] == own or Path(file).is_relative_to(Path.cwd()):
+            raise UserError(
+                f"{here}: it imports {each} by a name that its source does not spell, so that an "
+                f"edit of {file} would pass unnoticed: write import {each}"
+            )
+
+
+def _why(error: Exception, files: set[str]) -> str:
+    """What went wrong in an import, and in which line of the user's."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename in files]
+    place = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    kind = "" if isinstance(error, ImportError | guard.Ended) else f"{type(error).__name__}: "
+    text = "".join(each if each.isprintable() else " " for each in f"{kind}{error}")
+    return f"cannot be imported ({' '.join(text.split())[:300]}{place})"

@@ -1,6 +1,6 @@
 """A trained model from a file: .keras, or .h5 of Keras 2 and 3, or weights with an architecture."""
 
-import json
+import io
 import re
 import sys
 import warnings
@@ -15,8 +15,9 @@ import keras
 from rnnscope import data
 from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint
 from rnnscope.data import Dataset
-from rnnscope.errors import UserError
-from rnnscope.models import checkpoint, custom, rebuilding
+from rnnscope.errors import UserError, listed
+from rnnscope.models import archive, budget, checkpoint, custom, hdf5, rebuilding, screening
+from rnnscope.models.finite import not_finite
 from rnnscope.models.outputs import numbered
 from rnnscope.models.times import roles
 from rnnscope.store import digests
@@ -36,6 +37,7 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
     if trained is None and isinstance(model, Tf1Checkpoint):  # it has one input, whatever its data
         dataset = data.load(source)
         loaded = checkpoint.load(model, padded=dataset.padded)
+        _refuse_not_finite(loaded, Path(model.path))
         return loaded, numbered(loaded, dataset)
     if trained is not None:
         loaded = load(trained / MODEL)
@@ -67,28 +69,40 @@ def load(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
-            return _loaded(path, own, architecture)
+            loaded = _loaded(path, own, architecture)
     except UserError as error:
         raise UserError(f"model.path={path}: {error}") from error
-    except _FAILURES as error:
+    except Exception as error:  # of Keras, HDF5 and the user's classes: whatever is in the file
         raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
+    _refuse_not_finite(loaded, path)
+    return loaded
 
 
-_FAILURES = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError),
-    zipfile.BadZipFile,
-)
-"""What Keras, h5py and zipfile raise for content that they cannot use."""
+def _refuse_not_finite(model: keras.Model, path: Path) -> None:
+    """Raise for a model from whose weights no number could be computed."""
+    if found := not_finite(model.weights):
+        raise UserError(
+            f"model.path={path}: {len(found)} of its {len(model.weights)} variables hold NaN or an "
+            f"infinity ({listed(found)}): its training diverged, or the file is damaged"
+        )
 
 
 def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> keras.Model:
     """The model in a file, by what the file holds."""
     if path.suffix == ".keras":
+        content = archive.checked(path)
         if architecture is not None:
             raise UserError("it has its own architecture: leave model.architecture=null")
-        if _of_keras_2(path):
-            return rebuilding.of_zip(path, own)
-        return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+        if content.version.startswith("2."):
+            screening.refuse(content.config, None)
+            return rebuilding.of_zip(path, content.config, own)
+        screening.refuse(content.config, own)
+        with zipfile.ZipFile(path) as zipped:
+            weights = io.BytesIO(zipped.read(archive.WEIGHTS))
+        with h5py.File(weights, "r") as file:
+            numbers = hdf5.checked(file)
+        del weights
+        return _by_keras(path, own, numbers)
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
             return rebuilding.of_weights(path, file, own, architecture)
@@ -96,14 +110,25 @@ def _loaded(path: Path, own: Mapping[str, Any], architecture: Path | None) -> ke
             raise UserError("it has its own architecture: leave model.architecture=null")
         if not rebuilding.version(file).startswith("3"):
             return rebuilding.of_h5(file, own)
-    return _of_keras_3(path, own)
+        numbers = hdf5.checked(file)
+        screening.refuse(rebuilding.described(file), own)
+    return _of_keras_3(path, own, numbers)
 
 
-def _of_keras_3(path: Path, own: Mapping[str, Any]) -> keras.Model:
+def _by_keras(path: Path, own: Mapping[str, Any], numbers: int) -> keras.Model:
+    """The model in a file that was judged, by Keras itself; its weights have so many numbers."""
+    with budget.at_most(numbers):
+        made = keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
+    return rebuilding.whole_model(made)
+
+
+def _of_keras_3(path: Path, own: Mapping[str, Any], numbers: int) -> keras.Model:
     """The model in an .h5 that Keras 3 wrote, from which it does not restore all of its layers."""
     try:
-        return keras.saving.load_model(path, dict(own), compile=False, safe_mode=True)
-    except _FAILURES as error:
+        return _by_keras(path, own, numbers)
+    except UserError:
+        raise
+    except Exception as error:
         missing = _MISSING.search(str(error))
         if _LAMBDA in str(error) or (missing and not _is_operation(missing[1])):
             raise
@@ -129,7 +154,8 @@ _MISSING = re.compile(
 
 def _reason(error: Exception, custom_objects: str | None) -> str:
     """Why Keras did not load a model, in one line, with what would help."""
-    reason = re.sub(r"\x1b\[\d+m", "", " ".join(str(error).split()))
+    reason = re.sub(r"\x1b\[\d+m", "", " ".join(str(error).split())) or type(error).__name__
+    reason = "".join(each if each.isprintable() else " " for each in reason)
     if missing := _MISSING.search(reason):
         here = "" if custom_objects is None else f" nor in {custom_objects}"
         return (
@@ -137,11 +163,7 @@ def _reason(error: Exception, custom_objects: str | None) -> str:
             "model.custom_objects=package.module"
         )
     if _LAMBDA in reason:
-        return (
-            "it has a Lambda layer, and Python code in a file is not run: where it was made, put a "
-            "layer class of your own in its place, save it again, and give the module that defines "
-            "the class, model.custom_objects=package.module"
-        )
+        return screening.LAMBDA
     return f"Keras cannot load it ({reason[:300]})"
 
 
@@ -163,13 +185,3 @@ def _refuse_form(path: Path) -> None:
         )
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise UserError(f"model.path={path}: must be a .keras or .h5 file; save it {again}")
-
-
-def _of_keras_2(path: Path) -> bool:
-    """Whether a .keras file was written by Keras 2, which has another layout."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            version: str = json.loads(file.read("metadata.json"))["keras_version"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return False  # loading it raises the more specific error
-    return version.startswith("2.")

@@ -14,7 +14,17 @@ import h5py
 import keras
 
 from rnnscope.errors import UserError
-from rnnscope.models import keras2, keras2_layers, keras2_options, stored, tf_functions
+from rnnscope.models import (
+    archive,
+    budget,
+    hdf5,
+    keras2,
+    keras2_layers,
+    keras2_options,
+    screening,
+    stored,
+    tf_functions,
+)
 from rnnscope.models.keras2_json import Json, decoded
 
 _OURS = {
@@ -36,21 +46,42 @@ def of_h5(file: h5py.File, own: Mapping[str, Any]) -> keras.Model:
         UserError: a layer that Keras 3 does not have, or weights that do not fit.
     """
     _refuse_keras_1(file)
-    config = decoded(json.loads(file.attrs["model_config"]))
-    model = _built(config, own)
+    numbers = hdf5.checked(file)
+    config = decoded(described(file))
+    model = _built(config, own, numbers)
     stored.from_groups(model, config, file["model_weights"])
     return model
 
 
-def of_zip(path: Path, own: Mapping[str, Any]) -> keras.Model:
-    """The model in a .keras file that Keras 2 wrote (TensorFlow 2.12 to 2.15, tf_keras)."""
-    with zipfile.ZipFile(path) as archive:
-        config = decoded(json.loads(archive.read("config.json")))
-        weights = io.BytesIO(archive.read("model.weights.h5"))
-    model = _built(config, own)
+def of_zip(path: Path, config: Json, own: Mapping[str, Any]) -> keras.Model:
+    """The model in a .keras file that Keras 2 wrote (TensorFlow 2.12 to 2.15, tf_keras).
+
+    Args:
+        path: the file.
+        config: its config.json.
+        own: the user's own classes and functions by name.
+    """
+    with zipfile.ZipFile(path) as file:
+        weights = io.BytesIO(file.read(archive.WEIGHTS))
+    config = decoded(config)
     with h5py.File(weights, "r") as file:
+        model = _built(config, own, hdf5.checked(file))
         stored.from_paths(model, config, file)
     return model
+
+
+def described(file: h5py.File) -> Json:
+    """The config of the model in an .h5, of a plausible size.
+
+    Raises:
+        UserError: it is none.
+    """
+    text = file.attrs["model_config"]
+    if not isinstance(text, str | bytes) or len(text) > archive.MOST_TEXT:
+        raise UserError("its model_config is not the text of a model")
+    config = archive.read_json(text, "its model_config")
+    screening.refuse(config, None)
+    return config
 
 
 def of_weights(
@@ -79,7 +110,8 @@ def of_weights(
         )
     config = _architecture(architecture)
     modern = "keras_version" not in config
-    model = _deserialised(config, own) if modern else _built(config, own)
+    made, numbers = _deserialised if modern else _built, hdf5.checked(file)
+    model = made(config, own, numbers)
     if not paths:
         stored.from_groups(model, config, file)
     elif modern and path.name.endswith(".weights.h5"):
@@ -94,17 +126,20 @@ def of_weights(
 def _architecture(path: Path) -> Json:
     """The content of a file with the text of ``model.to_json()``."""
     try:
-        config = decoded(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        if path.stat().st_size > archive.MOST_TEXT:
+            raise ValueError(f"above {archive.MOST_TEXT:,} bytes")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(config, str):  # json.dump(model.to_json(), file)
+            config = json.loads(config)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"model.architecture={path} cannot be read as JSON ({error})") from error
-    if isinstance(config, str):  # json.dump(model.to_json(), file)
-        config = decoded(json.loads(config))
     if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
         raise UserError(
             f"model.architecture={path} is not the text of model.to_json(), which has class_name "
             "and config"
         )
-    return config
+    screening.refuse(config, None)
+    return decoded(config)
 
 
 def _refuse_keras_1(file: h5py.File) -> None:
@@ -122,8 +157,8 @@ def version(file: h5py.File) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _built(config: Json, own: Mapping[str, Any]) -> keras.Model:
-    """The model of a config of Keras 2, its weights not yet set.
+def _built(config: Json, own: Mapping[str, Any], numbers: int) -> keras.Model:
+    """The model of a config of Keras 2, its weights not yet set; its file holds so many numbers.
 
     What the user's module itself imports from Keras stays Keras' own.
     """
@@ -132,12 +167,25 @@ def _built(config: Json, own: Mapping[str, Any]) -> keras.Model:
         for name, each in own.items()
         if each.__module__.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
     }
-    return _deserialised(keras2.model(config, mine), mine)
+    return _deserialised(keras2.model(config, mine), mine, numbers)
 
 
-def _deserialised(config: Json, own: Mapping[str, Any]) -> keras.Model:
-    """The model of a config of Keras 3."""
+def _deserialised(config: Json, own: Mapping[str, Any], numbers: int) -> keras.Model:
+    """The model of a config of Keras 3, whose file holds so many numbers."""
     known = {key: value for key, value in config.items() if key != "compile_config"}
-    made = keras.saving.deserialize_keras_object(known, {**_OURS, **own}, safe_mode=True)
-    assert isinstance(made, keras.Model)
+    named = {**_OURS, **own}
+    screening.refuse(known, named)
+    with budget.at_most(numbers):
+        made = keras.saving.deserialize_keras_object(known, named, safe_mode=True)
+    return whole_model(made)
+
+
+def whole_model(made: Any) -> keras.Model:
+    """What was made from a file, if it is a model.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if not isinstance(made, keras.Model):
+        raise UserError(f"it holds a {type(made).__name__}, and not a model")
     return made

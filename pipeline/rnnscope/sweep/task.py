@@ -27,8 +27,8 @@ def task(raw: DictConfig) -> None:
     """Run the stages that a config asks for.
 
     Raises:
-        SystemExit: with the message of a mistake in the config of a single run. A job of a sweep
-            records the mistake instead.
+        SystemExit: with the message of a mistake in the config of a single run, or of what failed.
+            A job of a sweep records these instead.
     """
     if mistake := moved(HydraConfig.get()):
         raise SystemExit(mistake)
