@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,14 @@ def refuse_lost(columns: Iterable[Any], options: Files) -> None:
     """Raise where a table has no column of the name in data.groups."""
     if options.groups is not None and options.groups not in columns:
         raise UserError(f"data.groups={options.groups}: no such column; it has {listed(columns)}")
+
+
+def refuse_two(sequence: Any, one: Any, other: Any, column: str, path: Path) -> None:
+    """Raise because the group changes within a sequence."""
+    raise UserError(
+        f"data.path={path}: sequence {sequence} has two values in column "
+        f"'{column}', {one} and {other}; data.groups must be the same on all its rows"
+    )
 
 
 def groups_of_column(values: "pd.Series[Any]", at: str) -> NDArray[Any]:

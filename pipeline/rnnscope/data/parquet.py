@@ -15,7 +15,7 @@ from rnnscope.data.classes import Classes
 from rnnscope.data.columns import is_index, refuse_index_names
 from rnnscope.data.dataset import Split
 from rnnscope.data.footers import read_parquet, readable
-from rnnscope.data.groups import groups_of_column
+from rnnscope.data.groups import groups_of_column, refuse_two
 from rnnscope.data.lines import ROW, refuse_special
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.shared import refuse_shared
@@ -23,7 +23,6 @@ from rnnscope.data.table import (
     Columns,
     refuse_gaps,
     refuse_several,
-    refuse_two_groups,
     splits_from_table,
     with_classes,
     with_splits,
@@ -142,7 +141,8 @@ def _one_pass(table: LongTable) -> Scan | None:
             if len(other):
                 row = int(other[0])
                 one, two = (rows.column(columns.groups)[row + n].as_py() for n in (0, 1))
-                refuse_two_groups(rows.column("sequence")[row].as_py(), one, two, columns)
+                name = rows.column("sequence")[row].as_py()
+                refuse_two(name, one, two, columns.groups, columns.path)
         starts = np.flatnonzero(np.append(before is None, new))
         number = pa.array(starts + first - (0 if before is None else 1))
         pieces.append(rows.select(kept).take(starts).append_column("first", number))

@@ -13,7 +13,7 @@ from rnnscope.config import Files
 from rnnscope.data.classes import MOST, Classes, numbered, refuse_many
 from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.dataset import Split
-from rnnscope.data.groups import groups_of_column, refuse_lost
+from rnnscope.data.groups import groups_of_column, refuse_lost, refuse_two
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.shared import refuse_same, refuse_shared
@@ -242,14 +242,6 @@ def refuse_several(sequence: Any, columns: Columns) -> None:
     )
 
 
-def refuse_two_groups(sequence: Any, one: Any, other: Any, columns: Columns) -> None:
-    """Raise because the group changes within a sequence."""
-    raise UserError(
-        f"data.path={columns.path}: sequence {sequence} has two values in column "
-        f"'{columns.groups}', {one} and {other}; data.groups must be the same on all its rows"
-    )
-
-
 def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> Split:
     """The split of some rows; ``written`` has the timesteps as the table writes them."""
     # A categorical column sorts by its own order, which may differ from that of the values.
@@ -288,7 +280,7 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
         changes = np.flatnonzero((np.diff(codes) != 0) & (np.diff(sequence) == 0))
         if len(changes):
             one, other = values.iloc[changes[0]], values.iloc[changes[0] + 1]
-            refuse_two_groups(rows["sequence"].iloc[changes[0]], one, other, columns)
+            refuse_two(rows["sequence"].iloc[changes[0]], one, other, columns.groups, columns.path)
         groups = groups_of_column(values.iloc[starts], f"data.path={columns.path}")
     x = padded(rows[list(columns.features)].to_numpy(np.float32))
     if columns.missing != "refuse":

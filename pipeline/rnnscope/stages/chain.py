@@ -95,9 +95,7 @@ class Step:
         change that nobody noticed; what was made from the old one must not be mixed with the new.
         """
         return {
-            name: contents.fingerprint(
-                artefact.manifest()["contents"], STAGES[artefact.stage].varies
-            )
+            name: contents.fingerprint(artefact.manifest()["contents"])
             for name, artefact in self.upstream.items()
             if artefact.finished
         }

@@ -12,7 +12,6 @@ STAGES = {
             reads=("data", "model", "train", "seed"),
             tables=("history",),
             tensorflow=True,
-            varies=("history.parquet", "tensorboard"),
         ),
         Stage(
             "extract",

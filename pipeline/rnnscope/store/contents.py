@@ -6,7 +6,7 @@ Digests are XXH3 in 128 bits. They find damage, not forgery; keys are made of SH
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,15 +125,9 @@ def prune(folder: Path) -> None:
                 Path(place).rmdir()
 
 
-def fingerprint(contents: Mapping[str, Any], without: Iterable[str] = ()) -> str:
-    """XXH3-128 over the contents of a manifest, less some files and folders at its top.
-
-    It is the same where the same results lie: what tells times of day and durations, and is read by
-    no later computation, is left out.
-    """
-    apart = tuple(without)
-    kept = {name: each for name, each in contents.items() if name.split("/")[0] not in apart}
-    return xxhash.xxh3_128_hexdigest(json.dumps(kept, sort_keys=True).encode())
+def fingerprint(contents: Mapping[str, Any]) -> str:
+    """XXH3-128 over the contents of a manifest: the same where the same results lie."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(contents, sort_keys=True).encode())
 
 
 def _counts(name: str) -> bool:

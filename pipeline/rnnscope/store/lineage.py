@@ -193,7 +193,7 @@ def _fault(
     if "contents" not in each.manifest:
         return "made by an earlier version of rnnscope, which noted no digests: run it again"
     for need, behind in each.upstream.items():
-        if _other(each, need, made[behind], stages):
+        if _other(each, need, made[behind]):
             return f"stale, made from another {need} than there is now: run it again"
     if key in spoilt:
         return spoilt[key]
@@ -203,11 +203,10 @@ def _fault(
     return None
 
 
-def _other(user: Finished, need: str, behind: Finished, stages: Mapping[str, Stage]) -> bool:
+def _other(user: Finished, need: str, behind: Finished) -> bool:
     """Whether an artefact was made from another content of what is upstream than it has now."""
     was = user.manifest.get("made_from", {}).get(need)
-    varies = stages[behind.artefact.stage].varies
-    return was not in (None, contents.fingerprint(behind.manifest["contents"], varies))
+    return was not in (None, contents.fingerprint(behind.manifest["contents"]))
 
 
 def _trained_elsewhere(extract: Finished) -> bool:

@@ -31,9 +31,6 @@ class Stage:
     """Whether it continues from what an interrupted run left behind."""
     spreads: bool = False
     """Whether its parts can run on other machines."""
-    varies: tuple[str, ...] = ()
-    """Files and folders of its output that tell times of day and durations, and from which nothing
-    is computed: they differ each time, also where the result is the same."""
     runs: int = 0
     """For a stage over several runs: how many it needs at least."""
 
