@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rnnscope.terminal import bar
-from tests.torture import base, crashes, damage, large, power, together, world
+from tests.torture import base, crashes, damage, inputs, large, power, together, world
 from tests.torture.base import Base
 from tests.torture.faults import HEADER, Fault, Outcome, Tally
 
@@ -30,6 +30,7 @@ CHAPTERS: dict[str, Chapter] = {
     "damage": damage.faults,
     "together": together.faults,
     "world": world.faults,
+    "inputs": inputs.faults,
     "large": large.faults,
 }
 TABLE = Path(__file__).with_name("README.md")
