@@ -110,8 +110,9 @@ def _config(base: tuple[str, ...], words: list[str], folder: Path) -> Outcome:
 
 def _environment(each: Environment, folder: Path) -> Outcome:
     words = [word.format(folder=folder) for word in each.words]
+    small = [word for word in command.SMALL if "model=file" not in words or "model." not in word]
     with each.prepared(folder):
-        ended = command.run(folder / "o", *command.SMALL, *words, under=each.before, cwd="/")
+        ended = command.run(folder / "o", *small, *words, under=each.before, cwd="/")
     if bad := command.refused(ended):
         return Outcome(bad.verdict, f"{each.name}: {bad.detail}")
     said = [text.format(folder=folder) for text in each.says]

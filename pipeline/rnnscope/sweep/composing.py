@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from rnnscope import stages
 from rnnscope.config import CONF
 from rnnscope.config.paths import root_of
 from rnnscope.errors import UserError, brief
@@ -80,7 +81,7 @@ def _one_line(_: argparse.ArgumentParser, message: str) -> NoReturn:
 
 
 def allowed(composed: DictConfig) -> DictConfig:
-    """The config; of a plan, so that Hydra writes nothing.
+    """The config; of a plan or a check, so that Hydra writes nothing.
 
     Raises:
         UserError: a class, function or callback that Hydra would make and that is not ours, or a
@@ -98,7 +99,7 @@ def allowed(composed: DictConfig) -> DictConfig:
         raise UserError("hydra.callbacks: not run, since a config may name no code; leave it out")
     if "root" in composed:
         root_of(composed.root)
-    if composed.get("mode") == "plan":
+    if composed.get("mode") == "plan" or composed.get("stage") == stages.CHECK:
         with read_write(composed), open_dict(composed):
             composed.hydra.run.dir = "."
             composed.hydra.output_subdir = None
