@@ -41,7 +41,7 @@ class Base:
             return command.copied(self.root, to, without=(stage,))
         after = RUN[RUN.index(stage) :] if RUN.index(stage) < CHAIN else (stage, "report")
         copy = command.copied(self.root, to, without=(*after, *OVER))
-        for other in copy.glob("*/*-s1-*"):
+        for other in copy.glob("*/[!.]*-s1-*"):
             shutil.rmtree(other)
         return copy
 
