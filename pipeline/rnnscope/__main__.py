@@ -21,6 +21,7 @@ def main() -> None:
     """Run the command line."""
     streams.protect()
     os.environ["PYTHONSAFEPATH"] = "1"  # for processes that this one starts, as __init__ for it
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever keras.json or the shell has for others
     status, message = _run()
     if message is None and (message := streams.missing()):
         status = status or 1

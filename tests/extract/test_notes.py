@@ -1,5 +1,6 @@
 """Notes: when a part is finished, and that the rows of all parts become one table, in order."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -80,6 +81,12 @@ def test_what_was_noted_is_read_as_it_was(tmp_path: Path) -> None:
     assert set(written.contents) == {STATES, "_parts/00000.some.parquet"}
     for name, content in written.contents.items():
         assert of_file(tmp_path / name) == content
+
+
+def test_a_part_of_another_model_under_the_same_key_is_not_done(tmp_path: Path) -> None:
+    """Trained again, on a GPU or by another TensorFlow, weights may differ."""
+    noted(tmp_path)
+    assert notes.read(tmp_path, dataclasses.replace(PART, model="another")) is None
 
 
 def test_a_part_whose_note_was_not_finished_is_not_done(

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_bytes_that_went_bad_on_the_disk_are_found(
     assert not stages.chain(quick)[-1].waits
     whole, (line, *_) = check(quick, caplog)
     assert not whole
+    assert stages.chain(quick)[-1].waits  # the remedy works: the next command makes it again
     assert line == f"{path}: other bytes than were written"
 
 
@@ -150,3 +152,14 @@ def test_the_command_says_by_its_status_whether_all_is_whole(quick: Config) -> N
 def test_check_is_no_stage_that_makes_an_artefact(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must be one of .*, check$"):
         stages.chain(composed(tmp_path, "stage=chekc"))
+
+
+@pytest.mark.parametrize("name", ["{}-backup", "digits-lstm64-s1-01234567"])
+def test_a_copy_or_a_renamed_folder_is_named(
+    name: str, quick: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = folders(quick)["units"]
+    shutil.copytree(folder, folder.with_name(name.format(folder.name)))
+    whole, (line, *_) = check(quick, caplog)
+    assert not whole
+    assert f"a copy or renamed, it was made as units/{folder.name}" in line

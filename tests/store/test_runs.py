@@ -316,6 +316,19 @@ def test_what_was_made_from_something_damaged_is_left_out_with_it(tmp_path: Path
     }
 
 
+def test_a_copy_beside_an_artefact_never_stands_for_it(tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    copy = made["units"].folder.with_name(f"{made['units'].folder.name}-backup")
+    shutil.copytree(made["units"].folder, copy)
+    other = tmp_path / "units" / made["extract"].folder.name
+    shutil.copytree(made["extract"].folder, other)
+    found = find(tmp_path)
+    assert keys(found) == [of(made)]
+    assert [run.name for run in found.runs] == ["digits-lstm4-s0"]
+    assert set(why(found)) == {copy, other}
+    assert all("a copy or renamed" in each for each in why(found).values())
+
+
 @pytest.mark.parametrize(
     ("stage", "table"), [("extract", "sequences.parquet"), ("units", "units.parquet")]
 )

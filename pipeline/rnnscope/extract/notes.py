@@ -33,6 +33,8 @@ class Part:
     stop: int
     artefact: str = ""
     """The key of what it is a part of."""
+    model: str = ""
+    """Fingerprint of the trained model: trained again, it may be another under the same key."""
 
 
 @dataclass(frozen=True)

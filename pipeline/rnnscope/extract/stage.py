@@ -47,6 +47,7 @@ class Assignment:
     config: Config = field(compare=False)
     trained: Path | None = field(compare=False)
     key: str = field(compare=False)
+    model: str = field(compare=False)
     folder: Path = field(compare=False)
     sources: tuple[Source, ...] = field(compare=False, default=())
     """The user's files that data and model come from."""
@@ -70,6 +71,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         config,
         inputs.folders.get("train"),
         inputs.key,
+        inputs.made_from.get("train", ""),
         folder,
         inputs.sources,
     )
@@ -199,7 +201,7 @@ def _parts(count: int, timesteps: int, assignment: Assignment, model: keras.Mode
         size = max(1, size // step) * step
     starts = range(0, count, size)
     return [
-        Part(number, start, min(start + size, count), assignment.key)
+        Part(number, start, min(start + size, count), assignment.key, assignment.model)
         for number, start in enumerate(starts)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rnnscope.errors import UserError
 from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
-from rnnscope.store import damage
+from rnnscope.store import artefacts, damage, sidecar
 from rnnscope.store import manifest as manifests
 from rnnscope.store.damage import MISSING, Fault
 from rnnscope.store.manifest import MANIFEST
@@ -71,6 +71,8 @@ def checked(root: Path, *, read: bool = True) -> Checked:
     for folder in folders:
         try:
             whole[folder] = manifests.whole(folder)
+            if why := artefacts.misplaced(folder, whole[folder]):
+                _say(faults, str(Fault(folder, why)))
         except FileNotFoundError:
             _say(faults, str(Fault(folder / MANIFEST, MISSING)))
         except UserError as error:
@@ -81,9 +83,11 @@ def checked(root: Path, *, read: bool = True) -> Checked:
             known = damage.declared(manifest)
             wrong, files = damage.compared(folder, known)
             names = list(files) if read else []
-            for fault in (*wrong, *damage.digested(folder, known, names, progress.update)):
-                if fault:
-                    _say(faults, str(fault))
+            found = [*wrong, *damage.digested(folder, known, names, progress.update)]
+            for fault in filter(None, found):
+                _say(faults, str(fault))
+            if any(found):  # else a command may believe that nothing has changed since it looked
+                sidecar.forget(folder)
     return Checked(faults, len(folders), sum(len(_held(each)) for each in whole.values()), size)
 
 

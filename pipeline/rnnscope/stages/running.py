@@ -16,7 +16,8 @@ from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import planning
 from rnnscope.stages.chain import Due, Step, chain
-from rnnscope.store import atomic, provenance, reading, sources
+from rnnscope.store import atomic, provenance, reading, sidecar, sources
+from rnnscope.store.contents import Damaged
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.locks import Held
 from rnnscope.store.sources import ChangedError
@@ -126,7 +127,8 @@ def _made(
     provenance.reset_peak_memory()
     try:
         function, used = _imported(step.stage)
-        inputs = Inputs(folders, step.artefact.key, step.survey, step.sources)
+        key = step.artefact.key
+        inputs = Inputs(folders, key, made_from, step.survey, step.sources)
         figures, failure = used | function(config, inputs, folder), None
     except Exception as error:
         figures, failure = {}, error
@@ -142,6 +144,9 @@ def _made(
         if reading.identity(each) != before[name]:
             log.info(f"{'':<10} {short_path(each)} was replaced while it was being read; again")
             return None
+    if isinstance(failure, Damaged):
+        for each in folders.values():
+            sidecar.forget(each)  # so that the next command reads them, and makes them again
     if failure is not None:
         raise failure
     manifest = _manifest(step, config, figures, seconds, made_from)

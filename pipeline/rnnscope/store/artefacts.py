@@ -102,6 +102,15 @@ def locate(root: Path, stage: str, slug: str, key: str) -> Artefact:
     return Artefact(stage, key, free or folders[-1])
 
 
+def misplaced(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Why a folder is not where its artefact was made: a copy beside it, or renamed; else None."""
+    stage, key, run = (str(manifest.get(name)) for name in ("stage", "key", "run"))
+    slug = run if "run" in manifest else slug_of(folder)
+    if folder.parent.name == stage and folder.name in {f"{slug}-{key[:n]}" for n in DIGITS}:
+        return None
+    return f"a copy or renamed, it was made as {stage}/{slug}-{key[: DIGITS[0]]}"
+
+
 def slug_of(folder: Path) -> str:
     """An artefact's readable name: that of its folder without the key."""
     return re.sub(r"-[0-9a-f]{8,64}$", "", folder.name)

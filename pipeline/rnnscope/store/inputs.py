@@ -16,6 +16,8 @@ class Inputs:
     """Stage -> its folder, for every stage needed; no ``train`` for a model trained elsewhere."""
     key: str = ""
     """Of the artefact that is being made."""
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    """Stage -> fingerprint of what its folder holds, which may differ under one key."""
     survey: Survey | None = None
     """The runs below the root, for a stage over several."""
     sources: tuple[Source, ...] = ()

@@ -109,6 +109,9 @@ def read(root: Path, stages: Mapping[str, Stage]) -> Lineage:
             except (OSError, Damaged, ValueError, KeyError, TypeError):
                 damaged[folder] = "its manifest cannot be read"
                 continue
+            if why := artefacts.misplaced(folder, each.manifest):
+                damaged[folder] = why
+                continue
             made[each.artefact.key] = each
     users = collections.defaultdict(list)
     for each in made.values():

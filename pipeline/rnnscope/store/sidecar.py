@@ -81,6 +81,12 @@ def note(
             fresh.unlink(missing_ok=True)
 
 
+def forget(folder: Path) -> None:
+    """Have all files of an artefact read again, where that can be noted."""
+    with contextlib.suppress(OSError):
+        beside(folder).unlink(missing_ok=True)
+
+
 def clock(folder: Path) -> int | None:
     """The time of the file system that holds an artefact, in nanoseconds; None if it is read-only.
 
