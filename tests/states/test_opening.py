@@ -288,3 +288,13 @@ def test_a_part_keeps_checksums_that_the_format_defines(tmp_path: Path) -> None:
         pd.read_parquet(path, page_checksum_verification=True)
     with pytest.raises(Damaged, match=r"part-00001\.parquet: a page is not what was written"):
         states.read_states(folder, "c", layer="lstm")
+
+
+def test_no_flip_of_a_bit_renames_a_column_of_a_table(tmp_path: Path) -> None:
+    folder = record(tmp_path / "recording")
+    path = folder / states.SEQUENCES
+    good = path.read_bytes()
+    for place in range(len(good) - 1, len(good) // 2, -7):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 4]) + good[place + 1 :])
+        with pytest.raises(Damaged, match="sequences.parquet"):
+            states.read_sequences(folder)

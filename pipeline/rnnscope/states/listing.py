@@ -11,7 +11,10 @@ from rnnscope.states.naming import folders
 from rnnscope.states.parts import origin_of
 from rnnscope.store import parquet
 from rnnscope.store.artefacts import MANIFEST, read_manifest
-from rnnscope.store.contents import Content, Damaged
+from rnnscope.store.contents import Content, Damaged, of_file
+
+WHOLE = 2**28
+"""Bytes up to which a table is digested before it is read: a few hundredths of a second."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,20 @@ def _read(resolved: Path, changed: int, size: int, path: Path) -> Listing | None
 
 
 def held(folder: Path, name: str) -> Path:
-    """A file of a recording, which is as large as its manifest says, where there is one.
+    """A table of a recording, which is as its manifest says, where there is one.
+
+    Page checksums do not cover the names of columns. So tables up to ``WHOLE`` are digested.
 
     Raises:
-        Damaged: it is missing, or of another size.
+        Damaged: it is missing, or of another size or other bytes.
     """
-    known = listing(folder)
+    known, path = listing(folder), folder / name
     if known is not None and name in known.contents:
-        hold(folder / name, known.contents[name])
-    return folder / name
+        content = known.contents[name]
+        hold(path, content)
+        if content.bytes <= WHOLE and of_file(path) != content:
+            raise Damaged(f"{path}: has other bytes than were written; {parquet.AGAIN}")
+    return path
 
 
 def hold(path: Path, content: Content) -> None:
