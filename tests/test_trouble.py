@@ -50,6 +50,10 @@ ResourceExhaustedError.__module__ = "tensorflow.python.framework.errors_impl"
         (RuntimeError("can't start new thread"), ["ulimit -u"]),
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found"), ["TMPDIR"]),
         (FileNotFoundError(errno.ENOENT, "No such file", "/r/outputs/x"), ["/r/outputs/x"]),
+        (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory", "/r/outputs/.x", None, "/r/y"),
+            ["/r/y: a file where a folder is needed"],
+        ),
     ],
     ids=str,
 )

@@ -103,8 +103,11 @@ def _line(number: int, error: BaseException, root: Path | None) -> str:
         case errno.EACCES | errno.EPERM:
             return f"{where}: no permission; change it (ls -ld shows it), or {other}"
         case errno.ENOTDIR | errno.EEXIST if path and ours:
+            to = getattr(error, "filename2", None)  # what the path was to be renamed to
+            path = path if to is None else Path(os.fsdecode(to))
             blocks = next((each for each in path.parents if each.is_file()), path)
-            return f"{blocks}: a file where a folder is needed; {other}"
+            what = "a broken link" if blocks.is_symlink() and not blocks.exists() else "a file"
+            return f"{blocks}: {what} where a folder is needed; {other}"
         case errno.ENAMETOOLONG:
             return f"{where}: the name is too long for the file system; give a shorter one"
         case errno.EMFILE | errno.ENFILE:

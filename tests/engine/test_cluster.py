@@ -90,11 +90,11 @@ def on(dask: LocalCluster) -> tuple[str, ...]:
 
 
 def made(root: Path) -> dict[str, bytes]:
-    """All that extract and units leave behind but their manifests, which tell of time and place."""
+    """The artefacts of extract and units but their manifests, which tell of time and place."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for stage in ("extract", "units")
-        for path in (root / stage).rglob("*")
+        for path in (root / stage).glob("[!.]*/**/*")
         if path.is_file() and path.name != store.MANIFEST
     }
 
