@@ -22,9 +22,8 @@ def main() -> None:
     streams.protect()
     os.environ["PYTHONSAFEPATH"] = "1"  # for processes that this one starts, as __init__ for it
     status, message = _run()
-    if message is None and (message := streams.missing()):
+    if message := message or streams.missing():
         status = status or 1
-    if message:
         sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")
     if status:
         sys.exit(status)
