@@ -1,6 +1,7 @@
 """What several tests share: real data, TensorFlow, one finished run; tests without Slurm."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,27 @@ import pytest
 from rnnscope import stages
 from rnnscope.terminal import without_greeting
 from tests.compose import FINISHED, composed
+from tests.environments import can_make_namespaces, can_mount
 from tests.slurm import REMEDY, missing
 
 MNIST = Path(__file__).parent / "fixtures" / "mnist.npz"
 """The first 1,000 + 300 sequences of MNIST, in their official order."""
 LONG = ("readme", "cluster", "process")
 """Marks of tests that take long, the longest first."""
-LEFT_OUT = pytest.StashKey[int]()
+NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
+    # Under CI=true these are not left out: without Slurm they fail.
+    "slurm": (
+        f"tests on a real Slurm left out; {REMEDY} brings them",
+        lambda: os.environ.get("CI") == "true" or not missing(),
+    ),
+    "mount": ("tests on small disks left out; root, who may mount, brings them", can_mount),
+    "namespace": (
+        "tests of PID namespaces left out; a kernel that lets you unshare brings them",
+        can_make_namespaces,
+    ),
+}
+"""Fixture or mark -> what to say where its tests are left out, and whether they can run here."""
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +64,18 @@ def finished_root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) ->
 
 @pytest.hookimpl(trylast=True)  # after -k and -m
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests on Slurm where it is not installed; put long modules first for workers.
-
-    Under ``CI=true`` nothing is deselected: the tests on Slurm then fail without it.
-    """
-    if os.environ.get("CI") != "true" and missing():
-        left_out = [item for item in items if "slurm" in getattr(item, "fixturenames", ())]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-        config.stash[LEFT_OUT] = len(left_out)
+    """Deselect the tests that cannot run on this machine; put long modules first for workers."""
+    config.stash[LEFT_OUT] = {}
+    for need, (line, there) in NEEDS.items():
+        needy = [
+            item
+            for item in items
+            if need in getattr(item, "fixturenames", ()) or item.get_closest_marker(need)
+        ]
+        if needy and not there():
+            config.hook.pytest_deselected(items=needy)
+            items[:] = [item for item in items if item not in needy]
+            config.stash[LEFT_OUT][line] = len(needy)
     if "PYTEST_XDIST_WORKER" in os.environ:
         rank = {item.path: _rank(item) for item in sorted(items, key=_rank, reverse=True)}
         items.sort(key=lambda item: rank[item.path])
@@ -69,14 +87,14 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send the count to pytest-xdist's controller, which collects nothing itself."""
+    """Send the counts to pytest-xdist's controller, which collects nothing itself."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, {})
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, in the controller
 def pytest_testnodedown(node: Any) -> None:
-    """Keep a worker's count for the summary: all collect the same tests, a crashed one has none."""
+    """Keep a worker's counts for the summary: all collect the same, a crashed one has none."""
     if hasattr(node, "workeroutput"):
         node.config.stash[LEFT_OUT] = node.workeroutput["left_out"]
 
@@ -85,7 +103,5 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say what was left out, and what would bring it back."""
-    if count := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.write_line(
-            f"{count} tests on a real Slurm left out; {REMEDY} brings them", yellow=True
-        )
+    for line, count in config.stash.get(LEFT_OUT, {}).items():
+        terminalreporter.write_line(f"{count} {line}", yellow=True)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 
 OBEDIENT = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner")
 """Before a command: root then keeps to the permissions of files, as every user does."""
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
+"""Before a command: its process is in a PID namespace of its own, which /proc does not show."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,21 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def can_mount(folder: Path) -> bool:
+def can_mount() -> bool:
     """Whether this process may mount."""
     try:
-        with mounted(folder, "size=1m"):
+        with tempfile.TemporaryDirectory() as folder, mounted(Path(folder), "size=1m"):
             return True
     except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def can_make_namespaces() -> bool:
+    """Whether this process may start others in PID namespaces of their own."""
+    try:
+        command = [*NAMESPACE, "--mount-proc", "true"]
+        return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
         return False
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose import FINISHED, PROJECT
-from tests.environments import ENVIRONMENTS, Environment, can_mount, mounted
+from tests.environments import ENVIRONMENTS, Environment, mounted
 
 pytestmark = pytest.mark.process
 QUICK = (*FINISHED, "stage=train")
@@ -30,12 +30,16 @@ def rnnscope(
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("world", ENVIRONMENTS, ids=lambda world: world.name)
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(each, marks=[pytest.mark.mount] * each.mounts, id=each.name)
+        for each in ENVIRONMENTS
+    ],
+)
 def test_trouble_is_one_line_with_place_and_remedy(world: Environment, tmp_path: Path) -> None:
     folder = tmp_path / "world"
     folder.mkdir()
-    if world.mounts and not can_mount(folder):
-        pytest.skip("this user may not mount")
     before = world.before if os.geteuid() == 0 else ()
     given = [word.format(folder=folder) for word in world.words]
     if not any(word.startswith("root=") for word in given):
@@ -53,10 +57,9 @@ def test_trouble_is_one_line_with_place_and_remedy(world: Environment, tmp_path:
     assert not list(folder.rglob("_manifest.json"))
 
 
+@pytest.mark.mount
 def test_a_read_only_root_can_be_planned_and_a_plan_writes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
-    if not can_mount(folder):
-        pytest.skip("this user may not mount")
     with mounted(folder, "size=1m,ro"):
         status, said, complained = rnnscope(f"root={folder}/o", "mode=plan")
     assert (status, complained) == (0, "")
@@ -64,10 +67,9 @@ def test_a_read_only_root_can_be_planned_and_a_plan_writes_nothing(tmp_path: Pat
     assert all("would run" in line for line in said.splitlines())
 
 
+@pytest.mark.mount
 def test_a_sweep_on_a_full_disk_says_so_for_each_job(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
-    if not can_mount(folder):
-        pytest.skip("this user may not mount")
     with mounted(folder, "size=80k"):
         words = ("-m", "seed=0,1,2", "hydra/launcher=basic", f"root={folder}/o")
         status, said, complained = rnnscope(*words, *QUICK)

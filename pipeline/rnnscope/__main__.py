@@ -23,9 +23,8 @@ def main() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"  # for processes that this one starts, as __init__ for it
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever keras.json or the shell has for others
     status, message = _run()
-    if message is None and (message := streams.missing()):
+    if message := message or streams.missing():
         status = status or 1
-    if message:
         sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")
     if status:
         sys.exit(status)

@@ -1,12 +1,9 @@
-"""Many processes that make and read one artefact at once, and what they saw go wrong.
-
-``hammer`` starts them, each as ``python -m tests.store.hammer <role> <root> ...``.
-"""
+"""Many processes that make and read one artefact at once, and what they saw go wrong."""
 
 import collections
-import subprocess
-import sys
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +11,16 @@ import pandas as pd
 
 from rnnscope import read_sequences, read_states, store
 from rnnscope.states import SEQUENCES, part_file, row_keys, write_part
+from rnnscope.store import sidecar
 from rnnscope.store.artefacts import Artefact
 
 PARTS, SEQUENCES_OF_PART, TIMESTEPS = 4, 3, 5
-PROJECT = Path(__file__).parents[2]
+READERS = {
+    True: ("", "latest"),
+    # pandas opens the files of a folder by their names, one after the other.
+    False: ("", "latest", "pandas", "pandas latest"),
+}
+"""Who reads, by whether what is written differs each time; each as ``watch`` has it."""
 
 
 def artefact_in(root: Path) -> Artefact:
@@ -76,9 +79,7 @@ def watch(root: Path, how: str) -> collections.Counter[str]:
     return seen
 
 
-def hammer(
-    root: Path, *, writers: int, times: int, differ: bool, readers: tuple[str, ...]
-) -> collections.Counter[str]:
+def hammer(root: Path, *, writers: int, times: int, differ: bool) -> collections.Counter[str]:
     """What the readers saw while writers made the artefact again and again.
 
     Args:
@@ -86,37 +87,37 @@ def hammer(
         writers: processes that write.
         times: how often each does.
         differ: whether each time other values are written.
-        readers: one process for each: "", "latest", "pandas" or "pandas latest".
     """
     make(root, 0)
     step = int(differ)
-    writing = [
-        _started("write", root, str(step * (1 + number * times)), str(times), str(step))
-        for number in range(writers)
-    ]
-    reading = [_started("read", root, how) for how in readers]
-    for process in writing:
-        process.communicate(timeout=600)
-        assert process.returncode == 0
-    time.sleep(0.2)
-    (root / "stop").touch()
-    seen: collections.Counter[str] = collections.Counter()
-    for process in reading:
-        for line in process.communicate(timeout=60)[0].splitlines():
-            count, _, what = line.partition("\t")
-            seen[what] += int(count)
-    return seen
+    # Each is forked from one process, which has imported all this once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(writers + len(READERS[differ]), context) as pool:
+        reading = [pool.submit(watch, root, how) for how in READERS[differ]]
+        writing = [
+            pool.submit(write, root, step * (1 + number * times), times, step)
+            for number in range(writers)
+        ]
+        try:
+            for each in writing:
+                each.result(600)
+            time.sleep(0.2)
+        finally:
+            (root / "stop").touch()
+        return sum((each.result(60) for each in reading), collections.Counter())
 
 
-def _started(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.store.hammer", *map(str, words)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-
-
-if __name__ == "__main__":
-    role, place, *rest = sys.argv[1:]
-    if role == "write":
-        write(Path(place), *map(int, rest))
-    else:
-        for what, count in watch(Path(place), *rest).items():
-            print(f"{count}\t{what}")
+def wrong(root: Path, seen: collections.Counter[str]) -> list[str]:
+    """What readers saw that they must not, and what writers left that they must not."""
+    found = sorted(set(seen) - {"ours whole", "pandas whole"})
+    if seen["ours whole"] < 2:
+        found.append("read less than twice")
+    artefact = artefact_in(root)
+    may_stay = {artefact.folder, sidecar.beside(artefact.folder)}
+    found += [f"left: {path}" for path in set(artefact.folder.parent.iterdir()) - may_stay]
+    if store.latest(root, "extract").resolve() != artefact.folder:
+        found.append("latest is another")
+    if len(links := list(root.glob(".latest*"))) > 2:
+        found.append(f"left: {links}")
+    return found

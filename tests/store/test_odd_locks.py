@@ -15,6 +15,7 @@ from rnnscope import store
 from rnnscope.store import locks, partials, processes, sidecar, sightings
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.sightings import Sight, Watch
+from tests.environments import NAMESPACE
 from tests.store.test_store import artefact_in, finish, left_by_the_dead, wait_for, worker, write
 
 
@@ -154,23 +155,15 @@ def test_a_heart_does_not_beat_for_another(tmp_path: Path) -> None:
 
 SPACES = {
     "none": (),
-    "own /proc": ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"),
-    "the other's /proc": ("unshare", "--user", "--map-root-user", "--pid", "--fork"),
+    "own /proc": (*NAMESPACE, "--mount-proc"),
+    "the other's /proc": NAMESPACE,
 }
 
 
-def permitted(within: tuple[str, ...]) -> bool:
-    try:
-        return subprocess.run([*within, "true"], stderr=subprocess.DEVNULL).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
+@pytest.mark.namespace
 @pytest.mark.parametrize("one", SPACES)
 @pytest.mark.parametrize("other", SPACES)
 def test_a_lock_is_held_between_pid_namespaces(one: str, other: str, tmp_path: Path) -> None:
-    if not all(permitted(SPACES[each]) for each in (one, other) if SPACES[each]):
-        pytest.skip("this system lets us make no namespace")
     first = worker(tmp_path, "first", 1.5, within=SPACES[one])
     wait_for(tmp_path / "inside")
     second = worker(tmp_path, "second", within=SPACES[other])

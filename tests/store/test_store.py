@@ -18,6 +18,7 @@ from rnnscope.store import locks, partials, processes, sidecar
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.locks import Held
 from rnnscope.store.sightings import Sight, Watch
+from tests.environments import NAMESPACE, can_make_namespaces
 
 WORKER = """
 import signal, sys, time
@@ -411,20 +412,12 @@ def test_a_lock_of_an_earlier_version_is_held_as_long_as_its_heart_beats(
     assert_taken_when_silent(artefact, tmp_path)
 
 
-UNSHARED = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
-"""Starts a command in a PID namespace of its own, where the system lets us."""
-
-
 def test_a_lock_is_held_also_where_its_process_cannot_be_seen(tmp_path: Path) -> None:
     """From another PID namespace of the same host name, as containers may have it."""
-    try:
-        permitted = subprocess.run([*UNSHARED, "true"], stderr=subprocess.DEVNULL).returncode == 0
-    except FileNotFoundError:
-        permitted = False
     artefact = artefact_in(tmp_path)
     with store.claim(artefact):
-        if permitted:
-            second = worker(tmp_path, "second", within=UNSHARED)
+        if can_make_namespaces():
+            second = worker(tmp_path, "second", within=(*NAMESPACE, "--mount-proc"))
         else:
             second = worker(tmp_path, "second", 0.02, "another namespace")
         assert_waits(second, artefact)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.store import hammer
 from tests.torture import base, command
 from tests.torture.base import Base
 from tests.torture.faults import SURVIVED, Fault, Outcome
@@ -35,6 +36,8 @@ def faults(whole: Base, tries: int) -> Iterator[Fault]:
         functools.partial(_at_once, whole, stage, number) for stage in STAGES for number in rounds
     ]
     yield Fault(f"{COMMANDS} commands at once, some forced, and a reader", attempts, alone=True)
+    attempts = [functools.partial(_hammered, differ) for differ in hammer.READERS]
+    yield Fault(f"{COMMANDS} writers of one artefact, and readers", attempts, alone=True)
     attempts = [
         functools.partial(_suspended, whole, number) for number in range(max(1, tries // 10))
     ]
@@ -77,6 +80,13 @@ def _at_once(whole: Base, stage: str, number: int, folder: Path) -> Outcome:
         or command.as_undisturbed(root, whole.truth(stage), stage, told, base.mark(stage))
         or SURVIVED
     )
+
+
+def _hammered(differ: bool, folder: Path) -> Outcome:
+    seen = hammer.hammer(folder, writers=COMMANDS, times=12, differ=differ)
+    if found := hammer.wrong(folder, seen):
+        return Outcome("wrong", f"writing {'different' if differ else 'equal'} values: {found}")
+    return SURVIVED
 
 
 def _suspended(whole: Base, number: int, folder: Path) -> Outcome:
