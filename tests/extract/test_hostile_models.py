@@ -125,8 +125,8 @@ def model_of(fault: str) -> keras.Model:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("weights", r"weights that are not finite numbers: rnn/\S*kernel"),
-        ("frozen", r"weights that are not finite numbers: rnn/\S*bias"),
+        ("weights", r"1 of its 7 variables hold NaN or an infinity \(rnn/\S*/kernel\)"),
+        ("frozen", r"1 of its 7 variables hold NaN or an infinity \(rnn/\S*/bias\)"),
         ("exploding", r"layer 'rnn': h of unit \d at sequence 0, timestep [12], is -?(inf|nan)"),
         ("outputs", r"output for sequence 0 of the test split is -?(inf|nan), not a finite"),
     ],

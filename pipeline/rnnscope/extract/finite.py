@@ -1,41 +1,14 @@
 """What is not a finite number is refused: no statistic of it means anything."""
 
-from collections.abc import Iterable
-from typing import Any
-
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope import trace
-from rnnscope.errors import UserError, listed
+from rnnscope.errors import UserError
 
 REMEDY = (
     "the model's training diverged, or its inputs lie far outside of those it was trained on: "
     "train it again with a smaller train.learning_rate, or give other weights or inputs"
 )
-
-
-def strange_weights(variables: Iterable[Any]) -> list[str]:
-    """The paths of those variables that do not hold finite numbers alone."""
-    floats = [each for each in variables if keras.backend.is_float_dtype(each.dtype)]
-    return [each.path for each in floats if not bool(keras.ops.all(keras.ops.isfinite(each)))]
-
-
-def refuse_weights(model: keras.Model) -> None:
-    """Raise for weights that are not finite: of recurrent layers, and any that training changes.
-
-    Raises:
-        UserError: with the names of the variables.
-    """
-    recurrent = [v for layer in trace.recurrent_layers(model).values() for v in layer.variables]
-    every = {id(each): each for each in (*model.trainable_variables, *recurrent)}
-    if found := strange_weights(every.values()):
-        raise UserError(
-            f"model '{model.name}': weights that are not finite numbers: {listed(found)}; its "
-            "training diverged: train it again with a smaller train.learning_rate, or give other "
-            "weights"
-        )
 
 
 def all_finite(values: NDArray[np.floating]) -> bool:
@@ -47,7 +20,6 @@ def all_finite(values: NDArray[np.floating]) -> bool:
 
 
 def refuse_states(
-    model: keras.Model,
     layer: str,
     signal: str,
     values: NDArray[np.floating],
@@ -58,7 +30,6 @@ def refuse_states(
     """Raise for the first recorded state, in the order of rows, that is not finite.
 
     Args:
-        model: whose states they are.
         layer: its name.
         signal: its letter.
         values: one unit per line [U, R].
@@ -73,11 +44,9 @@ def refuse_states(
         return
     sequence, timestep = np.nonzero(kept)
     row, unit = np.argwhere(~np.isfinite(values.T))[0]
-    found = strange_weights(model.variables)
-    why = f"so are weights of {listed(found)}; " if found else ""
     raise UserError(
         f"layer '{layer}': {signal} of unit {units[unit]} at sequence {first + sequence[row]}, "
-        f"timestep {timestep[row]}, is {values[unit, row]}, not a finite number; {why}{REMEDY}"
+        f"timestep {timestep[row]}, is {values[unit, row]}, not a finite number; {REMEDY}"
     )
 
 

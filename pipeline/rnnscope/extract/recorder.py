@@ -49,7 +49,6 @@ class Recorder:
         read: tuple[Source, ...] = (),
     ):
         # Signals are encoded side by side, also while other parts are being computed.
-        finite.refuse_weights(model)
         self.writers = ThreadPoolExecutor(workers)
         self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
         self.read = read  # the user's files that the model and the data came from
@@ -145,7 +144,7 @@ class Recorder:
                 for signal, values in signals.items():
                     rows = selection.chosen_rows(_array(values)[:, :size], kept)
                     units = self.units[layer, signal]
-                    finite.refuse_states(self.model, layer, signal, rows, kept, units, first)
+                    finite.refuse_states(layer, signal, rows, kept, units, first)
                     into.signals.setdefault(signal, []).append(rows)
             if first == part.start:  # of states that are not finite it would say less
                 judging.check(found.proof, self.options.tolerance)
