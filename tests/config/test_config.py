@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnscope import config, stages
 from rnnscope.errors import UserError
+from rnnscope.stages.table import CHECK
 from tests.compose import PROJECT
 
 CONF = PROJECT / "conf"
@@ -117,7 +118,8 @@ def test_the_help_names_every_stage_and_mode() -> None:
     header = OmegaConf.load(CONF / "hydra/help/rnnscope.yaml").header
     modes = dataclasses.fields(config.Config)[1].metadata["choices"]
     assert f"stage=  {', '.join(stages.STAGES)};\n" in header
-    assert f"over several runs: {', '.join(stages.OVER_RUNS)}\n" in header
+    assert f"over several runs: {', '.join(stages.OVER_RUNS)};\n" in header
+    assert f"\n        {CHECK} reads " in header
     assert f"mode=   {', '.join(modes)}\n" in header
 
 
