@@ -117,7 +117,7 @@ def test_the_help_names_every_stage_and_mode() -> None:
     header = OmegaConf.load(CONF / "hydra/help/rnnscope.yaml").header
     modes = dataclasses.fields(config.Config)[1].metadata["choices"]
     assert f"stage=  {', '.join(stages.STAGES)};\n" in header
-    assert f"over several runs: {', '.join(stages.OVER_RUNS)}\n" in header
+    assert f"over several runs: {', '.join(stages.OVER_RUNS)};\n" in header
     assert f"mode=   {', '.join(modes)}\n" in header
 
 
