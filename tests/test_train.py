@@ -210,7 +210,7 @@ def test_a_network_has_an_output_for_each_class_that_occurs(
     x = np.random.default_rng(0).normal(size=(12, 3, 2)).astype(np.float32)
     y = np.repeat(classes, 6)
     made = {"x_train": x, "y_train": y, "x_test": x, "y_test": np.append(y[1:], 7 * classes[1])}
-    np.savez(tmp_path / "mine.npz", **made)  # type: ignore[arg-type]
+    np.savez(tmp_path / "mine.npz", allow_pickle=True, **made)
     given = ("data=files", f"data.path={tmp_path / 'mine.npz'}", "data.validation_fraction=0")
     model, _, _ = train(tmp_path, *given)
     assert model.output_shape == (None, 3)

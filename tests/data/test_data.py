@@ -58,7 +58,7 @@ def arrays(seed: int = 0) -> Arrays:
 
 def npz(folder: Path, made: Arrays) -> Path:
     path = folder / "mine.npz"
-    np.savez(path, **made)  # type: ignore[arg-type]
+    np.savez(path, allow_pickle=True, **made)
     return path
 
 
