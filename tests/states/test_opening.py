@@ -296,5 +296,5 @@ def test_no_flip_of_a_bit_renames_a_column_of_a_table(tmp_path: Path) -> None:
     good = path.read_bytes()
     for place in range(len(good) - 1, len(good) // 2, -7):
         path.write_bytes(good[:place] + bytes([good[place] ^ 4]) + good[place + 1 :])
-        with pytest.raises(Damaged, match="sequences.parquet"):
+        with pytest.raises(Damaged, match=r"sequences\.parquet"):
             states.read_sequences(folder)
