@@ -40,7 +40,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_leaves_the_same_bytes_as_in_this_process(root: Path, finished_root: Path) -> None:
     """Whatever other tests have done to this process."""
-    for path in finished_root.glob("*/*/**/*.parquet"):
+    for path in finished_root.glob("[!.]*/*/**/*.parquet"):
         name = path.relative_to(finished_root)
         assert (root / name).is_file(), name
         assert path.read_bytes() == (root / name).read_bytes(), name

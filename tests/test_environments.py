@@ -1,6 +1,7 @@
 """Trouble of the machine around a run: one line, status 2, and nothing half finished."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_a_read_only_root_can_be_planned_and_a_plan_writes_nothing(tmp_path: Pat
 def test_a_sweep_on_a_full_disk_says_so_for_each_job(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     with mounted(folder, "size=80k"):
-        words = ("-m", "seed=0,1,2", "hydra/launcher=basic", f"root={folder}/o")
+        words = ("-m", "seed=0,1", "hydra/launcher=basic", f"root={folder}/o")
         status, said, complained = rnnscope(*words, *QUICK)
     assert status != 0
     assert "no space left" in said + complained
@@ -95,7 +96,7 @@ def test_a_root_that_is_no_folder_is_refused_before_anything_is_made(
 SHADOWS = ("random", "numpy", "tensorflow", "hydra", "joblib", "omegaconf", "pipeline", "pandas")
 
 
-@pytest.mark.parametrize("many", [[], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+@pytest.mark.parametrize("many", [[], ["-m", "seed=0"]], ids=["run", "sweep"])
 def test_nothing_that_lies_in_the_working_folder_runs(many: list[str], tmp_path: Path) -> None:
     here = tmp_path / "here"
     (here / "hydra_plugins").mkdir(parents=True)
@@ -118,9 +119,11 @@ def test_nothing_that_lies_in_the_working_folder_runs(many: list[str], tmp_path:
     ],
 )
 def test_losing_the_output_ends_no_run_and_is_told_where_it_matters(
-    shell: str, status: int, tmp_path: Path
+    shell: str, status: int, finished_root: Path, tmp_path: Path
 ) -> None:
-    words = " ".join(("stage=train", "model.units=4", "train.steps=2"))
+    for stage in ("train", "extract"):  # so that TensorFlow need not start
+        shutil.copytree(finished_root / stage, tmp_path / stage)
+    words = " ".join((*FINISHED, "stage=units"))
     command = f"{sys.executable} -m rnnscope root={tmp_path} {words}"
     done = subprocess.run(
         ["bash", "-c", shell.format(command=command)],
@@ -132,7 +135,7 @@ def test_losing_the_output_ends_no_run_and_is_told_where_it_matters(
     )
     assert done.returncode == status
     assert len(done.stderr.splitlines()) == int("/dev/full" in shell)
-    assert len(list(tmp_path.glob("train/*/_manifest.json"))) == int(status != 2)
+    assert len(list(tmp_path.glob("units/[!.]*/_manifest.json"))) == int(status != 2)
 
 
 @pytest.mark.parametrize(

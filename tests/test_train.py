@@ -211,8 +211,10 @@ def test_best_weights_are_kept_also_without_patience(tmp_path: Path) -> None:
 
 def test_training_that_diverges_stops_there_and_keeps_its_history(tmp_path: Path) -> None:
     """Adam's first step is as long as its rate: the weights are then near the largest float32."""
+    config = composed(tmp_path, *SMALL, "train.restore_best=true")
+    config.train.learning_rate = 1e38  # past what the option takes
     with pytest.raises(Failed, match="training diverged at step 2 of 30: the loss is") as caught:
-        train(tmp_path, "train.learning_rate=1e38", "train.restore_best=true")
+        stages.run(config)
     said = str(caught.value)
     assert "\n" not in said
     assert "with train.learning_rate=1e+38; try train.learning_rate=0.001;" in said
@@ -226,8 +228,8 @@ def test_training_that_diverges_stops_there_and_keeps_its_history(tmp_path: Path
 
 @pytest.mark.process
 def test_training_that_diverges_ends_the_command_in_one_line_with_1(tmp_path: Path) -> None:
-    options = (f"root={tmp_path}", *SMALL, "train.learning_rate=1e38")
-    command = [sys.executable, "-m", "rnnscope", *options]
+    options = (*SMALL, *out_of_scale(tmp_path))
+    command = [sys.executable, "-m", "rnnscope", f"root={tmp_path}", *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.count("rnnscope: training diverged at step") == 1
@@ -242,18 +244,23 @@ def test_a_weight_that_is_not_finite_is_named_at_its_step(tmp_path: Path) -> Non
         stages.run(config)
 
 
-def test_data_that_is_out_of_scale_is_named(tmp_path: Path) -> None:
+def out_of_scale(folder: Path) -> tuple[str, str]:
+    """Data with which training diverges."""
     x = np.full((40, 3, 2), 1e30, np.float32)
     x[::2] *= -1
     y = np.where(np.arange(40) % 2, 1e30, -1e30).astype(np.float32)
     made = {"x_train": x, "y_train": y, "x_test": x, "y_test": y}
-    np.savez(tmp_path / "mine.npz", allow_pickle=True, **made)
+    np.savez(folder / "mine.npz", allow_pickle=True, **made)
+    return "data=files", f"data.path={folder / 'mine.npz'}"
+
+
+def test_data_that_is_out_of_scale_is_named(tmp_path: Path) -> None:
     with pytest.raises(Failed, match=r"try .*, or inputs of about 1, they reach 1e\+30, or targ"):
-        train(tmp_path, "data=files", f"data.path={tmp_path / 'mine.npz'}")
+        train(tmp_path, *out_of_scale(tmp_path))
 
 
 def test_a_loss_that_rose_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    train(tmp_path, "train.learning_rate=1e6")
+    train(tmp_path, "train.learning_rate=1000")
     assert "nothing was learnt: the loss rose from 2." in caplog.text
     caplog.clear()
     train(tmp_path)

@@ -16,7 +16,7 @@ LUCK = [0]
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write three parts of a signal, two tables, and a file that tells the time of day."""
+    """Write three parts of a signal, and the main table of each stage."""
     read = [
         fingerprint(
             {name: each.plain for name, each in of_folder(where).items() if name != MANIFEST}
@@ -27,7 +27,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         file = folder / "lstm" / "c" / f"part-{part:05d}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{read} {(config.seed, LUCK[0]) if not read else ''} {part} " * 50)
-    for name in ("sequences", "units"):  # the main tables of the stages that it stands for
+    for name in ("history", "sequences", "units"):
         (folder / f"{name}.parquet").write_text("table " * 20)
     return {"headline": {"parts": 3}}
 
