@@ -361,10 +361,13 @@ def test_float16_holds_what_fits_and_refuses_counts(
     ],
 )
 def test_a_choice_of_what_is_not_there_is_refused(
-    trained: tuple[Config, Path], choice: str, message: str
+    trained: tuple[Config, Path], choice: str, message: str, tmp_path: Path
 ) -> None:
+    """Of a model from a file; with one of ours the options already tell, before anything runs."""
+    file = saved(tmp_path, network(trained[0]))
+    config = composed(tmp_path, "stage=extract", "model=file", f"model.path={file}", choice)
     with pytest.raises(UserError, match=message):
-        stages.run(digits(Path(trained[0].root), choice))
+        stages.run(config)
 
 
 def test_states_that_the_disk_cannot_hold_are_refused_before_anything_is_written(
