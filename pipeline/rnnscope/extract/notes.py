@@ -1,4 +1,4 @@
-"""What is known of each finished part, kept until all parts are finished.
+"""The figures and file digests of each finished part, kept until all parts are finished.
 
 <folder>/_parts/00000.json                 written last: a part without it is recorded again
 <folder>/_parts/00000.sequences.parquet    its rows of <folder>/sequences.parquet
@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Note:
-    """What is known of a finished part."""
+    """The figures and file digests of a finished part."""
 
     figures: dict[str, Any]
     contents: dict[str, Content]
@@ -70,7 +70,7 @@ def write(
     states: Mapping[str, Content],
     tables: Mapping[str, pd.DataFrame],
 ) -> Note:
-    """Keep what is known of a finished part.
+    """Write the note of a finished part.
 
     Args:
         folder: of the artefact.
