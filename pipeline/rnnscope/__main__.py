@@ -20,8 +20,8 @@ command_line = hydra.main(version_base="1.3", config_path=str(CONF), config_name
 def main() -> None:
     """Run the command line."""
     streams.protect()
-    os.environ["PYTHONSAFEPATH"] = "1"  # for processes that this one starts, as __init__ for it
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever keras.json or the shell has for others
+    # For processes that this one starts too: no modules of the working folder, no other backend.
+    os.environ |= {"PYTHONSAFEPATH": "1", "KERAS_BACKEND": "tensorflow"}
     status, message = _run()
     if message := message or streams.missing():
         status = status or 1
