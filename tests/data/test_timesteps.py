@@ -154,7 +154,9 @@ def test_streamed_data_gives_the_same_files_as_data_in_memory(
             path = FORMS[each](root, made, kind)
             streams = not isinstance(loaded(path, kind).test.x, np.ndarray)
             assert streams == (each == "streamed")
-            trees.append(tree(finished(config(root, path, kind, model), "extract")))
+            folder = finished(config(root, path, kind, model), "extract")
+            key = store.read_manifest(folder)["key"].encode()  # parts tell whose they are
+            trees.append({name: of.replace(key, b"") for name, of in tree(folder).items()})
     assert trees[0].keys() == trees[1].keys()
     assert trees[0] == trees[1]
 
@@ -178,7 +180,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
             stages.run(cut)
     partial = stages.chain(cut)[-1].artefact.partial
     left = sorted((partial / PARTS).glob("*.json"))
-    assert [json.loads(note.read_text())["rows"] > 0 for note in left] == [True] * 3
+    assert [json.loads(note.read_text())["figures"]["rows"] > 0 for note in left] == [True] * 3
     assert (partial / PARTS / "00002.steps.parquet").is_file()
     resumed = tree(finished(cut, "extract"))
     assert {"steps.parquet", "sequences.parquet"} <= set(resumed)
