@@ -962,12 +962,12 @@ def zipped(folder: Path) -> Options:
 
 
 PLACES = [
-    Case("a pipe as .csv", special(os.mkfifo, "mine.csv"), ("device, a pipe",)),
-    Case("a pipe as .parquet", special(os.mkfifo, "mine.parquet"), ("device, a pipe",)),
+    Case("a pipe as .csv", special(os.mkfifo, "mine.csv"), ("a pipe, not a regular file",)),
+    Case("a pipe as .parquet", special(os.mkfifo, "mine.parquet"), ("a pipe, not a regular file",)),
     Case(
         "a link to /dev/zero",
         special(lambda path: path.symlink_to("/dev/zero"), "mine.csv"),
-        ("device, a pipe",),
+        ("a device, not a regular file",),
     ),
     Case(
         "a link to itself", special(lambda path: path.symlink_to(path), "mine.csv"), ("mine.csv",)

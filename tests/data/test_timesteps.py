@@ -127,6 +127,14 @@ def test_everything_known_lands_where_it_should(kind: str, tmp_path: Path) -> No
     ]
 
 
+def without_key(folder: Path) -> dict[str, bytes]:
+    """Every file but for the artefact's key, which parts have in their footers."""
+    key = store.read_manifest(folder)["key"].encode()
+    files = tree(folder)
+    assert all(key in content for name, content in files.items() if "part-" in name)
+    return {name: content.replace(key, b"") for name, content in files.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "kind"),
@@ -154,7 +162,7 @@ def test_streamed_data_gives_the_same_files_as_data_in_memory(
             path = FORMS[each](root, made, kind)
             streams = not isinstance(loaded(path, kind).test.x, np.ndarray)
             assert streams == (each == "streamed")
-            trees.append(tree(finished(config(root, path, kind, model), "extract")))
+            trees.append(without_key(finished(config(root, path, kind, model), "extract")))
     assert trees[0].keys() == trees[1].keys()
     assert trees[0] == trees[1]
 
@@ -178,12 +186,12 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
             stages.run(cut)
     partial = stages.chain(cut)[-1].artefact.partial
     left = sorted((partial / PARTS).glob("*.json"))
-    assert [json.loads(note.read_text())["rows"] > 0 for note in left] == [True] * 3
+    assert [json.loads(note.read_text())["figures"]["rows"] > 0 for note in left] == [True] * 3
     assert (partial / PARTS / "00002.steps.parquet").is_file()
-    resumed = tree(finished(cut, "extract"))
+    resumed = without_key(finished(cut, "extract"))
     assert {"steps.parquet", "sequences.parquet"} <= set(resumed)
     assert not [path for path in resumed if PARTS in path]
-    assert resumed == tree(finished(straight, "extract"))
+    assert resumed == without_key(finished(straight, "extract"))
 
 
 def test_a_layer_of_other_timesteps_has_no_labels_of_timesteps(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.data.regular import why_unusable
 from rnnscope.errors import UserError
 
 SPACES = r"\s+"
@@ -67,13 +67,9 @@ def place(index: pd.Index, number: int) -> str:
 
 
 def refuse_special(path: Path, at: str) -> None:
-    """Raise where a path is a device, a pipe or a socket, which may have no end."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise UserError(f"{at}: cannot be read as a table ({error})") from error
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UserError(f"{at}: is no file but a device, a pipe or a socket: save the table first")
+    """Raise where a path is a device, a pipe or a socket, which may have no end, or unreadable."""
+    if why := why_unusable(path, empty=True):
+        raise UserError(f"{at}: {why}; save the table as a file")
 
 
 def refuse_binary(path: Path, at: str) -> bool:

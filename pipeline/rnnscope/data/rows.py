@@ -57,16 +57,24 @@ class LongTable:
                     first += len(batch)
 
     def around(
-        self, rows: NDArray[np.int64], columns: list[str]
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The batches that hold ``rows`` [R] (rising), as (number of the first row, rows)."""
-        for group in np.unique(np.searchsorted(self.starts, rows, side="right") - 1):
-            inside = rows[slice(*np.searchsorted(rows, self.starts[group : group + 2]))]
+        self, starts: NDArray[np.int64], stops: NDArray[np.int64], columns: list[str]
+    ) -> Iterator[tuple[int, pa.RecordBatch, slice]]:
+        """The batches that hold rows of the spans start <= row < stop [B], both rising.
+
+        Each as (number of the first row, rows, the spans of which it has rows).
+        """
+        begin = np.searchsorted(stops, self.starts[:-1], side="right")
+        end = np.searchsorted(starts, self.starts[1:])
+        for group in np.flatnonzero(begin < end):
             for first, batch in self.batches(columns, np.array([group])):
-                if first > inside[-1]:
+                if first >= stops[end[group] - 1]:
                     break
-                if first + len(batch) > inside[0]:
-                    yield first, batch
+                here = slice(
+                    int(np.searchsorted(stops, first, side="right")),
+                    int(np.searchsorted(starts, first + len(batch))),
+                )
+                if here.start < here.stop:
+                    yield first, batch, here
 
 
 @dataclass(frozen=True)
@@ -94,17 +102,17 @@ class Streamed:
         return len(self.starts)
 
     def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
-        starts, lengths = self.starts[index], self.lengths[index].astype(np.int64)
+        starts, lengths = self.starts[index], self.lengths[index]
         x = np.zeros((len(starts), *self.shape[1:]), self.dtype)
-        sequence = np.repeat(np.arange(len(starts)), lengths)
-        timestep = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        row = starts[sequence] + timestep
-        order = np.argsort(row, kind="stable")
-        sequence, timestep, row = sequence[order], timestep[order], row[order]
+        order = np.argsort(starts, kind="stable")
+        starts, stops = starts[order], (starts + lengths)[order]
         wanted = [self.columns] if isinstance(self.columns, str) else list(self.columns)
-        for first, batch in self.table.around(row, wanted):
-            here = slice(*np.searchsorted(row, (first, first + len(batch))))
-            x[sequence[here], timestep[here]] = self._values(batch)[row[here] - first]
+        for first, batch, here in self.table.around(starts, stops, wanted):
+            begin = np.maximum(starts[here], first)
+            counts = np.minimum(stops[here], first + len(batch)) - begin
+            row = np.arange(counts.sum()) + np.repeat(begin - np.cumsum(counts) + counts, counts)
+            timestep = row - np.repeat(starts[here], counts)
+            x[np.repeat(order[here], counts), timestep] = self._values(batch)[row - first]
         return x
 
     def _values(self, batch: pa.RecordBatch) -> NDArray[Any]:

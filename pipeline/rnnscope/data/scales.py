@@ -13,6 +13,8 @@ from rnnscope.errors import UserError
 BYTE = 255
 PIECES = 4
 """Runs of sequences, spread over a split, of which the range is measured."""
+COPIED = 16
+"""Pieces of a run that are measured one by one, as each is copied for it."""
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +81,11 @@ def _range(x: LazyArray) -> Range:
     chosen = {n * len(every) // PIECES for n in range(PIECES)}
     low, high, whole = np.inf, -np.inf, True
     for number in sorted(chosen):
-        values = read(x, every[number])
-        if values.dtype.kind == "f":
-            values = values[np.isfinite(values)]
-            whole = whole and bool((values == np.rint(values)).all())
-        if values.size:
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
+        for values in np.array_split(read(x, every[number]), COPIED):
+            if values.dtype.kind == "f":
+                values = values[np.isfinite(values)]
+                whole = whole and bool((values == np.rint(values)).all())
+            if values.size:
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
         release(x)
     return Range(low, high, whole)

@@ -32,7 +32,8 @@ def whole(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        numbered = isinstance(error, OSError) and error.errno is not None
+        if numbered or isinstance(error, FileNotFoundError):  # Arrow's own has no number
             raise
         raise Damaged(f"{path}: {_fault(error)}; {AGAIN}") from error
 
