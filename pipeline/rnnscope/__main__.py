@@ -47,9 +47,8 @@ def _run() -> tuple[int, str | None]:
     except SystemExit as end:
         if show_traceback and end.__cause__:
             raise end.__cause__ from None
-        if isinstance(end.code, str):
-            return getattr(end.__cause__, "status", 2), end.code
-        return int(end.code or 0), None
+        status = getattr(end.__cause__, "status", 2)
+        return (status, end.code) if isinstance(end.code, str) else (int(end.code or 0), None)
     except Exception as error:
         line = one_line(error, sys.argv[1:], roots[-1] if roots else None)
         if show_traceback or line is None:
