@@ -52,7 +52,7 @@ def table_of_units(units: int, layer: str = "lstm") -> pd.DataFrame:
 
 def arrays(padded: bool = False, labels: bool = True) -> dict[str, Any]:
     random = np.random.default_rng(5)
-    made = {
+    made: dict[str, Any] = {
         "x": random.normal(size=(COUNT, TIMESTEPS, FEATURES)).astype(np.float32),
         "y": random.integers(0, CLASSES, COUNT),
         "lengths": random.integers(1, TIMESTEPS + 1, COUNT),
