@@ -52,13 +52,14 @@ def table_of_units(units: int, layer: str = "lstm") -> pd.DataFrame:
 
 def arrays(padded: bool = False, labels: bool = True) -> dict[str, Any]:
     random = np.random.default_rng(5)
-    made = {
+    made: dict[str, Any] = {
         "x": random.normal(size=(COUNT, TIMESTEPS, FEATURES)).astype(np.float32),
         "y": random.integers(0, CLASSES, COUNT),
         "lengths": random.integers(1, TIMESTEPS + 1, COUNT),
     }
     kept = ("x", *(["y"] if labels else []), *(["lengths"] if padded else []))
-    return {f"{name}_{part}": made[name] for part in ("train", "test") for name in kept}
+    test = {f"{name}_test": made[name] for name in kept}
+    return {f"{name}_train": made[name] for name in kept} | {"x_train": -made["x"]} | test
 
 
 def run(
@@ -265,9 +266,8 @@ def counter() -> tuple[keras.Model, dict[str, Any]]:
     values = random.normal(size=(40, TIMESTEPS, FEATURES)).astype(np.float32)
     values[20:, :, 0] = -values[:20, :, 0]
     labels = (np.tanh(values[:, :, 0]).sum(axis=1) > 0).astype(np.int32)
-    return model, {
-        f"{n}_{part}": v for part in ("train", "test") for n, v in (("x", values), ("y", labels))
-    }
+    train = {"x_train": -values, "y_train": 1 - labels}
+    return model, train | {"x_test": values, "y_test": labels}
 
 
 def test_without_the_one_unit_that_carries_the_class_accuracy_is_chance(tmp_path: Path) -> None:
