@@ -120,6 +120,7 @@ def test_of_labelled_timesteps_and_annotations_the_columns_are_declared_too(
         for name, values in (("x", x), ("y", y), ("depth", depth))
         for split in ("train", "test")
     }
+    given["x_train"] = -x
     np.savez(tmp_path / "mine.npz", **given)
     config = composed(
         tmp_path,

@@ -119,7 +119,7 @@ def copied(root: Path, to: Path, *, without: tuple[str, ...] = ()) -> Path:
 def fingerprint(root: Path, *stages: str) -> dict[str, str]:
     """The digest of every file of the finished artefacts of some stages, or of all.
 
-    Of manifests without what differs between runs, and of the history without its seconds.
+    Of manifests without what differs between runs.
     """
     found = {}
     for folder in sorted(root.glob("*/[!.]*")):
@@ -192,7 +192,7 @@ def refused(ended: Ended, code: int = 2) -> Outcome | None:
 def _digest(path: Path) -> str:
     if path.name == MANIFEST:
         manifest = json.loads(path.read_text())
-        for name in (*VOLATILE, "digest"):
+        for name in (*VOLATILE, "seal"):
             manifest.pop(name, None)
         path_free = {name: value for name, value in manifest.items() if name != "contents"}
         return json.dumps(path_free, sort_keys=True)
