@@ -26,13 +26,17 @@ PIECE = 2**20
 Read = Callable[[int], bytes]
 
 
+class NotAnArrayError(Exception):
+    """A sound file holds a struct, an object or a function; the message is its name."""
+
+
 def refuse_damaged(path: Path) -> None:
     """Raise where a file of version 5 to 7 is not as the format wants it; others are passed over.
 
     Raises:
         ValueError: what is damaged.
         zlib.error: a compressed array that cannot be read.
-        NotImplementedError: the name of a struct, an object or a function.
+        NotAnArrayError: there is a struct, an object or a function.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -116,7 +120,7 @@ class _Walk:
         if kind not in (1, 2):
             raise ValueError("an array without its name")
         if what not in (CELL, CHAR, SPARSE, *NUMBERS):
-            raise NotImplementedError(name.decode("latin1"))
+            raise NotAnArrayError(name.decode("latin1"))
         self._values(what, shape, bool(bits & COMPLEX), length, depth)
 
     def _values(

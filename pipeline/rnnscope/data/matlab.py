@@ -12,7 +12,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from rnnscope.data.hdf5 import BROKEN, CLASS, Arrays, refuse_claims, within
-from rnnscope.data.mat5 import refuse_damaged
+from rnnscope.data.mat5 import NotAnArrayError, refuse_damaged
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
 from rnnscope.errors import UserError, brief
 
@@ -40,7 +40,7 @@ def read_mat(path: Path) -> Arrays:
     else:
         try:
             refuse_damaged(path)
-        except NotImplementedError as error:
+        except NotAnArrayError as error:
             raise UserError(f"{at}: {brief(error, 40)} {CELLS}") from error
         except (OSError, ValueError, zlib.error, struct.error) as error:
             raise UserError(f"{at}: not a .mat file that can be read ({brief(error)})") from error

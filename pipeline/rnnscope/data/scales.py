@@ -30,7 +30,7 @@ class Range:
 
 
 def refuse_other_scales(splits: dict[str, Split], where: str) -> None:
-    """Raise where one split's inputs are scaled and another's are not; log a constant test split.
+    """Raise where one split's inputs are scaled and another's are not.
 
     Args:
         splits: with the same inputs.
