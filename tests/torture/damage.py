@@ -50,7 +50,7 @@ def swapped(file: Path, draw: random.Random) -> None:
     """Two files have each other's names."""
     others = [path for path in file.parent.rglob("*") if path.is_file() and path != file]
     others = [path for path in others if path.read_bytes() != file.read_bytes()]
-    other = draw.choice(others or [file.with_name(MANIFEST)])
+    other = draw.choice(others or [_artefact(file) / MANIFEST])
     aside = file.with_name("aside")
     file.rename(aside)
     other.rename(file)
