@@ -1,5 +1,6 @@
 """Stage check: every damaged, missing or foreign file below the root is named, and nothing else."""
 
+import dataclasses
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ from rnnscope.errors import UserError
 from rnnscope.stages import checking
 from rnnscope.store import sidecar
 from tests.compose import composed
-from tests.stages.tiny import folders
+from tests.stages.tiny import LUCK, folders
 from tests.store import damages
 
 
@@ -163,3 +164,22 @@ def test_a_copy_or_a_renamed_folder_is_named(
     whole, (line, *_) = check(quick, caplog)
     assert not whole
     assert f"a copy or renamed, it was made as units/{folder.name}" in line
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_was_made_from_something_that_is_gone_or_another_is_named(
+    gone: bool, quick: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = folders(quick)
+    if gone:
+        shutil.rmtree(there["train"])
+        word = r"was made from train [0-9a-f]{8}, which is gone"
+    else:
+        LUCK[0] = 1  # as training on a GPU, which gives other weights under the same key
+        stages.run(dataclasses.replace(quick, stage="train", mode="force"))
+        word = "was made from another train than there is now"
+    whole, lines = check(quick, caplog)
+    assert not whole
+    assert [
+        line for line in lines if re.search(f"{re.escape(str(there['extract']))}: {word}", line)
+    ]

@@ -6,14 +6,14 @@ and times stay as they were.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import UserError
 from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
-from rnnscope.store import artefacts, damage, sidecar
+from rnnscope.store import artefacts, contents, damage, sidecar
 from rnnscope.store import manifest as manifests
 from rnnscope.store.damage import MISSING, Fault
 from rnnscope.store.manifest import MANIFEST
@@ -77,6 +77,9 @@ def checked(root: Path, *, read: bool = True) -> Checked:
             _say(faults, str(Fault(folder / MANIFEST, MISSING)))
         except UserError as error:
             _say(faults, str(error).partition("; ")[0])
+    for folder, manifest in whole.items():
+        for why in _origins(root, manifest, whole.values()):
+            _say(faults, str(Fault(folder, why)))
     size = sum(each["bytes"] for manifest in whole.values() for each in _held(manifest).values())
     with bar(total=size, unit="B", unit_scale=True, desc=CHECK) as progress:
         for folder, manifest in whole.items():
@@ -89,6 +92,24 @@ def checked(root: Path, *, read: bool = True) -> Checked:
             if any(found):  # else a command may believe that nothing has changed since it looked
                 sidecar.forget(folder)
     return Checked(faults, len(folders), sum(len(_held(each)) for each in whole.values()), size)
+
+
+def _origins(
+    root: Path, manifest: Mapping[str, Any], every: Collection[Mapping[str, Any]]
+) -> Iterator[str]:
+    """What an artefact of one run was made from and is gone, or is not as it was then.
+
+    Tables over several runs outlive these.
+    """
+    if manifest["stage"] not in STAGES:
+        return
+    for need, key in manifest["upstream"].items():
+        there = [each for each in every if (each["stage"], each["key"]) == (need, key)]
+        prints = {contents.fingerprint(each["contents"]) for each in there}
+        if not any((root / need).glob(f"*-{key[:8]}*")):
+            yield f"was made from {need} {key[:8]}, which is gone"
+        elif prints and manifest["made_from"].get(need) not in (None, *prints):
+            yield f"was made from another {need} than there is now"
 
 
 def _artefacts(root: Path) -> Iterator[Path]:
