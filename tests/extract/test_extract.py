@@ -177,11 +177,11 @@ def test_states_past_the_tolerance_are_not_kept(trained: tuple[Config, Path]) ->
 def test_unequal_lengths_give_a_row_per_valid_timestep(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     lengths = np.resize([5, 1, 3, 6], 40).astype(np.int32)
-    x = random.normal(size=(40, 6, 2)).astype(np.float32)
+    before, x = random.normal(size=(2, 40, 6, 2)).astype(np.float32)
     arrays: dict[str, Any] = {
         f"{kind}_{part}": values
-        for part in ("train", "test")
-        for kind, values in (("x", x), ("y", lengths % 2), ("lengths", lengths))
+        for part, sequences in (("train", before), ("test", x))
+        for kind, values in (("x", sequences), ("y", lengths % 2), ("lengths", lengths))
     }
     np.savez(tmp_path / "unequal.npz", **arrays)
     config = composed(
