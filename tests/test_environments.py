@@ -69,6 +69,24 @@ def test_a_read_only_root_can_be_planned_and_a_plan_writes_nothing(tmp_path: Pat
 
 
 @pytest.mark.mount
+def test_what_is_finished_can_be_checked_and_planned_on_a_read_only_root(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    with mounted(folder, "size=64m"):
+        assert rnnscope(f"root={folder}/o", *QUICK)[0] == 0
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        status, said, complained = rnnscope(f"root={folder}/o", "stage=check")
+        assert (status, complained) == (0, "")
+        assert "check      whole: 1 artefact, " in said
+        status, said, complained = rnnscope(f"root={folder}/o", *QUICK, "mode=plan")
+        assert (status, complained) == (0, "")
+        assert "up to date" in said
+        status, said, complained = rnnscope(f"root={folder}/o", *QUICK)
+        assert status == 2  # a run keeps a log
+        assert complained.count("\n") == 1
+        assert "read-only" in complained
+
+
+@pytest.mark.mount
 def test_a_sweep_on_a_full_disk_says_so_for_each_job(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     with mounted(folder, "size=80k"):

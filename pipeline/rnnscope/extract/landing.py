@@ -1,27 +1,20 @@
 """Where the timesteps of an input land among those that a recurrent layer reads.
 
 Timesteps are changed one at a time, and it is seen at which timesteps of each recurrent layer this
-shows. Recurrent layers remember nothing meanwhile: each step is computed from zero states, so that
-a change stays in its place behind them too. The model runs as it is, whatever lies in between.
+shows, in passes in which recurrent layers remember nothing (``forgetful``).
 """
 
-import contextlib
-import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from rnnscope import models, trace
 from rnnscope.data import Batch, Split
 from rnnscope.errors import UserError
+from rnnscope.extract import forgetful
 from rnnscope.models.batches import fixed_batch
-from rnnscope.models.feeding import ran
-from rnnscope.trace import cells, loops
 
 MARKS = 8
 """Timesteps that are changed."""
@@ -164,36 +157,15 @@ def _values(batch: Batch, name: str | None) -> NDArray[Any]:
     return batch.x if name is None else batch.others[name]
 
 
-@contextlib.contextmanager
-def unchanged(model: keras.Model) -> Iterator[None]:
-    """While open, passes change nothing in a model, and every random draw is the same one."""
-    # The states of a stateful layer are none of the model's variables.
-    variables = [*model.non_trainable_variables, *loops.state_variables(model)]
-    kept = [(each, np.array(each)) for each in variables]
-    drawing = keras.random.SeedGenerator.next
-    keras.random.SeedGenerator.next = lambda self, ordered=True: tf.constant([0, 1], tf.uint32)
-    try:
-        yield
-    finally:
-        keras.random.SeedGenerator.next = drawing
-        for variable, values in kept:
-            variable.assign(values)
-
-
 def _read(model: keras.Model, batch: Batch) -> dict[str, NDArray[Any]]:
     """What each call of a recurrent layer is given [B, T, features] of a batch [B, ...]."""
     size = fixed_batch(model) or len(batch.x)
     parts: list[dict[str, Any]] = []
-    layers = trace.recurrent_layers(model)
     for start in range(0, len(batch.x), size):
         index = np.arange(start, start + size)
         part = batch.cut(np.minimum(index, len(batch.x) - 1))
-        inputs = models.inputs(model, part)
-        given: dict[str, Any] = {}
-        forgetful = functools.partial(_forgetful, given)
-        with unchanged(model), loops.replaced(layers, forgetful):
-            ran(model, functools.partial(model, training=False), inputs)
-        whole = {name: x for name, x in given.items() if len(x) == size}
+        given, _ = forgetful.passed(model, part)
+        whole = {name: each.x for name, each in given.items() if len(each.x) == size}
         parts.append({name: x[: len(batch.x) - start] for name, x in whole.items()})
     return {
         name: np.concatenate([_flat(part[name]) for part in parts])
@@ -206,46 +178,3 @@ def _flat(x: Any) -> NDArray[np.float64]:
     """[B, T, ...] as [B, T, features]."""
     values = np.asarray(x, np.float64)
     return values.reshape(*values.shape[:2], -1)
-
-
-def _forgetful(given: dict[str, Any], name: str, layer: keras.layers.RNN) -> loops.Loop:
-    """An inner loop that computes each step from zero states, and keeps what the layer reads."""
-
-    def inner_loop(
-        sequences: Any, initial_state: Any, mask: Any = None, training: bool = False
-    ) -> tuple[Any, Any, Any]:
-        calls = sum(key == name or key.startswith(f"{name}.call") for key in given)
-        given[f"{name}.call{calls}" if calls else name] = sequences
-        timesteps = sequences.shape[1]
-        stock = all(cells.stock_kind(cell) for cell in loops.cells_of(layer))
-        # Another cell may hold what belongs to its sequences: it takes one step of them at a time.
-        steps = [_rows(sequences)] if stock else [sequences[:, t] for t in range(timesteps)]
-        found = [_from_zero(layer.cell, x, initial_state) for x in steps]
-
-        def in_steps(*values: Any) -> Any:
-            if stock:
-                (rows,) = values
-                made = tf.reshape(rows, (-1, timesteps, *rows.shape[1:]))
-            else:
-                made = tf.stack(values, axis=1)
-            return tf.reverse(made, [1]) if layer.go_backwards else made
-
-        outputs, states = tf.nest.map_structure(in_steps, *found)
-        final = tf.nest.map_structure(lambda state: state[:, -1], states)
-        return outputs[:, -1], outputs, tf.nest.pack_sequence_as(initial_state, final)
-
-    return inner_loop
-
-
-def _rows(sequences: Any) -> Any:
-    """[B, T, ...] as [B T, ...]."""
-    return tf.reshape(sequences, (-1, *sequences.shape[2:]))
-
-
-def _from_zero(cell: Any, x: Any, like: Any) -> tuple[Any, list[Any]]:
-    """One step of a cell over inputs [B, ...] from zeros: its output and the states after."""
-    states = [tf.identity(state) for state in tf.nest.flatten(like)]
-    zeros = [tf.zeros((len(x), *state.shape[1:]), state.dtype) for state in states]
-    given = tf.nest.pack_sequence_as(like, zeros)
-    output, after = cell(x, given if tf.nest.is_nested(given) else [given])
-    return output, tf.nest.flatten(after)

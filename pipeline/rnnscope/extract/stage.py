@@ -17,11 +17,11 @@ from rnnscope import engine, models, states, trace
 from rnnscope.config import Config, located
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import finishing, judging, padding
+from rnnscope.extract import finishing, judging, mixing, padding
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS, Note, Part
 from rnnscope.extract.recorder import Recorder
-from rnnscope.models import tokens
+from rnnscope.models import custom, tokens
 from rnnscope.models.batches import fixed_batch
 from rnnscope.states import place_of
 from rnnscope.store.atomic import remove
@@ -86,6 +86,9 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     dataset, record = _ready(assignment)
     count = _count(dataset, config)
     _announce(record, dataset, count, folder)
+    if config.extract.batch_size > 1:
+        with custom.explaining():
+            mixing.refuse(record.model, dataset.test)
     test = dataset.test
     split = _parts(count, record.rows.most(test, count)[0], assignment, record.model)
     with threadpool_limits(1, "blas"):  # the proof's products are small: threads would only wait
@@ -150,7 +153,9 @@ def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     tokens.refuse_strange(model, dataset.test, _count(dataset, config))
     workers = engine.workers(config.engine)
     read = assignment.sources
-    return dataset, Recorder(model, dataset, config.extract, assignment.folder, workers, read)
+    with custom.explaining():
+        made = Recorder(model, dataset, config.extract, assignment.folder, workers, read)
+    return dataset, made
 
 
 _getting_ready = threading.Lock()
@@ -160,7 +165,8 @@ def _record(assignment: Assignment, part: Part) -> Note:
     """Record one part, in whichever process this is called."""
     with _getting_ready:  # without it, two threads would both fill the cache
         _, record = _ready(assignment)
-    return record.part(part)
+    with custom.explaining():
+        return record.part(part)
 
 
 def _record_all(assignment: Assignment, record: Recorder, split: list[Part]) -> list[Note]:
@@ -182,7 +188,8 @@ def _record_all(assignment: Assignment, record: Recorder, split: list[Part]) -> 
     try:
         for variable in carried:
             variable.assign(variable * 0)
-        return [record.part(part) for part in split]
+        with custom.explaining():
+            return [record.part(part) for part in split]
     finally:
         for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
@@ -223,8 +230,8 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"the states would take up to {size / 1e9:,.1f} GB, the disk of root has "
-            f"{free / 1e9:,.1f} GB free: choose less with extract.signals, extract.units, "
+            f"the states would take up to {size / 1e6:,.1f} MB, the disk of root has "
+            f"{free / 1e6:,.1f} MB free: choose less with extract.signals, extract.units, "
             "extract.timesteps or extract.max_sequences, or give another root"
         )
 

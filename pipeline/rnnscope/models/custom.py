@@ -1,10 +1,11 @@
 """The user's own Python module, with what a saved model is made of beyond Keras' classes."""
 
+import contextlib
 import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
@@ -54,6 +55,33 @@ def members(name: str) -> dict[str, Any]:
         for name, member in vars(module).items()
         if inspect.isclass(member) or inspect.isfunction(member)
     }
+
+
+@contextlib.contextmanager
+def explaining() -> Iterator[None]:
+    """Let an exception of the user's code, once it is imported, be one line.
+
+    Raises:
+        UserError: what was raised, and in which line; other exceptions pass as they are.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if (line := blamed(error)) is not None:
+            raise UserError(f"model.custom_objects: {line}") from error
+        raise
+
+
+def blamed(error: BaseException | None) -> str | None:
+    """The first exception behind this one that passed a line of the user's code, in one line."""
+    line = None
+    while error is not None:
+        if isinstance(error, Exception) and (place := _place(error, set(_DIGESTS))):
+            line = _said(error, place)
+        error = error.__cause__ or error.__context__
+    return line
 
 
 class _Finder(MetaPathFinder):
@@ -107,8 +135,17 @@ def _refuse_unseen(here: str, name: str, files: Mapping[str, str], before: set[s
 
 def _why(error: Exception, files: set[str]) -> str:
     """What went wrong in an import, and in which line of the user's."""
+    return f"cannot be imported ({_said(error, _place(error, files))})"
+
+
+def _place(error: BaseException, files: set[str]) -> str:
+    """The last line of these files that an exception passed; nothing if it passed none."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename in files]
-    place = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    return f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+
+
+def _said(error: Exception, place: str) -> str:
+    """An exception in one line."""
     kind = "" if isinstance(error, ImportError | guard.Ended) else f"{type(error).__name__}: "
     text = "".join(each if each.isprintable() else " " for each in f"{kind}{error}")
-    return f"cannot be imported ({' '.join(text.split())[:300]}{place})"
+    return f"{' '.join(text.split())[:300]}{place}"

@@ -73,6 +73,8 @@ def load(
     except UserError as error:
         raise UserError(f"model.path={path}: {error}") from error
     except Exception as error:  # of Keras, HDF5 and the user's classes: whatever is in the file
+        if (line := custom.blamed(error)) is not None:
+            raise UserError(f"model.custom_objects={custom_objects}: {line}") from error
         raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
     _refuse_not_finite(loaded, path)
     return loaded

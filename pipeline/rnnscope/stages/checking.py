@@ -32,11 +32,9 @@ class Checked:
     bytes: int
 
     def __str__(self) -> str:
-        many = f"{len(self.faults)} fault{'s' * (len(self.faults) != 1)}"
-        return (
-            f"{many if self.faults else 'whole'}: {self.artefacts:,} artefacts, "
-            f"{self.files:,} files, {self.bytes:,} bytes"
-        )
+        many = _many(len(self.faults), "fault") if self.faults else "whole"
+        artefacts, files = _many(self.artefacts, "artefact"), _many(self.files, "file")
+        return f"{many}: {artefacts}, {files}, {self.bytes:,} bytes"
 
 
 def check(root: Path, *, read: bool = True) -> bool:
@@ -128,3 +126,7 @@ def _held(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _say(faults: list[str], line: str) -> None:
     log.info(line)
     faults.append(line)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"

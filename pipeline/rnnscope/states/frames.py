@@ -80,21 +80,24 @@ def read_states(
         units: which of the U units; a number, a list or a slice. All by default.
         timesteps: which timesteps, from 0, likewise; a negative number counts from the end of each
             sequence in input time: -1 is its last, which a layer that reads backwards reads first.
-        sequences: which test sequences, from 0, likewise. Rows come in rising order of both.
+        sequences: which test sequences, from 0, likewise.
         as_array: whether to return arrays instead of a table.
 
     Returns:
         A DataFrame with columns sequence, timestep, [label], and one per signal and unit, such as
-        c_017; or an array [N, T, U] with NaN beyond each sequence's length, in a dict by signal
-        where several were asked for.
+        c_017, its rows in rising order of sequence and timestep; or an array [N, T, U] with NaN
+        beyond each sequence's length, each axis as it was asked for, in a dict by signal where
+        several were.
 
     Raises:
         FileNotFoundError: the folder holds no recording.
-        ValueError: a layer, signal, unit or sequence that was not recorded.
+        ValueError: a layer, signal, unit or sequence that was not recorded; no signal.
         Damaged: a file is missing, from elsewhere, or not what was written.
     """
     folder = recording(folder)
     wanted = [signals] if isinstance(signals, str) else list(signals)
+    if not wanted:
+        raise ValueError("signals=[]: name at least one")
     layer = _layer(folder, layer, wanted)
     count = len(read_sequences(folder, ["length"]))
     chosen_sequences = _chosen("sequences", sequences, count)
@@ -112,7 +115,11 @@ def read_states(
             among = within if among is None else among & within
     frames = [_read_signal(signal, units, among, nth) for signal in opened]
     if as_array:
-        arrays = [_dense(frame, chosen_sequences, steps) for frame in frames]
+        picked = [_picked(parquet.schema(each.every[0]).names, units) for each in opened]
+        arrays = [
+            _dense(frame[columns], frame[["sequence", "timestep"]], chosen_sequences, steps)
+            for frame, columns in zip(frames, picked, strict=True)
+        ]
         return arrays[0] if isinstance(signals, str) else dict(zip(wanted, arrays, strict=True))
     keys = [key for key in KEYS if key in frames[0]]
     return pd.concat([frames[0], *(frame.drop(columns=keys) for frame in frames[1:])], axis=1)
@@ -134,9 +141,11 @@ def _layer(folder: Path, layer: str | None, signals: list[str]) -> str:
 
 
 def _chosen(what: str, which: Slice, size: int) -> NDArray[np.intp]:
-    """The numbers, of 0 … size - 1, that ``which`` selects, in rising order."""
+    """The numbers, of 0 … size - 1, that ``which`` selects."""
+    if isinstance(which, bool):
+        raise ValueError(f"{what}={which}: must be a number, a list or a slice")
     try:
-        return np.unique(np.arange(size)[slice(None) if which is None else which])
+        return np.atleast_1d(np.arange(size)[slice(None) if which is None else which])
     except IndexError as error:
         raise ValueError(f"{what}={which}: there are {size}, from 0 to {size - 1}") from error
 
@@ -144,6 +153,7 @@ def _chosen(what: str, which: Slice, size: int) -> NDArray[np.intp]:
 def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
     """Rows whose key is among ``numbers``; by the bounds Arrow skips whole files."""
     field = ds.field(column)
+    numbers = np.unique(numbers)
     if not len(numbers):
         return field < 0
     bounds = (field >= int(numbers[0])) & (field <= int(numbers[-1]))
@@ -157,7 +167,7 @@ def _read_signal(
 ) -> pd.DataFrame:
     """The chosen units and rows of one signal; of each sequence only row ``nth`` if given."""
     names = parquet.schema(signal.every[0]).names
-    columns = [*(name for name in names if name in KEYS), *_picked(names, units)]
+    columns = [name for name in names if name in KEYS] + list(dict.fromkeys(_picked(names, units)))
     if nth is None:
         return parquet.rows(signal.every, columns, among).to_pandas()
     rows = (
@@ -168,7 +178,9 @@ def _read_signal(
 
 
 def _picked(columns: list[str], units: Slice) -> list[str]:
-    """The columns of the chosen units."""
+    """The columns of the chosen units, as they were asked for."""
+    if isinstance(units, bool):
+        raise ValueError(f"units={units}: must be a number, a list or a slice")
     names = {unit_of(name): name for name in columns if name not in KEYS}
     try:
         wanted = np.arange(max(names) + 1)[slice(None) if units is None else units]
@@ -180,15 +192,20 @@ def _picked(columns: list[str], units: Slice) -> list[str]:
 
 
 def _dense(
-    frame: pd.DataFrame, sequences: NDArray[np.intp], timesteps: NDArray[np.intp] | None
+    columns: pd.DataFrame,
+    keys: pd.DataFrame,
+    sequences: NDArray[np.intp],
+    timesteps: NDArray[np.intp] | None,
 ) -> NDArray[np.float32]:
     """Rows as an array [N, T, U] over the chosen sequences and timesteps; NaN where no row is.
 
     Without timesteps each sequence has one row, and T is 1.
     """
-    values = frame[[name for name in frame if name not in KEYS]].to_numpy(np.float32)
-    step = 0 if timesteps is None else np.searchsorted(timesteps, frame["timestep"])
-    count = 1 if timesteps is None else len(timesteps)
-    dense = np.full((len(sequences), count, values.shape[1]), np.nan, np.float32)
-    dense[np.searchsorted(sequences, frame["sequence"]), step] = values
-    return dense
+    rows, row_of = np.unique(sequences, return_inverse=True)
+    steps, step_of = np.unique([0] if timesteps is None else timesteps, return_inverse=True)
+    dense = np.full((len(rows), len(steps), columns.shape[1]), np.nan, np.float32)
+    step = 0 if timesteps is None else np.searchsorted(steps, keys["timestep"])
+    dense[np.searchsorted(rows, keys["sequence"]), step] = columns.to_numpy(np.float32)
+    if (np.diff(row_of) == 1).all() and (np.diff(step_of) == 1).all():
+        return dense
+    return dense[row_of[:, np.newaxis], step_of]

@@ -1,0 +1,122 @@
+"""Models whose layers mix the sequences of a batch are refused; others are let through."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from rnnscope import states
+from rnnscope.errors import UserError
+from tests.compose import composed
+from tests.extract.test_extract import finished
+
+T, F = 7, 3
+MIXING = {
+    "mean": lambda x: x - ops.mean(x, axis=0),
+    "first": lambda x: x - x[:1],
+    "last": lambda x: x - x[-1:],
+    "neighbour": lambda x: ops.roll(x, 1, axis=0),
+    "largest": lambda x: x - ops.max(x, axis=0),
+    "running sum": lambda x: ops.cumsum(x, axis=0),
+}
+"""What a layer may make of a batch [B, ...]."""
+APART = {
+    "mean over timesteps": lambda x: x - ops.mean(x, axis=1, keepdims=True),
+    "nothing": lambda x: x,
+}
+
+
+@keras.saving.register_keras_serializable("tests.mixing")
+class Computing(keras.layers.Layer):
+    """Computes one of the above."""
+
+    def __init__(self, how: str, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.how = how
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "how": self.how}
+
+    def call(self, x: Any) -> Any:
+        return (MIXING | APART)[self.how](x)
+
+
+@keras.saving.register_keras_serializable("tests.mixing")
+class Drawing(keras.layers.Layer):
+    """Adds noise, each time other."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, x: Any) -> Any:
+        return x + keras.random.normal(ops.shape(x), seed=self.seeds)
+
+
+def saved(folder: Path, how: str, where: str, batch: int | None = None) -> Path:
+    """A model with such a layer in one of its places."""
+    given = x = keras.Input((T, F), batch_size=batch)
+    if where == "before":
+        x = Computing(how)(x)
+    initial = Computing(how)(keras.layers.Dense(4)(keras.layers.Flatten()(x)))
+    if where == "states":
+        x = keras.layers.LSTM(4, name="lstm")(x, initial_state=[initial, initial])
+    else:
+        x = keras.layers.LSTM(4, name="lstm")(x)
+    if where == "after":
+        x = Computing(how)(x[:, :, None])[:, :, 0]
+    keras.Model(given, keras.layers.Dense(2)(x)).save(folder / "model.keras")
+    return folder / "model.keras"
+
+
+def run(folder: Path, model: Path, *options: str, count: int = 11) -> Path:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(count, T, F)).astype(np.float32)
+    np.savez(folder / "data.npz", x_test=x, y_test=np.arange(count) % 2)
+    given = ("data=files", f"data.path={folder / 'data.npz'}", "model=file", f"model.path={model}")
+    module = "model.custom_objects=tests.extract.test_mixing"
+    return finished(composed(folder, "stage=extract", *given, module, *options), "extract")
+
+
+CASES = [
+    *((how, "before", None) for how in MIXING),
+    *(("mean", where, None) for where in ("states", "after")),
+    *((how, "before", 2) for how in ("first", "last", "neighbour")),
+]
+
+
+@pytest.mark.parametrize(("how", "where", "batch"), CASES)
+def test_a_layer_that_mixes_sequences_is_refused(
+    tmp_path: Path, how: str, where: str, batch: int | None
+) -> None:
+    model = saved(tmp_path, how, where, batch)
+    what = "its output of a" if where == "after" else "what layer 'lstm' is given of a"
+    with pytest.raises(UserError, match=rf"{what} sequence depends on the other sequences"):
+        run(tmp_path, model)
+    assert not list(tmp_path.rglob("part-*.parquet"))
+
+
+def test_two_sequences_are_enough_to_see_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="depends on the other sequences"):
+        run(tmp_path, saved(tmp_path, "mean", "before"), count=2)
+
+
+def test_run_one_by_one_sequences_cannot_mix(tmp_path: Path) -> None:
+    folder = run(tmp_path, saved(tmp_path, "mean", "before"), "extract.batch_size=1")
+    cell = states.read_states(folder, "c", as_array=True)
+    np.testing.assert_array_equal(cell[1:], cell[:-1])  # each is less its own mean
+
+
+@pytest.mark.parametrize(("how", "batch"), [("mean over timesteps", None), ("nothing", 4)])
+def test_a_layer_that_keeps_them_apart_is_not(tmp_path: Path, how: str, batch: int | None) -> None:
+    run(tmp_path, saved(tmp_path, how, "before", batch))
+
+
+def test_a_layer_that_draws_is_not(tmp_path: Path) -> None:
+    given = keras.Input((T, F))
+    x = keras.layers.LSTM(4)(Drawing()(given))
+    keras.Model(given, keras.layers.Dense(2)(x)).save(tmp_path / "model.keras")
+    run(tmp_path, tmp_path / "model.keras")
