@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope import states
 from rnnscope.trace.findings import Findings
 
 
@@ -50,6 +51,11 @@ class Layout:
     """Layers that read backwards."""
     unlabelled: frozenset[str] = frozenset()
     """Layers to whose timesteps the labels of timesteps do not belong."""
+
+    @property
+    def layers(self) -> dict[str, list[str]]:
+        """The layers by name, each with its signals, both in the usual order."""
+        return states.by_layer(self.units)
 
 
 @dataclass

@@ -103,13 +103,14 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         log.warning(line)
     tables: dict[Table, dict[bytes, bytes]] = {SEQUENCES: {}}
     if test.per_timestep or test.steps:
-        apart = [name for name in ready.layers if not record.rows.known(name, test)]
+        apart = [name for name in ready.writer.layout.layers if not record.rows.known(name, test)]
         tables[STEPS] = states.of_other_time(apart)
     contents, nulls = finishing.finish(folder, split, done, tables)
     return figures | {
         "contents": {name: asdict(content) for name, content in contents.items()},
         "footers": states.footers_of(folder, (name for name in contents if "/" in name)),
-        "layers": ready.layers,
+        "longest": {layer: n for part in parts for layer, n in part.get("longest", {}).items()},
+        "layers": ready.writer.layout.layers,
         "paths": record.paths,
         "null": {name: by_column(each) for name, each in nulls.items()},
         "not_called": about.silent,
@@ -136,11 +137,6 @@ class Ready:
 
     recorder: Recorder
     writer: Writer
-
-    @property
-    def layers(self) -> dict[str, list[str]]:
-        """The layers that are written, each with its signals."""
-        return states.by_layer(self.recorder.units)
 
     def part(self, part: Part) -> Note:
         """Record one part, unless it is finished."""

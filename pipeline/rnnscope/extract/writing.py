@@ -43,7 +43,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.pool = ThreadPoolExecutor(self.workers)
-        self.places = states.folders(states.by_layer(self.layout.units))
+        self.places = states.folders(self.layout.layers)
 
     def part(self, part: Part, found: PartRecord) -> Note:
         """Write one part, whose states are let go of; its note has rows, bytes, proof and scores.
@@ -71,6 +71,7 @@ class Writer:
         scores = {name: float(np.sum(sequences[name])) for name in SCORED if name in sequences}
         figures = {
             "rows": rows,
+            "longest": {layer: each.kept[0].shape[1] for layer, each in found.columns.items()},
             "states_bytes": sum(content.bytes for content in files.values()),
             "proof": {
                 layer: {kind: asdict(worst) for kind, worst in kinds.items()}
