@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import states
-from rnnscope.live.states import Float, States
+from rnnscope.live.source import Float
+from rnnscope.live.states import States
 from rnnscope.states import selection
 from rnnscope.store.manifest import MANIFEST, read_manifest
 
