@@ -53,7 +53,7 @@ class Prepared:
             dataset = given.dataset_of(model, x, **told)
             fit.refuse_misfit(model, dataset.test, len(dataset.test))
             fit.refuse_mixing(model, dataset.test, self.options.batch_size)
-            self.recorder = Recorder(model, dataset, self.options)
+            self.recorder = Recorder(model, dataset, self.options, columns=False)
             kept.add(self.recorder.drawn)
             self.written = before.written(self.recorder.graphs)
         self.parts = parts_of(
@@ -79,7 +79,7 @@ class Prepared:
             kept.add([*recorder.drawn, *self.written])
             with recorder.from_zero(), _progress(count) as progress:
                 for part in self.parts:
-                    for batch in recorder.record(part.start, part.stop):
+                    for batch in recorder.record(part.start, part.stop, into.take):
                         into.add(batch)
                         merge(findings, batch.proof)
                         unmasked |= batch.unmasked
