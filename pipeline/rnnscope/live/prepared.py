@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -49,6 +49,7 @@ class Prepared:
         self.annotations: list[str] = []
         with self._open() as kept:
             self.names += sequence_shapes(model)
+            self.names += [str(name) for name in x] if isinstance(x, Mapping) else []
             self.annotations += map(str, told["annotations"] or ())
             dataset = given.dataset_of(model, x, **told)
             fit.refuse_misfit(model, dataset.test, len(dataset.test))
