@@ -109,7 +109,7 @@ def faults(whole: Base, tries: int) -> Iterator[Fault]:
     """Every kind of damage, to files of artefacts drawn at random."""
     yield Fault("no damage: stage=check finds none", [functools.partial(_whole, whole)])
     for kind in KINDS:
-        attempts = [functools.partial(_damage, whole, kind, n) for n in range(max(1, tries // 3))]
+        attempts = [functools.partial(_damage, whole, kind, n) for n in range(max(1, tries // 5))]
         yield Fault(f"damage: {(kind.__doc__ or '').rstrip('.').lower()}", attempts)
 
 
