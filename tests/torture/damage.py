@@ -137,7 +137,9 @@ def _damage(
     for ended, name in ((check, "check"), (plan, "plan"), (again, "run")):
         if ended.traceback:
             return Outcome("traceback", f"{told}{name}: {ended.last[:300]}")
-    if check.code == 0:
+    # Of an artefact that nothing was made from there is no trace: it is not made yet.
+    traceless = kind is without_folder and stage == base.RUN[-1]
+    if check.code == 0 and not traceless:
         return Outcome("wrong", f"{told}stage=check found nothing")
     if f"{stage:<10} would run" not in plan.text:
         return Outcome("wrong", f"{told}mode=plan: {plan.text.strip()[-300:]}")
