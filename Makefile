@@ -9,9 +9,9 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARGS ?=
-# ARGS="-n 0" runs tests in one process. Where their fixtures take long (a cluster, whole runs), a
-# module stays on one worker; tests/conftest.py puts the longest first.
-WORKERS := -n auto --maxprocesses 4
+# ARGS="-n 0" runs tests in one process; by default tests/conftest.py says how many. Where their
+# fixtures take long (a cluster, whole runs), a module stays on one worker, the longest first.
+WORKERS := -n auto
 QUICK := --dist worksteal -m "not process and not cluster and not readme and not slow"
 EVERY := --dist loadscope --no-loadscope-reorder
 

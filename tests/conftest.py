@@ -33,6 +33,14 @@ NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than cores: tests of Slurm, of Dask and of locks wait more than they compute.
+
+    Each takes up to 1.5 GB.
+    """
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Path:
     """A slice of MNIST, or the whole of it where ``RNNSCOPE_MNIST`` names the file."""

@@ -31,11 +31,13 @@ SMALL = ("stage=units", "model.units=4", "train.steps=2", "extract.part_rows=40"
 """Seventy-two parts of five sequences."""
 
 
-def processes(workers: int) -> LocalCluster:
-    """A cluster of so many processes of one thread each, on loopback."""
+def processes(workers: int, *, here: bool = False) -> LocalCluster:
+    """A cluster of so many processes of one thread each, on loopback; or of threads ``here``."""
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
+        processes=not here,
+        protocol="tcp",
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
     )
@@ -168,9 +170,9 @@ def test_where_all_workers_are_lost_the_run_ends_after_a_while(tmp_path: Path) -
 def test_workers_that_come_back_in_time_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long there were some before."""
+    """However long there were some before; here one that needs no process comes back at once."""
     monkeypatch.setattr(cluster, "LOOK", 0.2)
-    with processes(1) as one:
+    with processes(1, here=True) as one:
         timers = [threading.Timer(*when) for when in ((5, one.scale, [0]), (5.5, one.scale, [1]))]
         for timer in timers:
             timer.start()

@@ -155,6 +155,7 @@ def test_what_was_made_from_something_that_is_gone_or_another_is_named(
 ) -> None:
     there = folders(quick)
     if gone:
+        sidecar.beside(there["train"]).touch()  # what was verified of it outlives it
         shutil.rmtree(there["train"])
         word = r"was made from train [0-9a-f]{8}, which is gone"
     else:

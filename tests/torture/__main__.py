@@ -70,7 +70,7 @@ def _tried(fault: Fault, scratch: Path, jobs: int) -> Tally:
         outcomes = pool.map(functools.partial(_one, scratch), fault.tries)
         with bar(total=len(fault.tries), desc=fault.name, unit="try") as progress:
             for outcome in outcomes:
-                tally.counts[outcome.verdict] += 1
+                tally.counts[outcome.verdict] += fault.each
                 if outcome.detail:
                     tally.details.append(f"{fault.name}: {outcome.verdict}: {outcome.detail}")
                 progress.update()

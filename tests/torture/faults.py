@@ -33,6 +33,8 @@ class Fault:
     """Each is given an empty folder of its own, deleted afterwards."""
     alone: bool = False
     """Whether no other try may run meanwhile."""
+    each: int = 1
+    """How many faults a try makes; it survives only if it survives all of them."""
 
 
 @dataclass

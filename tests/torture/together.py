@@ -31,7 +31,7 @@ while not Path(sys.argv[2]).exists():
 
 def faults(whole: Base, tries: int) -> Iterator[Fault]:
     """Ten at once, on a root where the stage is missing and on one where it is finished."""
-    rounds = range(max(1, tries // 10))
+    rounds = range(max(2, tries // 12))
     attempts = [
         functools.partial(_at_once, whole, stage, number) for stage in STAGES for number in rounds
     ]
@@ -39,7 +39,7 @@ def faults(whole: Base, tries: int) -> Iterator[Fault]:
     attempts = [functools.partial(_hammered, differ) for differ in hammer.READERS]
     yield Fault(f"{COMMANDS} writers of one artefact, and readers", attempts, alone=True)
     attempts = [
-        functools.partial(_suspended, whole, number) for number in range(max(1, tries // 10))
+        functools.partial(_suspended, whole, number) for number in range(max(1, tries // 12))
     ]
     yield Fault("suspended until another took the lock, then continued", attempts)
 

@@ -104,7 +104,7 @@ def _origins(
     for need, key in manifest["upstream"].items():
         there = [each for each in every if (each["stage"], each["key"]) == (need, key)]
         prints = {contents.fingerprint(each["contents"]) for each in there}
-        if not any((root / need).glob(f"*-{key[:8]}*")):
+        if not any((root / need).glob(f"[!.]*-{key[:8]}*")):  # hidden: what was verified of it
             yield f"was made from {need} {key[:8]}, which is gone"
         elif prints and manifest["made_from"].get(need) not in (None, *prints):
             yield f"was made from another {need} than there is now"
