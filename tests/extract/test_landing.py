@@ -77,6 +77,9 @@ MOVED = {
     "embedded, then turned": lambda x: layers.Dense(4, "relu")(x)[:, ::-1],
     "read backwards below": lambda x: below(x, go_backwards=True),
     "turned behind a layer that reads both ways": behind,
+    "turned beside a large feature": lambda x: layers.Concatenate()(
+        [x[:, :, :1] * 1e7, x[:, ::-1, 1:]]
+    ),
     "turned and spread": lambda x: (lambda y: y - ops.mean(y, axis=1, keepdims=True))(x[:, ::-1]),
 }
 KEPT = {
@@ -88,6 +91,8 @@ KEPT = {
     "same, without its middle": lambda x: layers.Conv1D(3, 2, padding="same", dilation_rate=2)(x),
     "causal by hand": lambda x: layers.Conv1D(3, 3)(layers.ZeroPadding1D((2, 0))(x)),
     "pooled": lambda x: layers.MaxPooling1D(3, strides=1, padding="same")(x),
+    "one feature large": lambda x: layers.Concatenate()([x[:, :, :1] * 1e7, x]),
+    "one feature small": lambda x: layers.Concatenate()([x[:, :, :1] * 1e-7, x]),
     "features turned": lambda x: x[:, :, ::-1],
     "stacked": lambda x: below(x),
     "both ways": lambda x: layers.Bidirectional(layers.GRU(3, return_sequences=True))(x),

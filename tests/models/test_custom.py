@@ -1,6 +1,7 @@
 """The user's own module: imported by name, from the files in the key, without shadowing others."""
 
 import os
+import py_compile
 import sys
 import threading
 import time
@@ -113,6 +114,52 @@ def test_what_was_edited_since_it_was_imported_is_refused(here: Path) -> None:
     (here / "helper.py").write_text("x = 2")
     with pytest.raises(UserError, match=r"helper\.py was edited since it was imported; run again"):
         members("cells")
+
+
+@pytest.mark.parametrize("on_path", [False, True])
+def test_bytecode_of_another_text_is_not_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool
+) -> None:
+    """Python takes it for that of a file of the same size and time of change."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    if on_path:
+        monkeypatch.syspath_prepend(here)
+    for number in (1, 2):
+        (here / "cells.py").write_text(f"def cell(): return {number}")
+        os.utime(here / "cells.py", (1e9, 1e9))
+        if number == 1:
+            py_compile.compile(str(here / "cells.py"))
+    assert list(here.glob("__pycache__/cells*"))
+    assert members("cells")["cell"]() == 2
+
+
+@pytest.mark.parametrize("kind", ["part of the package", "beside it"])
+def test_a_module_that_a_layer_imports_when_it_is_called_is_refused(here: Path, kind: str) -> None:
+    (here / "mine").mkdir()
+    for folder in ("mine", "."):
+        (here / folder / "unseen.py").write_text("x = 1")
+    (here / "mine/__init__.py").write_text("")
+    name = {"part of the package": "'mine.' + n", "beside it": "n"}[kind]
+    (here / "mine/cells.py").write_text(
+        "import importlib, os, sys\n"
+        "def call():\n sys.path.append(os.getcwd())\n n = 'un' + 'seen'\n"
+        f" return importlib.import_module({name}).x"
+    )
+    call = members("mine.cells")["call"]
+    with pytest.raises(UserError, match=r"imports .*unseen by a name"), custom.explaining():
+        assert call() == 1
+
+
+def test_what_is_installed_may_be_imported_when_a_layer_is_called(here: Path) -> None:
+    """Also where the environment lies in the working folder."""
+    packages = here / "env/lib/python3/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "unseen.py").write_text("x = 1")
+    (here / "cells.py").write_text("import importlib\ndef call(n): importlib.import_module(n)")
+    call = members("cells")["call"]
+    sys.path.append(str(packages))
+    with custom.explaining():
+        call("un" + "seen")
 
 
 BROKEN = {

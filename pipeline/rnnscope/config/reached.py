@@ -83,10 +83,11 @@ def installed(spec: ModuleSpec) -> bool:
     """Whether a module is part of Python or of an installed package."""
     folders = [str(Path(spec.origin).parent)] if spec.origin and spec.has_location else []
     folders = folders or list(spec.submodule_search_locations or [])
-    return not folders or any(map(_is_installed, folders))
+    return not folders or any(map(is_installed, folders))
 
 
-def _is_installed(folder: str) -> bool:
+def is_installed(folder: str) -> bool:
+    """Whether a folder belongs to Python or to an installed package."""
     path = Path(folder).resolve()
     if {"site-packages", "dist-packages"} & set(path.parts):
         return True

@@ -5,7 +5,6 @@ import keras
 from rnnscope import models, trace
 from rnnscope.data import Split
 from rnnscope.errors import UserError
-from rnnscope.extract import mixing
 from rnnscope.models import tokens
 from rnnscope.trace.names import refuse_names
 
@@ -27,9 +26,3 @@ def refuse_misfit(model: keras.Model, split: Split, count: int) -> None:
         raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
     models.inputs(model, split.take(slice(0, 1)))
     tokens.refuse_strange(model, split, count)
-
-
-def refuse_mixing(model: keras.Model, split: Split, batch_size: int) -> None:
-    """Raise if sequences of a batch change one another, unless each is run alone."""
-    if batch_size > 1:
-        mixing.refuse(model, split)

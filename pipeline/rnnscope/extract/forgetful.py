@@ -6,7 +6,7 @@ rounding does not grow over the timesteps. The model runs as it is, whatever lie
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from rnnscope import models, trace
 from rnnscope.data import Batch
+from rnnscope.errors import UserError
 from rnnscope.models.feeding import ran
 from rnnscope.trace import cells, loops
 
@@ -37,10 +38,43 @@ def passed(model: keras.Model, batch: Batch) -> tuple[dict[str, Given], Any]:
     """
     given: dict[str, Given] = {}
     inputs = models.inputs(model, batch)
-    forgetful = functools.partial(_forgetful, given)
-    with unchanged(model), loops.replaced(trace.recurrent_layers(model), forgetful):
+    with unchanged(model), loops.replaced(trace.recurrent_layers(model), _keeping(given)):
         outputs = ran(model, functools.partial(model, training=False), inputs)
     return given, outputs
+
+
+def refuse_changing(model: keras.Model, batch: Batch) -> None:
+    """Raise if a pass in inference changes a variable that is no state of a recurrent layer.
+
+    Results would depend on what was run before, in which order and in which parts. (Of a cell this
+    is found by the proof.)
+
+    Raises:
+        UserError: with the variable.
+    """
+    kept = [(each, np.array(each)) for each in _watched(model)]
+    inputs = models.inputs(model, batch)
+    with unchanged(model), loops.replaced(trace.recurrent_layers(model), _keeping({})):
+        ran(model, functools.partial(model, training=False), inputs)
+        now = [np.array(each) for each, _ in kept]
+    changed = None
+    for (variable, before), after in zip(kept, now, strict=True):
+        if before.tobytes() != after.tobytes():
+            variable.assign(before)
+            changed = changed or getattr(variable, "path", variable.name)
+    if changed:
+        raise UserError(
+            f"model '{model.name}': a pass in inference changes its variable '{changed}', so that "
+            "states depend on what was run before; let its layer change it in training only"
+        )
+
+
+def _watched(model: keras.Model) -> list[Any]:
+    """The variables of a model and those that its layers keep, without states of recurrent ones."""
+    states = {id(each) for each in loops.state_variables(model)}
+    own = [each for layer in model._flatten_layers() for each in vars(layer).values()]
+    found = [*model.variables, *(each for each in own if isinstance(each, tf.Variable))]
+    return [each for each in {id(one): one for one in found}.values() if id(each) not in states]
 
 
 @contextlib.contextmanager
@@ -57,6 +91,11 @@ def unchanged(model: keras.Model) -> Iterator[None]:
         keras.random.SeedGenerator.next = drawing
         for variable, values in kept:
             variable.assign(values)
+
+
+def _keeping(given: dict[str, Given]) -> Callable[[str, keras.layers.RNN], loops.Loop]:
+    """Replacements of inner loops that keep what they are given."""
+    return functools.partial(_forgetful, given)
 
 
 def _forgetful(given: dict[str, Given], name: str, layer: keras.layers.RNN) -> loops.Loop:

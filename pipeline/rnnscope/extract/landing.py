@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rnnscope.data import Batch, Split
 from rnnscope.errors import UserError
 from rnnscope.extract import forgetful
+from rnnscope.extract.rounding import relative
 from rnnscope.models.batches import fixed_batch
 
 MARKS = 8
@@ -21,7 +22,7 @@ MARKS = 8
 BASES, TRIES = 2, 3
 """Sequences in which this is done, and values that are put in."""
 ROUNDING = 1e-5
-"""Relative to the largest value: differences that may come from the order of a sum."""
+"""Relative to a feature's largest value: differences that may come from the order of a sum."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Landing:
     marks: NDArray[np.intp]
     """The timesteps that were changed [M]."""
     shown: NDArray[np.floating]
-    """The largest change [M, T] at each timestep that the layer reads; 0 where there is none."""
+    """The largest change [M, T] at each timestep that the layer reads, relative to the largest
+    value of its feature; 0 where there is none."""
 
     @property
     def in_order(self) -> bool:
@@ -94,9 +96,9 @@ def landings(model: keras.Model, split: Split, name: str | None) -> dict[str, La
         for number, mark in enumerate(np.repeat(marks, TRIES)):
             values[number, mark] = another(values[number, mark], known, random)
         for layer, read in _read(model, copies).items():
-            shown = np.abs(read - before[layer]).reshape(len(marks), TRIES, read.shape[1], -1)
+            shown = relative(read, before[layer]).reshape(len(marks), TRIES, read.shape[1], -1)
             worst = shown.max(axis=(1, 3))
-            worst[worst <= ROUNDING * max(1.0, float(np.abs(read).max()))] = 0
+            worst[worst <= ROUNDING] = 0
             found[layer] = np.maximum(found.get(layer, 0), worst)
     return {layer: Landing(marks, shown) for layer, shown in found.items()}
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnscope import models
 from rnnscope.data import MASK, Batch, Split
 from rnnscope.extract.landing import ROUNDING
+from rnnscope.extract.rounding import relative
 from rnnscope.extract.rows import Rows
 from rnnscope.models.batches import fixed_batch
 from rnnscope.models.calls import masking
@@ -123,22 +124,22 @@ def _changed(batch: Batch) -> Batch:
 
 def _compared(
     signals: Any, outputs: NDArray[Any], batch: Batch, split: Split, rows: Rows
-) -> dict[str | None, NDArray[Any]]:
-    """Of a pass the values of each layer's rows, and of the outputs under None."""
-    found: dict[str | None, NDArray[Any]] = {}
+) -> dict[str | None, list[NDArray[Any]]]:
+    """Of a pass the signals of each layer's rows [R, U], and under None the outputs [..., F]."""
+    found: dict[str | None, list[NDArray[Any]]] = {}
     for layer, (named, mask) in signals.items():
         arrays = [np.asarray(values) for values in named.values()]
         own = None if mask is None else np.asarray(mask)
         valid, _ = rows.valid(layer, arrays[0].shape[2], own, batch)
-        found[layer] = np.concatenate([values[:, valid].ravel() for values in arrays])
+        found[layer] = [values[:, valid].T for values in arrays]
     timed = outputs.ndim > 2 or split.per_timestep
     if rows.times is not None:
         timed = rows.times.output is not None and bool(rows.times.output.inputs - {MASK})
     fits = timed and outputs.shape[:2] == batch.valid.shape
-    found[None] = outputs[batch.valid] if fits else outputs
+    found[None] = [outputs[batch.valid] if fits else outputs]
     return found
 
 
-def _differ(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    largest = float(np.abs(one).max(initial=1))
-    return bool((np.abs(one - other) > ROUNDING * largest).any())
+def _differ(one: list[NDArray[Any]], other: list[NDArray[Any]]) -> bool:
+    pairs = zip(one, other, strict=True)
+    return any((relative(found, known) > ROUNDING).any() for found, known in pairs)

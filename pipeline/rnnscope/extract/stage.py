@@ -16,7 +16,7 @@ from rnnscope import engine, models, states
 from rnnscope.config import Config, located
 from rnnscope.data import Split
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import finishing, fit, judging, notes
+from rnnscope.extract import finishing, fit, judging, mixing, notes
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS, Note, Part, parts_of
 from rnnscope.extract.recorder import Recorder
@@ -87,7 +87,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     count = _count(test, config)
     _announce(record, count, folder)
     with custom.explaining():
-        fit.refuse_mixing(record.model, test, config.extract.batch_size)
+        mixing.refuse(record.model, test)
     longest, _ = record.rows.most(test, count)
     made = {"artefact": assignment.key, "model": assignment.model}
     fixed = fixed_batch(record.model)

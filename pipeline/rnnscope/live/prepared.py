@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rnnscope.config import Extract
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import fit
+from rnnscope.extract import fit, mixing
 from rnnscope.extract.notes import parts_of
 from rnnscope.extract.recorder import Recorder
 from rnnscope.extract.warning import noticed
@@ -53,7 +53,7 @@ class Prepared:
             self.annotations += map(str, told["annotations"] or ())
             dataset = given.dataset_of(model, x, **told)
             fit.refuse_misfit(model, dataset.test, len(dataset.test))
-            fit.refuse_mixing(model, dataset.test, self.options.batch_size)
+            mixing.refuse(model, dataset.test)
             self.recorder = Recorder(model, dataset, self.options, columns=False)
             kept.add(self.recorder.drawn)
             self.written = before.written(self.recorder.graphs)

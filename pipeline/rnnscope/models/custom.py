@@ -5,14 +5,15 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
+from rnnscope.config.reached import is_installed
 from rnnscope.config.source import specs
 from rnnscope.errors import UserError
 from rnnscope.models import guard
@@ -20,6 +21,8 @@ from rnnscope.store import digests
 
 _DIGESTS: dict[str, str] = {}
 """Of the files of what this process imported, as they were then. Python imports a module once."""
+_NAMED: list[str] = []
+"""The modules that were named in this process."""
 
 
 def members(name: str) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def members(name: str) -> dict[str, Any]:
     before = set(sys.modules)
     _FINDER.known.update(found)
     if _FINDER not in sys.meta_path:
-        sys.meta_path.append(_FINDER)  # last: installed packages come first
+        sys.meta_path.insert(0, _FINDER)  # before Python's own, which would take bytecode
     try:
         with guard.importing():
             module: Any = importlib.import_module(name)
@@ -49,7 +52,8 @@ def members(name: str) -> dict[str, Any]:
         raise UserError(f"{here}: it puts a {type(module).__name__} in its place in sys.modules")
     if (imported := getattr(module, "__file__", None)) != files[name]:
         raise UserError(f"{here}: {imported} was imported, not {files[name]}")
-    _refuse_unseen(here, name, files, before)
+    _NAMED.append(name)
+    refuse_unseen(before)
     return {
         name: member
         for name, member in vars(module).items()
@@ -62,8 +66,10 @@ def explaining() -> Iterator[None]:
     """Let an exception of the user's code, once it is imported, be one line.
 
     Raises:
-        UserError: what was raised, and in which line; other exceptions pass as they are.
+        UserError: what was raised, and in which line; other exceptions pass as they are. Or a
+            module was imported that is not in the key.
     """
+    before = set(sys.modules)
     try:
         yield
     except UserError:
@@ -72,6 +78,7 @@ def explaining() -> Iterator[None]:
         if (line := blamed(error)) is not None:
             raise UserError(f"model.custom_objects: {line}") from error
         raise
+    refuse_unseen(before)
 
 
 def blamed(error: BaseException | None) -> str | None:
@@ -82,6 +89,18 @@ def blamed(error: BaseException | None) -> str | None:
             line = _said(error, place)
         error = error.__cause__ or error.__context__
     return line
+
+
+class _Source(SourceFileLoader):
+    """Runs a file's own text.
+
+    Bytecode is taken for that of a file by its time of change and its size, which another file,
+    whose content is not in the key, may share.
+    """
+
+    def path_stats(self, path: Any) -> NoReturn:
+        """Without these Python neither reads nor writes bytecode."""
+        raise OSError("no bytecode")
 
 
 class _Finder(MetaPathFinder):
@@ -96,11 +115,15 @@ class _Finder(MetaPathFinder):
         """Where a module is, if it is among those known."""
         if (spec := self.known.get(fullname)) is None:
             return None
+        led = None if path is None else PathFinder.find_spec(fullname, path)
+        if led is not None and led.origin != spec.origin:
+            return None  # its package leads elsewhere, which is refused once it is imported
         inner = spec.submodule_search_locations
         folders = None if inner is None else list(inner)
         if spec.has_location:
+            loader = _Source(fullname, str(spec.origin))
             return spec_from_file_location(
-                fullname, spec.origin, submodule_search_locations=folders
+                fullname, spec.origin, loader=loader, submodule_search_locations=folders
             )
         found = ModuleSpec(fullname, None, is_package=True)  # a folder without __init__.py
         found.submodule_search_locations = folders
@@ -119,18 +142,38 @@ def _refuse_edited(here: str, files: Mapping[str, str]) -> None:
         _DIGESTS[file] = now
 
 
-def _refuse_unseen(here: str, name: str, files: Mapping[str, str], before: set[str]) -> None:
-    """Raise if a module of the user's was imported whose content is not in the key."""
-    own, known = name.partition(".")[0], set(files.values())
-    for each in set(sys.modules) - before:
+def refuse_unseen(before: Collection[str]) -> None:
+    """Raise if a module of the user's was imported whose content is not in the key.
+
+    A layer may import one when it is made or called, by a name that it computes.
+
+    Args:
+        before: the names of the modules that were there before.
+
+    Raises:
+        UserError: with the module, and how to write it.
+    """
+    own = {name.partition(".")[0] for name in _NAMED}
+    for each in set(sys.modules).difference(before, _FINDER.known) if own else ():
         file = getattr(sys.modules[each], "__file__", None)
-        if not isinstance(file, str) or file in known:
+        if not isinstance(file, str) or file in _DIGESTS:
             continue
-        if each.partition(".")[0] == own or Path(file).is_relative_to(Path.cwd()):
+        if each.partition(".")[0] in own or _lies_here(Path(file)):
             raise UserError(
-                f"{here}: it imports {each} by a name that its source does not spell, so that an "
-                f"edit of {file} would pass unnoticed: write import {each}"
+                f"model.custom_objects={_NAMED[-1]}: it imports {each} by a name that its source "
+                f"does not spell, so that an edit of {file} would pass unnoticed: write "
+                f"import {each}"
             )
+
+
+def _lies_here(file: Path) -> bool:
+    """Whether a file lies in the working folder, and is not of what is installed there."""
+    ours = Path(__file__).parents[2]
+    return (
+        file.is_relative_to(Path.cwd())
+        and not file.is_relative_to(ours)
+        and not is_installed(str(file.parent))
+    )
 
 
 def _why(error: Exception, files: set[str]) -> str:

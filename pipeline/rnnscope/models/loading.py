@@ -66,6 +66,7 @@ def load(
     """
     _refuse_form(path)
     own = {} if custom_objects is None else custom.members(custom_objects)
+    before = set(sys.modules)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Do not pass an `input_shape`")
@@ -76,6 +77,8 @@ def load(
         if (line := custom.blamed(error)) is not None:
             raise UserError(f"model.custom_objects={custom_objects}: {line}") from error
         raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
+    if own:
+        custom.refuse_unseen(before)
     _refuse_not_finite(loaded, path)
     return loaded
 
