@@ -86,8 +86,9 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     record, test = ready.recorder, ready.recorder.split
     count = _count(test, config)
     _announce(record, count, folder)
-    with custom.explaining():
-        mixing.refuse(record.model, test)
+    if assignment.trained is None:  # those built here keep sequences apart
+        with custom.explaining():
+            mixing.refuse(record.model, test)
     longest, _ = record.rows.most(test, count)
     made = {"artefact": assignment.key, "model": assignment.model}
     fixed = fixed_batch(record.model)

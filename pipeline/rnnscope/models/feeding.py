@@ -45,9 +45,9 @@ def ran(model: keras.Model, call: Callable[..., Any], fed: Any, *more: Any) -> A
     """
     try:
         return call(fed, *more)
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.InvalidArgumentError, ValueError) as error:  # in a graph, and without one
         shapes = ", ".join(str(each.shape) for each in tf.nest.flatten(fed))
-        reason = re.sub(r"\x1b\[\d+m|\{\{.*?\}\}", "", str(error.message)).split("[[")[0]
+        reason = re.sub(r"\x1b\[\d+m|\{\{.*?\}\}", "", str(error)).split("[[")[0]
         raise UserError(
             f"model '{model.name}' does not run on inputs of shape {shapes}: "
             f"{' '.join(reason.split())[:300]}"
