@@ -53,13 +53,15 @@ class Prepared:
             self.annotations += map(str, told["annotations"] or ())
             dataset = given.dataset_of(model, x, **told)
             fit.refuse_misfit(model, dataset.test, len(dataset.test))
-            fit.refuse_mixing(model, dataset.test, self.options.batch_size)
             self.recorder = Recorder(model, dataset, self.options, columns=False)
-            kept.add(self.recorder.drawn)
-            self.written = before.written(self.recorder.graphs)
+            # Known from its graphs before anything is run.
+            self.written = [*self.recorder.drawn, *before.written(self.recorder.graphs)]
+            kept.add(self.written)
+            fit.refuse_mixing(model, dataset.test, self.options.batch_size)
+            longest, _ = self.recorder.rows.most(dataset.test, len(dataset.test))
         self.parts = parts_of(
             len(dataset.test),
-            self.recorder.rows.most(dataset.test, len(dataset.test))[0],
+            longest,
             self.options.part_rows,
             fixed_batch(model),
         )
@@ -77,7 +79,7 @@ class Prepared:
         lost: dict[str, str] = {}
         with self._open() as kept:
             self._refuse_broken()
-            kept.add([*recorder.drawn, *self.written])
+            kept.add(self.written)
             with recorder.from_zero(), _progress(count) as progress:
                 for part in self.parts:
                     for batch in recorder.record(part.start, part.stop, into.take):
