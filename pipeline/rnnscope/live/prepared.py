@@ -26,6 +26,7 @@ from rnnscope.models.batches import fixed_batch
 from rnnscope.models.feeding import sequence_shapes
 from rnnscope.models.finite import not_finite
 from rnnscope.terminal import bar
+from rnnscope.trace.equations import IN_ONE_THREAD
 from rnnscope.trace.findings import Findings, merge, sample
 
 VALUES = "extract/default.yaml"
@@ -102,7 +103,11 @@ class Prepared:
             in_keywords(self.names, self.annotations),
             before.as_before(self.model) as kept,
         ):
-            yield kept
+            token = IN_ONE_THREAD.set(True)
+            try:
+                yield kept
+            finally:
+                IN_ONE_THREAD.reset(token)
 
     def _refuse_broken(self) -> None:
         """Raise for a model from whose weights no number could be computed."""
