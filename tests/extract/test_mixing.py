@@ -13,6 +13,8 @@ from rnnscope.errors import UserError
 from tests.compose import composed
 from tests.extract.test_extract import finished
 
+pytestmark = pytest.mark.tensorflow
+
 T, F = 7, 3
 MIXING = {
     "mean": lambda x: x - ops.mean(x, axis=0),

@@ -19,9 +19,7 @@ __all__ = ["installed", "wheel"]
 pytestmark = pytest.mark.process
 
 USER = """
-import keras
-import numpy as np
-import rnnscope
+import numpy as np, keras, rnnscope
 
 model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])
 states = rnnscope.record(model, np.zeros((2, 5, 3), np.float32), units=[0])
