@@ -14,6 +14,8 @@ from rnnscope.extract.mixing import _kept
 from tests.compose import composed
 from tests.extract.test_extract import finished
 
+pytestmark = pytest.mark.tensorflow
+
 T, F = 7, 3
 MIXING = {
     "mean": lambda x: x - ops.mean(x, axis=0),

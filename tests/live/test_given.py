@@ -184,6 +184,7 @@ def test_a_model_of_several_inputs() -> None:
         ({"x": X, "layers": "lstm"}, "^layers: no 'lstm'; there is rnn"),
         ({"x": X, "units": 3}, r"^units=\[3\]: counted from 0, there are 3 in rnn"),
         ({"x": X, "timesteps": "first"}, "^timesteps=first: must be all, last, or a slice"),
+        ({"x": X, "timesteps": "0:0"}, "^timesteps=0:0: none of the 6 timesteps of layer 'rnn'"),
         ({"x": X, "batch_size": 0}, "^batch_size=0: must be a whole number"),
         ({"x": X, "tolerance": 1e-12}, "past tolerance=1e-12"),
         ({"x": tf.data.Dataset.from_tensor_slices(X)}, r"single sequences: give x\.batch\(512\)"),
@@ -208,7 +209,7 @@ def test_what_does_not_fit_is_one_line_in_terms_of_keywords(
 
 def test_what_is_no_model_or_has_no_weights_is_refused() -> None:
     with pytest.raises(UserError, match=r"^model is a builtins\.str; must be a keras\.Model"):
-        rnnscope.record("lstm.keras", X)  # type: ignore[arg-type]
+        rnnscope.record("lstm.keras", X)
     unbuilt = keras.Sequential([keras.layers.LSTM(2)])
     with pytest.raises(UserError, match=r"has no weights yet: call it once"):
         rnnscope.record(unbuilt, X)

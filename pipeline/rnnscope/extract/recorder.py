@@ -17,7 +17,7 @@ from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite, judging
 from rnnscope.extract.outcome import outcomes
 from rnnscope.extract.records import BatchRecord, LayerBatch, Layout
-from rnnscope.extract.rows import rows_of
+from rnnscope.extract.rows import Rows, rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
@@ -50,7 +50,6 @@ class Recorder:
         self.model, self.dataset, self.options = model, dataset, options
         self.split = dataset.test
         self.scores = Scores(None)
-        self.rows = rows_of(model, self.split)
         self.paths: dict[str, str] = {}
         self.backward: set[str] = set()  # layers that read backwards
         self.calls: dict[str, proof.Proved] = {}
@@ -72,6 +71,11 @@ class Recorder:
                 f"extract.signals={options.signals}, extract.units={options.units}: "
                 "nothing of that kind is in the model"
             )
+
+    @functools.cached_property
+    def rows(self) -> Rows:
+        """Which timesteps are rows; to find it the model is run on a few sequences."""
+        return rows_of(self.model, self.split)
 
     @property
     def layout(self) -> Layout:

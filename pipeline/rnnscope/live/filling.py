@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.errors import UserError
 from rnnscope.extract.records import BatchRecord, Layout
 from rnnscope.live.about import About
 from rnnscope.live.held import Held, HeldLayer
@@ -66,6 +67,9 @@ class Filling:
         steps = None
         if self.timesteps != "last":
             steps = selection.steps_of(self.timesteps, timesteps)
+            if not len(steps):
+                of = f"none of the {timesteps} timesteps of layer '{layer}'"
+                raise UserError(f"extract.timesteps={self.timesteps}: {of} is among them")
         shape = self.count, 1 if steps is None else len(steps)
         signals = {
             signal: np.empty((*shape, len(units)), np.float32)
