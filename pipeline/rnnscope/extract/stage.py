@@ -148,7 +148,8 @@ def _run(assignment: Assignment) -> dict[str, Any]:
 def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
     """The data and the recorder of an assignment, made once in each process that takes part."""
     config = assignment.config
-    model, dataset = models.of_run(config.model, assignment.trained, config.data)
+    step = config.extract.checkpoint
+    model, dataset = models.of_run(config.model, assignment.trained, config.data, step)
     _refuse_misfit(model, dataset)
     tokens.refuse_strange(model, dataset.test, _count(dataset, config))
     workers = engine.workers(config.engine)
