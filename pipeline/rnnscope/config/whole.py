@@ -56,7 +56,7 @@ class Config:
 
 
 def counted(section: Any) -> dict[str, Any]:
-    """The options of a section that can change a result, by name, but for those ``apart`` at null."""
+    """The options of a section that are part of keys, by name."""
     found = dataclasses.asdict(section)
     rules = {field.name: field.metadata for field in dataclasses.fields(section)}
     return {
