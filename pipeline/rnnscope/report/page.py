@@ -110,7 +110,7 @@ def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> di
         "validated": "val_loss" in history,
         "batch": batch,
         "recorded": step,
-        "steps": manifests["train"]["headline"]["steps"],
+        "steps": int(history["step"].max()) if len(history) else 0,
     }
 
 
