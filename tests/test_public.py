@@ -6,14 +6,16 @@ import sys
 import pytest
 
 import rnnscope
-from rnnscope import states, trace
+from rnnscope import live, states, trace
 
 
 def test_the_names_are_those_of_their_rooms() -> None:
     assert rnnscope.read_states is states.read_states
     assert rnnscope.read_sequences is states.read_sequences
     assert rnnscope.recording is trace.recording
-    assert {"read_states", "read_sequences", "recording"} == set(rnnscope.__all__)
+    assert rnnscope.record is live.record
+    for name in rnnscope.__all__:
+        assert getattr(rnnscope, name).__name__ == name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

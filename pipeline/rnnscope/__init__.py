@@ -23,14 +23,27 @@ def _without_working_folder() -> None:
 _without_working_folder()
 
 if TYPE_CHECKING:
+    from rnnscope.live import States, measure, open_states, record
     from rnnscope.states import read_sequences, read_states
     from rnnscope.trace import recording
 
-__all__ = ["read_sequences", "read_states", "recording"]
+__all__ = [
+    "States",
+    "measure",
+    "open_states",
+    "read_sequences",
+    "read_states",
+    "record",
+    "recording",
+]
 
 _HOMES = {
+    "States": "rnnscope.live",
+    "measure": "rnnscope.live",
+    "open_states": "rnnscope.live",
     "read_sequences": "rnnscope.states",
     "read_states": "rnnscope.states",
+    "record": "rnnscope.live",
     "recording": "rnnscope.trace",
 }
 """Public name -> its module, imported on first access: TensorFlow takes seconds to import."""
@@ -40,3 +53,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rnnscope' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

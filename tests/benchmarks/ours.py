@@ -14,8 +14,10 @@ from rnnscope import data, engine, models, states, trace
 from rnnscope.analysis.ablation import stage as rerunning
 from rnnscope.analysis.ablation.columns import METHODS
 from rnnscope.config import Engine, Extract
-from rnnscope.extract.notes import PARTS, Part
+from rnnscope.extract.notes import PARTS, parts_of
 from rnnscope.extract.recorder import Recorder
+from rnnscope.extract.stage import Ready
+from rnnscope.extract.writing import Writer
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.tables import table_file
 from tests.benchmarks.problem import (
@@ -71,15 +73,12 @@ def in_memory(model: keras.Model, x: Array) -> Batches:
 
 def to_parquet(model: keras.Model, x: Array, folder: Path, options: Extract) -> None:
     """The signals of x [N, T, F] as stage extract writes them, with its proof."""
-    dataset = data.Dataset(data.Split(x, _labels(x)))
-    record = Recorder(model, dataset, options, folder, cores())
+    recorder = Recorder(model, data.Dataset(data.Split(x, _labels(x))), options)
+    writer = Writer(folder, recorder.layout, options.compression, options.dtype, cores())
     (folder / PARTS).mkdir()
-    step = max(1, options.part_rows // x.shape[1])
-    parts = [
-        Part(number, start, min(start + step, len(x)))
-        for number, start in enumerate(range(0, len(x), step))
-    ]
-    list(engine.run(record.part, parts, Engine("local", None), what="extract", unit="part"))
+    parts = parts_of(len(x), x.shape[1], options.part_rows, None)
+    part = Ready(recorder, writer).part
+    list(engine.run(part, parts, Engine("local", None), what="extract", unit="part"))
 
 
 def finish(recorded: Path, x: Array) -> None:

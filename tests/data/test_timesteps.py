@@ -15,7 +15,7 @@ from rnnscope import models, stages, states, store
 from rnnscope.config import Config
 from rnnscope.data import parquet, rows
 from rnnscope.errors import UserError
-from rnnscope.extract import recorder
+from rnnscope.extract import stage
 from rnnscope.extract.notes import PARTS
 from tests.compose import composed
 from tests.data.test_data import Arrays, N, T
@@ -180,7 +180,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
         configs.append(config(root, FORMS[".parquet"](root, made, kind), kind, model))
     cut, straight = configs
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "part", dying)
+        patch.setattr(stage.Ready, "part", dying)
         cut.engine.workers = 1
         with pytest.raises(KilledError):
             stages.run(cut)

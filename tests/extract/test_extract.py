@@ -14,7 +14,7 @@ import tensorflow as tf
 from rnnscope import data, models, stages, states, store, trace
 from rnnscope.config import Config
 from rnnscope.errors import UserError
-from rnnscope.extract import notes, recorder
+from rnnscope.extract import notes, recorder, stage
 from rnnscope.stages import planning
 from rnnscope.trace import findings
 from tests import reference
@@ -120,14 +120,14 @@ class KilledError(Exception):
     """Stands for a killed process."""
 
 
-def dying(self: recorder.Recorder, part: notes.Part) -> notes.Note:
+def dying(self: stage.Ready, part: notes.Part) -> notes.Note:
     """Record parts as ever, but for the fourth."""
     if part.number == 3:
         raise KilledError
     return recorded(self, part)
 
 
-recorded = recorder.Recorder.part
+recorded = stage.Ready.part
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -147,7 +147,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
         shutil.copytree(Path(config.root) / "train", root / "train")
     cut = digits(tmp_path / "a", "extract.part_rows=500", "engine.workers=1")
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Recorder, "part", dying)
+        patch.setattr(stage.Ready, "part", dying)
         with pytest.raises(KilledError):
             stages.run(cut)
     artefact = stages.chain(cut)[-1].artefact
@@ -489,7 +489,7 @@ def test_the_global_stream_is_found_and_left_as_it_was(tmp_path: Path) -> None:
     x = keras.Input((8, 8))
     model = keras.Model(x, keras.layers.GRU(10)(Noise(name="z")(x)))
     test = data.load(composed(tmp_path).data)
-    streams = recorder.Recorder(model, test, composed(tmp_path).extract, tmp_path).streams
+    streams = recorder.Recorder(model, test, composed(tmp_path).extract).streams
     assert streams.layers == ["z"]
     (variable,) = streams.variables
     before = np.array(variable)
@@ -532,4 +532,4 @@ def test_a_stream_that_cannot_be_set_is_refused_by_the_layers_name(
     y = keras.layers.LSTM(10)(Sampling(name="z")(x))
     test = data.load(composed(tmp_path).data)
     with pytest.raises(UserError, match=r"layer 'z': draws at random by tf\.random"):
-        recorder.Recorder(keras.Model(x, y), test, composed(tmp_path).extract, tmp_path)
+        recorder.Recorder(keras.Model(x, y), test, composed(tmp_path).extract)

@@ -67,6 +67,8 @@ def _forgetful(given: dict[str, Given], name: str, layer: keras.layers.RNN) -> l
     ) -> tuple[Any, Any, Any]:
         calls = sum(key == name or key.startswith(f"{name}.call") for key in given)
         call = f"{name}.call{calls}" if calls else name
+        # A stateful layer passes its variables, which are updated at the end of the pass.
+        initial_state = tf.nest.map_structure(tf.identity, initial_state)
         given[call] = Given(sequences, tf.nest.flatten(initial_state), mask)
         timesteps = sequences.shape[1]
         stock = all(cells.stock_kind(cell) for cell in loops.cells_of(layer))

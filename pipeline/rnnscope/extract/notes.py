@@ -37,6 +37,25 @@ class Part:
     """Fingerprint of the trained model: trained again, it may be another under the same key."""
 
 
+def parts_of(count: int, timesteps: int, rows: int, fixed: int | None, **made: str) -> list[Part]:
+    """Cut sequences into parts.
+
+    Args:
+        count: how many sequences there are.
+        timesteps: of each, with padding.
+        rows: about how many timesteps a part has.
+        fixed: the batch size that the model requires, of which a part has a multiple.
+        made: ``artefact`` and ``model`` of each part.
+    """
+    size = max(1, rows // timesteps)
+    if fixed:
+        size = max(1, size // fixed) * fixed
+    starts = range(0, count, size)
+    return [
+        Part(number, start, min(start + size, count), **made) for number, start in enumerate(starts)
+    ]
+
+
 @dataclass(frozen=True)
 class Note:
     """The figures and file digests of a finished part."""

@@ -1,57 +1,38 @@
-"""Record one part of the test split: its states on disk, its outcome, and its proof."""
+"""Record the test split in memory, batch by batch: its states, its outcome, and its proof."""
 
+import contextlib
 import functools
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rnnscope import models, states, trace
+from rnnscope import models, trace
 from rnnscope.config import Extract
 from rnnscope.data import Batch, Dataset
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import finite, judging, notes
-from rnnscope.extract.notes import Note, Part
-from rnnscope.extract.outcome import SCORED, outcomes
-from rnnscope.extract.records import Columns, PartRecord
+from rnnscope.extract import finite, judging
+from rnnscope.extract.outcome import outcomes
+from rnnscope.extract.records import BatchRecord, LayerBatch, Layout
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
-from rnnscope.store import partials, sources
-from rnnscope.store.contents import Content
-from rnnscope.store.sources import Source
 from rnnscope.trace import drawing, proof, steps
-from rnnscope.trace.findings import sample
-
-EXACT_IN_FLOAT16 = 2048
-"""The largest whole number up to which float16 holds all of them."""
+from rnnscope.trace.findings import Findings, sample
+from rnnscope.trace.loops import state_variables
 
 
 class Recorder:
-    """A model made ready to record the test split into a folder."""
+    """A model made ready to record the test split; it writes nothing."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        dataset: Dataset,
-        options: Extract,
-        folder: Path,
-        workers: int = 1,
-        read: tuple[Source, ...] = (),
-    ):
-        # Signals are encoded side by side, also while other parts are being computed.
-        self.writers = ThreadPoolExecutor(workers)
-        self.model, self.dataset, self.options, self.folder = model, dataset, options, folder
-        self.read = read  # the user's files that the model and the data came from
+    def __init__(self, model: keras.Model, dataset: Dataset, options: Extract):
+        self.model, self.dataset, self.options = model, dataset, options
         self.split = dataset.test
         self.scores = Scores(None)
         self.rows = rows_of(model, self.split)
@@ -66,123 +47,122 @@ class Recorder:
         self.proved = graph(self._proved, input_signature=[batch, count])
         # Traced here, before any thread starts: tracing replaces a method of the layers meanwhile.
         with drawing.watched() as drawn:
-            graphs = [each.get_concrete_function().graph for each in (self.recorded, self.proved)]
-        self.streams = drawing.streams_of(model, drawn, graphs)
-        self.layers = states.by_layer(self.units)
-        self.places = states.folders(self.layers)
+            self.graphs = [
+                each.get_concrete_function().graph for each in (self.recorded, self.proved)
+            ]
+        self.streams = drawing.streams_of(model, drawn, self.graphs)
+        self.drawn = list({id(each.generator): each.generator.state for each in drawn}.values())
+        if not any(self.units.values()):
+            raise UserError(
+                f"extract.signals={options.signals}, extract.units={options.units}: "
+                "nothing of that kind is in the model"
+            )
 
-    def part(self, part: Part) -> Note:
-        """Record one part, unless it is finished. Returns its rows, bytes, proof and scores.
+    @property
+    def layout(self) -> Layout:
+        """What its records have in common."""
+        layers = {layer for layer, _ in self.units}
+        unlabelled = {
+            layer
+            for layer in layers
+            if self.split.per_timestep and not self.rows.labelled(layer, self.split)
+        }
+        return Layout(dict(self.units), frozenset(self.backward & layers), frozenset(unlabelled))
 
-        Scores are sums over its sequences.
+    @property
+    def carried(self) -> list[Any]:
+        """The variables that go from batch to batch: states of stateful layers, random streams.
+
+        Where there are any, batches are taken in order, in one thread.
         """
-        if (known := notes.read(self.folder, part)) is not None:
-            return known
-        found = self._run(part)
-        labels = np.concatenate(found.labels) if found.labels else None
-        rows = 0
-        writing = []
-        for layer, columns in found.columns.items():
-            labelled = not self.split.per_timestep or self.rows.labelled(layer, self.split)
-            of_rows, backward = labels if labelled else None, layer in self.backward
-            keys = selection.keys_of(part.start, columns.kept, of_rows, backward)
-            rows = max(rows, len(keys.sequence))
-            for signal in list(columns.signals):
-                # No reference is kept here, so that its memory is freed as soon as it is written.
-                values = columns.signals.pop(signal)
-                writing.append(self.writers.submit(self._write, part, layer, signal, values, keys))
-                del values
-        files = dict(done.result() for done in writing)
-        sequences = pd.concat(found.sequences)
+        return [*state_variables(self.model), *self.streams.variables]
+
+    @contextlib.contextmanager
+    def from_zero(self) -> Iterator[None]:
+        """While open, stateful layers go on from zero states; ``carried`` is as before then."""
+        kept = [(each, each.numpy()) for each in self.carried]
+        try:
+            for variable in state_variables(self.model):
+                variable.assign(variable * 0)
+            yield
+        finally:
+            for variable, values in kept:
+                variable.assign(values)
+
+    def record(self, start: int, stop: int) -> Iterator[BatchRecord]:
+        """Record a part, start <= number < stop, batch by batch; its first sequences are proved.
+
+        Raises:
+            UserError: a state or an output that is not finite, a residual past the tolerance, or a
+                sequence without timesteps.
+        """
+        first, sequences = start, range(start, stop)
+        for batch, size in batches(self.model, self.split, sequences, self.options.batch_size):
+            yield self._batch(batch, size, first, proves=first == start)
+            first += size
+
+    def _batch(self, batch: Batch, size: int, first: int, *, proves: bool) -> BatchRecord:
+        """Run one batch through the model, whose first ``size`` sequences count."""
+        inputs = models.inputs(self.model, batch)
+        found: Findings = {}
+        if proves:
+            count = min(size, sample(batch.x.shape[1]))
+            recorded, output, masks, gathered = ran(self.model, self.proved, inputs, count)
+            found = proof.proof(self.calls, gathered, first)
+        else:
+            recorded, output, masks = ran(self.model, self.recorded, inputs)
+        told = {name: _array(each)[:size] for name, each in masks.items()}
+        longest = np.zeros(size, np.int32)
+        layers, unmasked, lost = {}, set(), {}
+        for layer, (signals, mask) in recorded.items():
+            valid, without = self._valid(layer, signals, mask, batch)
+            valid = valid[:size]
+            if without:
+                unmasked.add(layer)
+            if mask is None and (maker := self.rows.lost(layer, valid.shape[1], batch, told)):
+                lost[layer] = maker
+            longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
+            kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
+            layers[layer] = LayerBatch(kept, {})
+            for signal, values in signals.items():
+                rows = selection.chosen_rows(_array(values)[:, :size], kept)
+                units = self.units[layer, signal]
+                finite.refuse_states(layer, signal, rows, kept, units, first)
+                layers[layer].signals[signal] = rows
+        if proves:  # of states that are not finite it would say less
+            judging.check(found, self.options.tolerance)
+        if not longest.all():
+            empty = first + int(longest.argmin())
+            raise UserError(f"sequence {empty} of the test split: no timestep is left of it")
+        given = batch.cut(slice(size))
+        rows_of_tables = outcomes(_array(output)[:size], given, longest, first, self.scores.kind)
+        sequences = self._named(rows_of_tables[0], first)
+        labels = None if self.split.numeric else given.y
+        return BatchRecord(
+            first, layers, labels, sequences, rows_of_tables[1], found, unmasked, lost
+        )
+
+    def _named(self, sequences: Any, first: int) -> Any:
+        """Rows of table sequences with their names and groups, where the data has them."""
+        part = slice(first, first + len(sequences))
         if self.split.ids is not None:
-            sequences.insert(1, "id", self.split.ids[part.start : part.stop])
+            sequences.insert(1, "id", self.split.ids[part])
         if self.split.groups is not None:
             place = sequences.columns.get_loc("length")
-            sequences.insert(place, "group", self.split.groups[part.start : part.stop])
-        tables = {states.SEQUENCES: sequences}
-        if found.steps:
-            tables[states.STEPS] = pd.concat(found.steps)
-        scores = {name: float(np.sum(sequences[name])) for name in SCORED if name in sequences}
-        figures = {
-            "rows": rows,
-            "states_bytes": sum(content.bytes for content in files.values()),
-            "proof": {
-                layer: {kind: asdict(worst) for kind, worst in kinds.items()}
-                for layer, kinds in found.proof.items()
-            },
-            "without_mask": sorted(found.unmasked),
-            "mask_lost": found.lost,
-            "scores": scores,
-        }
-        sources.check(self.read)
-        partials.check(self.folder)
-        return notes.write(self.folder, part, figures, files, tables)
-
-    def _run(self, part: Part) -> PartRecord:
-        """Run one part through the model."""
-        found = PartRecord()
-        first = part.start
-        sequences, most = range(part.start, part.stop), self.options.batch_size
-        for batch, size in batches(self.model, self.split, sequences, most):
-            inputs = models.inputs(self.model, batch)
-            if not found.proof:
-                count = min(size, sample(batch.x.shape[1]))
-                recorded, output, masks, gathered = ran(self.model, self.proved, inputs, count)
-                found.proof = proof.proof(self.calls, gathered, first)
-            else:
-                recorded, output, masks = ran(self.model, self.recorded, inputs)
-            told = {name: _array(each)[:size] for name, each in masks.items()}
-            longest = np.zeros(size, np.int32)
-            for layer, (signals, mask) in recorded.items():
-                valid = self._valid(layer, signals, mask, batch, size, found)
-                if mask is None and (maker := self.rows.lost(layer, valid.shape[1], batch, told)):
-                    found.lost[layer] = maker
-                longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
-                kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
-                into = found.columns.setdefault(layer, Columns())
-                into.kept.append(kept)
-                for signal, values in signals.items():
-                    rows = selection.chosen_rows(_array(values)[:, :size], kept)
-                    units = self.units[layer, signal]
-                    finite.refuse_states(layer, signal, rows, kept, units, first)
-                    into.signals.setdefault(signal, []).append(rows)
-            if first == part.start:  # of states that are not finite it would say less
-                judging.check(found.proof, self.options.tolerance)
-            if not longest.all():
-                empty = first + int(longest.argmin())
-                raise UserError(f"sequence {empty} of the test split: no timestep is left of it")
-            if batch.y is not None and not self.split.numeric:
-                found.labels.append(batch.y[:size])
-            given = batch.cut(slice(size))
-            sequences, steps = outcomes(
-                _array(output)[:size], given, longest, first, self.scores.kind
-            )
-            found.sequences.append(sequences)
-            if steps is not None:
-                found.steps.append(steps)
-            first += size
-        return found
+            sequences.insert(place, "group", self.split.groups[part])
+        return sequences
 
     def _valid(
-        self,
-        layer: str,
-        signals: dict[str, Any],
-        mask: Any,
-        batch: Batch,
-        size: int,
-        found: PartRecord,
-    ) -> NDArray[np.bool_]:
-        """Which timesteps of a layer are rows [B, T], of the first B sequences of a batch."""
+        self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch
+    ) -> tuple[NDArray[np.bool_], bool]:
+        """Which timesteps of a layer are rows [B, T]; whether lengths tell what no mask does."""
         _, sequences, timesteps = next(iter(signals.values())).shape
         if sequences != len(batch.x):
             raise UserError(
                 f"layer '{layer}': runs on {sequences} sequences where the data has {len(batch.x)}"
             )
         own = None if mask is None else _array(mask)
-        valid, unmasked = self.rows.valid(layer, timesteps, own, batch)
-        if unmasked:
-            found.unmasked.add(layer)
-        return valid[:size]
+        return self.rows.valid(layer, timesteps, own, batch)
 
     def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
         """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs; masks made."""
@@ -198,7 +178,7 @@ class Recorder:
         return *self._kept(traced, outputs), masks, steps.gathered(traced, count)
 
     def _kept(self, traced: trace.Trace, outputs: Any) -> tuple[Any, Any]:
-        """What is written of a pass."""
+        """What is kept of a pass."""
         self.paths = {name: layer.path for name, layer in traced.layers.items()}
         self.backward = {name for name, layer in traced.layers.items() if layer.reading.backwards}
         chosen = {}
@@ -224,35 +204,6 @@ class Recorder:
             values = tf.gather(values, units, axis=2)
         self.units[layer, signal] = units
         return tf.cast(tf.transpose(values, (2, 1, 0)), tf.float32)
-
-    def _write(
-        self,
-        part: Part,
-        layer: str,
-        signal: str,
-        values: list[NDArray[np.float32]],
-        keys: states.RowKeys,
-    ) -> tuple[str, Content]:
-        """Write one signal of one part, given batch by batch [U, rows]; its name and content."""
-        # Columns in one piece: the encoder is twice as slow over many short ones.
-        stored: NDArray[Any] = np.concatenate(values, axis=1)
-        values.clear()
-        if self.options.dtype == "float16":
-            largest = float(np.abs(stored).max(initial=0))
-            if largest > EXACT_IN_FLOAT16:
-                raise UserError(
-                    f"extract.dtype=float16: signal {signal} of layer '{layer}' reaches "
-                    f"{largest:,.0f}, past {EXACT_IN_FLOAT16:,}; must be float32"
-                )
-            stored = stored.astype(np.float16)
-        file = states.part_file(self.folder, self.places[layer], signal, part.number)
-        units = self.units[layer, signal]
-        origin = states.Origin(part.artefact, layer, signal, part.start, part.stop)
-        partials.check(self.folder)
-        content = states.write_part(
-            file, signal, stored, keys, self.options.compression, units, origin
-        )
-        return file.relative_to(self.folder).as_posix(), content
 
 
 def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> None:

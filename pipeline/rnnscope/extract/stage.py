@@ -10,28 +10,27 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import keras
 from threadpoolctl import threadpool_limits
 
-from rnnscope import engine, models, states, trace
+from rnnscope import engine, models, states
 from rnnscope.config import Config, located
-from rnnscope.data import Dataset, Split
+from rnnscope.data import Split
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import finishing, judging, mixing, padding
+from rnnscope.extract import finishing, fit, judging, notes
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
-from rnnscope.extract.notes import PARTS, Note, Part
+from rnnscope.extract.notes import PARTS, Note, Part, parts_of
 from rnnscope.extract.recorder import Recorder
-from rnnscope.models import custom, tokens
+from rnnscope.extract.records import PartRecord
+from rnnscope.extract.warning import noticed
+from rnnscope.extract.writing import Writer
+from rnnscope.models import custom
 from rnnscope.models.batches import fixed_batch
-from rnnscope.states import place_of
 from rnnscope.store.atomic import remove
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.sources import Source
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Table, by_column
 from rnnscope.trace.findings import Findings, Worst, merge, sample
-from rnnscope.trace.loops import state_variables
-from rnnscope.trace.names import refuse_names
 
 __all__ = ["TABLES", "run"]
 
@@ -83,54 +82,42 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
 def _run(assignment: Assignment) -> dict[str, Any]:
     config, folder = assignment.config, assignment.folder
-    dataset, record = _ready(assignment)
-    count = _count(dataset, config)
-    _announce(record, dataset, count, folder)
-    if config.extract.batch_size > 1:
-        with custom.explaining():
-            mixing.refuse(record.model, dataset.test)
-    test = dataset.test
-    split = _parts(count, record.rows.most(test, count)[0], assignment, record.model)
+    ready = _ready(assignment)
+    record, test = ready.recorder, ready.recorder.split
+    count = _count(test, config)
+    _announce(record, count, folder)
+    with custom.explaining():
+        fit.refuse_mixing(record.model, test, config.extract.batch_size)
+    longest, _ = record.rows.most(test, count)
+    made = {"artefact": assignment.key, "model": assignment.model}
+    fixed = fixed_batch(record.model)
+    split = parts_of(count, longest, config.extract.part_rows, fixed, **made)
     with threadpool_limits(1, "blas"):  # the proof's products are small: threads would only wait
-        done = _record_all(assignment, record, split)
+        done = _record_all(assignment, ready, split)
     parts = [note.figures for note in done]
     found = _found(parts)
     figures = _merged(parts, found)
-    called = {place_of(name) for name in record.paths}
-    layers = trace.recurrent_layers(record.model)
-    silent = sorted(name for name in layers if not {name, f"{name}.cell0"} & called)
-    for name in silent:
-        log.warning(f"layer '{name}' was not called in the forward pass; it has no states")
-    if record.scores.why_not:
-        log.warning(f"no accuracy and no loss: {record.scores.why_not}")
-    if record.streams.layers:
-        names = ", ".join(f"'{name}'" for name in record.streams.layers)
-        log.warning(f"layer {names} draws at random: states and outputs are those of one draw")
-    unmasked = sorted({layer for part in parts for layer in part["without_mask"]})
-    if unmasked:
-        drawn = record.streams.variables
-        depends = padding.depending(record.recorded, record.model, test, record.rows, drawn)
-        if depends.layers or depends.outputs:
-            log.warning(padding.warning(record.model, unmasked, depends, record.rows))
     lost = {layer: maker for part in parts for layer, maker in part["mask_lost"].items()}
-    for layer, maker in sorted(lost.items()):
-        log.warning(padding.lost(layer, maker, record.rows, test))
+    about = noticed(record, {each for part in parts for each in part["without_mask"]}, lost)
+    for line in about.warnings:
+        log.warning(line)
     tables: dict[Table, dict[bytes, bytes]] = {SEQUENCES: {}}
     if test.per_timestep or test.steps:
-        apart = [name for name in record.layers if not record.rows.known(name, test)]
+        apart = [name for name in ready.writer.layout.layers if not record.rows.known(name, test)]
         tables[STEPS] = states.of_other_time(apart)
     contents, nulls = finishing.finish(folder, split, done, tables)
     return figures | {
         "contents": {name: asdict(content) for name, content in contents.items()},
         "footers": states.footers_of(folder, (name for name in contents if "/" in name)),
-        "layers": record.layers,
+        "longest": {layer: n for part in parts for layer, n in part.get("longest", {}).items()},
+        "layers": ready.writer.layout.layers,
         "paths": record.paths,
         "null": {name: by_column(each) for name, each in nulls.items()},
-        "not_called": silent,
-        "without_mask": unmasked,
-        "mask_lost": lost,
+        "not_called": about.silent,
+        "without_mask": about.unmasked,
+        "mask_lost": dict(about.lost),
         "no_scores": record.scores.why_not or None,
-        "classes": list(dataset.classes),
+        "classes": list(record.dataset.classes),
         "labels": test.labels,
         "annotations": list(test.steps),
         "draws": record.streams.layers,
@@ -144,19 +131,37 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What a process that takes part makes once."""
+
+    recorder: Recorder
+    writer: Writer
+
+    def part(self, part: Part) -> Note:
+        """Record one part, unless it is finished."""
+        if (known := notes.read(self.writer.folder, part)) is not None:
+            return known
+        found = PartRecord()
+        for batch in self.recorder.record(part.start, part.stop):
+            found.add(batch)
+            del batch
+        return self.writer.part(part, found)
+
+
 @functools.lru_cache(maxsize=1)
-def _ready(assignment: Assignment) -> tuple[Dataset, Recorder]:
-    """The data and the recorder of an assignment, made once in each process that takes part."""
-    config = assignment.config
-    step = config.extract.checkpoint
-    model, dataset = models.of_run(config.model, assignment.trained, config.data, step)
-    _refuse_misfit(model, dataset)
-    tokens.refuse_strange(model, dataset.test, _count(dataset, config))
-    workers = engine.workers(config.engine)
-    read = assignment.sources
+def _ready(assignment: Assignment) -> Ready:
+    """The recorder and the writer of an assignment, made once in each process that takes part."""
+    config, options = assignment.config, assignment.config.extract
+    model, dataset = models.of_run(
+        config.model, assignment.trained, config.data, options.checkpoint
+    )
+    fit.refuse_misfit(model, dataset.test, _count(dataset.test, config))
     with custom.explaining():
-        made = Recorder(model, dataset, config.extract, assignment.folder, workers, read)
-    return dataset, made
+        recorder = Recorder(model, dataset, options)
+    form, workers = (options.compression, options.dtype), engine.workers(config.engine)
+    writer = Writer(assignment.folder, recorder.layout, *form, workers, assignment.sources)
+    return Ready(recorder, writer)
 
 
 _getting_ready = threading.Lock()
@@ -165,64 +170,38 @@ _getting_ready = threading.Lock()
 def _record(assignment: Assignment, part: Part) -> Note:
     """Record one part, in whichever process this is called."""
     with _getting_ready:  # without it, two threads would both fill the cache
-        _, record = _ready(assignment)
+        ready = _ready(assignment)
     with custom.explaining():
-        return record.part(part)
+        return ready.part(part)
 
 
-def _record_all(assignment: Assignment, record: Recorder, split: list[Part]) -> list[Note]:
+def _record_all(assignment: Assignment, ready: Ready, split: list[Part]) -> list[Note]:
     """The note of every part.
 
     A stateful model carries its state from batch to batch, and one that draws at random its random
     streams: they take the batches in order, in one thread.
     """
-    carried, streams = state_variables(record.model), record.streams.variables
-    variables = [*carried, *streams]
-    if variables:
+    carried = ready.recorder.carried
+    if carried:
         remove(assignment.folder / PARTS)
     (assignment.folder / PARTS).mkdir(exist_ok=True)
-    if not variables:
+    if not carried:
         one = functools.partial(_record, assignment)
         pool = assignment.config.engine
         return list(engine.run(one, split, pool, what="extract", unit="part", spread=True))
-    kept = [variable.numpy() for variable in variables]
-    try:
-        for variable in carried:
-            variable.assign(variable * 0)
-        with custom.explaining():
-            return [record.part(part) for part in split]
-    finally:
-        for variable, value in zip(variables, kept, strict=True):
-            variable.assign(value)
+    with ready.recorder.from_zero(), custom.explaining():
+        return [ready.part(part) for part in split]
 
 
-def _count(dataset: Dataset, config: Config) -> int:
+def _count(test: Split, config: Config) -> int:
     """How many sequences of the test split are recorded."""
-    return min(len(dataset.test), config.extract.max_sequences or len(dataset.test))
+    return min(len(test), config.extract.max_sequences or len(test))
 
 
-def _parts(count: int, timesteps: int, assignment: Assignment, model: keras.Model) -> list[Part]:
-    """Cut ``count`` sequences into parts of about ``extract.part_rows`` timesteps."""
-    size = max(1, assignment.config.extract.part_rows // timesteps)
-    step = fixed_batch(model)
-    if step:
-        size = max(1, size // step) * step
-    starts = range(0, count, size)
-    return [
-        Part(number, start, min(start + size, count), assignment.key, assignment.model)
-        for number, start in enumerate(starts)
-    ]
-
-
-def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> None:
+def _announce(record: Recorder, count: int, folder: Path) -> None:
     """Log how much will be written, and raise if the disk cannot hold it."""
-    _, rows = record.rows.most(dataset.test, count)
+    _, rows = record.rows.most(record.split, count)
     columns = sum(len(units) for units in record.units.values())
-    if not columns:
-        raise UserError(
-            f"extract.signals={record.options.signals}, extract.units={record.options.units}: "
-            "nothing of that kind is in the model"
-        )
     written = {signal for _, signal in record.units}
     if lacking := [name for name in record.options.signals or () if name not in written]:
         log.info(f"{'':<10} extract.signals: no layer has {listed(lacking)}")
@@ -235,15 +214,6 @@ def _announce(record: Recorder, dataset: Dataset, count: int, folder: Path) -> N
             f"{free / 1e6:,.1f} MB free: choose less with extract.signals, extract.units, "
             "extract.timesteps or extract.max_sequences, or give another root"
         )
-
-
-def _refuse_misfit(model: keras.Model, dataset: Dataset) -> None:
-    """Raise if the model does not fit the data, has no recurrent layer or odd names."""
-    refuse_names(model)
-    if not trace.recurrent_layers(model):
-        names = ", ".join(layer.name for layer in model.layers)
-        raise UserError(f"model '{model.name}' has no recurrent layer; it has {names}")
-    models.inputs(model, dataset.test.take(slice(0, 1)))
 
 
 def _found(parts: list[dict[str, Any]]) -> Findings:

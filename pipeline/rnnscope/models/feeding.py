@@ -73,6 +73,11 @@ def sequence_shapes(model: keras.Model) -> dict[str, Shape]:
     return {name: tuple(spec.shape[1:]) for name, spec in _specs(model).items()}
 
 
+def types(model: keras.Model) -> dict[str, str]:
+    """The type of each of the model's inputs, such as float32."""
+    return {name: str(tf.as_dtype(spec.dtype).name) for name, spec in _specs(model).items()}
+
+
 def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
     """The model's inputs by name, with any batch size."""
     if not hasattr(model, "inputs"):

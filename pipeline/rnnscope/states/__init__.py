@@ -1,8 +1,8 @@
 """The recorded states: their layout on disk, and how they are written and read."""
 
 from rnnscope.states.counts import class_count, sequence_count, sources
-from rnnscope.states.frames import read_sequences, read_states, read_steps
-from rnnscope.states.listing import by_layer, layers
+from rnnscope.states.frames import read_sequences, read_states, read_steps, recording
+from rnnscope.states.listing import by_layer, layers, places
 from rnnscope.states.naming import folders
 from rnnscope.states.opening import footers_of
 from rnnscope.states.parts import (
@@ -40,11 +40,13 @@ __all__ = [
     "open_signal",
     "part_file",
     "place_of",
+    "places",
     "read_annotations",
     "read_part",
     "read_sequences",
     "read_states",
     "read_steps",
+    "recording",
     "row_keys",
     "sequence_count",
     "sources",

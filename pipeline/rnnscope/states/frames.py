@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from rnnscope.states.listing import held, layers
+from rnnscope.states.listing import held, layers, one_layer
 from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, unit_of
 from rnnscope.states.signals import Signal, open_signal, refuse_unequal
 from rnnscope.store import parquet
@@ -128,12 +128,7 @@ def read_states(
 def _layer(folder: Path, layer: str | None, signals: list[str]) -> str:
     """The layer's name, the only one's if None; raises if it or a signal was not recorded."""
     there = layers(folder)
-    if layer is None:
-        if len(there) != 1:
-            raise ValueError(f"{folder}: say which layer=; it has {', '.join(there) or 'none'}")
-        (layer,) = there
-    if layer not in there:
-        raise ValueError(f"{folder}: no layer '{layer}'; it has {', '.join(there) or 'none'}")
+    layer = one_layer(there, layer, folder)
     for signal in signals:
         if signal not in there[layer]:
             raise ValueError(f"{layer}: no signal '{signal}'; it has {', '.join(there[layer])}")

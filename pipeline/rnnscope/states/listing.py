@@ -123,6 +123,22 @@ def layers(folder: Path | str) -> dict[str, list[str]]:
     return found
 
 
+def one_layer(there: Iterable[str], layer: str | None, where: object) -> str:
+    """The layer's name, that of the only one if None.
+
+    Raises:
+        ValueError: it was not recorded, or several were.
+    """
+    names = list(there)
+    if layer is None and len(names) == 1:
+        return names[0]
+    if layer is None:
+        raise ValueError(f"{where}: say which layer=; it has {', '.join(names) or 'none'}")
+    if layer not in names:
+        raise ValueError(f"{where}: no layer '{layer}'; it has {', '.join(names) or 'none'}")
+    return layer
+
+
 def by_layer(signals: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Layers in natural order, each with its signals in the usual order, of (layer, signal)."""
     found: dict[str, list[str]] = {}

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class Signal:
     """First and last sequence of each file, and its rows."""
     every: tuple[Path, ...] = ()
     """All parts, those without rows too."""
+    classes: NDArray[np.int32] | None = None
+    """Of the sequences [N] or of their timesteps [N, T], in place of those in the files."""
 
     def read(
         self, units: Sequence[int] | None = None
@@ -47,7 +49,13 @@ class Signal:
         Args:
             units: their places among ``self.units``.
         """
-        return (read_part(file, units) for file in self.files)
+        for file in self.files:
+            rows, values = read_part(file, units)
+            if self.classes is not None:
+                of_rows = rows.sequence, rows.timestep
+                label = self.classes[of_rows[: self.classes.ndim]]
+                rows = replace(rows, label=label)
+            yield rows, values
 
 
 def open_signal(folder: Path, layer: str, name: str) -> Signal:

@@ -8,10 +8,12 @@ number of sequences, and the parts may come in any order.
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rnnscope import engine
 from rnnscope.analysis.statistics import tables
@@ -19,7 +21,7 @@ from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.analysis.units.blocks import Recording, UnitBlock, cut, open_recording
 from rnnscope.analysis.units.columns import TIMESTEPS, TUNING, UNITS
 from rnnscope.analysis.units.reading import measure
-from rnnscope.config import Config, Units
+from rnnscope.config import Config, Engine, Units
 from rnnscope.states import selection
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
@@ -51,11 +53,38 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     Raises:
         UserError: a layer or signal asked for was not recorded.
     """
-    options, extracted = config.units, inputs.folders["extract"]
-    recording = open_recording(extracted)
+    extracted = inputs.folders["extract"]
     if partial := selection.final_step(config.extract.timesteps):
         log.warning(partial)
+    figures = write_tables(extracted, config.units, config.engine, folder)
+    return {"final_step": partial, **figures}
+
+
+def write_tables(
+    extracted: Path,
+    options: Units,
+    pool: Engine,
+    folder: Path,
+    labels: NDArray[np.int32] | None = None,
+) -> Figures:
+    """Measure the units of a recording; returns the figures of its tables.
+
+    Args:
+        extracted: the recording.
+        options: of the stage.
+        pool: where blocks of units are measured.
+        folder: where to write the three tables.
+        labels: classes of the sequences [N] or of their timesteps [N, T], in place of those that
+            were recorded.
+
+    Raises:
+        UserError: a layer or signal asked for was not recorded.
+    """
+    recording = open_recording(extracted)
     signals = selection.signals(extracted, options, "units")
+    if labels is not None:
+        recording = replace(recording, k=max(recording.k, int(labels.max()) + 1))
+        signals = [replace(signal, classes=labels, labelled=True) for signal in signals]
     pairs = [(signal.layer, signal.name) for signal in signals]
     blocks = [
         block
@@ -63,7 +92,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         for block in cut(recording, signal, options.memory_mb, options.lags)
     ]
     rows = functools.partial(_rows, recording, options)
-    found = engine.run(rows, blocks, config.engine, what="units", unit="block", spread=True)
+    found = engine.run(rows, blocks, pool, what="units", unit="block", spread=True)
     frames, nulls = [], {table.name: Nulls() for table in TABLES}
     with (
         tables.Writer(table_file(folder, TUNING.name), pairs) as tuning,
@@ -85,7 +114,6 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         headline["with q < 0.05"] = int(significant.sum())
     return {
         "rows": len(table),
-        "final_step": partial,
         "quantiles": _by_signal(blocks, lambda block: "exact" if block.exact else "sample"),
         "ranks": _by_signal(blocks, lambda block: "exact" if block.ranked else "sample"),
         "null": {name: by_column(counts) for name, counts in nulls.items()},

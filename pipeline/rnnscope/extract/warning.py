@@ -1,0 +1,55 @@
+"""What is to be known of a recording besides its states: layers without any, draws, padding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rnnscope import trace
+from rnnscope.extract import padding
+from rnnscope.extract.recorder import Recorder
+from rnnscope.states import place_of
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What was noticed while all parts were recorded."""
+
+    silent: list[str]
+    """Layers that were not called."""
+    unmasked: list[str]
+    """Layers that no mask reaches though sequences differ in length."""
+    lost: Mapping[str, str]
+    """Layers that read padding as rows: by name, the layer whose mask does not reach them."""
+    warnings: list[str]
+    """A line for each thing that the user should know."""
+
+
+def noticed(record: Recorder, unmasked: set[str], lost: Mapping[str, str]) -> Noticed:
+    """What there is to say of a recording that is done.
+
+    Args:
+        record: which recorded it.
+        unmasked: as in ``BatchRecord``, of all batches together.
+        lost: likewise.
+    """
+    called = {place_of(name) for name in record.paths}
+    layers = trace.recurrent_layers(record.model)
+    silent = sorted(name for name in layers if not {name, f"{name}.cell0"} & called)
+    found = [
+        f"layer '{name}' was not called in the forward pass; it has no states" for name in silent
+    ]
+    if record.scores.why_not:
+        found.append(f"no accuracy and no loss: {record.scores.why_not}")
+    if record.streams.layers:
+        names = ", ".join(f"'{name}'" for name in record.streams.layers)
+        found.append(f"layer {names} draws at random: states and outputs are those of one draw")
+    read = sorted(unmasked)
+    if read:
+        drawn = record.streams.variables
+        depends = padding.depending(record.recorded, record.model, record.split, record.rows, drawn)
+        if depends.layers or depends.outputs:
+            found.append(padding.warning(record.model, read, depends, record.rows))
+    found += [
+        padding.lost(layer, maker, record.rows, record.split)
+        for layer, maker in sorted(lost.items())
+    ]
+    return Noticed(silent, read, lost, found)

@@ -1,0 +1,71 @@
+"""States in memory, filled batch by batch."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnscope.extract.records import BatchRecord, Layout
+from rnnscope.live.about import About
+from rnnscope.live.held import Held, HeldLayer
+from rnnscope.states import selection
+
+
+@dataclass
+class Filling:
+    """The states of N sequences, of which the first few are there."""
+
+    count: int
+    """N."""
+    layout: Layout
+    timesteps: str
+    """The option of that name."""
+    layers: dict[str, HeldLayer] = field(default_factory=dict)
+    labels: list[NDArray[np.int32]] = field(default_factory=list)
+    sequences: list[pd.DataFrame] = field(default_factory=list)
+    steps: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(self, batch: BatchRecord) -> None:
+        """Add the next batch."""
+        for layer, each in batch.layers.items():
+            if layer not in self.layers:
+                self.layers[layer] = self._layer(layer, each.kept.shape[1])
+            into = self.layers[layer]
+            into.kept.append(_small(each.kept))
+            part = slice(batch.first, batch.first + len(each.kept))
+            for signal, rows in each.signals.items():
+                into.put(into.signals[signal][:, part], each.kept, rows)
+        if batch.labels is not None:
+            self.labels.append(batch.labels)
+        self.sequences.append(batch.sequences)
+        if batch.steps is not None:
+            self.steps.append(batch.steps)
+
+    def done(self, about: About) -> Held:
+        """The states, now that all are there."""
+        return Held(
+            about,
+            self.layers,
+            np.concatenate(self.labels) if self.labels else None,
+            pd.concat(self.sequences, ignore_index=True),
+            pd.concat(self.steps, ignore_index=True) if self.steps else None,
+        )
+
+    def _layer(self, layer: str, timesteps: int) -> HeldLayer:
+        """A layer of T timesteps without any values yet."""
+        steps = None
+        if self.timesteps != "last":
+            steps = selection.steps_of(self.timesteps, timesteps)
+        shape = self.count, 1 if steps is None else len(steps)
+        signals = {
+            signal: np.empty((len(units), *shape), np.float32)
+            for (name, signal), units in self.layout.units.items()
+            if name == layer
+        }
+        return HeldLayer(timesteps, steps, signals)
+
+
+def _small(kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same [B, T], in no memory to speak of where all are true."""
+    return np.broadcast_to(np.True_, kept.shape) if kept.all() else kept.copy()

@@ -1,0 +1,152 @@
+"""Recorded states in memory, as they were recorded and as they are written."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnscope import states
+from rnnscope.extract.notes import Part
+from rnnscope.extract.records import Columns, PartRecord
+from rnnscope.live import writing
+from rnnscope.live.about import About
+from rnnscope.states import selection
+
+Float = NDArray[np.float32]
+
+
+@dataclass
+class HeldLayer:
+    """The signals of one layer, of N sequences and T timesteps."""
+
+    timesteps: int
+    """T."""
+    steps: NDArray[np.intp] | None
+    """The timesteps T' that were asked for; None where each sequence has its own, its last."""
+    signals: dict[str, Float]
+    """Signal -> [U, N, T'], NaN where there is no row."""
+    kept: list[NDArray[np.bool_]] = field(default_factory=list)
+    """Which timesteps are rows, [B, T] of each batch."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every place is a row."""
+        return self.steps is not None and all(self._places(each).all() for each in self.kept)
+
+    def put(self, into: Float, kept: NDArray[np.bool_], rows: Float) -> None:
+        """Put rows [U, R] in their places [U, B, T']."""
+        places = self._places(kept)
+        if places.all():
+            into[...] = rows.reshape(into.shape)
+        else:
+            into[...] = np.nan
+            into[:, places] = rows
+
+    def rows(self, signal: str, start: int, stop: int) -> Float:
+        """The rows [U, R] of some sequences; a view where every place is a row."""
+        values, places = self.signals[signal][:, start:stop], self._places(self.of(start, stop))
+        if places.all():
+            return values.reshape(len(values), -1)
+        return values[:, places]
+
+    def of(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Which timesteps of some sequences are rows [B, T]."""
+        first, found = 0, []
+        for each in self.kept:
+            begin, end = max(start - first, 0), min(stop - first, len(each))
+            if begin < end:
+                found.append(each[begin:end])
+            first += len(each)
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _places(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which places [B, T'] are rows."""
+        if self.steps is None:
+            return np.asarray(kept.any(axis=1, keepdims=True))
+        return kept[:, self.steps]
+
+
+@dataclass
+class Held:
+    """The states of N sequences in memory."""
+
+    about: About
+    held: dict[str, HeldLayer]
+    classes: NDArray[np.int32] | None
+    """Of the sequences [N] or of their timesteps [N, T]; None where there are none."""
+    sequences: pd.DataFrame
+    steps: pd.DataFrame | None
+
+    @property
+    def layers(self) -> dict[str, list[str]]:
+        """The recorded layers, each with its signals."""
+        return self.about.layout.layers
+
+    @property
+    def residuals(self) -> dict[str, dict[str, float]]:
+        """The largest residuals of the proof, by layer and kind."""
+        return self.about.residuals
+
+    def units(self, layer: str, signal: str) -> list[int]:
+        """The numbers of the recorded units."""
+        return list(self.about.layout.units[layer, signal])
+
+    def steps_of(self, layer: str) -> NDArray[np.intp] | None:
+        """The timesteps of the arrays' axis; None where each sequence has its own."""
+        return self.held[layer].steps
+
+    def longest(self, layer: str) -> int:
+        """The timesteps of the layer's input."""
+        return self.held[layer].timesteps
+
+    def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
+        """N, T', U."""
+        u, n, t = self.held[layer].signals[signal].shape
+        return n, t, u
+
+    def array(self, layer: str, signal: str) -> Float:
+        """The signal [N, T', U]: a read-only view."""
+        view = self.held[layer].signals[signal].transpose(1, 2, 0)
+        view.flags.writeable = False
+        return view
+
+    def keys(self, layer: str) -> states.RowKeys:
+        """The keys of all rows of a layer."""
+        layout = self.about.layout
+        labels = None if layer in layout.unlabelled else self.classes
+        kept = self.held[layer].kept
+        return selection.keys_of(0, kept, labels, layer in layout.backward)
+
+    def frame(self, layer: str, signal: str) -> pd.DataFrame:
+        """The rows, as pandas reads them from disk."""
+        keys, units = self.keys(layer), self.units(layer, signal)
+        rows = self.held[layer].rows(signal, 0, len(self.sequences))
+        every = states.columns(signal, max(units) + 1)
+        known: dict[str, Any] = {"sequence": keys.sequence, "timestep": keys.timestep}
+        if keys.label is not None:
+            known["label"] = keys.label
+        frame = pd.DataFrame(known)
+        values = pd.DataFrame(rows.T, columns=[every[unit] for unit in units])
+        return pd.concat([frame, values], axis=1)
+
+    def part(self, part: Part) -> PartRecord:
+        """What stage extract would have recorded of a part; its proof is not repeated."""
+        found = PartRecord()
+        for layer, each in self.held.items():
+            signals = {name: [each.rows(name, part.start, part.stop)] for name in each.signals}
+            found.columns[layer] = Columns(signals, [each.of(part.start, part.stop)])
+        if self.classes is not None:
+            found.labels.append(self.classes[part.start : part.stop])
+        found.sequences.append(self.sequences.iloc[part.start : part.stop])
+        if self.steps is not None:
+            bounds = self.steps["sequence"].searchsorted([part.start, part.stop])
+            found.steps.append(self.steps.iloc[bounds[0] : bounds[1]])
+        return found
+
+    def write(self, folder: Path, artefact: str) -> None:
+        """Write the contract's files."""
+        longest = {layer: each.timesteps for layer, each in self.held.items()}
+        writing.write(self.about, longest, self.part, folder, artefact)

@@ -1,0 +1,170 @@
+"""A model and sequences made ready to be recorded, any number of times."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnscope.config import Extract
+from rnnscope.errors import UserError, listed
+from rnnscope.extract import fit
+from rnnscope.extract.notes import parts_of
+from rnnscope.extract.recorder import Recorder
+from rnnscope.extract.warning import noticed
+from rnnscope.live import before, given
+from rnnscope.live.about import About
+from rnnscope.live.filling import Filling
+from rnnscope.live.held import Held
+from rnnscope.live.options import as_list, chosen
+from rnnscope.live.states import States
+from rnnscope.live.wording import in_keywords, spoken
+from rnnscope.models.batches import fixed_batch
+from rnnscope.models.feeding import sequence_shapes
+from rnnscope.models.finite import not_finite
+from rnnscope.terminal import bar
+from rnnscope.trace.findings import Findings, merge, sample
+
+VALUES = "extract/default.yaml"
+PATIENCE = 2.0
+"""Seconds of work that need no progress bar."""
+
+
+class Prepared:
+    """A model and sequences, checked and traced once; ``record`` gives the states as they are now.
+
+    It takes what ``rnnscope.record`` takes. The weights may change between recordings.
+    """
+
+    def __init__(self, model: keras.Model, x: Any, **options: Any):
+        _refuse_foreign(model)
+        self.model = model
+        told = {name: options.pop(name, None) for name in ("lengths", "labels", "annotations")}
+        options["units"] = as_list(options.get("units"))
+        self.options = chosen(Extract, VALUES, options)
+        self.names: list[str] = []
+        self.annotations: list[str] = []
+        with self._open() as kept:
+            self.names += sequence_shapes(model)
+            self.annotations += map(str, told["annotations"] or ())
+            dataset = given.dataset_of(model, x, **told)
+            fit.refuse_misfit(model, dataset.test, len(dataset.test))
+            fit.refuse_mixing(model, dataset.test, self.options.batch_size)
+            self.recorder = Recorder(model, dataset, self.options)
+            kept.add(self.recorder.drawn)
+            self.written = before.written(self.recorder.graphs)
+        self.parts = parts_of(
+            len(dataset.test),
+            self.recorder.rows.most(dataset.test, len(dataset.test))[0],
+            self.options.part_rows,
+            fixed_batch(model),
+        )
+
+    def record(self) -> States:
+        """The states of the model with the weights that it has now.
+
+        Raises:
+            UserError: as ``rnnscope.record`` does.
+        """
+        count, recorder = len(self.recorder.split), self.recorder
+        into = Filling(count, recorder.layout, self.options.timesteps)
+        findings: Findings = {}
+        unmasked: set[str] = set()
+        lost: dict[str, str] = {}
+        with self._open() as kept:
+            self._refuse_broken()
+            kept.add([*recorder.drawn, *self.written])
+            with recorder.from_zero(), _progress(count) as progress:
+                for part in self.parts:
+                    for batch in recorder.record(part.start, part.stop):
+                        into.add(batch)
+                        merge(findings, batch.proof)
+                        unmasked |= batch.unmasked
+                        lost |= batch.lost
+                        progress.update(len(batch.sequences))
+            about = noticed(recorder, unmasked, lost)
+        for line in about.warnings:
+            said = spoken(line, self.names, self.annotations)
+            warnings.warn(said, stacklevel=_outside())
+        return States(self._held(into, findings, about.unmasked))
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[before.Kept]:
+        """While open, the model may be run, also from within a ``tf.function``."""
+        with (
+            tf.init_scope(),
+            in_keywords(self.names, self.annotations),
+            before.as_before(self.model) as kept,
+        ):
+            yield kept
+
+    def _refuse_broken(self) -> None:
+        """Raise for a model from whose weights no number could be computed."""
+        if found := not_finite(self.model.weights):
+            raise UserError(
+                f"model '{self.model.name}': {len(found)} of its {len(self.model.weights)} "
+                f"variables hold NaN or an infinity ({listed(found)}): its training diverged"
+            )
+
+    def _held(self, into: Filling, findings: Findings, unmasked: list[str]) -> Held:
+        recorder, test = self.recorder, self.recorder.split
+        apart: tuple[str, ...] = ()
+        known = test.per_timestep or bool(test.steps)
+        if known:
+            apart = tuple(
+                name for name in recorder.layout.layers if not recorder.rows.known(name, test)
+            )
+        proved = sum(min(sample(test.timesteps), each.stop - each.start) for each in self.parts)
+        return into.done(
+            About(
+                layout=recorder.layout,
+                parts=tuple(self.parts),
+                options=self.options,
+                findings=findings,
+                paths=dict(recorder.paths),
+                classes=recorder.dataset.classes,
+                labels=test.labels,
+                annotations=tuple(test.steps),
+                steps=known,
+                other_time=apart,
+                unmasked=tuple(unmasked),
+                draws=tuple(recorder.streams.layers),
+                no_scores=recorder.scores.why_not or None,
+                proved=proved,
+            )
+        )
+
+
+def _refuse_foreign(model: Any) -> None:
+    """Raise for what is no model of Keras 3 on TensorFlow that has its weights."""
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    if not isinstance(model, keras.Model):
+        raise UserError(f"model is a {kind}; must be a keras.Model, of Keras 3")
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            f"Keras runs on {keras.backend.backend()} here; set the environment variable "
+            "KERAS_BACKEND=tensorflow before Keras is imported"
+        )
+    if not model.built:
+        raise UserError(
+            f"model '{model.name}' has no weights yet: call it once on some of x, model(x[:1]), "
+            "or give it a keras.Input"
+        )
+
+
+@contextlib.contextmanager
+def _progress(count: int) -> Iterator[Any]:
+    """A progress bar over sequences, in a notebook its own kind; none for short work."""
+    with bar(total=count, desc="record", unit="sequence", delay=PATIENCE) as progress:
+        yield progress
+
+
+def _outside() -> int:
+    """How many frames up the caller of this package is, for a warning's place."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rnnscope."):
+        frame, level = frame.f_back, level + 1
+    return level
