@@ -1,5 +1,6 @@
 """Training is bit for bit the same with its states recorded, and they are those of its steps."""
 
+import doctest
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from keras.src.random.seed_generator import global_seed_generator
 
 import rnnscope
 from rnnscope.errors import UserError
-from rnnscope.live import Prepared
+from rnnscope.live import Prepared, callback, stepped
 
 pytestmark = pytest.mark.tensorflow
 
@@ -166,6 +167,7 @@ def everything(model: keras.Model, histories: list[Any]) -> list[Any]:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # by Keras, of unknown lengths
 @pytest.mark.parametrize(
     "name",
     [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in CASES],
@@ -203,7 +205,7 @@ def test_training_is_the_same_bit_for_bit_and_its_steps_are_recorded(
 def test_statistics_against_the_step(tmp_path: Path) -> None:
     model = network()
     folder = tmp_path / "deep" / "s"
-    asked = {"labels": KNOWN, "signals": ["h", "c"], "layers": "one", "units": [0, 2]}
+    asked: Any = {"labels": KNOWN, "signals": ["h", "c"], "layers": "one", "units": [0, 2]}
     fit(model, rnnscope.RecordStates(SEEN, 6, folder, **asked))
     table = rnnscope.measure_steps(folder, **FEW)
     assert list(table)[:4] == ["step", "layer", "signal", "unit"]
@@ -293,3 +295,43 @@ def test_every_is_a_number_of_steps(every: Any) -> None:
 def test_an_option_that_record_does_not_have_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match="got an unexpected keyword argument 'signal'"):
         rnnscope.RecordStates(SEEN, signal="h")
+
+
+@pytest.mark.slow
+def test_the_examples_run() -> None:
+    for module in (callback, stepped):
+        failed, tried = doctest.testmod(module)
+        assert tried > 5
+        assert not failed
+
+
+def test_a_subclassed_model_and_one_of_two_inputs(tmp_path: Path) -> None:
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.dense = keras.layers.LSTM(4, name="one"), keras.layers.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(self.one(x))
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = Subclassed()
+    model.compile("adam", loss)
+    states = rnnscope.RecordStates(SEEN, folder=tmp_path / "a", labels=KNOWN)
+    with pytest.raises(UserError, match=r"no weights yet: call it once on some of x, model\(x"):
+        fit(model, states, epochs=1)
+    model(SEEN[:1])
+    fit(model, states, epochs=1)
+    a, b = keras.Input((5, 3), name="a"), keras.Input((5, 3), name="b")
+    read = [keras.layers.LSTM(2, name=name)(x) for name, x in (("one", a), ("two", b))]
+    pair = keras.Model([a, b], keras.layers.Dense(2)(keras.layers.concatenate(read)))
+    pair.compile("adam", loss)
+    seen = {"a": SEEN, "b": 2 * SEEN}
+    recording = rnnscope.RecordStates(seen, folder=tmp_path / "b")
+    pair.fit({"a": X, "b": X}, Y, callbacks=[recording], verbose=0)
+    for folder, made, x in (("a", model, SEEN), ("b", pair, seen)):
+        step, last = list(rnnscope.open_steps(tmp_path / folder).items())[-1]
+        assert step in (1, 6)
+        right = rnnscope.record(made, x)
+        for layer in right:
+            np.testing.assert_array_equal(last[layer]["c"], right[layer]["c"])

@@ -78,7 +78,7 @@ class RecordStates(keras.callbacks.Callback):
         inspect.signature(record).bind(None, x, **options)
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
             raise UserError(f"every={every}: must be a whole number of steps, at least 1")
-        self.x, self.every, self.folder = x, int(every), Path(folder)
+        self.x, self.every, self.folder = x, int(every), Path(folder).absolute()
         self.overwrite, self.options = overwrite, options
         self.folders: dict[int, Path] = {}
         """Of the recordings made so far, by step."""
@@ -88,6 +88,7 @@ class RecordStates(keras.callbacks.Callback):
         self._before = 0  # batches that the optimizer had counted when this training started
         self._start = 0
         self._epoch = 0  # the step at which this epoch started
+        self._last_epoch = False
         self._weights = b""
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -114,16 +115,19 @@ class RecordStates(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note where Keras' count of batches starts again."""
         self._epoch = self.step
+        self._last_epoch = epoch + 1 == self.params.get("epochs")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Record the states if a multiple of ``every`` was reached."""
-        last, self.step = self.step, self._now(batch)
-        if self.step // self.every > last // self.every:
+        """Record the states if a multiple of ``every``, or the last step, was reached."""
+        before, self.step = self.step, self._now(batch)
+        batches = self.params.get("steps")  # of an epoch, where that is known
+        last = self._last_epoch and batches is not None and batch + 1 >= batches
+        if last or self.step // self.every > before // self.every:
             self._record()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Record the states after the last step."""
-        if epoch + 1 == self.params.get("epochs") or self.model.stop_training:
+        """Record the states after the last step, where only the end of the data tells it."""
+        if self._last_epoch or self.model.stop_training:
             self._record()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -145,7 +149,8 @@ class RecordStates(keras.callbacks.Callback):
         Where several are run at once and the data ends between, only the optimizer knows how many.
         """
         taken = _counted(self.model) - self._before
-        if self.model.steps_per_execution > 1 and taken > 0:
+        whole = _accumulated(self.model) == 1
+        if self.model.steps_per_execution > 1 and whole and taken > 0:
             return self._start + taken
         return self._epoch + batch + 1
 
@@ -168,6 +173,10 @@ class RecordStates(keras.callbacks.Callback):
 def _counted(model: keras.Model) -> int:
     """How many batches a model's optimizer has been given; 0 where it has none."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if optimizer is None:
-        return 0
-    return int(optimizer.iterations) * (optimizer.gradient_accumulation_steps or 1)
+    return 0 if optimizer is None else int(optimizer.iterations) * _accumulated(model)
+
+
+def _accumulated(model: keras.Model) -> int:
+    """Over how many batches the optimizer gathers gradients before it changes the weights."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return getattr(optimizer, "gradient_accumulation_steps", None) or 1

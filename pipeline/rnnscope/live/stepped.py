@@ -55,6 +55,15 @@ def open_steps(folder: Path | str) -> dict[int, States]:
 def measure_steps(folder: Path | str, labels: Any = None, **options: Any) -> pd.DataFrame:
     """The unit tables of all recordings of one training, one after the other.
 
+    >>> import keras, numpy as np, rnnscope, tempfile
+    >>> model = keras.Sequential([keras.Input((20, 3)), keras.layers.GRU(1, name="gru")])
+    >>> model.compile("adam", "mse")
+    >>> x, folder = np.zeros((8, 20, 3), "float32"), tempfile.mkdtemp()
+    >>> recording = rnnscope.RecordStates(x, folder=folder, signals="h")
+    >>> _ = model.fit(x, x[:, 0, :1], callbacks=[recording], verbose=0)
+    >>> rnnscope.measure_steps(folder)[["step", "layer", "signal", "unit"]].values.tolist()
+    [[0, 'gru', 'h', 0], [1, 'gru', 'h', 0]]
+
     Args:
         folder: the folder of a ``RecordStates``.
         labels: as ``measure`` takes them, in place of those that were recorded, if any were.
