@@ -256,6 +256,19 @@ def test_steps_count_on_from_those_that_the_optimizer_has_taken(tmp_path: Path) 
     assert list(states.folders) == [6, 8, 12, 16, 18]
 
 
+def test_weights_that_are_swapped_at_the_end_of_an_epoch_are_not_those_of_a_step(
+    tmp_path: Path,
+) -> None:
+    model, weights = network(keras.optimizers.SGD(0.1, use_ema=True)), Weights()
+    states = rnnscope.RecordStates(SEEN, every=1000, folder=tmp_path / "s")
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    fit(model, swap, states, weights, epochs=1)
+    for variable, value in zip(model.weights, weights.after[-1], strict=True):
+        variable.assign(value)
+    right = rnnscope.record(model, SEEN)["one"]["c"]
+    np.testing.assert_array_equal(rnnscope.open_steps(tmp_path / "s")[6]["one"]["c"], right)
+
+
 @pytest.mark.parametrize("behind", [False, True])
 def test_the_last_step_is_recorded_before_the_best_weights_take_its_place(
     behind: bool, tmp_path: Path

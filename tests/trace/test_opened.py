@@ -172,6 +172,7 @@ def test_a_model_that_is_not_built_yet_is_recorded_once() -> None:
     model = Subclassed()
     with trace.recording(model) as traced:
         output = model(X)
+        assert model(keras.Input((5, 3))).shape == (None, 1)
     assert list(traced.layers) == ["lstm"]
     np.testing.assert_allclose(c_of(traced), right_c(model), 0, 1e-5)
     np.testing.assert_allclose(output, model.predict(X, verbose=0), 1e-5, 1e-6)
