@@ -75,7 +75,8 @@ class Extract:
     """Only this many test sequences, the first ones; null means all."""
     checkpoint: int | None = option(low=0, high=STEPS, no_key_if_null=True)
     """The model after this many steps of training, one of train.checkpoints; null takes the final
-    one. All later stages are of that model, ablation too."""
+    one. All later stages are of that model, ablation too. A sweep, such as -m
+    extract.checkpoint=0,10,100 "train.checkpoints=[0,10,100]", trains once for all of them."""
 
 
 @dataclass
