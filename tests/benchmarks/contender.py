@@ -102,6 +102,30 @@ def ours_in_memory(folder: Path) -> dict[str, problem.InMemory]:
     return {"as it comes": lambda x: ours.in_memory(model, x)}
 
 
+def ours_passes(folder: Path) -> dict[str, problem.InMemory]:
+    """Its passes alone, all six signals; TensorFlow's threads are as a user has them."""
+    from tests.benchmarks import ours
+
+    model = ours.build(folder)
+    return {"trace.recording": lambda x: ours.passes(model, x)}
+
+
+def ours_recorded(folder: Path) -> dict[str, problem.InMemory]:
+    """``rnnscope.record``, all six signals: checks, tracing, passes, proof."""
+    from tests.benchmarks import ours
+
+    model = ours.build(folder)
+    return {"record": lambda x: ours.recorded(model, x)}
+
+
+def ours_recorded_again(folder: Path) -> dict[str, problem.InMemory]:
+    """The same without what is done once per model."""
+    from tests.benchmarks import ours
+
+    model = ours.build(folder)
+    return {"Prepared.record": lambda x: ours.recorded_again(model, x)}
+
+
 def ours_to_parquet(folder: Path) -> dict[str, problem.ToParquet]:
     """This project, h and c."""
     from tests.benchmarks import ours

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+import rnnscope
 from rnnscope import data, engine, models, states, trace
 from rnnscope.analysis.ablation import stage as rerunning
 from rnnscope.analysis.ablation.columns import METHODS
@@ -18,6 +19,7 @@ from rnnscope.extract.notes import PARTS, parts_of
 from rnnscope.extract.recorder import Recorder
 from rnnscope.extract.stage import Ready
 from rnnscope.extract.writing import Writer
+from rnnscope.live import Prepared
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.tables import table_file
 from tests.benchmarks.problem import (
@@ -69,6 +71,39 @@ def in_memory(model: keras.Model, x: Array) -> Batches:
         signal: [np.asarray(memoryview(each[signal])).transpose(1, 0, 2) for each in batches]
         for signal in batches[0]
     }
+
+
+def passes(model: keras.Model, x: Array) -> Batches:
+    """All six signals of x [N, T, F] as passes give them, one after another."""
+    graph = _graph(model)
+    batches = [graph(tf.convert_to_tensor(x[cut])) for cut in cuts(len(x), BATCH)]
+    return {
+        signal: [np.asarray(memoryview(each[signal])).transpose(1, 0, 2) for each in batches]
+        for signal in batches[0]
+    }
+
+
+def recorded(model: keras.Model, x: Array) -> Batches:
+    """All six signals of x [N, T, F] by ``record``, with its checks and its proof."""
+    found = rnnscope.record(model, x)[LAYER]
+    return {signal: [found[signal]] for signal in found}
+
+
+def recorded_again(model: keras.Model, x: Array) -> Batches:
+    """The same, once the model is prepared, as a callback has it."""
+    found = _prepared(model, x).record()[LAYER]
+    return {signal: [found[signal]] for signal in found}
+
+
+_PREPARED: dict[int, Prepared] = {}
+"""By the number of sequences."""
+
+
+def _prepared(model: keras.Model, x: Array) -> Prepared:
+    """The model prepared for some sequences, made once."""
+    if len(x) not in _PREPARED:
+        _PREPARED[len(x)] = Prepared(model, x)
+    return _PREPARED[len(x)]
 
 
 def to_parquet(model: keras.Model, x: Array, folder: Path, options: Extract) -> None:

@@ -55,6 +55,11 @@ H_ONLY = (
     Run("PyTorch LSTMCell loop, h and c", "in_memory", "with_torch:cell_loop", needs=("torch",)),
     Run("ONNX LSTM, h only", "in_memory", "with_onnx:h_only", needs=("onnxruntime", "onnx")),
 )
+RECORDED = (
+    Run("trace.recording in a tf.function", "in_memory", ":ours_passes"),
+    Run("record, prepared before", "in_memory", ":ours_recorded_again"),
+    Run("record, the whole call", "in_memory", ":ours_recorded"),
+)
 WRITTEN = (
     Run("recording cell, predict, to_parquet", "to_parquet", "with_keras:usual_way"),
     Run(
@@ -88,6 +93,14 @@ WORKS = (
         "six signals in memory",
         (Run(OURS, "in_memory", ":ours_in_memory"), *H_ONLY),
         (2.0, 1.0, 2.0, None),
+    ),
+    Work("record, over its passes alone", RECORDED, (1.2, None), rule="growth"),
+    Work(
+        "record, over its passes alone, of all cores",
+        RECORDED,
+        (1.2, None),
+        "cpu_seconds",
+        "growth",
     ),
     Work("h and c to Parquet", (_written(OURS, SMALL), *WRITTEN), (10.0, 2.0)),
     Work("peak memory, private", SIZES, (1.1,), "private_bytes", "growth"),

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite, judging
 from rnnscope.extract.outcome import outcomes
 from rnnscope.extract.records import BatchRecord, LayerBatch, Layout
-from rnnscope.extract.rows import rows_of
+from rnnscope.extract.rows import Rows, rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
@@ -27,15 +27,29 @@ from rnnscope.trace import drawing, proof, steps
 from rnnscope.trace.findings import Findings, sample
 from rnnscope.trace.loops import state_variables
 
+Take = Callable[[str, str, NDArray[Any], NDArray[np.bool_], int], NDArray[np.float32]]
+"""What is kept of a signal: from its layer and name, its values [U, B, T] or [T, B, U], which of
+them are rows [B, T], and the number of the first sequence, to the R rows [U, R]."""
+
 
 class Recorder:
-    """A model made ready to record the test split; it writes nothing."""
+    """A model made ready to record the test split; it writes nothing.
 
-    def __init__(self, model: keras.Model, dataset: Dataset, options: Extract):
+    Args:
+        model: the model.
+        dataset: whose test split is recorded.
+        options: what of it.
+        columns: whether ``Take`` is given values [U, B, T], as files have them, or [T, B, U], as
+            they are computed.
+    """
+
+    def __init__(
+        self, model: keras.Model, dataset: Dataset, options: Extract, *, columns: bool = True
+    ):
+        self.columns = columns
         self.model, self.dataset, self.options = model, dataset, options
         self.split = dataset.test
         self.scores = Scores(None)
-        self.rows = rows_of(model, self.split)
         self.paths: dict[str, str] = {}
         self.backward: set[str] = set()  # layers that read backwards
         self.calls: dict[str, proof.Proved] = {}
@@ -57,6 +71,11 @@ class Recorder:
                 f"extract.signals={options.signals}, extract.units={options.units}: "
                 "nothing of that kind is in the model"
             )
+
+    @functools.cached_property
+    def rows(self) -> Rows:
+        """Which timesteps are rows; to find it the model is run on a few sequences."""
+        return rows_of(self.model, self.split)
 
     @property
     def layout(self) -> Layout:
@@ -89,8 +108,23 @@ class Recorder:
             for variable, values in kept:
                 variable.assign(values)
 
-    def record(self, start: int, stop: int) -> Iterator[BatchRecord]:
+    def passed(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """A pass over inputs: each layer's signals [U, B, T] and mask; outputs; masks made."""
+        recorded, outputs, masks = self.recorded(inputs)
+        if not self.columns:
+            recorded = {
+                layer: ({name: tf.transpose(x, (2, 1, 0)) for name, x in signals.items()}, mask)
+                for layer, (signals, mask) in recorded.items()
+            }
+        return recorded, outputs, masks
+
+    def record(self, start: int, stop: int, take: Take | None = None) -> Iterator[BatchRecord]:
         """Record a part, start <= number < stop, batch by batch; its first sequences are proved.
+
+        Args:
+            start: the first sequence.
+            stop: one past the last.
+            take: keeps the values; by default they are given back as rows, which takes columns.
 
         Raises:
             UserError: a state or an output that is not finite, a residual past the tolerance, or a
@@ -98,10 +132,12 @@ class Recorder:
         """
         first, sequences = start, range(start, stop)
         for batch, size in batches(self.model, self.split, sequences, self.options.batch_size):
-            yield self._batch(batch, size, first, proves=first == start)
+            yield self._batch(batch, size, first, take or _rows, proves=first == start)
             first += size
 
-    def _batch(self, batch: Batch, size: int, first: int, *, proves: bool) -> BatchRecord:
+    def _batch(
+        self, batch: Batch, size: int, first: int, take: Take, *, proves: bool
+    ) -> BatchRecord:
         """Run one batch through the model, whose first ``size`` sequences count."""
         inputs = models.inputs(self.model, batch)
         found: Findings = {}
@@ -125,7 +161,7 @@ class Recorder:
             kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
             layers[layer] = LayerBatch(kept, {})
             for signal, values in signals.items():
-                rows = selection.chosen_rows(_array(values)[:, :size], kept)
+                rows = take(layer, signal, _array(values)[:, :size], kept, first)
                 units = self.units[layer, signal]
                 finite.refuse_states(layer, signal, rows, kept, units, first)
                 layers[layer].signals[signal] = rows
@@ -156,7 +192,8 @@ class Recorder:
         self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch
     ) -> tuple[NDArray[np.bool_], bool]:
         """Which timesteps of a layer are rows [B, T]; whether lengths tell what no mask does."""
-        _, sequences, timesteps = next(iter(signals.values())).shape
+        shape = next(iter(signals.values())).shape
+        sequences, timesteps = shape[1], shape[2 if self.columns else 0]
         if sequences != len(batch.x):
             raise UserError(
                 f"layer '{layer}': runs on {sequences} sequences where the data has {len(batch.x)}"
@@ -165,7 +202,7 @@ class Recorder:
         return self.rows.valid(layer, timesteps, own, batch)
 
     def _recorded(self, inputs: Any) -> tuple[Any, Any, Any]:
-        """Of a batch: each layer's chosen signals [U, B, T] and mask; outputs; masks made."""
+        """Of a batch: each layer's chosen signals and mask; outputs; masks made."""
         with trace.recording(self.model) as traced, masks_of(self.model) as masks:
             outputs = self.model(inputs, training=False)
         return *self._kept(traced, outputs), masks
@@ -197,13 +234,13 @@ class Recorder:
         return chosen, tf.cast(scored, tf.float32)
 
     def _columns(self, layer: str, signal: str, values: Any) -> Any:
-        """A signal [T, B, U] as columns of its chosen units [U', B, T], float32."""
+        """A signal [T, B, U] as columns of its chosen units [U', B, T], or as it is; float32."""
         units = list(range(values.shape[2]))
         if self.options.units is not None:
             units = [unit for unit in self.options.units if unit < len(units)]
             values = tf.gather(values, units, axis=2)
         self.units[layer, signal] = units
-        return tf.cast(tf.transpose(values, (2, 1, 0)), tf.float32)
+        return tf.cast(tf.transpose(values, (2, 1, 0)) if self.columns else values, tf.float32)
 
 
 def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> None:
@@ -215,6 +252,13 @@ def _refuse_unknown(layers: dict[str, trace.LayerTrace], options: Extract) -> No
     if min(options.units or [0]) >= max(units.values()):
         counts = listed(f"{count} in {name}" for name, count in units.items())
         raise UserError(f"extract.units={options.units}: counted from 0, there are {counts}")
+
+
+def _rows(
+    layer: str, signal: str, values: NDArray[Any], kept: NDArray[np.bool_], first: int
+) -> NDArray[np.float32]:
+    """The rows of a signal [U, B, T]."""
+    return selection.chosen_rows(values, kept)
 
 
 def _array(tensor: Any) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnscope import states
+from rnnscope.states.listing import by_layer
 from rnnscope.trace.findings import Findings
 
 
@@ -55,7 +55,7 @@ class Layout:
     @property
     def layers(self) -> dict[str, list[str]]:
         """The layers by name, each with its signals, both in the usual order."""
-        return states.by_layer(self.units)
+        return by_layer(self.units)
 
 
 @dataclass

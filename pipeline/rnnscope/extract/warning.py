@@ -45,7 +45,7 @@ def noticed(record: Recorder, unmasked: set[str], lost: Mapping[str, str]) -> No
     read = sorted(unmasked)
     if read:
         drawn = record.streams.variables
-        depends = padding.depending(record.recorded, record.model, record.split, record.rows, drawn)
+        depends = padding.depending(record.passed, record.model, record.split, record.rows, drawn)
         if depends.layers or depends.outputs:
             found.append(padding.warning(record.model, read, depends, record.rows))
     found += [

@@ -1,11 +1,13 @@
 """A model as it was before: what a pass changes in it is put back, also after an exception."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 
 from rnnscope.trace.loops import state_variables
 
@@ -32,16 +34,21 @@ class Kept:
 def as_before(model: keras.Model) -> Iterator[Kept]:
     """While open, passes may change a model; then its variables and losses are as before.
 
-    These are the states of stateful layers, of random streams, counters and averages. Weights are
+    These are the states of stateful layers, of random streams, counters and averages; and Keras'
+    counts of the names that it has given. Weights are
     added by whoever finds that a pass writes to them.
     """
     kept = Kept()
     kept.add([*model.non_trainable_variables, *state_variables(model)])
+    names = global_state.get_global_attribute("object_name_uids", defaultdict(int), True)
+    counts = dict(names)
     losses = [(each._losses, list(each._losses)) for each in _with_losses(model)]
     try:
         yield kept
     finally:
         kept.restore()
+        names.clear()
+        names.update(counts)
         for now, before in losses:
             now[:] = before
 

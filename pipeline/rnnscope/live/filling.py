@@ -1,11 +1,13 @@
 """States in memory, filled batch by batch."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.errors import UserError
 from rnnscope.extract.records import BatchRecord, Layout
 from rnnscope.live.about import About
 from rnnscope.live.held import Held, HeldLayer
@@ -26,16 +28,24 @@ class Filling:
     sequences: list[pd.DataFrame] = field(default_factory=list)
     steps: list[pd.DataFrame] = field(default_factory=list)
 
+    def take(
+        self,
+        layer: str,
+        signal: str,
+        values: NDArray[Any],
+        kept: NDArray[np.bool_],
+        first: int,
+    ) -> NDArray[np.float32]:
+        """Put a signal of the next batch [T, B, U] in its place; its rows [U, R]."""
+        if layer not in self.layers:
+            self.layers[layer] = self._layer(layer, len(values))
+        into = self.layers[layer]
+        return into.put(into.signals[signal][first : first + len(kept)], kept, values)
+
     def add(self, batch: BatchRecord) -> None:
-        """Add the next batch."""
+        """Add what else there is of the next batch."""
         for layer, each in batch.layers.items():
-            if layer not in self.layers:
-                self.layers[layer] = self._layer(layer, each.kept.shape[1])
-            into = self.layers[layer]
-            into.kept.append(_small(each.kept))
-            part = slice(batch.first, batch.first + len(each.kept))
-            for signal, rows in each.signals.items():
-                into.put(into.signals[signal][:, part], each.kept, rows)
+            self.layers[layer].kept.append(_small(each.kept))
         if batch.labels is not None:
             self.labels.append(batch.labels)
         self.sequences.append(batch.sequences)
@@ -57,9 +67,12 @@ class Filling:
         steps = None
         if self.timesteps != "last":
             steps = selection.steps_of(self.timesteps, timesteps)
+            if not len(steps):
+                of = f"none of the {timesteps} timesteps of layer '{layer}'"
+                raise UserError(f"extract.timesteps={self.timesteps}: {of} is among them")
         shape = self.count, 1 if steps is None else len(steps)
         signals = {
-            signal: np.empty((len(units), *shape), np.float32)
+            signal: np.empty((*shape, len(units)), np.float32)
             for (name, signal), units in self.layout.units.items()
             if name == layer
         }

@@ -27,30 +27,28 @@ class HeldLayer:
     steps: NDArray[np.intp] | None
     """The timesteps T' that were asked for; None where each sequence has its own, its last."""
     signals: dict[str, Float]
-    """Signal -> [U, N, T'], NaN where there is no row."""
+    """Signal -> [N, T', U], NaN where there is no row."""
     kept: list[NDArray[np.bool_]] = field(default_factory=list)
     """Which timesteps are rows, [B, T] of each batch."""
 
-    @property
-    def whole(self) -> bool:
-        """Whether every place is a row."""
-        return self.steps is not None and all(self._places(each).all() for each in self.kept)
-
-    def put(self, into: Float, kept: NDArray[np.bool_], rows: Float) -> None:
-        """Put rows [U, R] in their places [U, B, T']."""
-        places = self._places(kept)
+    def put(self, into: Float, kept: NDArray[np.bool_], values: NDArray[Any]) -> Float:
+        """Put values [T, B, U] in their places [B, T', U], NaN where no row is; the rows [U, R]."""
+        places, values = self._places(kept), values.swapaxes(0, 1)
         if places.all():
-            into[...] = rows.reshape(into.shape)
-        else:
-            into[...] = np.nan
-            into[:, places] = rows
+            into[...] = (
+                values[kept][:, np.newaxis] if self.steps is None else values[:, self._slice]
+            )
+            return into.reshape(-1, into.shape[2]).T
+        rows = values[kept]
+        into[...] = np.nan
+        into[places] = rows
+        return rows.T
 
     def rows(self, signal: str, start: int, stop: int) -> Float:
-        """The rows [U, R] of some sequences; a view where every place is a row."""
-        values, places = self.signals[signal][:, start:stop], self._places(self.of(start, stop))
-        if places.all():
-            return values.reshape(len(values), -1)
-        return values[:, places]
+        """The rows [U, R] of some sequences, each unit's in one piece."""
+        values, places = self.signals[signal][start:stop], self._places(self.of(start, stop))
+        rows = values.reshape(-1, values.shape[2]) if places.all() else values[places]
+        return np.ascontiguousarray(rows.T)
 
     def of(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Which timesteps of some sequences are rows [B, T]."""
@@ -61,6 +59,16 @@ class HeldLayer:
                 found.append(each[begin:end])
             first += len(each)
         return found[0] if len(found) == 1 else np.concatenate(found)
+
+    @property
+    def _slice(self) -> slice:
+        """The timesteps that were asked for, evenly apart."""
+        assert self.steps is not None
+        if len(self.steps) < 2:
+            return slice(
+                *((int(self.steps[0]), int(self.steps[0]) + 1) if len(self.steps) else (0, 0))
+            )
+        return slice(int(self.steps[0]), int(self.steps[-1]) + 1, int(np.diff(self.steps[:2])[0]))
 
     def _places(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which places [B, T'] are rows."""
@@ -104,12 +112,12 @@ class Held:
 
     def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
         """N, T', U."""
-        u, n, t = self.held[layer].signals[signal].shape
+        n, t, u = self.held[layer].signals[signal].shape
         return n, t, u
 
     def array(self, layer: str, signal: str) -> Float:
         """The signal [N, T', U]: a read-only view."""
-        view = self.held[layer].signals[signal].transpose(1, 2, 0)
+        view = self.held[layer].signals[signal].view()
         view.flags.writeable = False
         return view
 

@@ -1,19 +1,19 @@
 """States as labelled arrays of xarray, where that is installed."""
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import Any
 
-if TYPE_CHECKING:
-    from rnnscope.live.states import Source
+from rnnscope.live.source import Source
 
 
-def dataset(source: "Source", layer: str) -> Any:
+def dataset(source: Source, layer: str) -> Any:
     """The signals of one layer as an ``xarray.Dataset``.
 
     Raises:
         ImportError: xarray is not installed.
     """
     try:
-        import xarray
+        xarray = importlib.import_module("xarray")  # none of this package's own
     except ImportError as error:
         raise ImportError("to_xarray needs xarray: python -m pip install xarray") from error
     signals = source.layers[layer]

@@ -21,6 +21,7 @@ from rnnscope.live.opened import Opened
 from rnnscope.live.options import chosen
 from rnnscope.live.states import States
 from rnnscope.live.wording import in_keywords
+from rnnscope.store import parquet
 from rnnscope.store.tables import table_file
 
 VALUES = "analysis/units.yaml"
@@ -62,7 +63,7 @@ def measure(states: States, labels: Any = None, **options: Any) -> pd.DataFrame:
         classes = None if labels is None else _classes(states, labels)
         with _folder(states) as recorded, tempfile.TemporaryDirectory() as out:
             stage.write_tables(recorded, chosen_options, ENGINE, Path(out), labels=classes)
-            return pd.read_parquet(table_file(Path(out), UNITS.name))
+            return parquet.frame(table_file(Path(out), UNITS.name))
 
 
 @contextmanager

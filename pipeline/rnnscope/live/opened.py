@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import states
-from rnnscope.live.states import Float, States
+from rnnscope.live.source import Float
+from rnnscope.live.states import States
 from rnnscope.states import selection
 from rnnscope.store.manifest import MANIFEST, read_manifest
 
@@ -102,12 +103,12 @@ class Opened:
         """The signal [N, T, U], read part by part."""
         steps, opened = self.steps_of(layer), states.open_signal(self.folder, layer, signal)
         n, t, u = self.shape(layer, signal)
-        values = np.full((u, n, t), np.nan, np.float32)
+        values = np.full((n, t, u), np.nan, np.float32)
         for keys, rows in opened.read():
             place = 0 if steps is None else np.searchsorted(steps, keys.timestep)
-            values[:, keys.sequence, place] = rows
+            values[keys.sequence, place] = rows.T
         values.flags.writeable = False
-        return values.transpose(1, 2, 0)
+        return values
 
     def frame(self, layer: str, signal: str) -> pd.DataFrame:
         """The signal's rows."""

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -26,6 +26,7 @@ from rnnscope.models.batches import fixed_batch
 from rnnscope.models.feeding import sequence_shapes
 from rnnscope.models.finite import not_finite
 from rnnscope.terminal import bar
+from rnnscope.trace.equations import IN_ONE_THREAD
 from rnnscope.trace.findings import Findings, merge, sample
 
 VALUES = "extract/default.yaml"
@@ -49,16 +50,19 @@ class Prepared:
         self.annotations: list[str] = []
         with self._open() as kept:
             self.names += sequence_shapes(model)
+            self.names += [str(name) for name in x] if isinstance(x, Mapping) else []
             self.annotations += map(str, told["annotations"] or ())
             dataset = given.dataset_of(model, x, **told)
             fit.refuse_misfit(model, dataset.test, len(dataset.test))
+            self.recorder = Recorder(model, dataset, self.options, columns=False)
+            # Known from its graphs before anything is run.
+            self.written = [*self.recorder.drawn, *before.written(self.recorder.graphs)]
+            kept.add(self.written)
             fit.refuse_mixing(model, dataset.test, self.options.batch_size)
-            self.recorder = Recorder(model, dataset, self.options)
-            kept.add(self.recorder.drawn)
-            self.written = before.written(self.recorder.graphs)
+            longest, _ = self.recorder.rows.most(dataset.test, len(dataset.test))
         self.parts = parts_of(
             len(dataset.test),
-            self.recorder.rows.most(dataset.test, len(dataset.test))[0],
+            longest,
             self.options.part_rows,
             fixed_batch(model),
         )
@@ -76,10 +80,10 @@ class Prepared:
         lost: dict[str, str] = {}
         with self._open() as kept:
             self._refuse_broken()
-            kept.add([*recorder.drawn, *self.written])
+            kept.add(self.written)
             with recorder.from_zero(), _progress(count) as progress:
                 for part in self.parts:
-                    for batch in recorder.record(part.start, part.stop):
+                    for batch in recorder.record(part.start, part.stop, into.take):
                         into.add(batch)
                         merge(findings, batch.proof)
                         unmasked |= batch.unmasked
@@ -99,7 +103,11 @@ class Prepared:
             in_keywords(self.names, self.annotations),
             before.as_before(self.model) as kept,
         ):
-            yield kept
+            token = IN_ONE_THREAD.set(True)
+            try:
+                yield kept
+            finally:
+                IN_ONE_THREAD.reset(token)
 
     def _refuse_broken(self) -> None:
         """Raise for a model from whose weights no number could be computed."""

@@ -3,58 +3,15 @@
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
+from rnnscope.live.labelled import dataset
+from rnnscope.live.source import Float, Source
 from rnnscope.states.listing import one_layer
 from rnnscope.store import atomic
-
-Float = NDArray[np.float32]
-
-
-class Source(Protocol):
-    """Where states come from: memory or files."""
-
-    @property
-    def layers(self) -> dict[str, list[str]]:
-        """The recorded layers, each with its signals."""
-
-    @property
-    def sequences(self) -> pd.DataFrame:
-        """One row per sequence."""
-
-    @property
-    def steps(self) -> pd.DataFrame | None:
-        """One row per timestep, where there are labels or annotations of timesteps."""
-
-    @property
-    def residuals(self) -> dict[str, dict[str, float]]:
-        """Of the proof, by layer and kind."""
-
-    def units(self, layer: str, signal: str) -> list[int]:
-        """The numbers of the recorded units."""
-
-    def steps_of(self, layer: str) -> NDArray[np.intp] | None:
-        """The timesteps of the arrays' axis; None where each sequence has its own."""
-
-    def longest(self, layer: str) -> int:
-        """The timesteps of the layer's input, whichever were asked for."""
-
-    def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
-        """N, T, U."""
-
-    def array(self, layer: str, signal: str) -> Float:
-        """The signal [N, T, U]."""
-
-    def frame(self, layer: str, signal: str) -> pd.DataFrame:
-        """The signal's rows."""
-
-    def write(self, folder: Path, artefact: str) -> None:
-        """Write the contract's files into a folder."""
 
 
 class Signals(Mapping[str, Float]):
@@ -157,8 +114,6 @@ class States(Mapping[str, Signals]):
             ImportError: xarray is not installed.
             ValueError: a layer that was not recorded, or several and none named.
         """
-        from rnnscope.live.labelled import dataset
-
         return dataset(self._source, one_layer(self._source.layers, layer, "states"))
 
     def write(self, folder: Path | str, *, artefact: str = "") -> Path:

@@ -50,7 +50,8 @@ def spoken(message: str, inputs: Collection[str] = (), annotations: Collection[s
         for kind in ("x", "lengths"):
             message = message.replace(f"{kind}_{name}_test", f"{kind}['{name}']")
     for name in sorted(annotations, key=len, reverse=True):
-        message = re.sub(rf"(?<!\w){re.escape(name)}_test\b", f"annotations['{name}']", message)
+        found = rf"'{re.escape(name)}_test'|(?<!\w){re.escape(name)}_test\b"
+        message = re.sub(found, f"annotations['{name}']", message)
     for pattern, words in _WORDS:
         message = re.sub(pattern, words, message)
     return message

@@ -10,6 +10,7 @@ are large and cancel, two right evaluations of one equation differ by as much.
 """
 
 from collections.abc import Callable, Hashable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,12 @@ from rnnscope.trace import cells
 
 Float = NDArray[np.float64]
 Function = Callable[[Float], Float]
+
+IN_ONE_THREAD: ContextVar[bool] = ContextVar("IN_ONE_THREAD", default=False)
+"""Whether products are cut so that BLAS, whose threads are not to be set, computes them in one. Its
+threads wait for one another longer than the small products of the proof take."""
+ONE_THREAD = 2**18
+"""Multiplications up to which OpenBLAS starts no threads."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,13 @@ class Rounded:
 
     def product(self, weights: Float) -> "Rounded":
         """[R, F] times weights [F, U]."""
-        value = self.value @ weights
+        value = _times(self.value, weights)
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
         # A bound needs no precision.
         terms = (self.unit * np.abs(self.value) + self.spread).astype(np.float32)
-        return Rounded(value, (terms @ np.abs(weights).astype(np.float32)).astype(float), self.unit)
+        spread = _times(terms, np.abs(weights).astype(np.float32))
+        return Rounded(value, spread.astype(float), self.unit)
 
     def split(self, count: int) -> list["Rounded"]:
         """Its columns in ``count`` equal blocks."""
@@ -162,6 +170,19 @@ _IN_NUMPY: dict[Any, Function] = {
     keras.activations.relu: lambda a: np.maximum(a, 0.0),
     None: lambda a: a,
 }
+
+
+def _times(x: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """x [R, F] times weights [F, U], a few rows at a time where ``IN_ONE_THREAD`` says so."""
+    rows = ONE_THREAD // max(1, weights.size)
+    whole = len(x) // rows * rows if rows else 0
+    if not IN_ONE_THREAD.get() or len(x) <= rows or not whole:
+        return np.asarray(x @ weights)
+    found = np.empty((len(x), weights.shape[1]), np.result_type(x, weights))
+    pieces = found[:whole].reshape(-1, rows, weights.shape[1])
+    np.matmul(x[:whole].reshape(-1, rows, x.shape[1]), weights, out=pieces)
+    np.matmul(x[whole:], weights, out=found[whole:])
+    return found
 
 
 def _exact(values: Float, unit: float) -> Rounded:

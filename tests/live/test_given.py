@@ -1,0 +1,234 @@
+"""Sequences as people have them: each form gives the states of the same array."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import rnnscope
+from rnnscope.errors import UserError
+
+pytestmark = pytest.mark.tensorflow
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(12, 6, 2)).astype(np.float32)
+LENGTHS = np.array([6, 3, 1, 6, 2, 5, 4, 6, 1, 2, 3, 6])
+VALID = np.arange(6) < LENGTHS[:, np.newaxis]
+Y = RANDOM.integers(0, 3, 12)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    x = keras.Input((None, 2), name="series")
+    h = keras.layers.SimpleRNN(3, name="rnn")(keras.layers.Masking()(x))
+    return keras.Model(x, keras.layers.Dense(3, activation="softmax")(h))
+
+
+@pytest.fixture(scope="module")
+def whole(model: keras.Model) -> Any:
+    """The states of X, all of it."""
+    return rnnscope.record(model, X, labels=Y)["rnn"]["h"]
+
+
+@pytest.fixture(scope="module")
+def ragged(model: keras.Model) -> Any:
+    """The states of X within its lengths."""
+    return rnnscope.record(model, X, lengths=LENGTHS)["rnn"]["h"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda: tf.constant(X),
+        lambda: X.astype(np.float64),
+        lambda: {"series": X},
+        lambda: [X],
+        lambda: (tf.constant(X),),
+        lambda: X.tolist(),
+        lambda: list(X),
+        lambda: tf.RaggedTensor.from_tensor(X),
+        lambda: tf.data.Dataset.from_tensor_slices(X).batch(5),
+        lambda: tf.data.Dataset.from_tensor_slices({"series": X}).batch(5),
+        lambda: tf.data.Dataset.from_tensor_slices((X, Y, np.ones(12))).batch(5),
+    ],
+)
+def test_every_form_of_whole_sequences(model: keras.Model, whole: Any, form: Any) -> None:
+    np.testing.assert_array_equal(rnnscope.record(model, form())["rnn"]["h"], whole)
+
+
+def cut() -> list[Any]:
+    """The sequences, each of its own length."""
+    return [x[:length] for x, length in zip(X, LENGTHS, strict=True)]
+
+
+def table() -> pd.DataFrame:
+    """The sequences as a long table, with labels and an annotation."""
+    sequence, timestep = np.nonzero(VALID)
+    known = {"sequence": sequence, "timestep": timestep, "label": Y[sequence], "depth": timestep}
+    return pd.DataFrame(known | {"a": X[VALID][:, 0], "b": X[VALID][:, 1]})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda: tf.RaggedTensor.from_tensor(X, LENGTHS),
+        cut,
+        lambda: np.array(cut(), dtype=object),
+        lambda: np.where(VALID[..., np.newaxis], X, np.nan),
+        lambda: tf.data.Dataset.from_tensor_slices(
+            tf.RaggedTensor.from_tensor(X, LENGTHS)
+        ).ragged_batch(5),
+        lambda: table().drop(columns=["depth", "label"]).sample(frac=1, random_state=0),
+        lambda: table().drop(columns=["depth"]).set_index(["sequence", "timestep"]),
+    ],
+)
+def test_every_form_of_sequences_that_differ_in_length(
+    model: keras.Model, ragged: Any, form: Any
+) -> None:
+    states = rnnscope.record(model, form())
+    np.testing.assert_array_equal(np.isnan(states["rnn"]["h"][..., 0]), ~VALID)
+    np.testing.assert_array_equal(states["rnn"]["h"], ragged)
+    assert states.sequences["length"].tolist() == LENGTHS.tolist()
+
+
+def test_labels_come_from_pairs_and_tables_unless_they_are_given(model: keras.Model) -> None:
+    pairs = tf.data.Dataset.from_tensor_slices((X, Y)).batch(5)
+    assert rnnscope.record(model, pairs).sequences["label"].tolist() == Y.tolist()
+    other = rnnscope.record(model, pairs, labels=2 - Y)
+    assert other.sequences["label"].tolist() == (2 - Y).tolist()
+    states = rnnscope.record(model, table(), annotations=["depth"])
+    assert states.sequences["label"].tolist() == Y.tolist()
+    assert states.steps is not None
+    assert states.steps["depth"].tolist() == states.steps["timestep"].tolist()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        lambda: tf.constant(Y),
+        lambda: pd.Series(Y, index=range(100, 112)),
+        lambda: Y.tolist(),
+        lambda: np.eye(3)[Y],
+        lambda: Y[:, np.newaxis],
+    ],
+)
+def test_labels_in_every_form(model: keras.Model, labels: Any) -> None:
+    states = rnnscope.record(model, X, labels=labels(), signals="h", units=0)
+    assert states.sequences["label"].tolist() == Y.tolist()
+
+
+def test_a_shuffled_dataset_keeps_sequences_and_labels_together(model: keras.Model) -> None:
+    x = 1 + np.repeat(Y, 12).reshape(12, 6, 2).astype(np.float32)
+    pairs = tf.data.Dataset.from_tensor_slices((x, Y)).shuffle(12).batch(5)
+    states = rnnscope.record(model, pairs, units=0)
+    first = pd.Series(states["rnn"]["h"][:, 0, 0]).groupby(states.sequences["label"])
+    assert first.nunique().tolist() == [1] * 3
+
+
+def test_bytes_are_not_scaled_as_pixels_of_files_are(model: keras.Model) -> None:
+    x = RANDOM.integers(0, 4, (5, 6, 2)).astype(np.uint8)
+    states = rnnscope.record(model, x)
+    want = rnnscope.record(model, x.astype(np.float32))
+    np.testing.assert_array_equal(states["rnn"]["h"], want["rnn"]["h"])
+
+
+def two_inputs(form: str) -> keras.Model:
+    """A model of two sequences of different timesteps."""
+    a, b = keras.Input((6, 2), name="a"), keras.Input((4, 3), name="b")
+    h = keras.layers.GRU(2, name="first")(a), keras.layers.GRU(2, name="second")(b)
+    inputs = {"a": a, "b": b} if form == "dict" else [a, b]
+    return keras.Model(inputs, keras.layers.Concatenate()(h))
+
+
+def test_a_model_of_several_inputs() -> None:
+    b = RANDOM.normal(size=(12, 4, 3)).astype(np.float32)
+    with pytest.warns(UserWarning, match="^no mask reaches first: padding is read as zeros"):
+        named = rnnscope.record(two_inputs("dict"), {"a": X, "b": b}, lengths={"a": LENGTHS})
+    assert named["first"]["h"].shape == (12, 6, 2)
+    np.testing.assert_array_equal(np.isnan(named["first"]["h"][..., 0]), ~VALID)
+    assert not np.isnan(named["second"]["h"]).any()
+    model = two_inputs("list")
+    for form in ((X, b), [X, tf.constant(b)], {"b": b, "a": X}):
+        states = rnnscope.record(model, form)
+        assert states["second"]["z"].shape == (12, 4, 2)
+    pairs = tf.data.Dataset.from_tensor_slices(((X, b), Y)).batch(5)
+    with pytest.warns(UserWarning, match="^no accuracy and no loss: y has a class per sequence"):
+        again = rnnscope.record(model, pairs)
+    np.testing.assert_array_equal(again["second"]["h"], states["second"]["h"])
+    with pytest.raises(UserError, match="has named inputs: give a dict of a, b"):
+        rnnscope.record(two_inputs("dict"), [X, b])
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"x": X[:, :, :1]}, r"^x has \(6, 1\) for each sequence, the model takes \(None, 2\)"),
+        ({"x": {"other": X}}, r"give x\['other'\] that name: x\['series'\]"),
+        ({"x": [X, X]}, r"^x has \(12, 6, 2\) for each sequence, the model takes \(None, 2\)"),
+        ({"x": np.full_like(X, np.inf)}, r"^x\[0, 0\] is not a finite number"),
+        ({"x": "series.npy"}, "^x is a str; must be an array"),
+        ({"x": np.ma.masked_array(X)}, "^x is a masked array: give the values"),
+        ({"x": X, "lengths": [7] * 12}, "^lengths reaches 7 timesteps; x has 6"),
+        ({"x": X, "lengths": [6]}, r"^lengths has shape \(1,\); it must be \[12\]"),
+        ({"x": tf.RaggedTensor.from_tensor(X), "lengths": LENGTHS}, "leave lengths out"),
+        ({"x": X, "labels": Y[:5]}, r"^labels has shape \(5,\); it must be \[12\], as x"),
+        ({"x": X, "labels": RANDOM.random((12, 6))}, r"labels\[\.\.\., None\]"),
+        ({"x": X, "annotations": {"depth": X}}, r"^annotations\['depth'\] has shape"),
+        ({"x": X, "annotations": ["depth"]}, "^annotations is a list"),
+        ({"x": X, "annotations": {"x": VALID}}, r"annotations\['x'\] is reserved"),
+        ({"x": X, "signals": ["q"]}, "^signals=.*must be a list.*or None"),
+        ({"x": X, "signals": "z"}, "^signals: no 'z'; there is h"),
+        ({"x": X, "layers": "lstm"}, "^layers: no 'lstm'; there is rnn"),
+        ({"x": X, "units": 3}, r"^units=\[3\]: counted from 0, there are 3 in rnn"),
+        ({"x": X, "timesteps": "first"}, "^timesteps=first: must be all, last, or a slice"),
+        ({"x": X, "timesteps": "0:0"}, "^timesteps=0:0: none of the 6 timesteps of layer 'rnn'"),
+        ({"x": X, "batch_size": 0}, "^batch_size=0: must be a whole number"),
+        ({"x": X, "tolerance": 1e-12}, "past tolerance=1e-12"),
+        ({"x": tf.data.Dataset.from_tensor_slices(X)}, r"single sequences: give x\.batch\(512\)"),
+        ({"x": tf.data.Dataset.from_tensors(X).repeat()}, r"without an end: give x\.take"),
+        ({"x": table(), "labels": Y}, "leave labels out"),
+        ({"x": table().drop(columns="timestep")}, "^no column 'timestep'; it has"),
+        ({"x": table().assign(split="train")}, "the table has a column split: choose"),
+        ({"x": np.zeros((0, 6, 2))}, r"^x has shape \(0, 6, 2\)"),
+        ({"x": tf.ragged.constant([[[1.0, 2.0]], []], ragged_rank=1)}, r"x\[1\] has no timesteps"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_in_terms_of_keywords(
+    model: keras.Model, options: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(UserError, match=line) as raised:
+        rnnscope.record(model, **options)
+    said = str(raised.value)
+    assert "\n" not in said
+    for word in ("data.", "extract.", "_test", "null", "<input>", "test split"):
+        assert word not in said.replace("tf.data.", "")
+
+
+def test_what_is_no_model_or_has_no_weights_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^model is a builtins\.str; must be a keras\.Model"):
+        rnnscope.record("lstm.keras", X)
+    unbuilt = keras.Sequential([keras.layers.LSTM(2)])
+    with pytest.raises(UserError, match=r"has no weights yet: call it once"):
+        rnnscope.record(unbuilt, X)
+    assert not unbuilt.built
+    unbuilt(X[:1])
+    assert set(rnnscope.record(unbuilt, X)) == {unbuilt.layers[0].name}
+
+
+def test_symbolic_tensors_are_refused_and_values_are_recorded_inside_a_function(
+    model: keras.Model, whole: Any
+) -> None:
+    found = []
+
+    @tf.function(autograph=False)
+    def traced(x: Any) -> Any:
+        found.append(rnnscope.record(model, X)["rnn"]["h"])
+        with pytest.raises(UserError, match=r"x is a symbolic tensor.*recording"):
+            rnnscope.record(model, x)
+        return x
+
+    traced(tf.constant(X))
+    np.testing.assert_array_equal(found[0], whole)
