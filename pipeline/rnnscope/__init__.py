@@ -23,14 +23,25 @@ def _without_working_folder() -> None:
 _without_working_folder()
 
 if TYPE_CHECKING:
-    from rnnscope.live import States, measure, open_states, record
+    from rnnscope.live import (
+        RecordStates,
+        States,
+        measure,
+        measure_steps,
+        open_states,
+        open_steps,
+        record,
+    )
     from rnnscope.states import read_sequences, read_states
     from rnnscope.trace import recording
 
 __all__ = [
+    "RecordStates",
     "States",
     "measure",
+    "measure_steps",
     "open_states",
+    "open_steps",
     "read_sequences",
     "read_states",
     "record",
@@ -38,9 +49,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "RecordStates": "rnnscope.live",
     "States": "rnnscope.live",
     "measure": "rnnscope.live",
+    "measure_steps": "rnnscope.live",
     "open_states": "rnnscope.live",
+    "open_steps": "rnnscope.live",
     "read_sequences": "rnnscope.states",
     "read_states": "rnnscope.states",
     "record": "rnnscope.live",

@@ -13,6 +13,15 @@ CONTRADICTIONS = (
     (["train.restore_best=true", "train.steps=0"], "train.restore_best=true: does not go with "),
     (["train.patience=2", "train.steps=0"], "train.patience=2: does not go with train.steps=0"),
     (["train.patience=2", "data.validation_fraction=0"], "data.validation_fraction=0 leaves none"),
+    (
+        ["train.steps=9", "train.checkpoints=[0,10]"],
+        "train.checkpoints=[0, 10]: train.steps=9 ends",
+    ),
+    (["extract.checkpoint=5"], "train.checkpoints=null, those that are kept; give 'train.checkp"),
+    (["extract.checkpoint=5", "train.checkpoints=[2,9]"], "give 'train.checkpoints=[2,5,9]'"),
+    (["extract.checkpoint=5000"], "extract.checkpoint=5000: train.steps=1000 ends before it"),
+    ([*FILES, "extract.checkpoint=5"], "extract.checkpoint=5: model=file is not trained here"),
+    ([*FILES, "train.checkpoints=[5]"], "train.checkpoints=[5]: model=file is not trained here"),
     (["extract.signals=[z,r]"], "extract.signals=[z, r]: model=lstm has h, c, i, f, o, g"),
     (["extract.layers=gru"], "extract.layers: no 'gru'; there is lstm"),
     (["model.layers=2", "extract.layers=lstm"], "no 'lstm'; there is lstm_1, lstm_2"),
@@ -61,6 +70,8 @@ def test_contradictions_are_refused_in_one_line(words: list[str], says: str) -> 
         ("model.bidirectional=true", "extract.layers=[lstm.backward]"),
         ("model.layers=2", "ablation.layers=[lstm_2]"),
         ("train.steps=0",),
+        ("train.steps=0", "train.checkpoints=[0]", "extract.checkpoint=0"),
+        ("stage=train", "extract.checkpoint=5"),
     ],
 )
 def test_what_may_be_right_and_what_concerns_no_stage_is_taken(words: tuple[str, ...]) -> None:

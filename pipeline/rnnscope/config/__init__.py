@@ -20,7 +20,7 @@ from rnnscope.config.stages import (
     Train,
     Units,
 )
-from rnnscope.config.whole import Config, counted, files, located
+from rnnscope.config.whole import Config, absent_if_null, counted, files, located
 
 __all__ = [
     "CONF",
@@ -48,6 +48,7 @@ __all__ = [
     "Train",
     "Trained",
     "Units",
+    "absent_if_null",
     "counted",
     "files",
     "load",

@@ -47,6 +47,7 @@ def option(
     file: bool = False,
     module: bool = False,
     no_key: bool = False,
+    no_key_if_null: bool = False,
 ) -> Any:
     """Declare a field with its range; every one has a lower and an upper bound, or choices.
 
@@ -67,6 +68,8 @@ def option(
         file: marks a path whose content is part of keys.
         module: marks a Python module whose source is part of keys.
         no_key: marks what cannot change a result and is no part of keys.
+        no_key_if_null: marks what is no part of keys, nor of what manifests list, where it is null:
+            an option that came after results had been made without it, whose keys hold.
     """
     metadata = {key: value for key, value in locals().items() if value is not None}
     return dataclasses.field(default=MISSING, metadata=metadata)

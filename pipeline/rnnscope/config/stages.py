@@ -37,6 +37,13 @@ class Train:
     """Stop after this many validations without a lower validation loss; null never stops early."""
     restore_best: bool = option()
     """Keep the weights with the lowest validation loss instead of the last."""
+    checkpoints: list[int] | None = option(
+        low=0, high=STEPS, most=NAMES, rising=True, no_key_if_null=True
+    )
+    """Steps after which the model is kept as well, for extract.checkpoint; 0 is the untrained
+    network, null keeps none. Each is as training for so many steps would leave it, whatever
+    restore_best takes in the end. Those that early stopping does not reach are left out, with a
+    line."""
 
 
 @dataclass
@@ -66,6 +73,10 @@ class Extract:
     final step is the last timestep that a layer reads: of a backward layer the first."""
     max_sequences: int | None = option(low=1, high=SEQUENCES)
     """Only this many test sequences, the first ones; null means all."""
+    checkpoint: int | None = option(low=0, high=STEPS, no_key_if_null=True)
+    """The model after this many steps of training, one of train.checkpoints; null takes the final
+    one. All later stages are of that model, ablation too. A sweep, such as -m
+    extract.checkpoint=0,10,100 "train.checkpoints=[0,10,100]", trains once for all of them."""
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The configuration of one run: all groups together."""
 
 import dataclasses
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,10 +56,22 @@ class Config:
 
 
 def counted(section: Any) -> dict[str, Any]:
-    """The options of a section that can change a result, by name."""
-    apart = {field.name for field in dataclasses.fields(section) if field.metadata.get("no_key")}
+    """The options of a section that are part of keys, by name."""
     found = dataclasses.asdict(section)
-    return {name: value for name, value in found.items() if name not in apart}
+    rules = {field.name: field.metadata for field in dataclasses.fields(section)}
+    return {
+        name: value
+        for name, value in found.items()
+        if not rules[name].get("no_key")
+        and not (value is None and rules[name].get("no_key_if_null"))
+    }
+
+
+def absent_if_null(group: str) -> list[str]:
+    """The options of a group that manifests leave out where they are null."""
+    kind = typing.get_type_hints(Config).get(group)
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return [field.name for field in fields if field.metadata.get("no_key_if_null")]
 
 
 def files(section: Any) -> dict[str, Path]:

@@ -154,7 +154,9 @@ class Ready:
 def _ready(assignment: Assignment) -> Ready:
     """The recorder and the writer of an assignment, made once in each process that takes part."""
     config, options = assignment.config, assignment.config.extract
-    model, dataset = models.of_run(config.model, assignment.trained, config.data)
+    model, dataset = models.of_run(
+        config.model, assignment.trained, config.data, options.checkpoint
+    )
     fit.refuse_misfit(model, dataset.test, _count(dataset.test, config))
     with custom.explaining():
         recorder = Recorder(model, dataset, options)

@@ -26,13 +26,24 @@ MODEL = "model.keras"
 """The file in which stage train saves its model."""
 
 
-def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Model, Dataset]:
+def checkpoint_file(step: int) -> str:
+    """The file beside it in which stage train saves its model as it was after a step."""
+    return f"step-{step:07d}.keras"
+
+
+def of_run(
+    model: Model, trained: Path | None, source: Data, step: int | None = None
+) -> tuple[keras.Model, Dataset]:
     """A run's model, which stage train made or the user's file holds, and the data it is for.
 
     Args:
         model: the options of group model.
         trained: the output of stage train; None if the model comes from a file.
         source: the options of the data.
+        step: the model as it was after this step of stage train; None for the final one.
+
+    Raises:
+        UserError: the file cannot be loaded, or training stopped before that step.
     """
     if trained is None and isinstance(model, Tf1Checkpoint):  # it has one input, whatever its data
         dataset = data.load(source)
@@ -40,7 +51,7 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
         _refuse_not_finite(loaded, Path(model.path))
         return loaded, numbered(loaded, dataset)
     if trained is not None:
-        loaded = load(trained / MODEL)
+        loaded = load(trained / MODEL if step is None else _checkpoint(trained, step))
     elif isinstance(model, ModelFile):
         architecture = None if model.architecture is None else Path(model.architecture)
         loaded = load(Path(model.path), model.custom_objects, architecture)
@@ -48,6 +59,18 @@ def of_run(model: Model, trained: Path | None, source: Data) -> tuple[keras.Mode
         raise TypeError(f"no loader for {type(model).__name__}")
     dataset = data.load(source, roles(loaded))
     return loaded, dataset.as_trained() if trained else numbered(loaded, dataset)
+
+
+def _checkpoint(trained: Path, step: int) -> Path:
+    """The file of the model after a step."""
+    file = trained / checkpoint_file(step)
+    if not file.exists():  # options that contradict each other were refused before
+        there = listed(int(each.stem.rpartition("-")[2]) for each in sorted(trained.glob("step-*")))
+        raise UserError(
+            f"extract.checkpoint={step}: training stopped early, before this step "
+            f"(train.patience); it has {there or 'no checkpoint'}"
+        )
+    return file
 
 
 def load(

@@ -23,7 +23,9 @@ COLUMNS = 400
 """Most columns of a heat map and points of a curve; of more timesteps, runs are averaged."""
 
 
-def training(history: pd.DataFrame, quantity: str, label: str, name: str) -> str:
+def training(
+    history: pd.DataFrame, quantity: str, label: str, name: str, step: int | None = None
+) -> str:
     """The SVG of one quantity over training, with its validation where there was one.
 
     Args:
@@ -31,6 +33,7 @@ def training(history: pd.DataFrame, quantity: str, label: str, name: str) -> str
         quantity: loss or accuracy.
         label: the title, with the unit.
         name: unique among the page's figures.
+        step: whose weights the states are of; None for those at the end of training.
     """
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure, axes = panel(250)
@@ -47,6 +50,8 @@ def training(history: pd.DataFrame, quantity: str, label: str, name: str) -> str
                     marker=marker,
                     label=words,
                 )
+        if step is not None:
+            axes.axvline(step, color=SOFT, linestyle=":", label=f"recorded, step {step:,}")
         axes.set_title(label)
         axes.set_xlabel("optimizer step")
         axes.legend(loc="best", handlelength=2.4)

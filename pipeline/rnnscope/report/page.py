@@ -92,18 +92,26 @@ def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> di
         return {"curves": [], "why": "The model came from a file; this run did not train it."}
     history = parquet.frame(inputs["train"] / "history.parquet")
     numeric = "squared error" in manifests["extract"]["headline"]
+    step = manifests["extract"]["slice"]["extract"].get("checkpoint")
     labels = {
         "loss": "mean squared error" if numeric else "cross-entropy loss, nats",
         "accuracy": "accuracy, share of sequences",
     }
     curves = [
-        Markup(figures.training(history, quantity, label, f"training-{quantity}"))
+        Markup(figures.training(history, quantity, label, f"training-{quantity}", step))
         for quantity, label in labels.items()
         if quantity in history and len(history)
     ]
     why = "" if curves else "The network is untrained: no optimizer steps were taken."
     batch = manifests["train"]["slice"]["train"]["batch_size"]
-    return {"curves": curves, "why": why, "validated": "val_loss" in history, "batch": batch}
+    return {
+        "curves": curves,
+        "why": why,
+        "validated": "val_loss" in history,
+        "batch": batch,
+        "recorded": step,
+        "steps": int(history["step"].max()) if len(history) else 0,
+    }
 
 
 def _over_time(

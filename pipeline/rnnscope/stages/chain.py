@@ -111,7 +111,7 @@ def chain(config: Config) -> list[Step]:
     for name in names:
         stage = STAGES[name]
         upstream = {need: steps[need].artefact for need in _needs(stage, config)}
-        steps[name] = _step(stage, config, slug(config), upstream)
+        steps[name] = _step(stage, config, _name(stage, config), upstream)
     return list(steps.values())
 
 
@@ -157,6 +157,12 @@ def _over_runs(stage: Stage, config: Config) -> Step:
         if name in stage.needs
     }
     return _step(stage, config, f"{len(survey.runs)}-runs", upstream, survey)
+
+
+def _name(stage: Stage, config: Config) -> str:
+    """A readable name for a stage of the run: behind training with the step that was taken."""
+    step = None if stage.name == "train" else config.extract.checkpoint
+    return slug(config) + ("" if step is None else f"-step{step}")
 
 
 def slug(config: Config) -> str:

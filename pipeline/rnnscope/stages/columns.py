@@ -28,7 +28,7 @@ RUNS = Table(
         Column(
             "<option>",
             "value of the option by its dotted name, a list as text, beside a file's path its "
-            "digest",
+            "digest; extract.checkpoint is the step of training after which the states were taken",
             nulls=(Null("it is null, or the run has no such option"),),
         ),
         Column(

@@ -18,6 +18,7 @@ def refuse(config: Config, stages: Collection[str]) -> None:
     found = itertools.chain(
         _of_data(config) if {"train", "extract", "ablation"} & {*stages} else (),
         _of_training(config) if "train" in stages else (),
+        _of_checkpoints(config, stages),
         _of_extract(config) if "extract" in stages else (),
         *(_of_analysis(config, name) for name in ANALYSES if name in stages),
         _of_decoding(config) if "decoding" in stages else (),
@@ -64,6 +65,30 @@ def _of_training(config: Config) -> Iterator[str]:
                 f"train.{name}={spelled(value)}: needs validation sequences, of which "
                 "data.validation_fraction=0 leaves none"
             )
+
+
+def _of_checkpoints(config: Config, stages: Collection[str]) -> Iterator[str]:
+    kept, steps = config.train.checkpoints, config.train.steps
+    asked = config.extract.checkpoint if "extract" in stages else None
+    if not isinstance(config.model, Recurrent):
+        for name, value in (("train.checkpoints", kept), ("extract.checkpoint", asked)):
+            if value is not None:
+                yield (
+                    f"{name}={spelled(value)}: model={config.model.name} is not trained here; "
+                    f"leave it out, and give the weights of each step as a model of its own"
+                )
+        return
+    if kept is not None and kept[-1] > steps:
+        yield f"train.checkpoints={spelled(kept)}: train.steps={steps} ends before step {kept[-1]}"
+    if asked is None or asked in (kept or ()):
+        return
+    if asked > steps:
+        yield f"extract.checkpoint={asked}: train.steps={steps} ends before it"
+    all_of_them = spelled(sorted({*(kept or ()), asked})).replace(" ", "")
+    yield (
+        f"extract.checkpoint={asked}: is not among train.checkpoints={spelled(kept)}, those that "
+        f"are kept; give 'train.checkpoints={all_of_them}'"
+    )
 
 
 def _of_extract(config: Config) -> Iterator[str]:

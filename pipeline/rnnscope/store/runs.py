@@ -13,6 +13,7 @@ from typing import Any
 
 from natsort import natsorted
 
+from rnnscope.config import absent_if_null
 from rnnscope.store import lineage
 from rnnscope.store.artefacts import slug_of
 from rnnscope.store.lineage import Finished, Lineage
@@ -48,6 +49,9 @@ class Run:
                 if option in files:
                     found[option] = files[option]
                 found[name] = value
+            for group in each.manifest["slice"]:
+                for name in absent_if_null(group):
+                    found.setdefault(f"{group}.{name}", None)
         return found
 
 

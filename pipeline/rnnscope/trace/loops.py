@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from rnnscope.errors import UserError
 from rnnscope.trace import cells
+from rnnscope.trace.opened import restore
 from rnnscope.trace.reading import Reading, Tensor, reading
 
 Loop = Callable[..., tuple[Tensor, Tensor, Any]]
@@ -70,16 +71,23 @@ def stacked(layer: keras.layers.RNN) -> bool:
 def replaced(
     layers: dict[str, keras.layers.RNN], make: Callable[[str, keras.layers.RNN], Loop]
 ) -> Iterator[None]:
-    """While open, each layer's inner loop is ``make(name, layer)``."""
+    """While open, each layer's inner loop is ``make(name, layer)``; then as it was before."""
+    kept: list[tuple[keras.layers.RNN, Any]] = []
     try:
         for name, layer in layers.items():
+            loop = make(name, layer)
+            kept.append((layer, replacement(layer)))
             # Bypasses Keras' attribute tracking, which would leave traces in the layer.
-            object.__setattr__(layer, "inner_loop", make(name, layer))
+            object.__setattr__(layer, "inner_loop", loop)
         yield
     finally:
-        for layer in layers.values():
-            with contextlib.suppress(AttributeError):
-                object.__delattr__(layer, "inner_loop")
+        for layer, before in reversed(kept):
+            restore(layer, "inner_loop", before)
+
+
+def replacement(layer: keras.layers.RNN) -> Any:
+    """What stands in for a layer's own inner loop at present; None if nothing does."""
+    return vars(layer).get("inner_loop")
 
 
 def stand_in(

@@ -24,6 +24,7 @@ import tensorflow as tf
 from rnnscope.states import place_of
 from rnnscope.trace import cells, loops
 from rnnscope.trace.loops import Loop, recurrent_layers
+from rnnscope.trace.opened import only_shapes, refuse_inner_graph, without_loops_of_keras
 from rnnscope.trace.reading import Reading, Tensor
 
 __all__ = ["Call", "LayerTrace", "Trace", "handed", "recording", "recurrent_layers"]
@@ -114,80 +115,92 @@ class Trace:
 def recording(model: keras.Model) -> Iterator[Trace]:
     """While open, a forward pass of ``model`` fills the trace.
 
-    It may be opened inside a ``tf.function``. The layers are restored afterwards, also after an
-    exception.
+    It may be opened inside a ``tf.function``, and inside another recording, which then has the pass
+    too. The layers are restored afterwards, also after an exception. A pass is a call of the model,
+    ``model(x, training=False)``; Keras' loops over batches, such as ``predict``, are refused.
 
     Raises:
-        UserError: a recurrent layer cannot be recorded; with its name and the reason.
+        UserError: a recurrent layer cannot be recorded, with its name and the reason; or inside,
+            the pass is one out of which no values can be kept, with what to write instead.
     """
     layers = recurrent_layers(model)
     loops.refuse(model, layers)
     trace = Trace()
-    with loops.replaced(layers, lambda name, layer: _recorder(name, layer, trace)):
+    with (
+        without_loops_of_keras(model),
+        loops.replaced(layers, lambda name, layer: _Recorder(name, layer, trace)),
+    ):
         yield trace
 
 
-def _recorder(name: str, layer: keras.layers.RNN, trace: Trace) -> Loop:
+class _Recorder:
     """A replacement for ``layer.inner_loop`` that keeps every signal."""
 
-    def compute(
-        sequences: Tensor, initial_state: Any, read: Reading, training: bool
-    ) -> tuple[Tensor, Tensor, Any]:
-        here = _called(name, trace.calls)
-        if cells.can_fuse(layer.cell, layer.compute_dtype):
-            output, states = _fused(here, layer, sequences, initial_state, read, trace)
-        else:
-            output, states = _loop(here, layer, sequences, initial_state, read, trace, training)
-        return output[:, -1], output, states
+    def __init__(self, name: str, layer: keras.layers.RNN, trace: Trace):
+        self.name, self.layer, self.trace = name, layer, trace
+        self.eager = tf.executing_eagerly()
+        self.around = loops.replacement(layer)  # of a recording that is open already
+        self.stand_in = loops.stand_in(name, layer, self._compute)
+        self.cells: dict[str, LayerTrace] = {}
 
-    stand_in = loops.stand_in(name, layer, compute)
-
-    def inner_loop(
-        sequences: Tensor, initial_state: Any, mask: Any = None, training: bool = False
+    def __call__(
+        self, sequences: Tensor, initial_state: Any, mask: Any = None, training: bool = False
     ) -> tuple[Tensor, Tensor, Any]:
-        here, known = _called(name, trace.calls), set(trace.layers)
+        layer = self.layer
+        if only_shapes():
+            stock: Loop = type(layer).inner_loop
+            return stock(layer, sequences, initial_state, mask=mask, training=training)
         # A stateful layer passes its variables, which are updated at the end of the pass.
         initial_state = tf.nest.map_structure(tf.identity, initial_state)
         mask = None if mask is None else tf.nest.flatten(mask)[0]
-        last, outputs, states = stand_in(sequences, initial_state, mask, training)
-        recorded = {each: found for each, found in trace.layers.items() if each not in known}
+        last, outputs, states = self.stand_in(sequences, initial_state, mask, training)
         returned = handed(layer, outputs, states)
-        trace.calls[here] = Call(
-            layer, sequences, initial_state, mask, training, returned, recorded
-        )
+        self.keep(Call(layer, sequences, initial_state, mask, training, returned, dict(self.cells)))
         return last, outputs, states
 
-    return inner_loop
+    def keep(self, call: Call) -> None:
+        """Add a call to the trace, and to those of the recordings around this one.
+
+        Args:
+            call: its cells are named by what follows the name of the call, ``.cell0`` in a stack.
+        """
+        if self.eager:
+            refuse_inner_graph(self.name)
+        here = _called(self.name, self.trace.calls)
+        named = {f"{here}{end}": found for end, found in call.cells.items()}
+        self.trace.layers.update(named)
+        self.trace.calls[here] = replace(call, cells=named)
+        if isinstance(self.around, _Recorder):
+            self.around.keep(call)
+
+    def _compute(
+        self, sequences: Tensor, initial_state: Any, read: Reading, training: bool
+    ) -> tuple[Tensor, Tensor, Any]:
+        if cells.can_fuse(self.layer.cell, self.layer.compute_dtype):
+            found = _fused(self.layer, sequences, initial_state, read)
+        else:
+            found = _loop(self.layer, sequences, initial_state, read, training)
+        output, states, self.cells = found
+        return output[:, -1], output, states
 
 
 def _fused(
-    name: str,
-    layer: keras.layers.RNN,
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    read: Reading,
-    trace: Trace,
-) -> tuple[Tensor, list[Tensor]]:
-    """Record with the fused op. Returns outputs and final states as Keras expects them."""
+    layer: keras.layers.RNN, sequences: Tensor, initial_state: list[Tensor], read: Reading
+) -> tuple[Tensor, Any, dict[str, LayerTrace]]:
+    """Record with the fused op: outputs and final states as Keras expects them, and the cell."""
     h, c = initial_state
     x = read.pack(tf.transpose(sequences, (1, 0, 2)))
     packed = cells.fused(layer.cell, x, h, c)
     signals = {signal: read.unpack(values) for signal, values in packed.items()}
-    trace.layers[name] = LayerTrace(layer.cell, signals, {"h": h, "c": c}, read, "fused")
+    recorded = LayerTrace(layer.cell, signals, {"h": h, "c": c}, read, "fused")
     output = read.as_keras(packed["h"], layer.zero_output_for_mask)
-    return output, [read.final(packed["h"], h), read.final(packed["c"], c)]
+    return output, [read.final(packed["h"], h), read.final(packed["c"], c)], {"": recorded}
 
 
 def _loop(
-    name: str,
-    layer: keras.layers.RNN,
-    sequences: Tensor,
-    initial_state: Any,
-    read: Reading,
-    trace: Trace,
-    training: bool,
-) -> tuple[Tensor, Any]:
-    """Record with Keras' own loop. Returns its outputs and final states."""
+    layer: keras.layers.RNN, sequences: Tensor, initial_state: Any, read: Reading, training: bool
+) -> tuple[Tensor, Any, dict[str, LayerTrace]]:
+    """Record with Keras' own loop: its outputs and final states, and the cells."""
     stacked = loops.stacked(layer)
     stack = loops.cells_of(layer)
 
@@ -203,7 +216,7 @@ def _loop(
     _, (outputs, states), final = loops.stock_loop(
         layer, step, sequences, initial_state, read.mask, training
     )
-    x = _in_time(sequences)
+    x, recorded = _in_time(sequences), {}
     for number, cell in enumerate(stack):
         given = tf.nest.flatten(initial_state[number] if stacked else initial_state)
         names = cells.states_of(cell, len(given))
@@ -217,9 +230,9 @@ def _loop(
         }
         whole = LayerTrace(cell, signals, initial, read, "loop")
         signals |= cells.gates(cell, x, whole.before())
-        trace.layers[f"{name}.cell{number}" if stacked else name] = whole
+        recorded[f".cell{number}" if stacked else ""] = whole
         x = _in_time(outputs[number], read.backwards)
-    return outputs[-1], final
+    return outputs[-1], final, recorded
 
 
 def handed(layer: keras.layers.RNN, output: Tensor, states: Any) -> list[Tensor]:

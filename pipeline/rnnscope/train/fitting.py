@@ -1,6 +1,8 @@
 """Keras' own ``fit``, for exactly the steps, validations and early stop of a config."""
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,9 +11,10 @@ import pandas as pd
 
 from rnnscope.config import Config
 from rnnscope.data import Dataset, Split
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 from rnnscope.models.repeatable import CrossEntropy
 from rnnscope.train.batches import Batches, streamed, whole
+from rnnscope.train.checkpoints import Checkpoints
 from rnnscope.train.watching import Diverged, LowestLoss, Watch
 
 REDUCTION = "mean_with_sample_weight"
@@ -22,8 +25,20 @@ _ROSE = 2.0
 log = logging.getLogger(__name__)
 
 
-def fit(model: keras.Model, dataset: Dataset, config: Config) -> tuple[pd.DataFrame, list[float]]:
-    """Fit in place; the history, one row per validation, none for 0 steps, and its rows' seconds.
+@dataclass(frozen=True)
+class Fitted:
+    """What a training gave beside the weights."""
+
+    history: pd.DataFrame
+    """One row per validation, none for 0 steps."""
+    seconds: list[float]
+    """Of each row, since training started."""
+    checkpoints: list[int]
+    """The steps after which the model was kept."""
+
+
+def fit(model: keras.Model, dataset: Dataset, config: Config, folder: Path) -> Fitted:
+    """Fit in place, and keep the model after ``train.checkpoints`` in the folder.
 
     The loss is the cross-entropy in nats, of numeric targets the mean squared error; where each
     timestep has its own label or target, a batch's loss is the mean over its valid timesteps.
@@ -41,11 +56,22 @@ def fit(model: keras.Model, dataset: Dataset, config: Config) -> tuple[pd.DataFr
     )
     optimizer = keras.optimizers.Adam(config.train.learning_rate, name="adam")
     history, seconds = pd.DataFrame({"step": pd.Series(dtype="int64")}), list[float]()
-    _compile(model, optimizer, stock if numeric else CrossEntropy(reduction=REDUCTION), numeric)
+    _compile(model, optimizer, stock, numeric)
+    wanted = config.train.checkpoints or ()
+    keeping = Checkpoints(wanted, folder, model.get_compile_config())
     if config.train.steps > 0:
-        history, seconds = _fit(model, dataset, dataset.train, config)
-    _compile(model, optimizer, stock, numeric)  # saved with a loss that Keras can load
-    return history, seconds
+        _compile(model, optimizer, stock if numeric else CrossEntropy(reduction=REDUCTION), numeric)
+        history, seconds = _fit(model, dataset, dataset.train, config, keeping)
+        _compile(model, optimizer, stock, numeric)  # saved with a loss that Keras can load
+    else:
+        keeping.set_model(model)
+        keeping.on_train_begin()
+    if missed := [step for step in wanted if step not in keeping.kept]:
+        log.warning(
+            f"training stopped early, at step {keeping.done:,}: it has no checkpoint of "
+            f"{listed(missed)}"
+        )
+    return Fitted(history, seconds, keeping.kept)
 
 
 def kept_row(history: pd.DataFrame, *, restore_best: bool) -> dict[str, Any]:
@@ -64,7 +90,7 @@ def _compile(
 
 
 def _fit(
-    model: keras.Model, dataset: Dataset, split: Split, config: Config
+    model: keras.Model, dataset: Dataset, split: Split, config: Config, keeping: Checkpoints
 ) -> tuple[pd.DataFrame, list[float]]:
     """Fit a compiled model for at least one step."""
     train = config.train
@@ -75,7 +101,7 @@ def _fit(
             "raise data.validation_fraction above 0"
         )
     watch = Watch(train.steps)
-    callbacks: list[keras.callbacks.Callback] = [watch]
+    callbacks: list[keras.callbacks.Callback] = [watch, *([keeping] if keeping.steps else [])]
     if dataset.val is not None:
         callbacks.append(
             LowestLoss(

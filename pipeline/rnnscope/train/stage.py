@@ -63,7 +63,7 @@ _LARGE = 100.0
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Train a model into ``folder``: the model, its history, and TensorBoard's curves.
+    """Train a model into ``folder``: the model, its history, TensorBoard's curves, checkpoints.
 
     The same config gives the same bytes on a CPU, and no global state stays changed.
 
@@ -91,17 +91,19 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     with seeded(config.seed):
         model = models.build(config.model, dataset)
         try:
-            history, seconds = fit(model, dataset, config)
+            fitted = fit(model, dataset, config, folder)
         except Diverged as end:
             raise Failed(_said(end, config, dataset, _kept(end, config, folder))) from end
     save(model, folder / models.MODEL)
+    history = fitted.history
     HISTORY.write(history, folder)
     curves.write(history, folder)
     last = kept_row(history, restore_best=config.train.restore_best)
     return {
         "rows": len(history),
         "null": {HISTORY.name: by_column(HISTORY.nulls(history, history))},
-        "history_seconds": seconds,
+        "history_seconds": fitted.seconds,
+        **({} if config.train.checkpoints is None else {"checkpoints": fitted.checkpoints}),
         "headline": {
             "steps": int(history["step"].max()) if len(history) else 0,
             "parameters": model.count_params(),

@@ -64,7 +64,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             rerun.
     """
     options = config.ablation
-    model, dataset = models.of_run(config.model, inputs.folders.get("train"), config.data)
+    trained, step = inputs.folders.get("train"), config.extract.checkpoint
+    model, dataset = models.of_run(config.model, trained, config.data, step)
     cells = _cells(model, options)
     same = {name: _same(place, options) for name, place in cells.items()}
     methods = {name: _methods(place, same[name], options) for name, place in cells.items()}

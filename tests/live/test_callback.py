@@ -1,0 +1,350 @@
+"""Training is bit for bit the same with its states recorded, and they are those of its steps."""
+
+import doctest
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator
+
+import rnnscope
+from rnnscope.errors import UserError
+from rnnscope.live import Prepared, callback, stepped
+
+pytestmark = pytest.mark.tensorflow
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(24, 5, 3)).astype(np.float32)
+Y = DRAW.integers(0, 2, 24)
+SEEN = DRAW.normal(size=(8, 5, 3)).astype(np.float32)
+"""What is recorded."""
+KNOWN = DRAW.integers(0, 2, 8)
+FEW = {"permutations": 0, "lags": 3}
+
+
+def network(optimizer: Any = "adam", **compiled: Any) -> keras.Model:
+    """A network that draws in training, also where Keras draws in inference and drops nothing."""
+    keras.utils.set_random_seed(1)
+    layers = [
+        keras.layers.BatchNormalization(momentum=0.5),
+        keras.layers.LSTM(4, dropout=0.3, recurrent_dropout=0.2, name="one"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(2),
+    ]
+    model = keras.Sequential([keras.Input((5, 3)), *layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"], **compiled)
+    return model
+
+
+def stateful(**compiled: Any) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.LSTM(4, stateful=True, name="one"), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input(batch_shape=(4, 5, 3)), *layers])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **compiled)
+    return model
+
+
+class TwoOptimizers(keras.Model):
+    """A model whose training has two optimizers of its own, and leaves alone the compiled one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.dense = keras.layers.LSTM(4, name="one"), keras.layers.Dense(2)
+        self.first, self.second = keras.optimizers.Adam(), keras.optimizers.SGD(0.1)
+        self.add_drawn = keras.layers.Dropout(0.5)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return self.dense(self.add_drawn(self.one(x), training=training))
+
+    def train_step(self, data: Any) -> Any:
+        x, y = data
+        with tf.GradientTape(persistent=True) as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        for optimizer, layer in ((self.first, self.one), (self.second, self.dense)):
+            weights = layer.trainable_weights
+            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"loss": loss}
+
+
+def of_two_optimizers() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    model = TwoOptimizers()
+    model(X[:1])
+    for optimizer, layer in ((model.first, model.one), (model.second, model.dense)):
+        optimizer.build(layer.trainable_weights)
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def fit(model: keras.Model, *callbacks: Any, **options: Any) -> keras.callbacks.History:
+    options = {"batch_size": 4, "epochs": 2, "verbose": 0} | options
+    data = () if "x" in options else (X, Y)
+    return model.fit(*data, callbacks=list(callbacks), **options)
+
+
+Fit = Callable[..., list[Any]]
+
+
+def once(**options: Any) -> Fit:
+    return lambda model, *callbacks: [fit(model, *callbacks, **options)]
+
+
+def twice(model: keras.Model, *callbacks: Any) -> list[Any]:
+    return [fit(model, *callbacks), fit(model, *callbacks, epochs=3, initial_epoch=2)]
+
+
+def unknown_length() -> tf.data.Dataset:
+    """Seven batches, of which the data does not tell how many they are."""
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).repeat().batch(4).take(7)
+    return batches.filter(lambda *_: True)
+
+
+CASES: dict[str, tuple[Callable[[], keras.Model], Fit, list[int]]] = {
+    "weighted, validated": (
+        network,
+        once(class_weight={0: 1.0, 1: 3.0}, validation_data=(X[:5], Y[:5])),
+        [0, 5, 10, 12],
+    ),
+    "several at once": (lambda: network(steps_per_execution=4), once(), [0, 6, 10, 12]),
+    "several of unknown length": (
+        lambda: network(steps_per_execution=4),
+        once(x=unknown_length(), batch_size=None, shuffle=False),
+        [0, 7, 11, 14],
+    ),
+    "two optimizers": (of_two_optimizers, once(), [0, 5, 10, 12]),
+    "averages, without XLA": (
+        lambda: network(
+            keras.optimizers.AdamW(use_ema=True, ema_overwrite_frequency=4), jit_compile=False
+        ),
+        once(),
+        [0, 5, 10, 12],
+    ),
+    "accumulated, from a later epoch": (
+        lambda: network(keras.optimizers.RMSprop(gradient_accumulation_steps=3)),
+        once(initial_epoch=1, epochs=3),
+        [0, 5, 10, 12],
+    ),
+    "eager, with momentum": (
+        lambda: network(keras.optimizers.SGD(0.1, momentum=0.9), run_eagerly=True),
+        once(epochs=1),
+        [0, 5, 6],
+    ),
+    "twice": (network, twice, [0, 5, 10, 12, 15, 18]),
+    "stateful": (stateful, once(shuffle=False), [0, 5, 10, 12]),
+}
+"""Model, its training, and the steps that are recorded every 5."""
+QUICK = ("weighted, validated", "several at once", "two optimizers")
+
+
+class Weights(keras.callbacks.Callback):
+    """What a training goes through: all variables after each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after: list[list[Any]] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.after.append([np.array(each) for each in self.model.weights])
+
+
+def everything(model: keras.Model, histories: list[Any]) -> list[Any]:
+    """All that a training leaves: variables, losses, and the next numbers of every stream."""
+    optimizers = [model.optimizer, *(getattr(model, each, None) for each in ("first", "second"))]
+    variables = [*model.variables, *(v for each in optimizers if each for v in each.variables)]
+    return [
+        *(np.array(each) for each in variables),
+        *(np.array(values) for each in histories for values in each.history.values()),
+        *(each.epoch for each in histories),
+        *(random.random(), np.random.random(), tf.random.uniform([3])),  # noqa: NPY002
+        np.array(global_seed_generator().state),  # made only now, if nothing has drawn from it
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # by Keras, of unknown lengths
+@pytest.mark.parametrize(
+    "name",
+    [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in CASES],
+)
+def test_training_is_the_same_bit_for_bit_and_its_steps_are_recorded(
+    name: str, tmp_path: Path
+) -> None:
+    make, training, steps = CASES[name]
+    seen = SEEN if name != "stateful" else X[:8]
+    bare = make()
+    expected = everything(bare, training(bare))
+    model, weights = make(), Weights()
+    states = rnnscope.RecordStates(seen, every=5, folder=tmp_path / "s", labels=KNOWN)
+    found = everything(model, training(model, states, weights))
+    assert len(found) == len(expected)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert list(states.folders) == steps
+    opened = rnnscope.open_steps(tmp_path / "s")
+    assert list(opened) == steps
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {f"step-{n:07d}" for n in steps}
+    if model.steps_per_execution > 1:
+        return
+    recording = Prepared(model, seen, labels=KNOWN)
+    for step in (steps[1], steps[-1]):
+        for variable, value in zip(model.weights, weights.after[step - 1], strict=True):
+            variable.assign(value)
+        right = recording.record()
+        for layer, signals in right.items():
+            for signal, values in signals.items():
+                np.testing.assert_array_equal(opened[step][layer][signal], values)
+        pd.testing.assert_frame_equal(opened[step].sequences, right.sequences)
+
+
+def test_statistics_against_the_step(tmp_path: Path) -> None:
+    model = network()
+    folder = tmp_path / "deep" / "s"
+    asked: Any = {"labels": KNOWN, "signals": ["h", "c"], "layers": "one", "units": [0, 2]}
+    fit(model, rnnscope.RecordStates(SEEN, 6, folder, **asked))
+    table = rnnscope.measure_steps(folder, **FEW)
+    assert list(table)[:4] == ["step", "layer", "signal", "unit"]
+    assert table["step"].tolist() == [0] * 4 + [6] * 4 + [12] * 4
+    last = rnnscope.record(model, SEEN, **asked)
+    right = rnnscope.measure(last, **FEW)
+    found = table[table["step"] == 12].drop(columns="step").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, right, check_categorical=False)
+    assert table.groupby("step")["mean"].first().nunique() == 3
+    with pytest.raises(FileNotFoundError, match="no recordings by step, such as step-0000100"):
+        rnnscope.open_steps(folder / "step-0000000")
+
+
+def test_recordings_of_two_trainings_are_never_mixed(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    first = rnnscope.RecordStates(SEEN, folder=folder)
+    fit(network(), first, epochs=1)
+    assert list(rnnscope.open_steps(folder)) == [0, 6]
+    other = network()
+    before = other.get_weights()
+    with pytest.raises(UserError, match="give another folder, or overwrite=True"):
+        fit(other, rnnscope.RecordStates(SEEN, folder=folder))
+    with pytest.raises(UserError, match="a RecordStates of its own, with another folder"):
+        fit(other, first)
+    np.testing.assert_equal(other.get_weights(), before)
+    with pytest.raises(UserError, match="the model takes"):  # nothing is removed for nothing
+        fit(other, rnnscope.RecordStates(SEEN[..., :2], folder=folder, overwrite=True))
+    assert list(rnnscope.open_steps(folder)) == [0, 6]
+    fit(other, rnnscope.RecordStates(SEEN, every=4, folder=folder, overwrite=True), epochs=1)
+    assert list(rnnscope.open_steps(folder)) == [0, 4, 6]
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds 'mine\.txt', which is no recording"):
+        fit(other, rnnscope.RecordStates(SEEN, folder=folder, overwrite=True))
+    with pytest.raises(UserError, match="is a file"):
+        fit(other, rnnscope.RecordStates(SEEN, folder=folder / "mine.txt"))
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_steps_count_on_from_those_that_the_optimizer_has_taken(tmp_path: Path) -> None:
+    model = network()
+    fit(model, epochs=1)
+    states = rnnscope.RecordStates(SEEN, every=4, folder=tmp_path / "s")
+    fit(model, states, epochs=1)
+    assert list(states.folders) == [6, 8, 12]
+    model.set_weights([2 * each for each in model.get_weights()])
+    with pytest.warns(UserWarning, match="the weights are not those recorded at step 12"):
+        fit(model, states, epochs=1)
+    assert list(states.folders) == [6, 8, 12, 16, 18]
+
+
+def test_weights_that_are_swapped_at_the_end_of_an_epoch_are_not_those_of_a_step(
+    tmp_path: Path,
+) -> None:
+    model, weights = network(keras.optimizers.SGD(0.1, use_ema=True)), Weights()
+    states = rnnscope.RecordStates(SEEN, every=1000, folder=tmp_path / "s")
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    fit(model, swap, states, weights, epochs=1)
+    for variable, value in zip(model.weights, weights.after[-1], strict=True):
+        variable.assign(value)
+    right = rnnscope.record(model, SEEN)["one"]["c"]
+    np.testing.assert_array_equal(rnnscope.open_steps(tmp_path / "s")[6]["one"]["c"], right)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_last_step_is_recorded_before_the_best_weights_take_its_place(
+    behind: bool, tmp_path: Path
+) -> None:
+    model, weights = network(keras.optimizers.SGD(5.0)), Weights()
+    states = rnnscope.RecordStates(SEEN, every=1000, folder=tmp_path / "s")
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True)
+    fit(model, weights, *((states, stop) if behind else (stop, states)), epochs=20)
+    first, last = states.folders
+    assert (first, last) == (0, len(weights.after))
+    assert last < 120
+    assert not np.array_equal(model.get_weights()[0], weights.after[-1][0])
+    for variable, value in zip(model.weights, weights.after[-1], strict=True):
+        variable.assign(value)
+    right = rnnscope.record(model, SEEN)["one"]["c"]
+    np.testing.assert_array_equal(rnnscope.open_steps(tmp_path / "s")[last]["one"]["c"], right)
+
+
+def test_where_averages_took_the_place_of_the_weights_nothing_is_recorded(tmp_path: Path) -> None:
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.stop_training = epoch == 1
+
+    model = network(keras.optimizers.SGD(0.1, use_ema=True))
+    states = rnnscope.RecordStates(SEEN, every=5, folder=tmp_path / "s")
+    with pytest.warns(UserWarning, match="step 12 is not recorded: the optimizer has put averages"):
+        fit(model, states, Stop(), epochs=9)
+    assert list(states.folders) == [0, 5, 10]
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, True, "5"])
+def test_every_is_a_number_of_steps(every: Any) -> None:
+    with pytest.raises(UserError, match=rf"every={every}: must be a whole number of steps"):
+        rnnscope.RecordStates(SEEN, every=every)
+
+
+def test_an_option_that_record_does_not_have_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'signal'"):
+        rnnscope.RecordStates(SEEN, signal="h")
+
+
+@pytest.mark.slow
+def test_the_examples_run() -> None:
+    for module in (callback, stepped):
+        failed, tried = doctest.testmod(module)
+        assert tried > 5
+        assert not failed
+
+
+def test_a_subclassed_model_and_one_of_two_inputs(tmp_path: Path) -> None:
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.dense = keras.layers.LSTM(4, name="one"), keras.layers.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(self.one(x))
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = Subclassed()
+    model.compile("adam", loss)
+    states = rnnscope.RecordStates(SEEN, folder=tmp_path / "a", labels=KNOWN)
+    with pytest.raises(UserError, match=r"no weights yet: call it once on some of x, model\(x"):
+        fit(model, states, epochs=1)
+    model(SEEN[:1])
+    fit(model, states, epochs=1)
+    a, b = keras.Input((5, 3), name="a"), keras.Input((5, 3), name="b")
+    read = [keras.layers.LSTM(2, name=name)(x) for name, x in (("one", a), ("two", b))]
+    pair = keras.Model([a, b], keras.layers.Dense(2)(keras.layers.concatenate(read)))
+    pair.compile("adam", loss)
+    seen = {"a": SEEN, "b": 2 * SEEN}
+    recording = rnnscope.RecordStates(seen, folder=tmp_path / "b")
+    pair.fit({"a": X, "b": X}, Y, callbacks=[recording], verbose=0)
+    for folder, made, x in (("a", model, SEEN), ("b", pair, seen)):
+        step, last = list(rnnscope.open_steps(tmp_path / folder).items())[-1]
+        assert step in (1, 6)
+        right = rnnscope.record(made, x)
+        for layer in right:
+            np.testing.assert_array_equal(last[layer]["c"], right[layer]["c"])
