@@ -102,8 +102,9 @@ def read(path: Path) -> StateDict:
 def plain(name: str, among: Shapes) -> str:
     """A tensor's name as its module has it, without the prefixes that wrappers add."""
     short = name.replace("_orig_mod.", "")
-    return next((each for each in (name, short, short.removeprefix("module.")) if each in among),
-                name)  # fmt: skip
+    while name not in among and short not in among and short.startswith("module."):
+        short = short.removeprefix("module.")
+    return short if name not in among and short in among else name
 
 
 def _unwrapped(found: StateDict) -> StateDict:
@@ -126,12 +127,12 @@ def _unwrapped(found: StateDict) -> StateDict:
 def _of_safetensors(path: Path, where: str) -> StateDict:
     try:
         # The library holds the header against the file: offsets, sizes and types.
-        file: Any = safe_open(path, framework="np")
-        names = list(file.keys())
-        slices = {name: file.get_slice(name) for name in names}
-        shapes = {name: tuple(each.get_shape()) for name, each in slices.items()}
-        types = {name: str(each.get_dtype()) for name, each in slices.items()}
-        tied = _tied(file.metadata() or {}, shapes)
+        with _opened(path) as file:
+            slices = {name: file.get_slice(name) for name in list(file.keys())}
+            shapes = {name: tuple(each.get_shape()) for name, each in slices.items()}
+            types = {name: str(each.get_dtype()) for name, each in slices.items()}
+            tied = _tied(file.metadata() or {}, shapes)
+            del slices
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
             f"{where}: not a .safetensors file that can be read ({brief(error)}): it is damaged "
@@ -140,7 +141,8 @@ def _of_safetensors(path: Path, where: str) -> StateDict:
 
     def read(name: str) -> NDArray[Any]:
         try:
-            values: NDArray[Any] = file.get_tensor(name)
+            with _opened(path) as file:
+                values: NDArray[Any] = file.get_tensor(name)
         except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"{where}: {name} holds {types[name]}, which cannot be read ({brief(error)}): save "
@@ -149,6 +151,10 @@ def _of_safetensors(path: Path, where: str) -> StateDict:
         return values
 
     return StateDict(shapes, types, read, where, tied)
+
+
+def _opened(path: Path) -> Any:
+    return safe_open(path, framework="np")
 
 
 def _tied(said: dict[str, str], shapes: Shapes) -> dict[str, str]:
