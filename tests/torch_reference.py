@@ -27,7 +27,10 @@ def state_dict(
         width = features if layer == 0 else units * len(ways)
         for way in ways:
             rows = GATES[kind] * units
-            shapes = {"weight_ih": (rows, width), "weight_hh": (rows, units)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (rows, width),
+                "weight_hh": (rows, units),
+            }
             if more.get("bias", True):
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             for part, shape in shapes.items():
@@ -43,7 +46,7 @@ def step(
     ih = x @ tensors["weight_ih"].T + tensors.get("bias_ih", zero)
     hh = h @ tensors["weight_hh"].T + tensors.get("bias_hh", zero)
     if kind == "rnn":
-        return {"h": {"tanh": np.tanh, "relu": lambda v: np.maximum(v, 0)}[nonlinearity](ih + hh)}
+        return {"h": np.tanh(ih + hh) if nonlinearity == "tanh" else np.maximum(ih + hh, 0)}
     if kind == "gru":
         (ri, zi, ni), (rh, zh, nh) = np.split(ih, 3, 1), np.split(hh, 3, 1)
         r, z = sigmoid(ri + rh), sigmoid(zi + zh)

@@ -246,8 +246,8 @@ NET = under("lstm", lstm()) | linear("fc", 4, 5)
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "module.module."])
 def test_the_prefixes_of_wrappers_count_for_nothing(prefix: str) -> None:
     wrapped = {f"{prefix}{name}": value for name, value in NET.items()}
-    for given in ({}, {"readout": "fc.weight"}, {"readout": f"{prefix}fc.weight"}):
-        model = load(wrapped, **given)
+    for readout in (None, "fc.weight", f"{prefix}fc.weight"):
+        model = load(wrapped, readout=readout)
         assert [layer.name for layer in model.layers][1] == "lstm"
         for one, other in zip(model.get_weights(), load(NET).get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
