@@ -169,9 +169,11 @@ def test_every_signal_is_that_of_pytorchs_equations_in_float64(seed: int) -> Non
         np.testing.assert_allclose(net.outputs, wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_output_is_that_of_pytorch(seed: int) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
+    import torch
+
     net = network(seed)
     made = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[net.kind]
     more = {"nonlinearity": net.nonlinearity} if net.kind == "rnn" else {}
@@ -203,8 +205,10 @@ def test_every_output_is_that_of_pytorch(seed: int) -> None:
                 np.testing.assert_allclose(got, values, rtol=0, atol=1e-5)
 
 
+@pytest.mark.torch
 def test_c_of_every_step_is_that_of_pytorchs_cell() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
+    import torch
+
     torch.manual_seed(0)
     cell = torch.nn.LSTMCell(3, 5)
     x = torch.randn(4, 9, 3)

@@ -42,15 +42,15 @@ def with_inputs(
     """
     if any(name.startswith("x_") and name.endswith("_test") for name in arrays):
         return arrays
-    found = {name: array for name, array in arrays.items() if name.endswith("_test")}
+    found = {name: array for name, array in arrays.items() if not name.endswith(("_train", "_val"))}
     at = f"data.path={options.path}"
-    if not found:
+    if not any(name.endswith("_test") for name in found):
         raise UserError(
             f"{at}: it has {listed(arrays) or 'no arrays'}, and nothing of the sequences of "
             f"{recorded.named}: give y_test or lengths_test [{recorded.sequences}], in their order"
         )
     for name, array in found.items():
-        if array.shape[:1] != (recorded.sequences,):
+        if name.endswith("_test") and array.shape[:1] != (recorded.sequences,):
             raise UserError(
                 f"{at}: {name} has shape {array.shape}, and {recorded.named} has "
                 f"{recorded.sequences} sequences: give the same ones in the same order"

@@ -244,7 +244,7 @@ def _announce(ready: Ready, config: Config, folder: Path) -> None:
             "extract.timesteps or extract.max_sequences, or give another root"
         )
     types = {
-        f"{layer}/{signal}": str(array.dtype)
+        f"{layer}/{signal}": np.dtype(array.dtype).name
         for layer, signals in ready.given.arrays.items()
         for signal, array in signals.items()
     }
