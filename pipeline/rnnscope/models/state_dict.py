@@ -85,10 +85,10 @@ def read(path: Path) -> StateDict:
         raise UserError(f"{where}: a folder; give the file of weights, such as model.safetensors")
     with path.open("rb") as file:
         begin = file.read(SAFETENSORS + 1)
-    if torch_file.is_one(begin):
-        found = _of_torch(path, where)
-    elif begin[SAFETENSORS:] == b"{":
+    if begin[SAFETENSORS:] == b"{":  # first: a header of 640 bytes begins as a pickle does
         found = _of_safetensors(path, where)
+    elif torch_file.is_one(begin):
+        found = _of_torch(path, where)
     else:
         raise UserError(
             f"{where}: neither a .safetensors file nor one of torch.save; where the network was "

@@ -53,8 +53,11 @@ def tensors(path: Path, where: str, save: str) -> Tensors:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # Mapped, a tensor cannot reach beyond the file, whatever its sizes claim.
-            said = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            if zipped:  # mapped, a tensor cannot reach beyond the file, whatever its sizes claim
+                said = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            else:
+                with path.open("rb") as file:
+                    said = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f"{where}: {_foreign(error)}") from error
     except BROKEN as error:
@@ -110,8 +113,9 @@ def _checked(path: Path, where: str) -> bool:
         UserError: it is something else.
     """
     if not zipfile.is_zipfile(path):
-        if path.open("rb").read(len(ZIP)) == ZIP:
-            raise UserError(f"{where}: it is cut off: copy or save it again")
+        with path.open("rb") as file:
+            if file.read(len(ZIP)) == ZIP:
+                raise UserError(f"{where}: it is cut off: copy or save it again")
         return False
     try:
         with zipfile.ZipFile(path) as archive:
