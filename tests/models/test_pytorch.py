@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rnnscope import config, trace
+from rnnscope import config, stages, states, trace
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
 from rnnscope.models import pytorch
 from tests import torch_reference
+from tests.compose import composed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -223,6 +224,37 @@ def test_c_of_every_step_is_that_of_pytorchs_cell() -> None:
             h, c = cell(x[:, timestep], (h, c))
             np.testing.assert_allclose(got["h"][timestep], h.numpy(), rtol=0, atol=1e-6)
             np.testing.assert_allclose(got["c"][timestep], c.numpy(), rtol=0, atol=1e-6)
+
+
+def test_states_and_predictions_of_padded_tokens_are_written_as_pytorch_has_them(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(5)
+    own = torch_reference.state_dict("gru", 3, 4, 2, random, bidirectional=True)
+    table, head = random.normal(size=(11, 3)), random.normal(size=(5, 8))
+    tensors = under("net.gru", own) | {"net.embed.weight": table, "net.head.weight": head}
+    tensors = {name: value.astype(np.float32) for name, value in tensors.items()}
+    save_file(tensors, tmp_path / "net.safetensors")
+    tokens, lengths = random.integers(0, 11, (6, 7)), np.array([7, 2, 5, 1, 7, 3])
+    y = np.arange(6) % 5
+    np.savez(tmp_path / "data.npz", x_test=tokens, y_test=y, lengths_test=lengths)
+    run = composed(
+        tmp_path, "stage=extract", "model=torch", f"model.path={tmp_path / 'net.safetensors'}",
+        "model.readout_from=state", "data=files", f"data.path={tmp_path / 'data.npz'}",
+    )  # fmt: skip
+    (step,) = stages.run(run)
+    layers, last = torch_reference.run("gru", own, table[tokens], lengths)
+    for number, directions in enumerate(layers):
+        for way, signals in zip(("forward", "backward"), directions, strict=True):
+            for signal, values in signals.items():
+                layer = f"net.gru_l{number}.{way}"
+                got = states.read_states(step.artefact.folder, signal, layer=layer, as_array=True)
+                close(got, values, lengths, f"{layer} {signal}")
+    ends = np.hstack([last[np.arange(6), lengths - 1, :4], last[:, 0, 4:]]) @ head.T
+    sequences = states.read_sequences(step.artefact.folder)
+    np.testing.assert_array_equal(sequences["prediction"], ends.argmax(axis=1))
+    scores = np.exp(ends) / np.exp(ends).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(sequences[[f"p_{k}" for k in range(5)]], scores, rtol=0, atol=1e-5)
 
 
 def lstm(features: int = 3, units: int = 5, layers: int = 1, **more: Any) -> Tensors:
