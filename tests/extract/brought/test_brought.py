@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,13 @@ def test_every_analysis_gives_the_tables_of_the_run_that_recorded_them(
     assert "residual" not in manifest["headline"]
 
 
-def test_it_is_written_without_tensorflow_and_each_stage_that_reruns_says_why_not(
+@pytest.mark.process
+def test_nothing_that_writes_them_imports_tensorflow() -> None:
+    code = "import sys, rnnscope.extract.brought.stage; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_stage_of_theirs_takes_tensorflow_and_each_stage_that_reruns_says_why_not(
     tmp_path: Path,
 ) -> None:
     np.savez(tmp_path / "s.npz", **{"lstm/c": drawn()})
@@ -197,7 +205,7 @@ def test_any_real_numbers_are_stored_as_float32_and_the_log_says_what_changes(
 
 
 def test_what_is_written_may_be_chosen_as_of_a_model(tmp_path: Path) -> None:
-    values = {"a/h": drawn(0), "a/s1": drawn(1), "b.backward/h": drawn(2, units=2)}
+    values: Arrays = {"a/h": drawn(0), "a/s1": drawn(1), "b.backward/h": drawn(2, units=2)}
     np.savez(tmp_path / "s.npz", **values)
     run = ("data=files", labels(tmp_path), "extract.units=[1,2]", "extract.timesteps=last")
     found = extracted(tmp_path, tmp_path / "s.npz", *run, "extract.max_sequences=4")

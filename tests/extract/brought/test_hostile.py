@@ -60,6 +60,11 @@ def hdf5(write: Callable[[Any], Any]) -> Make:
     return make
 
 
+def table(folder: Path) -> Path:
+    (folder / "s").mkdir()
+    return file_of(b"", "s/a.parquet")(folder).parent
+
+
 def npy(array: Any) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, np.asarray(array), allow_pickle=True)
@@ -143,15 +148,16 @@ CASES: dict[str, tuple[Make, str]] = {
     "past whole numbers": (
         npz(lstm__c=at((0, 1, 0), 2**24 + 1, np.int64)), "up to which float32 holds whole numbers",
     ),
+    "a gate before its sigmoid": (
+        npz(lstm__f=np.where(np.arange(N)[:, None, None] == 5, 1.25, np.abs(np.tanh(drawn())))),
+        "lstm/f[5, 0, 0] is 1.25, and a gate is between 0 and 1: give it as after its sigmoid",
+    ),
     "a sequence of NaN": (npz(lstm__c=at((4,), np.nan)), "lstm/c[4] is NaN at every timestep"),
     "other ends": (
         npz(lstm__c=at((4, 3), np.nan) * at((4, 4), np.nan), lstm__h=drawn()),
         "sequence 4 has 5 timesteps before NaN in lstm/h and 3 in lstm/c",
     ),
-    "a table": (
-        lambda folder: [(folder / "s").mkdir(), (folder / "s" / "a.parquet").write_text("")]
-        and folder / "s", "it must hold files <layer>/<signal>.npy; states that rnnscope wrote",
-    ),
+    "a table": (table, "it must hold files <layer>/<signal>.npy; states that rnnscope wrote"),
     "hdf5 cut": (
         lambda folder: file_of(
             hdf5(lambda f: f.create_dataset("lstm/c", data=drawn()))(folder).read_bytes()[:900],

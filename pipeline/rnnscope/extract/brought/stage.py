@@ -210,6 +210,8 @@ def _written(assignment: Assignment, part: Part) -> Note:
             read = arrays.rows(array, part.start, part.stop, where)
             stored = values.columns(read, kept, units, part.start, where)
             release(array)
+            if signal in values.GATES:
+                values.refuse_gates(stored, kept, units, part.start, where)
             partials.check(folder)
             file = states.part_file(folder, ready.places[layer], signal, part.number)
             origin = states.Origin(part.artefact, layer, signal, part.start, part.stop)

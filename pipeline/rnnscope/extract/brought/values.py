@@ -13,6 +13,10 @@ from rnnscope.extract.finite import all_finite
 
 WHOLE = {"float32": 2**24, "float16": 2**11}
 """Up to which whole number a type holds all of them."""
+GATES = "ifozr"
+"""Signals between 0 and 1."""
+ROUNDING = 1e-4
+"""How far a gate that was rounded may lie outside."""
 AS_STORED = ("float32", "float16", "int8", "uint8", "int16", "uint16", "bool")
 """Types whose values float32 holds as they are."""
 
@@ -90,6 +94,36 @@ def columns(
             f"{where}[{first + sequence}, {timestep}, {units[unit]}] is {value:.6g}, {why}"
         )
     return stored
+
+
+def refuse_gates(
+    stored: NDArray[np.float32],
+    kept: NDArray[np.bool_],
+    units: list[int],
+    first: int,
+    where: str,
+) -> None:
+    """Raise where a gate is not between 0 and 1, as before its sigmoid.
+
+    Args:
+        stored: its values [U', R], in float32.
+        kept: which timesteps are rows [B, T].
+        units: the numbers of the U' units.
+        first: number of the first sequence.
+        where: what to call the array.
+
+    Raises:
+        UserError: with the first such value.
+    """
+    bad = (stored < -ROUNDING) | (stored > 1 + ROUNDING)
+    if bad.any():
+        row, unit = np.argwhere(bad.T)[0]
+        sequence, timestep = (int(axis[row]) for axis in np.nonzero(kept))
+        raise UserError(
+            f"{where}[{first + sequence}, {timestep}, {units[unit]}] is {stored[unit, row]:.6g}, "
+            "and a gate is between 0 and 1: give it as after its sigmoid, 1 / (1 + exp(-x)), or "
+            "name the signal s0"
+        )
 
 
 def narrowed(stored: NDArray[np.float32], dtype: str, where: str) -> NDArray[np.floating]:
