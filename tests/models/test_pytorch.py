@@ -257,6 +257,22 @@ def test_states_and_predictions_of_padded_tokens_are_written_as_pytorch_has_them
     np.testing.assert_allclose(sequences[[f"p_{k}" for k in range(5)]], scores, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("readout_from", ["state", "output"])
+def test_a_readout_of_both_directions_takes_what_is_asked_for(readout_from: str) -> None:
+    tensors = lstm(bidirectional=True)
+    head = np.random.default_rng(2).normal(size=(4, 10)).astype(np.float32)
+    x = np.random.default_rng(3).normal(size=(3, 6, 3)).astype(np.float32)
+    lengths = np.array([6, 2, 4], np.int32)
+    model = load(tensors | {"fc.weight": head}, dataset(x, lengths), readout_from=readout_from)
+    own = {name: values.astype(np.float64) for name, values in tensors.items()}
+    _, h = torch_reference.run("lstm", own, x.astype(np.float64), lengths)
+    ends = h[np.arange(3), lengths - 1]
+    if readout_from == "state":
+        ends = np.hstack([ends[:, :5], h[:, 0, 5:]])
+    got = model({"x": x, "mask": np.arange(6) < lengths[:, np.newaxis]})
+    np.testing.assert_allclose(got, ends @ head.T, rtol=0, atol=1e-5)
+
+
 def lstm(features: int = 3, units: int = 5, layers: int = 1, **more: Any) -> Tensors:
     """The tensors of an nn.LSTM, float32."""
     kind = more.pop("kind", "lstm")

@@ -173,6 +173,15 @@ def test_labels_lengths_groups_and_annotations_are_those_of_the_data(tmp_path: P
     np.testing.assert_array_equal(steps["label"], y[~padding])
 
 
+def test_classes_are_those_that_occur(tmp_path: Path) -> None:
+    y = np.array([3, 1, 1, 3, 3, 1, 3])
+    np.savez(tmp_path / "s.npz", **{"lstm/c": drawn()})
+    found = extracted(tmp_path, tmp_path / "s.npz", "data=files", labels(tmp_path, y_test=y))
+    manifest = json.loads((found / "_manifest.json").read_text())
+    assert manifest["classes"] == ["1", "3"]
+    assert list(pd.read_parquet(found / "sequences.parquet")["label"]) == [1, 0, 0, 1, 1, 0, 1]
+
+
 def test_without_lengths_in_the_data_a_sequence_ends_where_all_units_are_nan(
     tmp_path: Path,
 ) -> None:
@@ -195,7 +204,8 @@ def test_any_real_numbers_are_stored_as_float32_and_the_log_says_what_changes(
     dtype: str, says: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = (np.arange(N * T * U).reshape(N, T, U) % 2).astype(dtype)
-    np.savez(tmp_path / "s.npz", **{"lstm/c": values})
+    arrays: Arrays = {"lstm/c": values}
+    np.savez(tmp_path / "s.npz", **arrays)
     with caplog.at_level(logging.INFO):
         found = extracted(tmp_path, tmp_path / "s.npz", "data=files", labels(tmp_path))
     rows = pd.read_parquet(found / "lstm" / "c").filter(like="c_")
