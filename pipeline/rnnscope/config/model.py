@@ -142,12 +142,12 @@ class RecordedStates(Trained):
     .hdf5) with such data sets; or a folder of files <layer>/<signal>.npy, which are read from disk
     as needed and may be larger than memory. Each is [N, T, U]: the N sequences of the test split of
     data= in their order, its T timesteps in input time, also of a layer that reads backwards, and
-    U units. Timesteps beyond a sequence's length are ignored; where the data tells no lengths,
-    a sequence ends where all units are NaN from a timestep on. Signals are h, c, the gates i, f, o,
-    z, r, the candidate g, and s0, s1, ... for anything else, such as firing rates. Of data=files
-    arrays, y_test, lengths_test, annotations and groups are taken, each if it is there, and x_test
-    is not needed. No stage trains or reruns a model, and there is no proof, as there is nothing to
-    prove the states by.
+    U units. Timesteps beyond a sequence's length are ignored; where the data tells no lengths, a
+    sequence ends where all units are NaN from a timestep on. Signals are h, c, the gates i, f, o,
+    z, r, all between 0 and 1, the candidate g, and s0, s1, ... for anything else, such as rates. Of
+    data=files with arrays, y_test, lengths_test, annotations and groups are taken, each if it is
+    there, and x_test is not needed. No stage trains or reruns a model, and there is no proof, as
+    there is nothing to prove the states by.
     """
 
     backward: list[str] | None = option(longest=NAME, most=NAMES)
