@@ -226,6 +226,7 @@ def test_c_of_every_step_is_that_of_pytorchs_cell() -> None:
             np.testing.assert_allclose(got["c"][timestep], c.numpy(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_states_and_predictions_of_padded_tokens_are_written_as_pytorch_has_them(
     tmp_path: Path,
 ) -> None:

@@ -74,6 +74,7 @@ def test_every_value_and_key_is_that_of_the_run_that_recorded_it(
     pd.testing.assert_frame_equal(got, want[["sequence", "length", "label"]])
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_every_analysis_gives_the_tables_of_the_run_that_recorded_them(
     recorded: Path, finished_root: Path, tmp_path: Path
