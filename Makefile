@@ -76,7 +76,7 @@ $(VENV)/installed: pyproject.toml requirements.lock | $(RUN)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,torch]'
 	@touch $@
 
 $(RUN):

@@ -1,5 +1,6 @@
 """What several tests share: real data, TensorFlow, one finished run; tests without Slurm."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,10 @@ NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     "slurm": (
         f"tests on a real Slurm left out; {REMEDY} brings them",
         lambda: os.environ.get("CI") == "true" or not missing(),
+    ),
+    "torch": (
+        "tests against PyTorch left out; make installs it: pip install -e '.[torch]'",
+        lambda: importlib.util.find_spec("torch") is not None,
     ),
     "mount": ("tests on small disks left out; root, who may mount, brings them", can_mount),
     "namespace": (

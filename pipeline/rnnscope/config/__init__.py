@@ -8,7 +8,16 @@ from rnnscope.config.data import Data, Digits, Files, Mnist
 from rnnscope.config.engine import Dask, DaskSlurm, Engine
 from rnnscope.config.loading import KINDS, load
 from rnnscope.config.location import CONF
-from rnnscope.config.model import Lstm, Model, ModelFile, Recurrent, Tf1Checkpoint, Trained
+from rnnscope.config.model import (
+    Lstm,
+    Model,
+    ModelFile,
+    RecordedStates,
+    Recurrent,
+    Tf1Checkpoint,
+    TorchWeights,
+    Trained,
+)
 from rnnscope.config.stages import (
     Ablation,
     Analysis,
@@ -43,8 +52,10 @@ __all__ = [
     "Model",
     "ModelFile",
     "Population",
+    "RecordedStates",
     "Recurrent",
     "Tf1Checkpoint",
+    "TorchWeights",
     "Train",
     "Trained",
     "Units",

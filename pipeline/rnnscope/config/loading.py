@@ -10,7 +10,14 @@ from omegaconf import DictConfig
 
 from rnnscope.config.data import Digits, Files, Mnist
 from rnnscope.config.engine import Dask, DaskSlurm, Engine
-from rnnscope.config.model import Lstm, ModelFile, Recurrent, Tf1Checkpoint
+from rnnscope.config.model import (
+    Lstm,
+    ModelFile,
+    RecordedStates,
+    Recurrent,
+    Tf1Checkpoint,
+    TorchWeights,
+)
 from rnnscope.config.options import allowed
 from rnnscope.config.paths import settled
 from rnnscope.config.resolving import ABSENT, Written, entry
@@ -26,6 +33,8 @@ KINDS: dict[str, dict[str, type]] = {
         "simple_rnn": Recurrent,
         "file": ModelFile,
         "tf1_checkpoint": Tf1Checkpoint,
+        "torch": TorchWeights,
+        "states": RecordedStates,
     },
     "engine": {"local": Engine, "dask": Dask, "dask_slurm": DaskSlurm},
 }

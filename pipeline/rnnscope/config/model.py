@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from rnnscope.config.options import NAME, PATH, UNITS, option
+from rnnscope.config.options import NAME, NAMES, PATH, UNITS, option
 
 
 @dataclass
 class Model:
     """Options of every model."""
 
-    name: str = option(choices=("lstm", "gru", "simple_rnn", "file", "tf1_checkpoint"))
+    name: str = option(
+        choices=("lstm", "gru", "simple_rnn", "file", "tf1_checkpoint", "torch", "states")
+    )
     """The kind of model, set by model=<kind>."""
 
 
@@ -43,7 +45,8 @@ class Trained(Model):
     """A model that was trained elsewhere; it is not trained further."""
 
     path: str = option(longest=PATH, file=True)
-    """Where the model is: a .keras or .h5 file, or a TensorFlow 1 checkpoint."""
+    """Where the model is: a .keras or .h5 file, a TensorFlow 1 checkpoint, or a PyTorch state dict;
+    or where the recorded states are."""
 
 
 @dataclass
@@ -88,3 +91,65 @@ class Tf1Checkpoint(Trained):
     """What the readout of a bidirectional network takes: state, each direction's h after its final
     step; output, both at the last timestep of the input, where the backward direction has read
     only one step."""
+
+
+@dataclass
+class TorchWeights(Trained):
+    """Weights of PyTorch: nn.LSTM, nn.GRU or nn.RNN, or their cells, from a state dict.
+
+    The path is a .safetensors file, which needs no PyTorch, or one of torch.save, which PyTorch
+    reads where it is installed, with weights_only=True. Of a training checkpoint the state dict in
+    it is taken, if there is one. Stacked, bidirectional, with and without biases; behind an
+    nn.Embedding where the data are tokens, whole numbers [sequences, timesteps]; with an nn.Linear
+    that reads the last timestep, or each one where labels or targets belong to timesteps. Layers
+    are named as the modules: lstm, or lstm_l0, lstm_l1, ... of a module with several layers.
+    Sequences that differ in length are computed as PyTorch computes packed ones. What leaves no
+    trace in weights is not known: batch_first changes no value; whether dropout was used does not
+    count; what a network computes otherwise, such as activations between layers or a mean over
+    timesteps before the read-out, is not reproduced. Projections (proj_size) are refused. Of a
+    network that cannot be rebuilt, states that PyTorch records come in with model=states.
+    """
+
+    modules: list[str] | None = option(longest=NAME, most=NAMES)
+    """Which recurrent modules, by name, such as encoder.lstm: a stack, from the bottom up, in which
+    nothing but dropout lies between two modules. Null takes the only one."""
+    nonlinearity: str | None = option(choices=("tanh", "relu"))
+    """The activation of an nn.RNN, which its weights do not tell; null for other networks."""
+    embedding: str | None = option(longest=NAME)
+    """Name of the tensor [V, F] of the embedding; null finds it if the data are tokens and only one
+    fits."""
+    readout: str | None = option(longest=NAME)
+    """Name of the tensor [K, U] that maps h to the K outputs, U of both directions together, or
+    [U, K] if it was stored so; null finds the weight of an nn.Linear if only one fits."""
+    readout_bias: str | None = option(longest=NAME)
+    """Name of the tensor [K] that is its bias; null takes the one of the same module, if any."""
+    readout_from: str | None = option(choices=("state", "output"))
+    """What the read-out of a bidirectional network takes: state, each direction's h after its final
+    step (h_n); output, both at the last timestep of the input (output[:, -1]), where the backward
+    direction has read only one step. Null where there is only one direction, or labels or targets
+    belong to timesteps."""
+    leave_out: list[str] | None = option(longest=NAME, most=NAMES)
+    """Names of tensors that are no part of what is to be recorded, such as those of layers after
+    the recurrent ones, also as patterns: [head.*]. Null leaves none out; a tensor without a known
+    role is refused."""
+
+
+@dataclass
+class RecordedStates(Trained):
+    """States that another tool, another framework or an electrode recorded; there is no model.
+
+    The path is an .npz file with arrays named <layer>/<signal>, such as lstm/c; an HDF5 file (.h5,
+    .hdf5) with such data sets; or a folder of files <layer>/<signal>.npy, which are read from disk
+    as needed and may be larger than memory. Each is [N, T, U]: the N sequences of the test split of
+    data= in their order, its T timesteps in input time, also of a layer that reads backwards, and
+    U units. Timesteps beyond a sequence's length are ignored; where the data tells no lengths, a
+    sequence ends where all units are NaN from a timestep on. Signals are h, c, the gates i, f, o,
+    z, r, all between 0 and 1, the candidate g, and s0, s1, ... for anything else, such as rates. Of
+    data=files with arrays, y_test, lengths_test, annotations and groups are taken, each if it is
+    there, and x_test is not needed. No stage trains or reruns a model, and there is no proof, as
+    there is nothing to prove the states by.
+    """
+
+    backward: list[str] | None = option(longest=NAME, most=NAMES)
+    """Names of the layers that read their input backwards, whose final step is the first timestep.
+    Null takes those whose name ends in .backward, as in states that rnnscope recorded."""

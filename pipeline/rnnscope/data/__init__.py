@@ -6,17 +6,30 @@ from rnnscope.data.digits import load_digits
 from rnnscope.data.files import load_files
 from rnnscope.data.inputs import MASK, Roles
 from rnnscope.data.mnist import load_mnist
+from rnnscope.data.recorded import Recorded
 from rnnscope.data.summary import never_trained
 
-__all__ = ["MASK", "Batch", "Dataset", "Roles", "Split", "load", "never_trained"]
+__all__ = [
+    "MASK",
+    "Batch",
+    "Dataset",
+    "Recorded",
+    "Roles",
+    "Split",
+    "load",
+    "never_trained",
+]
 
 
-def load(data: config.Data, roles: Roles | None = None) -> Dataset:
+def load(
+    data: config.Data, roles: Roles | None = None, recorded: Recorded | None = None
+) -> Dataset:
     """The data set that a config names, with its validation split.
 
     Args:
         data: the options of the data.
         roles: what the model that is to be fed tells of its inputs, where it is known.
+        recorded: the states that were recorded of the test split, where there is no model.
     """
     match data:
         case config.Digits():
@@ -24,5 +37,5 @@ def load(data: config.Data, roles: Roles | None = None) -> Dataset:
         case config.Mnist():
             return load_mnist(data)
         case config.Files():
-            return load_files(data, roles)
+            return load_files(data, roles, recorded)
     raise TypeError(f"no loader for {type(data).__name__}")

@@ -1,6 +1,10 @@
 """The user's own sequences: arrays, tables or one long series, each in its kinds of files."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.arrays import splits_from_arrays
@@ -14,13 +18,14 @@ from rnnscope.data.matlab import read_mat
 from rnnscope.data.npy import map_npy, read_npz
 from rnnscope.data.overlap import refuse_overlap
 from rnnscope.data.parquet import names_in, splits_from_parquet
+from rnnscope.data.recorded import Recorded, with_inputs
 from rnnscope.data.regular import below, refuse_unusable
 from rnnscope.data.scales import refuse_other_scales
 from rnnscope.data.summary import announce
 from rnnscope.data.tables import TOLD, hold_out_test, pair_in, splits_from_tables
 from rnnscope.errors import UserError, brief, listed
 
-ARRAYS = {
+ARRAYS: dict[str, Callable[[Path], dict[str, NDArray[Any]]]] = {
     ".npz": read_npz,
     ".npy": map_npy,
     ".mat": read_mat,
@@ -31,7 +36,9 @@ OF_TABLES = ("test_path", "layout", "label_column", "window", "stride", "horizon
 """Options that arrays have no use for."""
 
 
-def load_files(config: Files, roles: Roles | None = None) -> Dataset:
+def load_files(
+    config: Files, roles: Roles | None = None, recorded: Recorded | None = None
+) -> Dataset:
     """The data set in a file; if it has no validation split, one is drawn from training."""
     path = Path(config.path)
     refuse_names(config.annotations or [])
@@ -44,7 +51,10 @@ def load_files(config: Files, roles: Roles | None = None) -> Dataset:
         for name in OF_TABLES:
             if (value := getattr(config, name)) is not None:
                 raise UserError(f"data.{name}={value}: for tables; {path} holds arrays")
-        splits, classes = splits_from_arrays(ARRAYS[kind](path), config, roles)
+        arrays = ARRAYS[kind](path)
+        if recorded is not None:
+            arrays = with_inputs(arrays, recorded, config)
+        splits, classes = splits_from_arrays(arrays, config, roles)
     elif kind == ".parquet" and _long(config):
         splits, classes = splits_from_parquet(config)
     else:

@@ -73,15 +73,19 @@ def read_header(file: IO[bytes]) -> Header:
     return Header(tuple(shape), dtype, file.tell())
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, option: str = "data.path") -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file.
+
+    Args:
+        path: the file.
+        option: that names it.
 
     Raises:
         UserError: a file that cannot be read; an array that is pickled, is not what its header
             says, is stored in next to nothing, or does not fit in memory.
     """
-    where = f"data.path={path}"
-    refuse_unusable(path, "data.path")
+    where = f"{option}={path}"
+    refuse_unusable(path, option)
     if path.is_dir():
         raise UserError(f"{where}: a folder; an .npz file is needed, or a folder of .npy files")
     try:
@@ -168,11 +172,22 @@ def map_npy(folder: Path) -> dict[str, NDArray[Any]]:
     Raises:
         UserError: a file that cannot be read, is pickled, or is not what its header says.
     """
-    return {path.stem: _map(path, folder) for path in sorted(folder.glob("*.npy"))}
+    return {
+        path.stem: mapped(path, f"data.path={folder}: {_named(path.name)}")
+        for path in sorted(folder.glob("*.npy"))
+    }
 
 
-def _map(path: Path, folder: Path) -> NDArray[Any]:
-    where = f"data.path={folder}: {_named(path.name)}"
+def mapped(path: Path, where: str) -> NDArray[Any]:
+    """The array of an .npy file, memory-mapped.
+
+    Args:
+        path: the file.
+        where: what to call it in an error.
+
+    Raises:
+        UserError: as for ``map_npy``.
+    """
     try:
         if why := "a folder" if path.is_dir() else why_unusable(path):
             raise ValueError(why)

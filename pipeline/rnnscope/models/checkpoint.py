@@ -26,6 +26,7 @@ from rnnscope.config import Tf1Checkpoint
 from rnnscope.data import MASK
 from rnnscope.errors import UserError
 from rnnscope.models import variables
+from rnnscope.models.ends import last
 from rnnscope.models.variables import Cell, Shapes
 from rnnscope.store import digests
 
@@ -95,7 +96,7 @@ def _layers(
         for way, cells in zip(("forward", "backward"), zip(*stack, strict=True), strict=True):
             full = [f"{name}_{way}" for name in names]
             y, layers = _direction(x, mask, list(cells), full, way == "backward", at_last_timestep)
-            ends.append(_last(y, mask) if at_last_timestep else y)
+            ends.append(last(y, mask) if at_last_timestep else y)
             directions.append(layers)
         pairs = zip(*directions, strict=True)
         return keras.ops.concatenate(ends, axis=-1), [layer for pair in pairs for layer in pair]
@@ -109,7 +110,7 @@ def _layers(
         )
         x = both(x, mask=mask)
         layers += [both.forward_layer, both.backward_layer]
-    return _last(x, mask) if at_last_timestep else x, layers
+    return last(x, mask) if at_last_timestep else x, layers
 
 
 def _direction(
@@ -132,15 +133,6 @@ def _direction(
             y = keras.ops.flip(y, axis=1)  # back to input time, as the next layer expects
         layers.append(layer)
     return y, layers
-
-
-def _last(y: Any, mask: Any) -> Any:
-    """Y [B, T, U] at the last valid timestep [B, U]."""
-    if mask is None:
-        return y[:, -1]
-    valid = keras.ops.cast(mask, y.dtype)
-    ends = valid - keras.ops.pad(valid[:, 1:], [[0, 0], [0, 1]])
-    return keras.ops.sum(y * ends[:, :, None], axis=1)
 
 
 def _open(path: Path, where: str) -> tuple[Any, Shapes]:

@@ -13,10 +13,19 @@ import h5py
 import keras
 
 from rnnscope import data
-from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint
+from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint, TorchWeights
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError, listed
-from rnnscope.models import archive, budget, checkpoint, custom, hdf5, rebuilding, screening
+from rnnscope.models import (
+    archive,
+    budget,
+    checkpoint,
+    custom,
+    hdf5,
+    pytorch,
+    rebuilding,
+    screening,
+)
 from rnnscope.models.finite import not_finite
 from rnnscope.models.outputs import numbered
 from rnnscope.models.times import roles
@@ -45,9 +54,12 @@ def of_run(
     Raises:
         UserError: the file cannot be loaded, or training stopped before that step.
     """
-    if trained is None and isinstance(model, Tf1Checkpoint):  # it has one input, whatever its data
-        dataset = data.load(source)
-        loaded = checkpoint.load(model, padded=dataset.padded)
+    if trained is None and isinstance(model, Tf1Checkpoint | TorchWeights):
+        dataset = data.load(source)  # it has one input, whatever its data
+        if isinstance(model, TorchWeights):
+            loaded = pytorch.load(model, dataset)
+        else:
+            loaded = checkpoint.load(model, padded=dataset.padded)
         _refuse_not_finite(loaded, Path(model.path))
         return loaded, numbered(loaded, dataset)
     if trained is not None:

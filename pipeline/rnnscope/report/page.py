@@ -41,7 +41,10 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
     classes = [str(name) for name in extract.get("classes", [])]
     found = outcome.read(recorded)
     units = parquet.frame(inputs["units"] / "units.parquet")
-    shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
+    reran = "ablation" in inputs  # states that were recorded elsewhere have no model to rerun
+    shown = units
+    if reran:
+        shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
     return {
         "slug": provenance.slug(recorded),
         "model": extract["slice"]["model"]["name"],
@@ -59,7 +62,7 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
             inputs["population"], manifests["population"], classes, _backward(recorded, extract)
         ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
-        "ablation": ablation.section(inputs["ablation"], manifests["ablation"]),
+        "ablation": ablation.section(inputs["ablation"], manifests["ablation"]) if reran else None,
         "timescales": timescales.summary(units),
         "table": table.contents(shown, classes),
         "options": provenance.options(manifests),
@@ -88,6 +91,11 @@ def _of_layers(units: pd.DataFrame) -> str:
 
 def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> dict[str, Any]:
     """The training curves, or why there are none."""
+    if manifests["extract"].get("no_proof"):
+        return {
+            "curves": [],
+            "why": "The states were recorded elsewhere; no model was trained here.",
+        }
     if "train" not in inputs:
         return {"curves": [], "why": "The model came from a file; this run did not train it."}
     history = parquet.frame(inputs["train"] / "history.parquet")

@@ -49,7 +49,12 @@ def slug(folder: Path) -> str:
 
 
 def proof(extract: Mapping[str, Any]) -> dict[str, Any]:
-    """The largest residuals, one row per layer and kind, in the table's order."""
+    """The largest residuals, one row per layer and kind, in the table's order.
+
+    Of states that were recorded elsewhere there are none: ``none`` says why, and nothing holds.
+    """
+    if why := extract.get("no_proof"):
+        return {"none": why}
     rows = []
     places = extract.get("worst", {})
     for layer, kinds in extract["residuals"].items():
@@ -70,6 +75,7 @@ def proof(extract: Mapping[str, Any]) -> dict[str, Any]:
             )
     tolerance = extract["slice"]["extract"]["tolerance"]
     return {
+        "none": None,
         "rows": rows,
         "kinds": _largest(rows),
         "by_layer": extract["residuals"],

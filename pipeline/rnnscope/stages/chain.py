@@ -13,7 +13,7 @@ from rnnscope import store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import contradictions
-from rnnscope.stages.table import CHECK, OVER_RUNS, STAGES
+from rnnscope.stages.table import BROUGHT, CHECK, OVER_RUNS, RERUN, STAGES
 from rnnscope.store import contents, damage, digests, runs, sources
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.contents import Damaged
@@ -109,7 +109,7 @@ def chain(config: Config) -> list[Step]:
     names = _closure(config)
     contradictions.refuse(config, names)
     for name in names:
-        stage = STAGES[name]
+        stage = _of_model(STAGES[name], config)
         upstream = {need: steps[need].artefact for need in _needs(stage, config)}
         steps[name] = _step(stage, config, _name(stage, config), upstream)
     return list(steps.values())
@@ -192,6 +192,12 @@ def _closure(config: Config) -> list[str]:
         raise UserError(
             f"stage={config.stage}: must be one of {', '.join([*STAGES, *OVER_RUNS, CHECK])}"
         )
+    if isinstance(config.model, schema.RecordedStates) and config.stage in RERUN:
+        raise UserError(
+            f"stage={config.stage}: model={config.model.name} has recorded states and no model to "
+            "run; the stages that go without one are "
+            f"{', '.join(name for name in STAGES if name not in RERUN)}"
+        )
     if config.stage == "train" and isinstance(config.model, schema.Trained):
         raise UserError(
             f"stage=train: model={config.model.name} is trained already; start with stage=extract"
@@ -204,9 +210,22 @@ def _closure(config: Config) -> list[str]:
 
 
 def _needs(stage: Stage, config: Config) -> tuple[str, ...]:
-    """The stages before this one; a model that was trained elsewhere needs no training."""
+    """The stages before this one that have something to do.
+
+    A model that was trained elsewhere needs no training; where there are states alone, nothing can
+    be run again either.
+    """
+    if isinstance(config.model, schema.RecordedStates):
+        return tuple(need for need in stage.needs if need not in RERUN)
     trained = isinstance(config.model, schema.Trained)
     return tuple(need for need in stage.needs if not (trained and need == "train"))
+
+
+def _of_model(stage: Stage, config: Config) -> Stage:
+    """A stage as a kind of model has it: states that were recorded elsewhere are only written."""
+    if stage.name == "extract" and isinstance(config.model, schema.RecordedStates):
+        return dataclasses.replace(stage, module=BROUGHT, tensorflow=False)
+    return stage
 
 
 def _identity(name: str, section: Any, digest: Mapping[str, Any]) -> Any:

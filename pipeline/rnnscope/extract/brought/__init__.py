@@ -1,0 +1,1 @@
+"""Stage extract of states that were recorded elsewhere: checked, and written part by part."""
