@@ -76,7 +76,9 @@ $(VENV)/installed: pyproject.toml requirements.lock | $(RUN)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,torch]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[torch]' \
+		|| echo "PyTorch is not installed: the tests that hold results against it are left out" >&2
 	@touch $@
 
 $(RUN):
