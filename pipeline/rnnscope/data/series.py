@@ -14,8 +14,9 @@ from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.groups import groups_of_column
 from rnnscope.data.lines import place
 from rnnscope.data.missing import filled
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.timesteps import in_time, is_clock
-from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
+from rnnscope.data.written import in_numbers, not_numeric
 from rnnscope.errors import UserError, brief, listed
 
 TIMES = ("timestep", "date", "time", "datetime", "timestamp")
@@ -226,6 +227,7 @@ def _groups(
     """The group of each row [R], and the rows from which on it is another; None without groups."""
     if options.groups is None:
         return None, None
+    refuse_unclear(frame[options.groups], at)
     groups = groups_of_column(frame[options.groups], at)
     return groups, 1 + np.flatnonzero(groups[1:] != groups[:-1])
 

@@ -16,9 +16,10 @@ from rnnscope.data.dataset import Split
 from rnnscope.data.groups import groups_of_column, refuse_lost, refuse_two
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.shared import refuse_same, refuse_shared
 from rnnscope.data.timesteps import in_time, warn_of_gaps
-from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
+from rnnscope.data.written import in_numbers, not_numeric
 from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)

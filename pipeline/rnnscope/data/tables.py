@@ -56,7 +56,7 @@ def splits_from_tables(options: Files) -> Splits:
         case _:
             arrays, ids, task = arrays_from_series(frame, options)
             options = replace(options, missing="refuse")  # done
-    splits, classes = splits_from_arrays(arrays, replace(options, task=task))
+    splits, classes = splits_from_arrays(arrays, replace(options, task=task), clear=True)
     warn_of_scales(splits, f"data.path={options.path}")
     return {part: replace(split, ids=ids.get(part)) for part, split in splits.items()}, classes
 

@@ -13,8 +13,9 @@ from rnnscope.config import Files
 from rnnscope.data.groups import without_groups
 from rnnscope.data.label_column import FEWEST, NO_STEPS, NUMBERED, is_run, label_of
 from rnnscope.data.lines import place
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.shared import refuse_shared
-from rnnscope.data.written import in_numbers, refuse_unclear
+from rnnscope.data.written import in_numbers
 from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
