@@ -23,6 +23,7 @@ from rnnscope.data.shared import refuse_shared
 from rnnscope.data.table import (
     Columns,
     refuse_gaps,
+    refuse_other_task,
     refuse_several,
     splits_from_table,
     with_classes,
@@ -57,6 +58,7 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
     if table is not None and options.missing == "refuse" and _bytes(table) > IN_MEMORY:
         found = _one_pass(table)
         if found is not None:
+            refuse_other_task(table.columns, options.task)
             path = table.columns.path
             most = options.max_classes
             frame, classes = with_classes(with_splits(found.sequences, path), path, most=most)

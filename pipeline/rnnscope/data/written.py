@@ -71,14 +71,28 @@ def _spelled_twice(texts: Iterable[str], values: "pd.Series[Any]") -> bool:
 
 
 def in_numbers(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
-    """The table, with numbers in columns that kept their texts for their spellings alone."""
+    """The table, with numbers in columns that kept their texts for their spellings alone.
+
+    Columns of pandas' nullable types become NumPy's, with NaN for what is missing.
+    """
     frame = frame.copy(deep=False)
     for name in names:
+        if pd.api.types.is_numeric_dtype(frame[name]) and not isinstance(
+            frame[name].dtype, np.dtype
+        ):
+            frame[name] = _plain(frame[name])
         if pd.api.types.is_string_dtype(frame[name]):
             codes, distinct = pd.factorize(frame[name].fillna(""))
             if (values := parsed(distinct)) is not None:
                 frame[name] = values.take(codes).set_axis(frame.index)
     return frame
+
+
+def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Numbers or truth values of a nullable type in NumPy's own."""
+    if values.isna().any():
+        return pd.Series(values.to_numpy(np.float64, na_value=np.nan), values.index)
+    return pd.Series(values.to_numpy(), values.index)
 
 
 def not_numeric(values: "pd.Series[Any]") -> str:
