@@ -191,7 +191,7 @@ def test_even_times_are_the_same_as_none_bit_for_bit(seed: int, step: float, fir
     x = random.normal(size=(n, t, 2)).astype(np.float32)
     x[random.random(x.shape) < 0.3] = np.nan
     x[:, 0] = x[:, -1] = 1
-    times = np.tile(np.arange(t) * step + first, (n, 1))
+    times = np.tile(np.arange(t) * step + first, (int(n), 1)).astype(np.float64)
     want = filled(x, None, "interpolate", "x")
     np.testing.assert_array_equal(filled(x, None, "interpolate", "x", times), want)
 

@@ -126,16 +126,14 @@ def _two(options: Files) -> dict[str, Path]:
 
 
 def _beside(path: Path) -> Path | None:
-    """The test file beside a training file."""
+    """The test file beside a training file, in whichever case its name ends."""
     if part_of(path) != "train":
         return None
-    name = re.sub("train$", lambda found: _cased("test", found[0]), path.stem, flags=re.IGNORECASE)
-    test = path.with_name(name + path.suffix)
-    return test if test.is_file() else None
-
-
-def _cased(text: str, like: str) -> str:
-    return text.upper() if like.isupper() else text.capitalize() if like[0].isupper() else text
+    stem = path.stem[: -len("train")]
+    endings = dict.fromkeys((path.suffix, path.suffix.lower(), path.suffix.upper()))
+    parts = ("TEST", "test", "Test") if path.stem[-1].isupper() else ("test", "Test", "TEST")
+    tests = (path.with_name(f"{stem}{part}{ending}") for ending in endings for part in parts)
+    return next((test for test in tests if test.is_file()), None)
 
 
 def _joined(train: Path, test: Path, options: Files) -> Read:
@@ -176,7 +174,7 @@ def _joined(train: Path, test: Path, options: Files) -> Read:
 
 
 def _read(path: Path, options: Files, at: str) -> Read:
-    if path.suffix == ".parquet" or path.is_dir():
+    if path.suffix.lower() == ".parquet" or path.is_dir():
         return Read(without_counts(read_parquet(path)), True)
     read = read_delimited(path, at, _names(options), ends=options.window is None)
     if read.frame.empty:
