@@ -289,6 +289,9 @@ def test_no_window_has_a_label_that_is_missing(
     assert f"1 labels or targets of windows are missing in column 'label', the first in {row}" in (
         said
     )
+    if suffix == "csv":
+        last = options | {"label_column": "last"}
+        assert said == complaint(saved_without(17), **last)
     y = load(saved_without(60), **options).test.y
     assert y is not None
     rows = np.arange(60).reshape(10, 6) if each else np.arange(5, 60, 6)
@@ -296,3 +299,16 @@ def test_no_window_has_a_label_that_is_missing(
         zip(np.ravel(y[:]), np.asarray(LABELS[kind].astype(str))[rows].ravel(), strict=True)
     )
     assert len(pairs) == (2 if each else 1)
+
+
+@pytest.mark.parametrize("column", ["kind", "last", "first"])
+@pytest.mark.parametrize(
+    ("names", "says"), [(["01", "1"], "the same number"), (["a", "NA"], "may be a missing value")]
+)
+def test_labels_are_read_as_text_wherever_they_stand(
+    column: str, names: list[str], says: str, tmp_path: Path
+) -> None:
+    kind = np.resize(np.repeat(names, 6), 60)
+    frame = pd.DataFrame({"u": np.sqrt(np.arange(60)), "kind": kind})
+    path = saved(tmp_path, frame[["kind", "u"]] if column == "first" else frame)
+    assert says in complaint(path, window=6, label_column=column)

@@ -176,7 +176,8 @@ def _joined(train: Path, test: Path, options: Files) -> Read:
 def _read(path: Path, options: Files, at: str) -> Read:
     if path.suffix.lower() == ".parquet" or path.is_dir():
         return Read(without_counts(read_parquet(path)), True)
-    read = read_delimited(path, at, _names(options), ends=options.window is None)
+    ends = options.window is None or options.label_column in ("first", "last")
+    read = read_delimited(path, at, _names(options), ends=ends)
     if read.frame.empty:
         raise UserError(f"{at}: no rows in the table")
     frame = without_counts(read.frame)
