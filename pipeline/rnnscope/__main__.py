@@ -27,7 +27,7 @@ def main() -> None:
         status = status or 1
         sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")
     if status:
-        sys.exit(status)
+        streams.leave(status)
 
 
 def _run() -> tuple[int, str | None]:

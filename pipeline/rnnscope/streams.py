@@ -5,6 +5,7 @@ has every message. A disk that is full under a redirected output does not stop i
 command's status then says that output is missing.
 """
 
+import atexit
 import contextlib
 import errno
 import io
@@ -12,7 +13,7 @@ import logging
 import os
 import select
 import sys
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 CONTROLS = {
     *(code for code in range(0x20) if chr(code) not in "\t\n"),
@@ -137,3 +138,17 @@ def _of(stream: TextIO, descriptor: int) -> bool:
         return stream.fileno() == descriptor
     except (OSError, ValueError):
         return False
+
+
+def leave(status: int) -> NoReturn:
+    """End this process at once, whatever its threads are doing.
+
+    A stage that fails may leave threads at work in Arrow or TensorFlow. Python's own end waits for
+    some of them, and aborts where others return to an interpreter that is gone.
+    """
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)

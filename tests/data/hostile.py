@@ -419,7 +419,7 @@ LABELS: dict[str, tuple[Any, str | None]] = {
     "complex": (ints(1j, 2, dtype=complex), "y_train has type complex"),
     "true and false": (ints(True, False, dtype=bool), None),
     "text": (ints("walk", "run", dtype=str), None),
-    "text of numbers": (ints("01", "1", "001", dtype=str), None),
+    "text of numbers": (ints("01", "1", "001", dtype=str), "are the same number"),
     "an empty text": (ints("walk", "", dtype=str), "holds ''"),
     "bytes": (ints(b"walk", b"run", dtype="S4"), None),
     "bytes that are no text": (ints(b"\xff\xfe", b"run", dtype="S4"), "no text in UTF-8"),
@@ -431,7 +431,7 @@ LABELS: dict[str, tuple[Any, str | None]] = {
     "horizons": (np.random.default_rng(0).normal(size=(N, 4)), "4 numbers for each sequence"),
     "a negative class of timesteps": (np.full((N, T), -1), "count from 0"),
     "huge classes of timesteps": (np.resize([0, 10**12], (N, T)), None),
-    "text of a million letters": (ints("a" * 100_000, "b", dtype=str), None),
+    "text of a million letters": (ints("a" * 100_000, "b", dtype=str), "has 100,000 characters"),
     "escapes": (ints("\x1b[31mred", "b\nc", dtype=str), None),
 }
 """Labels of both splits, and what refuses each."""

@@ -854,14 +854,14 @@ PARQUET = [
         ("'u'",),
     ),
     Case(
-        "parquet: 01 and 1 as text are two",
+        "parquet: 01 and 1 as text",
         parquet(FRAME.assign(label=np.where(FRAME["label"] == 0, "01", "1"))),
-        check=classes("01", "1"),
+        ("'01' and '1'", "are the same number"),
     ),
     Case(
-        "parquet: NA as text is a name",
+        "parquet: NA as text",
         parquet(FRAME.assign(label=np.where(FRAME["label"] == 0, "NA", "DE"))),
-        check=classes("DE", "NA"),
+        ("'NA' (row 0)", "may be a missing value"),
     ),
     Case("parquet: a folder", parts(HALF, REST), check=same),
     Case(

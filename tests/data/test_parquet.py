@@ -236,3 +236,10 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     total, grown = map(float, done.stdout.split())
     assert total == count
     assert grown < 50
+
+
+@pytest.mark.parametrize(("name", "task"), [("label", "regression"), ("target", "classification")])
+def test_the_name_of_the_label_must_go_with_the_task(name: str, task: str, tmp_path: Path) -> None:
+    frame = long_form(arrays()).rename(columns={"label": name})
+    with pytest.raises(UserError, match=f"a column '{name}' holds .* go with data.task={task}"):
+        load(write(tmp_path, frame), task=task)

@@ -255,3 +255,60 @@ def test_missing_values_are_filled_without_looking_into_another_part(tmp_path: P
     np.testing.assert_array_equal(
         masked[0, :2], [[0, np.float32(np.sqrt(240)), 0, 1], masked[0, 1]]
     )
+
+
+LABELS: dict[str, Any] = {
+    "text": np.resize(["up", "down"], 60).astype(object),
+    "booleans": pd.array(np.arange(60) % 2 == 0, dtype="boolean"),
+    "whole numbers": pd.array(np.arange(60) % 2, dtype="Int64"),
+    "floats": np.arange(60) % 2 * 1.0,
+    "categories": pd.Categorical(np.resize(["up", "down"], 60)),
+    "days": pd.Series(np.resize(pd.to_datetime(["2016-01-01", "2016-01-02"]), 60)),
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize("kind", LABELS)
+def test_no_window_has_a_label_that_is_missing(
+    kind: str, each: bool, suffix: str, tmp_path: Path
+) -> None:
+    """Windows of 6 end in rows 5, 11, …; rows 60 and 61 are past the last one."""
+
+    def saved_without(row: int) -> Path:
+        label = pd.Series(LABELS[kind]).reindex(range(62))
+        frame = pd.DataFrame({"u": np.sqrt(np.arange(62.0)), "label": label})
+        frame.loc[row, "label"] = None
+        path = tmp_path / f"series.{suffix}"
+        frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+        return path
+
+    options: dict[str, Any] = {"window": 6, "labels": "timestep" if each else None}
+    said = complaint(saved_without(17), **options)
+    row = "line 19" if suffix == "csv" else "row 17"
+    assert f"1 labels or targets of windows are missing in column 'label', the first in {row}" in (
+        said
+    )
+    if suffix == "csv":
+        last = options | {"label_column": "last"}
+        assert said == complaint(saved_without(17), **last)
+    y = load(saved_without(60), **options).test.y
+    assert y is not None
+    rows = np.arange(60).reshape(10, 6) if each else np.arange(5, 60, 6)
+    pairs = set(
+        zip(np.ravel(y[:]), np.asarray(LABELS[kind].astype(str))[rows].ravel(), strict=True)
+    )
+    assert len(pairs) == (2 if each else 1)
+
+
+@pytest.mark.parametrize("column", ["kind", "last", "first"])
+@pytest.mark.parametrize(
+    ("names", "says"), [(["01", "1"], "the same number"), (["a", "NA"], "may be a missing value")]
+)
+def test_labels_are_read_as_text_wherever_they_stand(
+    column: str, names: list[str], says: str, tmp_path: Path
+) -> None:
+    kind = np.resize(np.repeat(names, 6), 60)
+    frame = pd.DataFrame({"u": np.sqrt(np.arange(60)), "kind": kind})
+    path = saved(tmp_path, frame[["kind", "u"]] if column == "first" else frame)
+    assert says in complaint(path, window=6, label_column=column)

@@ -12,7 +12,7 @@ from rnnscope.config import Files
 from rnnscope.data.classes import TEXT, Classes
 from rnnscope.data.dataset import Split
 from rnnscope.data.delimited import TOKENS
-from rnnscope.data.groups import groups_of_split
+from rnnscope.data.groups import groups_of_split, refuse_unclear_groups
 from rnnscope.data.inputs import MASK, Inputs, Name, Roles, inputs_of, refuse_misshapen
 from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import given_lengths, measured, refuse_large
@@ -28,7 +28,11 @@ LENGTHS = re.compile(rf"lengths_(?:(.+)_)?({'|'.join(PARTS)})")
 
 
 def splits_from_arrays(
-    arrays: dict[str, NDArray[Any]], options: Files, roles: Roles | None = None
+    arrays: dict[str, NDArray[Any]],
+    options: Files,
+    roles: Roles | None = None,
+    *,
+    clear: bool = False,
 ) -> tuple[dict[str, Split], Classes]:
     """Those of the splits train, val and test that the arrays have, and the classes.
 
@@ -40,7 +44,8 @@ def splits_from_arrays(
     ``x_<input>_<split>`` [N, ...], beside or instead of ``x_<split>``, with
     ``lengths_<input>_<split>`` [N] where inputs differ in their timesteps. What ``roles`` tells of
     the model's inputs decides whose the plain lengths are, and whose timesteps labels and
-    annotations have.
+    annotations have. ``clear`` tells that names of classes and groups were checked where they were
+    read, as those of tables are.
     """
     annotations = options.annotations or []
     _refuse_unknown(arrays, annotations, options, roles)
@@ -67,7 +72,11 @@ def splits_from_arrays(
         splits[part] = replace(
             split, steps=steps, groups=groups_of_split(arrays, len(x), part, options)
         )
-    known, classes = labels_from(given, options.labels, options.task, options.max_classes)
+    if not clear:
+        refuse_unclear_groups({part: split.groups for part, split in splits.items()}, options)
+    known, classes = labels_from(
+        given, options.labels, options.task, options.max_classes, clear=clear
+    )
     return {part: replace(split, y=known.get(part)) for part, split in splits.items()}, classes
 
 

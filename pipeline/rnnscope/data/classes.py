@@ -71,7 +71,7 @@ class Classes:
                 whole = labels.astype(np.int64)
             return np.searchsorted(np.array(self.occurring), whole).astype(np.int32)
         if labels.dtype.kind in TEXT:
-            return np.searchsorted(self.names, _texts(labels)).astype(np.int32)
+            return np.searchsorted(self.names, texts_of(labels)).astype(np.int32)
         with np.errstate(invalid="ignore"):
             return labels.astype(np.int32)
 
@@ -121,7 +121,7 @@ def refuse_many(count: int, where: str, most: int, what: str = "different values
 def _distinct(values: NDArray[Any]) -> NDArray[Any]:
     """Each value once, rising: names as text, whole numbers as int64."""
     if values.dtype.kind in TEXT:
-        return np.unique(_texts(values))
+        return np.unique(texts_of(values))
     found = pd.unique(values.astype(np.int64) if values.dtype.kind in "iub" else values)
     return np.sort(np.asarray(found))
 
@@ -269,7 +269,7 @@ def _fraction(found: Values) -> float:
     return float(values[np.argmax((values != np.rint(values)) | (np.abs(values) >= 2**53))])
 
 
-def _texts(values: NDArray[Any]) -> NDArray[Any]:
+def texts_of(values: NDArray[Any]) -> NDArray[Any]:
     """Names as text [V]; of bytes those that UTF-8 spells."""
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8")

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnscope.data.headers import header_of, refuse_many, refuse_uneven, without_blank
+from rnnscope.data.headers import (
+    header_of,
+    refuse_many,
+    refuse_uneven,
+    warn_of_end,
+    without_blank,
+)
 from rnnscope.data.lines import SPACES, lines_of, refuse_binary
 from rnnscope.data.written import MISSING
 from rnnscope.errors import UserError, brief
@@ -90,6 +96,8 @@ def read_delimited(path: Path, at: str, texts: Iterable[str] = (), *, ends: bool
         names = header_of(path, form.separator, form.skip, at)
         found = found.after(1)
     short = refuse_uneven(found, len(names), path, at, named=form.header or bool(form.names))
+    others = [_fields(line, form.separator)[-1] for line in lines[form.header :]]
+    warn_of_end(path, found, len(names), others[: len(found.numbers) - 1], form.separator, at)
     if ends and not {"sequence", "timestep"} <= {*names}:  # these make a long table
         texts = {names[0], names[-1], *texts}
     apart = {*texts}.intersection(names)

@@ -88,7 +88,7 @@ def _kind(path: Path) -> str:
         return kind
     refuse_unusable(path, "data.path")
     files = below(path)
-    held = [e for e in (".npy", ".parquet") if any(file.name.endswith(e) for file in files)]
+    held = [e for e in (".npy", ".parquet") if any(file.suffix.lower() == e for file in files)]
     if not held and pair_in(path) is not None:
         return ENDINGS[0]
     if len(held) != 1:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rnnscope.data.folders import tables_in
 from rnnscope.data.lines import ROW, refuse_special
 from rnnscope.errors import UserError, brief
 
@@ -66,14 +67,8 @@ def described(path: Path) -> list[Described]:
 
 
 def files_in(path: Path) -> list[Path]:
-    """The .parquet files that pandas takes as data."""
-    if not path.is_dir():
-        return [path]
-    return [
-        file
-        for file in sorted(path.rglob("*.parquet"))
-        if not any(part[0] in "._" for part in file.relative_to(path).parts)
-    ]
+    """The file, or the .parquet files of a folder."""
+    return tables_in(path) if path.is_dir() else [path]
 
 
 @contextlib.contextmanager

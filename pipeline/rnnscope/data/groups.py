@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
-from rnnscope.data.classes import TEXT
+from rnnscope.data.classes import TEXT, texts_of
 from rnnscope.data.dataset import Split
 from rnnscope.data.labels import TAKEN
 from rnnscope.data.lines import place
+from rnnscope.data.names import FEWEST, refuse_unclear, refuse_unclear_names
 from rnnscope.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def without_groups(
     name = options.groups
     if name is None:
         return frames, {}
+    refuse_unclear(pd.concat([frame[name] for frame in frames.values()]), at)
     found = {f"{name}_{part}": groups_of_column(frame[name], at) for part, frame in frames.items()}
     return {part: frame.drop(columns=name) for part, frame in frames.items()}, found
 
@@ -115,7 +117,10 @@ def groups_from(values: NDArray[Any], count: int, where: str) -> NDArray[Any]:
     if values.shape != (count,):
         raise UserError(f"{where} has shape {values.shape}; it must be [{count}], as x")
     if values.dtype.kind in TEXT:
-        return _named(values.astype(str), where)
+        try:
+            return _named(texts_of(values), where)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where} holds bytes that are no text in UTF-8") from error
     if values.dtype.kind not in "fiub":
         raise UserError(f"{where} has type {values.dtype}; groups must be whole numbers or text")
     if values.dtype.kind == "f":
@@ -135,6 +140,31 @@ def _named(values: NDArray[Any], where: str) -> NDArray[Any]:
     if len(empty):
         raise UserError(f"{where}[{empty[0]}] is empty; each sequence needs a group")
     return values
+
+
+def refuse_unclear_groups(groups: dict[str, NDArray[Any] | None], options: Files) -> None:
+    """Raise where it is not clear which groups of arrays are the same, or are names at all.
+
+    Args:
+        groups: of each split [N].
+        options: of the data.
+    """
+    named = {
+        f"{options.groups}_{part}": each
+        for part, each in groups.items()
+        if each is not None and each.dtype.kind == "U"
+    }
+    if not named:
+        return
+
+    def place_of(text: str) -> str:
+        where, each = next((where, each) for where, each in named.items() if (each == text).any())
+        return f"{where}[{int((each == text).argmax())}]"
+
+    last = [f"{where}[{len(each) - 1}]" for where, each in named.items() if len(each) >= FEWEST]
+    texts = np.unique(np.concatenate([*named.values()]))
+    where = f"data.path={options.path}: {', '.join(named)}"
+    refuse_unclear_names(texts.tolist(), where, place_of, last)
 
 
 def warn_of_shared(splits: dict[str, Split], options: Files) -> None:

@@ -1,16 +1,22 @@
-"""The names of a table's columns, and lines with more or fewer fields than names."""
+"""The names of a table's columns, and lines with more or fewer fields than names, or cut off."""
 
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rnnscope.data.lines import Lines
+from rnnscope.data.lines import SPACES, Lines
 from rnnscope.errors import UserError, brief, listed
+
+log = logging.getLogger(__name__)
 
 LONGEST = 1_000
 """Characters of a name."""
+PLAIN = re.compile(r"[-+]?\d*[.,](\d+)")
+"""A number with decimals and no exponent."""
 MOST = 50_000
 """Columns of a table in a text file."""
 NAMELESS = "Unnamed: "
@@ -107,6 +113,47 @@ def refuse_uneven(lines: Lines, count: int, path: Path, at: str, *, named: bool)
             f"others have {count}, and no line end: the file is cut off; copy it again"
         )
     return int(lines.numbers[short[0]]) if len(short) else None
+
+
+def warn_of_end(
+    path: Path, lines: Lines, count: int, others: list[str], separator: str, at: str
+) -> None:
+    """Log where the file may be cut off within its last field: it has no line end behind it.
+
+    It is whole where it is quoted, has as many letters or decimals as all others, or is one of
+    them and not the beginning of another.
+
+    Args:
+        path: of a file, all of whose lines have fields.
+        lines: below the header.
+        count: columns.
+        others: the last fields of some other lines.
+        separator: of fields.
+        at: what to call the file in an error.
+    """
+    if not len(lines.fields) or _ends(path):
+        return
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, LONGEST), 2)
+        tail = file.read().decode(errors="replace").splitlines()[-1].rstrip(" ")
+    last = re.split(SPACES if separator == SPACES else re.escape(separator), tail)[-1].strip()
+    short = lines.fields[-1] < count
+    if tail and (short or not (last.endswith('"') or _whole(last, others))):
+        log.warning(
+            f"{at}: line {lines.numbers[-1]}, the last one, ends in '{brief(last)}' without a line "
+            "end: if the file is cut off, copy it again; if not, end that line"
+        )
+
+
+def _whole(last: str, others: list[str]) -> bool:
+    """Whether a field that ends a file is whole, by those that end other lines."""
+    if not others:
+        return False
+    numbers = [PLAIN.fullmatch(each) for each in (last, *others)]
+    if len({len(number[1]) if number else 0 for number in numbers}) == 1 and all(numbers):
+        return True
+    longer = any(each.startswith(last) and each != last for each in others)
+    return len({len(each) for each in (last, *others)}) == 1 or (last in others and not longer)
 
 
 def _ends(path: Path) -> bool:

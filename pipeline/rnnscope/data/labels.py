@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope.data.classes import MOST, TEXT, Classes, decided, numbered, values_of
+from rnnscope.data.classes import MOST, TEXT, Classes, decided, numbered, texts_of, values_of
 from rnnscope.data.forms import NUMBERS, plain, refuse_horizons
 from rnnscope.data.lengths import blocks
 from rnnscope.data.mapped import LazyArray, recoded, release
+from rnnscope.data.names import FEWEST, refuse_unclear_names
 from rnnscope.errors import UserError
 from rnnscope.states.steps import OUTCOME
 
@@ -45,7 +46,12 @@ class Given:
 
 
 def labels_from(
-    given: dict[str, Given], labels: str | None, task: str | None, most: int = MOST
+    given: dict[str, Given],
+    labels: str | None,
+    task: str | None,
+    most: int = MOST,
+    *,
+    clear: bool = False,
 ) -> tuple[dict[str, LazyArray], Classes]:
     """The labels or targets of the splits, [N] or [N, T], and their classes, none if numeric.
 
@@ -54,9 +60,11 @@ def labels_from(
         labels: option ``data.labels``.
         task: option ``data.task``.
         most: option ``data.max_classes``.
+        clear: whether names are known to be clear, as those of tables are.
 
     Raises:
-        UserError: a form or type that is none, or can be two; or a value that is not finite.
+        UserError: a form or type that is none, or can be two; a value that is not finite; or names
+            of which it is not clear which are the same.
     """
     known, found, k = {}, [], 0
     for part, each in given.items():
@@ -72,9 +80,35 @@ def labels_from(
     classes = decided(found, task, said=where, most=most)
     if classes is None:
         return {part: _targets(each, labels) for part, each in known.items()}, Classes()
+    if not clear and not classes.occurring:
+        _refuse_unclear(known, classes)
     if k and classes.occurring:
         classes = numbered(np.array(classes.occurring), k)
     return {part: _coded(each.y, classes) for part, each in known.items()}, classes
+
+
+def _refuse_unclear(known: dict[str, Given], classes: Classes) -> None:
+    """Raise where it is not clear which names of classes are the same, or are names at all."""
+
+    def place_of(name: str) -> str:
+        for each in known.values():
+            for start, piece, valid in _pieces(each.y, each.lengths):
+                there = np.argwhere(valid & (texts_of(piece) == name))
+                if len(there):
+                    first, *rest = there[0].tolist()
+                    return _place(each, start + first, *rest)
+        raise AssertionError(name)
+
+    whole = [each for each in known.values() if len(each.y.shape) == 1 and len(each.y) >= FEWEST]
+    at = next((each.where.rpartition(" ")[0] for each in known.values()), "")
+    where = ", ".join(each.where.rpartition(" ")[2] for each in known.values())
+    last = [_place(each, len(each.y) - 1) for each in whole]
+    refuse_unclear_names(classes.names, f"{at} {where}", place_of, last)
+
+
+def _place(given: Given, *index: int) -> str:
+    """What to call one label: y_test[3]."""
+    return f"{given.where.rpartition(' ')[2]}[{', '.join(map(str, index))}]"
 
 
 def _refuse_type(given: Given) -> None:

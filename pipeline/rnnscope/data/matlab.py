@@ -136,7 +136,9 @@ def _from_matlab(name: str, values: Any, at: str) -> NDArray[Any]:
             raise UserError(f"{at}: {name} {CELLS}")
         values = np.array(["".join(cell.ravel()) for cell in cells])
     if values.dtype.kind == "U":
-        values = np.char.rstrip(values)
+        stripped = np.char.rstrip(values)
+        if len(np.unique(stripped)) == len(np.unique(values)):  # else they differ in blanks alone
+            values = stripped
     vector = name.startswith(("y_", "lengths_")) and values.ndim == 2 and 1 in values.shape
     if vector:
         values = values.ravel()

@@ -11,9 +11,16 @@ from rnnscope.errors import UserError
 INTERPOLATE = "data.missing=interpolate puts the linear interpolation in their place"
 REMEDY = f"{INTERPOLATE}, data.missing=zero_and_mask 0 and features that say which values are known"
 
+TOLERANCE = 1e-4
+"""Share of a step by which evenly spaced times may be off, as rounded seconds since 1970 are."""
+
 
 def filled(
-    x: NDArray[Any], lengths: NDArray[np.integer] | None, how: str, where: str
+    x: NDArray[Any],
+    lengths: NDArray[np.integer] | None,
+    how: str,
+    where: str,
+    times: NDArray[np.float64] | None = None,
 ) -> NDArray[Any]:
     """Sequences without missing values.
 
@@ -21,10 +28,12 @@ def filled(
         x: inputs [N, T, ...] in floats, NaN where a value is missing.
         lengths: valid timesteps [N]; None where a sequence ends at the timesteps from which on all
             features are NaN, which stay NaN.
-        how: interpolate, linearly over the timesteps of a sequence, at its ends the nearest value;
+        how: interpolate, linearly over the times of a sequence, at its ends the nearest value;
             or zero_and_mask, which makes [N, T, F] into [N, T, 2F]: 0 for missing values, and then
             for each feature 1 where its value is known, else 0.
         where: what to call x in an error.
+        times: of the timesteps [N, T], rising within each sequence, in any unit; None where they
+            are evenly spaced.
 
     Raises:
         UserError: nothing to interpolate from: a feature that has no value in a sequence.
@@ -38,7 +47,10 @@ def filled(
     missing = nan & valid[:, :, np.newaxis]
     if how == "interpolate":
         for sequence, feature in np.argwhere(missing.any(axis=1)):
-            _interpolate(flat[sequence, :, feature], missing[sequence, :, feature], valid[sequence])
+            at = np.arange(t) if times is None else _steps(times[sequence], valid[sequence])
+            _interpolate(
+                flat[sequence, :, feature], missing[sequence, :, feature], valid[sequence], at
+            )
             if np.isnan(flat[sequence, valid[sequence], feature]).any():
                 raise UserError(
                     f"{where}: feature {feature} of sequence {sequence} has no value at all, so "
@@ -54,13 +66,28 @@ def filled(
     return np.concatenate([flat, mask], axis=2)
 
 
+def _steps(times: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """Times [T] of one sequence in its shortest steps: evenly spaced ones are 0, 1, 2 and so on.
+
+    So neither the unit of times nor their last digits change what is interpolated.
+    """
+    known = times[valid]
+    even = np.arange(len(times))
+    if len(known) < 2:
+        return even
+    usual = (known[-1] - known[0]) / (len(known) - 1)
+    if (np.abs(known - known[0] - usual * even[valid]) < TOLERANCE * usual).all():
+        return even
+    return (times - known[0]) / np.diff(known).min()
+
+
 def _interpolate(
-    values: NDArray[Any], missing: NDArray[np.bool_], valid: NDArray[np.bool_]
+    values: NDArray[Any], missing: NDArray[np.bool_], valid: NDArray[np.bool_], at: NDArray[Any]
 ) -> None:
-    """Fill one feature [T] of one sequence in place, if any of it is known."""
-    known = np.flatnonzero(valid & ~missing)
-    if len(known):
-        values[missing] = np.interp(np.flatnonzero(missing), known, values[known])
+    """Fill one feature [T] of one sequence in place, at times [T], if any of it is known."""
+    known = valid & ~missing
+    if known.any():
+        values[missing] = np.interp(at[missing], at[known], values[known])
 
 
 def described(x: Any, lengths: NDArray[np.integer] | None, where: str) -> str:

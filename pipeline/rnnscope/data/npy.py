@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope.data.folders import arrays_in
 from rnnscope.data.memory import in_bytes, refuse_bomb, refuse_unfit
 from rnnscope.data.regular import refuse_unusable, why_unusable
 from rnnscope.errors import UserError, brief, listed
@@ -170,11 +171,12 @@ def map_npy(folder: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a folder of .npy files, memory-mapped.
 
     Raises:
-        UserError: a file that cannot be read, is pickled, or is not what its header says.
+        UserError: a file that cannot be read, is pickled, or is not what its header says; or what
+            ``arrays_in`` refuses.
     """
     return {
-        path.stem: mapped(path, f"data.path={folder}: {_named(path.name)}")
-        for path in sorted(folder.glob("*.npy"))
+        name: mapped(path, f"data.path={folder}: {_named(path.name)}")
+        for name, path in arrays_in(folder).items()
     }
 
 

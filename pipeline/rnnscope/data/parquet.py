@@ -17,17 +17,18 @@ from rnnscope.data.dataset import Split
 from rnnscope.data.footers import read_parquet, readable
 from rnnscope.data.groups import groups_of_column, refuse_two
 from rnnscope.data.lines import ROW, refuse_special
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.shared import refuse_shared
 from rnnscope.data.table import (
     Columns,
     refuse_gaps,
+    refuse_other_task,
     refuse_several,
     splits_from_table,
     with_classes,
     with_splits,
 )
-from rnnscope.data.written import refuse_unclear
 from rnnscope.errors import UserError
 
 IN_MEMORY = 2**28
@@ -41,7 +42,8 @@ class Scan:
     sequences: pd.DataFrame
     """One row per sequence: its keys, ``first`` row and ``length``."""
     labels: pd.DataFrame
-    """Where each timestep has a label, all labels once, as column ``label``; else no columns."""
+    """Where each timestep has a label, all labels once, as column ``label``, and the ``first`` row
+    of each; else no columns."""
     whole: frozenset[str]
     """The annotations that are whole numbers on every row."""
 
@@ -56,6 +58,7 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
     if table is not None and options.missing == "refuse" and _bytes(table) > IN_MEMORY:
         found = _one_pass(table)
         if found is not None:
+            refuse_other_task(table.columns, options.task)
             path = table.columns.path
             most = options.max_classes
             frame, classes = with_classes(with_splits(found.sequences, path), path, most=most)
@@ -73,10 +76,10 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
 def _refuse_unclear(found: Scan, parts: Any, columns: Columns) -> None:
     """Raise where names are none, or are in two splits."""
     at = f"data.path={columns.path}"
-    for name in ("sequence", "label", columns.groups):
-        if name in found.sequences:
-            values = found.sequences.set_index(found.sequences["first"].rename(ROW))[name]
-            refuse_unclear(values, at)
+    for frame in (found.sequences, found.labels):
+        for name in ("sequence", "label", columns.groups):
+            if name in frame:
+                refuse_unclear(frame.set_index(frame["first"].rename(ROW))[name], at)
     ids = {str(part): rows["sequence"].to_numpy() for part, rows in parts}
     first = {str(part): rows["timestep"].to_numpy() for part, rows in parts}
     refuse_shared(ids, at, first=first)
@@ -126,7 +129,7 @@ def _one_pass(table: LongTable) -> Scan | None:
         # Categories are compared by their values; files may differ in the width of their numbers.
         rows = pa.table({key: batch.column(key).cast(kind) for key, kind in table.types.items()})
         if columns.each and columns.label == "label":
-            labels = _distinct(labels, rows.select(["label"]))
+            labels = _distinct(labels, rows.column("label"), first)
         if before is not None:
             rows = pa.concat_tables([before, rows])
         new = _changes(rows, "sequence") | _changes(rows, "split")
@@ -173,10 +176,12 @@ def _fractional(column: pa.Array) -> bool:
     return bool(pa.types.is_floating(column.type) or column.null_count)
 
 
-def _distinct(known: pa.Table, more: pa.Table) -> pa.Table:
-    """Each label of both tables once."""
-    both = pa.concat_tables([known, more]) if known.column_names else more
-    return pa.table({"label": both.column("label").unique()})
+def _distinct(known: pa.Table, more: pa.ChunkedArray, first: int) -> pa.Table:
+    """Each label once, with its first row; ``first`` is the number of the first row of ``more``."""
+    new = pa.table({"label": more, "first": pa.array(np.arange(first, first + len(more)))})
+    both = pa.concat_tables([known, new]) if known.column_names else new
+    codes = both.column("label").combine_chunks().dictionary_encode().indices.to_numpy()
+    return both.take(np.unique(codes, return_index=True)[1])
 
 
 def _in_order(rows: pa.Table, new: NDArray[np.bool_], columns: Columns) -> bool:

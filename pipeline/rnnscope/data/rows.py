@@ -135,9 +135,11 @@ class Streamed:
 def open_table(options: Files) -> LongTable | None:
     """The table, from its footers alone; None if a feature is not numeric, or no file is found."""
     path = Path(options.path)
-    if path.is_dir() and not any(file.parent == path for file in files_in(path)):
+    if path.is_dir() and not all(file.parent == path for file in files_in(path)):
         return None  # partitioned: a folder for each value of a column
-    known = [each for each in described(path) if each[0] == path or each[0].parent == path]
+    known = described(path)
+    if not known:
+        return None
     names = _columns(known[0][2])
     for file, _, schema in known:
         if sorted(_columns(schema)) != sorted(names):

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.columns import refuse_index, warn_of_features
+from rnnscope.data.elapsed import elapsed, refuse_unclear_steps
 from rnnscope.data.groups import groups_of_column
 from rnnscope.data.lines import place
 from rnnscope.data.missing import filled
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.timesteps import in_time, is_clock
-from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
+from rnnscope.data.windows import labels_of, windows_of
+from rnnscope.data.written import in_numbers, not_numeric
 from rnnscope.errors import UserError, brief, listed
 
 TIMES = ("timestep", "date", "time", "datetime", "timestamp")
@@ -59,11 +62,12 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     frame = in_numbers(frame.set_axis([str(name) for name in frame], axis=1), roles.features)
     refuse_index(frame, roles.features, at)
     warn_of_features(frame, roles.features, None, at)
-    frame, times = _in_order(frame, roles, at)
+    gaps = options.missing == "interpolate" and frame[roles.features].isna().any(axis=None)
+    frame, times, keys = _in_order(frame, roles, at, spaced=bool(gaps))
     groups, changes = _groups(frame, options, at)
     _announce(len(frame), roles, options)
     parts = _parts(len(frame), options, changes)
-    values = _features(frame, roles, parts, options, at)
+    values = _features(frame, roles, parts, keys, options, at)
     arrays: Arrays = {}
     ids: Arrays = {}
     across = 0
@@ -86,11 +90,11 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
                 + f": give a smaller data.window or another data.{FRACTIONS[part]}"
                 + (", 0 leaves it out" if part == "val" else "")
             )
-        arrays[f"x_{part}"] = _windows(values, first, options.window)
+        arrays[f"x_{part}"] = windows_of(values, first, options.window)
         if groups is not None:
             arrays[f"{options.groups}_{part}"] = groups[first]
         if roles.label is not None:
-            arrays[f"y_{part}"] = _labels(frame[roles.label], first, options, at)
+            arrays[f"y_{part}"] = labels_of(frame[roles.label], first, options, at)
         ids[part] = times[first]
     if across:
         log.info(f"{'':<10} {across:,} windows would reach over two {options.groups}: left out")
@@ -158,10 +162,19 @@ def _announce(count: int, roles: Roles, options: Files) -> None:
         )
 
 
-def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame, NDArray[Any]]:
-    """The rows in order of time, and how the table writes their times, or their numbers."""
+def _in_order(
+    frame: pd.DataFrame, roles: Roles, at: str, *, spaced: bool
+) -> tuple[pd.DataFrame, NDArray[Any], NDArray[Any]]:
+    """The rows in order of time, how the table writes their times, or their numbers, and keys.
+
+    Args:
+        frame: all rows.
+        roles: of its columns.
+        at: what to call the table in an error.
+        spaced: whether it must be clear how far they are apart.
+    """
     if not roles.times:
-        return frame, np.arange(len(frame))
+        return frame, np.arange(len(frame)), np.arange(len(frame))
     name = " and ".join(roles.times)
     if (lacking := frame[roles.times].isna().any(axis=1)).any():
         row = place(frame.index, int(lacking.to_numpy().argmax()))
@@ -171,6 +184,8 @@ def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame,
     for clock in roles.times[1:]:
         time = time.astype(str) + " " + frame[clock].astype(str).reset_index(drop=True)
     keys = in_time(time, one, f"{at}: column '{brief(name)}'")
+    if spaced:
+        refuse_unclear_steps(time, keys, one, f"{at}: column '{brief(name)}'")
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     written = time.astype(str).to_numpy()[order]
@@ -185,17 +200,18 @@ def _in_order(frame: pd.DataFrame, roles: Roles, at: str) -> tuple[pd.DataFrame,
                 f"{at}: {len(holes)} steps of {name} are longer than usual, the first after "
                 f"{written[holes[0]]}; windows reach across them as if they were not there"
             )
-    return frame.iloc[order], written
+    return frame.iloc[order], written, keys
 
 
 def _features(
     frame: pd.DataFrame,
     roles: Roles,
     parts: dict[str, tuple[int, int]],
+    keys: NDArray[Any],
     options: Files,
     at: str,
 ) -> NDArray[np.float32]:
-    """The features [R, F], without missing values, which are filled within each part."""
+    """The features [R, F] at times [R], their missing values filled within each part."""
     for name in roles.features:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
@@ -215,8 +231,17 @@ def _features(
         )
     if options.missing == "refuse":
         return values
-    rows = [values[np.newaxis, start:stop] for start, stop in parts.values()]
-    done = [filled(each, np.array([each.shape[1]]), options.missing, at)[0] for each in rows]
+    times = elapsed(keys)
+    done = [
+        filled(
+            values[np.newaxis, start:stop],
+            np.array([stop - start]),
+            options.missing,
+            at,
+            times[np.newaxis, start:stop],
+        )[0]
+        for start, stop in parts.values()
+    ]
     return np.concatenate(done)
 
 
@@ -226,6 +251,7 @@ def _groups(
     """The group of each row [R], and the rows from which on it is another; None without groups."""
     if options.groups is None:
         return None, None
+    refuse_unclear(frame[options.groups], at)
     groups = groups_of_column(frame[options.groups], at)
     return groups, 1 + np.flatnonzero(groups[1:] != groups[:-1])
 
@@ -247,40 +273,3 @@ def _parts(
     val = cut(test - round(test * options.validation_fraction), test)
     parts = {"train": (0, val), "val": (val, test), "test": (test, count)}
     return {part: rows for part, rows in parts.items() if part != "val" or val < test}
-
-
-def _windows(values: NDArray[Any], first: NDArray[np.int64], window: int) -> NDArray[Any]:
-    """[N, W, F] of the series [R, F]; a view, if the windows are evenly spaced."""
-    every = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
-    steps = np.unique(np.diff(first))
-    if len(steps) > 1:  # some are left out
-        return every[first].transpose(0, 2, 1)
-    step = int(steps[0]) if len(steps) else 1
-    return every[int(first[0]) : int(first[-1]) + 1 : step].transpose(0, 2, 1)
-
-
-def _labels(
-    column: "pd.Series[Any]", first: NDArray[np.int64], options: Files, at: str
-) -> NDArray[Any]:
-    """The target [N] after each window; or its last label [N], or all its labels [N, W]."""
-    window = options.window or 0
-    refuse_unclear(column, at)
-    numeric = pd.api.types.is_numeric_dtype(column)
-    values = column.to_numpy() if numeric else column.astype(str).to_numpy().astype("U")
-    each = options.labels == "timestep"
-    if options.horizon:
-        if each:
-            raise UserError(
-                "data.labels=timestep does not go with data.horizon: it is one target per window"
-            )
-        found = values[first + window - 1 + options.horizon]
-    elif each:
-        found = values[first[:, np.newaxis] + np.arange(window)]
-    else:
-        found = values[first + window - 1]
-    if found.dtype.kind == "f" and np.isnan(found).any():
-        raise UserError(
-            f"{at}: {int(np.isnan(found).sum())} labels or targets of windows are missing in "
-            f"column '{column.name}': fill that column before"
-        )
-    return found

@@ -13,12 +13,14 @@ from rnnscope.config import Files
 from rnnscope.data.classes import MOST, Classes, numbered, refuse_many
 from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.dataset import Split
+from rnnscope.data.elapsed import elapsed, refuse_unclear_steps
 from rnnscope.data.groups import groups_of_column, refuse_lost, refuse_two
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.shared import refuse_same, refuse_shared
 from rnnscope.data.timesteps import in_time, warn_of_gaps
-from rnnscope.data.written import in_numbers, not_numeric, refuse_unclear
+from rnnscope.data.written import in_numbers, not_numeric
 from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
         if name in frame:
             refuse_unclear(frame[name], f"data.path={path}")
     refuse_index(frame, columns.features, f"data.path={path}")
-    _refuse_other_task(columns, options.task)
+    refuse_other_task(columns, options.task)
     warn_of_features(frame, columns.features, columns.label, f"data.path={path}")
     frame, classes = with_classes(
         with_splits(frame, path), path, each=columns.each, most=options.max_classes
@@ -82,6 +84,8 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     written = frame["timestep"]
     number = frame.groupby(["split", "sequence"], observed=True).ngroup()
     frame = frame.assign(timestep=in_time(written, number, where)).reset_index(drop=True)
+    if columns.missing == "interpolate" and frame[list(columns.features)].isna().any(axis=None):
+        refuse_unclear_steps(written, frame["timestep"].to_numpy(), number, where)
     warn_of_gaps(frame["timestep"].to_numpy(), number.to_numpy(), f"data.path={path}")
     splits = {
         str(part): _split(rows, columns, written)
@@ -223,7 +227,7 @@ def with_classes(
     return frame.assign(label=classes.numbers(values)), classes
 
 
-def _refuse_other_task(columns: Columns, task: str | None) -> None:
+def refuse_other_task(columns: Columns, task: str | None) -> None:
     """Raise where the name of the label's column says something else than the task."""
     wanted = {"classification": "label", "regression": "target"}.get(task or "", columns.label)
     if columns.label is not None and columns.label != wanted:
@@ -284,7 +288,8 @@ def _split(rows: pd.DataFrame, columns: Columns, written: "pd.Series[Any]") -> S
         groups = groups_of_column(values.iloc[starts], f"data.path={columns.path}")
     x = padded(rows[list(columns.features)].to_numpy(np.float32))
     if columns.missing != "refuse":
-        x = np.nan_to_num(filled(x, lengths, columns.missing, f"data.path={columns.path}"))
+        times = padded(elapsed(rows["timestep"].to_numpy()))
+        x = np.nan_to_num(filled(x, lengths, columns.missing, f"data.path={columns.path}", times))
     return Split(
         x,
         y if y is None else padded(y) if columns.each else y[starts],

@@ -56,7 +56,7 @@ def splits_from_tables(options: Files) -> Splits:
         case _:
             arrays, ids, task = arrays_from_series(frame, options)
             options = replace(options, missing="refuse")  # done
-    splits, classes = splits_from_arrays(arrays, replace(options, task=task))
+    splits, classes = splits_from_arrays(arrays, replace(options, task=task), clear=True)
     warn_of_scales(splits, f"data.path={options.path}")
     return {part: replace(split, ids=ids.get(part)) for part, split in splits.items()}, classes
 
@@ -126,16 +126,14 @@ def _two(options: Files) -> dict[str, Path]:
 
 
 def _beside(path: Path) -> Path | None:
-    """The test file beside a training file."""
+    """The test file beside a training file, in whichever case its name ends."""
     if part_of(path) != "train":
         return None
-    name = re.sub("train$", lambda found: _cased("test", found[0]), path.stem, flags=re.IGNORECASE)
-    test = path.with_name(name + path.suffix)
-    return test if test.is_file() else None
-
-
-def _cased(text: str, like: str) -> str:
-    return text.upper() if like.isupper() else text.capitalize() if like[0].isupper() else text
+    stem = path.stem[: -len("train")]
+    endings = dict.fromkeys((path.suffix, path.suffix.lower(), path.suffix.upper()))
+    parts = ("TEST", "test", "Test") if path.stem[-1].isupper() else ("test", "Test", "TEST")
+    tests = (path.with_name(f"{stem}{part}{ending}") for ending in endings for part in parts)
+    return next((test for test in tests if test.is_file()), None)
 
 
 def _joined(train: Path, test: Path, options: Files) -> Read:
@@ -176,9 +174,10 @@ def _joined(train: Path, test: Path, options: Files) -> Read:
 
 
 def _read(path: Path, options: Files, at: str) -> Read:
-    if path.suffix == ".parquet" or path.is_dir():
+    if path.suffix.lower() == ".parquet" or path.is_dir():
         return Read(without_counts(read_parquet(path)), True)
-    read = read_delimited(path, at, _names(options), ends=options.window is None)
+    ends = options.window is None or options.label_column in ("first", "last")
+    read = read_delimited(path, at, _names(options), ends=ends)
     if read.frame.empty:
         raise UserError(f"{at}: no rows in the table")
     frame = without_counts(read.frame)

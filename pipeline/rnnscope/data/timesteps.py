@@ -99,13 +99,18 @@ def warn_of_gaps(keys: NDArray[Any], sequences: NDArray[Any], at: str) -> None:
     """
     if keys.dtype.kind not in "iufmM" or len(keys) < 2:
         return
-    order = np.lexsort((keys, sequences))
-    steps = np.diff(keys[order].astype(np.float64))[np.diff(sequences[order]) == 0]
+    steps = steps_within(keys, sequences)
     if len(steps) and (long := int((steps > 1.5 * np.median(steps)).sum())):
         log.warning(
             f"{at}: {long:,} of {len(steps):,} steps from one timestep to the next are longer than "
             "usual, and are taken as single steps: rows may be missing"
         )
+
+
+def steps_within(keys: NDArray[Any], sequences: NDArray[Any]) -> NDArray[np.float64]:
+    """The steps from one timestep to the next within sequences, of numbers, dates or durations."""
+    order = np.lexsort((keys, sequences))
+    return np.diff(keys[order].astype(np.float64))[np.diff(sequences[order]) == 0]
 
 
 def is_clock(text: str) -> bool:
@@ -176,6 +181,18 @@ def _refuse_months(text: "pd.Series[Any]", where: str) -> None:
 
 
 def _dates(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> NDArray[Any]:
+    readings = readings_of(text, where)
+    orders = [_ranks(reading, sequences) for reading in readings]
+    if any((order != orders[0]).any() for order in orders):
+        raise UserError(
+            f"{where}: '{text.iloc[0]}' may have the day or the month first, and the order of "
+            "the timesteps depends on it: write the year first, as 2016-03-04 00:55"
+        )
+    return readings[0]
+
+
+def readings_of(text: "pd.Series[Any]", where: str) -> list[NDArray[np.float64]]:
+    """The seconds [R] of dates, once for each order of year, month and day that fits all."""
     parts = text.str.extract(IS_DATE)
     seconds = np.zeros(len(text))
     if parts["hour"].notna().any():
@@ -187,13 +204,7 @@ def _dates(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> N
             readings.append(days * 86400.0 + seconds)
     if not readings:
         raise UserError(f"{where}: '{text.iloc[0]}' and others are dates in no one order: {REMEDY}")
-    orders = [_ranks(reading, sequences) for reading in readings]
-    if any((order != orders[0]).any() for order in orders):
-        raise UserError(
-            f"{where}: '{text.iloc[0]}' may have the day or the month first, and the order of "
-            "the timesteps depends on it: write the year first, as 2016-03-04 00:55"
-        )
-    return readings[0]
+    return readings
 
 
 def _days(year: Any, month: Any, day: Any) -> NDArray[np.float64] | None:

@@ -13,8 +13,10 @@ from rnnscope.config import Files
 from rnnscope.data.groups import without_groups
 from rnnscope.data.label_column import FEWEST, NO_STEPS, NUMBERED, is_run, label_of
 from rnnscope.data.lines import place
+from rnnscope.data.missing import filled
+from rnnscope.data.names import refuse_unclear
 from rnnscope.data.shared import refuse_shared
-from rnnscope.data.written import in_numbers, refuse_unclear
+from rnnscope.data.written import in_numbers
 from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
@@ -51,10 +53,13 @@ def arrays_from_wide(
         if name is not None and name in whole:
             refuse_unclear(pd.concat([frame[name] for frame in frames.values()]), at)
     ids = {}
-    ints = all(pd.api.types.is_integer_dtype(kind) for kind in whole[steps].dtypes)
+    kinds = [kind for each in (whole, *frames.values()) for kind in each[steps].dtypes]
+    ints = all(map(pd.api.types.is_integer_dtype, kinds))
     for part, frame in frames.items():
         with np.errstate(over="ignore"):
             x = frame[steps].to_numpy(np.int64 if ints else np.float32)
+        if options.missing == "interpolate":
+            x = filled(x, None, "interpolate", f"{at}: x_{part}", _times(steps, label, len(x)))
         ended = np.flatnonzero(~np.isnan(x).all(axis=0))
         if len(ended):  # separators at the ends of lines make columns without a value
             arrays[f"x_{part}"] = x[:, : ended[-1] + 1]
@@ -144,12 +149,26 @@ def _refuse_text(frame: pd.DataFrame, steps: list[Any], at: str) -> None:
             )
 
 
+def _times(steps: list[Any], label: Any, count: int) -> NDArray[np.float64] | None:
+    """The numbers that columns of timesteps are named by, for each row [N, T]; None if not by any.
+
+    Where the label is numbered among them, they number columns.
+    """
+    if not all(isinstance(name, str) for name in steps) or not is_run(steps):
+        return None
+    return None if is_run([*steps, label]) else np.tile(_numbers_in(steps), (count, 1))
+
+
+def _numbers_in(steps: list[str]) -> list[float]:
+    """The numbers at the ends of names."""
+    return [float(re.findall(r"\d+(?:\.\d+)?$", name)[0]) for name in steps]
+
+
 def _refuse_disorder(steps: list[Any], at: str) -> None:
     """Raise where names count timesteps, but not upwards: t0, t1, t10, t2."""
     if not all(isinstance(name, str) for name in steps) or not is_run(steps):
         return
-    numbers = [float(re.findall(r"\d+(?:\.\d+)?$", name)[0]) for name in steps]
-    falls = np.flatnonzero(np.diff(numbers) <= 0)
+    falls = np.flatnonzero(np.diff(_numbers_in(steps)) <= 0)
     if len(falls):
         one, other = steps[falls[0]], steps[falls[0] + 1]
         raise UserError(

@@ -1,31 +1,23 @@
-"""Names and numbers as a text file writes them: what differs there stays different here."""
+"""Numbers as a text file writes them: what differs there stays different here."""
 
 import csv
 import io
-import logging
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rnnscope.data.lines import LINE, place
-from rnnscope.errors import UserError, brief
-
-log = logging.getLogger(__name__)
+from rnnscope.data.lines import place
+from rnnscope.errors import brief
 
 MISSING = frozenset({
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
     "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 })  # fmt: skip
 """What stands for a missing value in a column of numbers: pandas' own, and the question mark."""
-LONGEST = 1_000
-"""Characters of a name."""
 NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-EXACT = 2**53
-"""From this size on floats do not hold every whole number."""
 
 
 def settled(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
@@ -79,9 +71,16 @@ def _spelled_twice(texts: Iterable[str], values: "pd.Series[Any]") -> bool:
 
 
 def in_numbers(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
-    """The table, with numbers in columns that kept their texts for their spellings alone."""
+    """The table, with numbers in columns that kept their texts for their spellings alone.
+
+    Columns of pandas' nullable types become NumPy's, with NaN for what is missing.
+    """
     frame = frame.copy(deep=False)
     for name in names:
+        if pd.api.types.is_numeric_dtype(frame[name]) and not isinstance(
+            frame[name].dtype, np.dtype
+        ):
+            frame[name] = _plain(frame[name])
         if pd.api.types.is_string_dtype(frame[name]):
             codes, distinct = pd.factorize(frame[name].fillna(""))
             if (values := parsed(distinct)) is not None:
@@ -89,66 +88,11 @@ def in_numbers(frame: pd.DataFrame, names: Iterable[Any]) -> pd.DataFrame:
     return frame
 
 
-def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
-    """Raise where it is not clear which names in a column are the same, or are names at all.
-
-    Args:
-        values: a column of labels, of names of sequences, or of groups.
-        at: what to call the table in an error.
-
-    Raises:
-        UserError: floats past 2^53, which are not exact; names that are blank or too long, or
-            differ in blanks alone; and in text files names that may be missing values, or are the
-            same number.
-    """
-    where = f"{at}: column '{values.name}'"
-    _refuse_containers(values, where)
-    if pd.api.types.is_float_dtype(values):
-        past = np.flatnonzero(np.abs(values.to_numpy(np.float64, na_value=0)) >= EXACT)
-        if len(past):
-            raise UserError(
-                f"{where}, {place(values.index, int(past[0]))}: {values.iloc[past[0]]:g} is a "
-                "float past 2^53, whose last digits are lost: write whole numbers or names"
-            )
-    if pd.api.types.is_numeric_dtype(values) or not pd.api.types.is_string_dtype(values):
-        return
-    texts = values.dropna().unique().astype(str)
-    _refuse_total(values, where)
-    for text in texts:
-        if len(text) > LONGEST or not text.strip():
-            what = "is blank" if not text.strip() else f"has {len(text):,} characters"
-            raise UserError(f"{where}: a name {what} ({_line(values, text)}): write a shorter one")
-    _refuse_alike(values, texts, str.strip, f"{where}: {{}} differ in blanks alone")
-    if LINE in values.index.names:
-        for text in MISSING.intersection(texts):
-            raise UserError(
-                f"{where}: '{text}' ({_line(values, text)}) may be a missing value or a name: "
-                "write the name in another way, or leave out the row"
-            )
-        _refuse_alike(values, texts, _number, f"{where}: {{}} are the same number")
-    for one, other in _alike(texts, str.casefold):
-        log.warning(
-            f"{where}: '{brief(one)}' and '{brief(other)}' differ in case alone and stay two names"
-        )
-        break
-
-
-def _refuse_containers(values: "pd.Series[Any]", where: str) -> None:
-    """Raise where a column holds lists, tables or bytes."""
-    if values.dtype.kind == "O":
-        for kind in {type(value) for value in values}:
-            if issubclass(kind, dict | list | tuple | set | bytes | np.ndarray):
-                raise UserError(f"{where} holds {kind.__name__}; names are numbers or text")
-
-
-def _refuse_total(values: "pd.Series[Any]", where: str) -> None:
-    """Raise where all are numbers but the last, as under a table with a row of totals."""
-    *others, last = values.astype(str)
-    if len(others) > 2 and not NUMBER.fullmatch(last) and all(map(NUMBER.fullmatch, others)):
-        raise UserError(
-            f"{where}: '{brief(last)}' ({place(values.index, len(others))}) is the last, and all "
-            "before are numbers: leave out that row if it holds totals, else name it by a number"
-        )
+def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Numbers or truth values of a nullable type in NumPy's own."""
+    if values.isna().any():
+        return pd.Series(values.to_numpy(np.float64, na_value=np.nan), values.index)
+    return pd.Series(values.to_numpy(), values.index)
 
 
 def not_numeric(values: "pd.Series[Any]") -> str:
@@ -167,35 +111,3 @@ def not_numeric(values: "pd.Series[Any]") -> str:
     if known.iloc[number].strip() == str(values.name).strip():
         return f"{said}, its name: the header stands there again"
     return f"{said}, a row of units?" if number == 0 else said
-
-
-def _refuse_alike(
-    values: "pd.Series[Any]", texts: Iterable[str], key: Callable[[str], Any], says: str
-) -> None:
-    """Raise with the first two texts that have the same key."""
-    for one, other in _alike(texts, key):
-        both = f"'{brief(one)}' and '{brief(other)}' ({_line(values, other)})"
-        raise UserError(
-            f"{says.format(both)}: write them alike if they are one name, else name them apart, "
-            "such as a and b"
-        )
-
-
-def _alike(texts: Iterable[str], key: Callable[[str], Any]) -> list[tuple[str, str]]:
-    """Pairs of texts that have the same key."""
-    found: dict[Any, list[str]] = defaultdict(list)
-    for text in texts:
-        found[key(text)].append(text)
-    return [(same[0], same[1]) for same in found.values() if len(same) > 1]
-
-
-def _number(text: str) -> Any:
-    """The number that a text is, else the text."""
-    if not NUMBER.fullmatch(text.strip()):
-        return text
-    return int(text) if re.fullmatch(r"\s*[-+]?\d+\s*", text) else float(text)
-
-
-def _line(values: "pd.Series[Any]", text: str) -> str:
-    """Where a text stands first."""
-    return place(values.index, int((values == text).to_numpy().argmax()))
