@@ -162,16 +162,20 @@ def _unreachable(engine: Dask | DaskSlurm, logs: Path) -> str:
 
 
 def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
-    """Raise if a worker has other packages or another rnnscope: its results might differ."""
+    """Raise if a worker has other packages, settings or rnnscope: its results might differ."""
 
     def found_there() -> dict[str, str]:
         # Sent by value: an error of its import reaches us as what it is.
+        from rnnscope import libraries
         from rnnscope.store import provenance
 
+        libraries.prepare()
         return provenance.code()
 
     try:
         there = client.run(found_there)
+    except UserError as error:
+        raise UserError(f"engine={engine.name}: on a worker, {error}") from error
     except ModuleNotFoundError as error:
         raise UserError(
             f"engine={engine.name}: the workers cannot import {error.name}; "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope import config as schema
-from rnnscope import engine, store
+from rnnscope import engine, libraries, store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import planning
@@ -155,10 +155,15 @@ def _made(
 
 
 def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
-    """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use."""
+    """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use.
+
+    Raises:
+        UserError: a setting of TensorFlow or Keras that would change results.
+    """
     if not stage.tensorflow:
         return stage.run, {}
-    with without_greeting():
+    libraries.prepare()
+    with without_greeting(), libraries.without_matplotlib():
         from rnnscope.models import device
 
         return stage.run, {"device": device()}
