@@ -35,7 +35,7 @@ GOOD: list[Any] = [
 BAD: list[tuple[Any, str]] = [
     (
         {"floatx": "float16"},
-        'sets floatx to float16, .* must be "float32" there, or set KERAS_HOME',
+        'sets floatx to float16, .* must be "float32" there, or set KERAS',
     ),
     ({"floatx": ["float32"]}, "sets floatx to"),
     ({"epsilon": 1}, "sets epsilon to 1, .* must be 1e-07 there"),
@@ -82,11 +82,9 @@ def test_a_folder_in_place_of_the_file_is_named(home: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(
-            (name, value)
-            for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
-            for value in "2a"
-        ),
+        ("KERAS_MAX_EPOCHS", "2"),
+        ("KERAS_MAX_EPOCHS", "abc"),
+        ("KERAS_MAX_STEPS_PER_EPOCH", "2"),
         ("KERAS_NNX_ENABLED", "True"),
         ("ONEDNN_DEFAULT_FPMATH_MODE", "BF16"),
         ("TF2_BEHAVIOR", "0"),
@@ -113,6 +111,7 @@ def test_variables_that_change_rounding_are_told_once(
 
 
 @pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:Limiting epochs")
 def test_training_that_keras_cuts_short_is_no_result(tensorflow: None, tmp_path: Path) -> None:
     """As by a setting that nobody looked at."""
     import keras
@@ -225,7 +224,7 @@ def test_what_fails_within_is_heard_and_a_greeting_is_not(
     with without_greeting():
         os.write(2, b"hello\n")
     assert capfd.readouterr().err == ""
-    with pytest.raises(type(error)), without_greeting():
+    with pytest.raises(type(error)), without_greeting():  # noqa: PT012 - what is said comes first
         os.write(2, b"why\n")
         raise error
     # Ours is the line for an exit, and an interrupted import has nothing to explain.
