@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from rnnscope.errors import Failed, UserError
 from rnnscope.libraries import refuse_keras, variables
 from rnnscope.terminal import without_greeting
-from tests.compose import PROJECT, composed
+from tests.compose import FINISHED, PROJECT, composed
 
 
 @pytest.fixture
@@ -98,6 +99,17 @@ def test_variables_that_change_results_are_named(
         variables.prepare()
 
 
+def test_pandas_is_to_type_texts_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = str(int(pd.Series(["a"]).dtype != object))
+    monkeypatch.delenv("PANDAS_FUTURE_INFER_STRING", raising=False)
+    variables.refuse_other_tables()
+    monkeypatch.setenv("PANDAS_FUTURE_INFER_STRING", usual)
+    variables.refuse_other_tables()
+    monkeypatch.setenv("PANDAS_FUTURE_INFER_STRING", str(1 - int(usual)))
+    with pytest.raises(UserError, match=r"PANDAS_FUTURE_INFER_STRING=.*; unset it"):
+        variables.refuse_other_tables()
+
+
 def test_variables_that_change_rounding_are_told_once(
     home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,6 +120,35 @@ def test_variables_that_change_rounding_are_told_once(
     (said,) = caplog.messages
     assert said.startswith("TF_ENABLE_ONEDNN_OPTS=0: TensorFlow may round otherwise")
     variables._warn.cache_clear()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("name", "value", "many"),
+    [
+        ("JOBLIB_MULTIPROCESSING", "abc", []),
+        ("JOBLIB_START_METHOD", "nonsense", ["-m"]),
+        ("SKLEARN_WORKING_MEMORY", "abc", []),
+    ],
+)
+def test_a_variable_that_no_library_can_read_is_one_line(
+    name: str, value: str, many: list[str], finished_root: Path, tmp_path: Path
+) -> None:
+    for stage in ("train", "extract"):  # so that TensorFlow need not start
+        shutil.copytree(finished_root / stage, tmp_path / stage)
+    words = [*many, f"root={tmp_path}", *FINISHED, "stage=decoding"]
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnscope", *words],
+        env={**os.environ, name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"rnnscope: {name}={value}: ")
+    assert line.endswith("; unset it")
+    assert not (tmp_path / "decoding").is_dir() or not list(tmp_path.glob("decoding/[!.]*"))
 
 
 @pytest.mark.tensorflow

@@ -6,6 +6,13 @@ or made without effect; what changes no more than rounding is said in one line.
 
 from rnnscope.libraries.keras_setup import refuse_keras
 from rnnscope.libraries.plain_matplotlib import without_matplotlib
-from rnnscope.libraries.variables import prepare
+from rnnscope.libraries.variables import blamed, blaming, prepare, refuse_other_tables
 
-__all__ = ["prepare", "refuse_keras", "without_matplotlib"]
+__all__ = [
+    "blamed",
+    "blaming",
+    "prepare",
+    "refuse_keras",
+    "refuse_other_tables",
+    "without_matplotlib",
+]

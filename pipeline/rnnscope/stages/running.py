@@ -126,10 +126,11 @@ def _made(
     started = time.perf_counter()
     provenance.reset_peak_memory()
     try:
-        function, used = _imported(step.stage)
-        key = step.artefact.key
-        inputs = Inputs(folders, key, made_from, step.survey, step.sources)
-        figures, failure = used | function(config, inputs, folder), None
+        with libraries.blaming():
+            function, used = _imported(step.stage)
+            key = step.artefact.key
+            inputs = Inputs(folders, key, made_from, step.survey, step.sources)
+            figures, failure = used | function(config, inputs, folder), None
     except Exception as error:
         figures, failure = {}, error
     seconds = time.perf_counter() - started
@@ -158,8 +159,9 @@ def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
     """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use.
 
     Raises:
-        UserError: a setting of TensorFlow or Keras that would change results.
+        UserError: a setting of pandas, TensorFlow or Keras that would change results.
     """
+    libraries.refuse_other_tables()
     if not stage.tensorflow:
         return stage.run, {}
     libraries.prepare()
