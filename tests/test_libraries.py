@@ -99,15 +99,24 @@ def test_variables_that_change_results_are_named(
         variables.prepare()
 
 
-def test_pandas_is_to_type_texts_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = str(int(pd.Series(["a"]).dtype != object))
-    monkeypatch.delenv("PANDAS_FUTURE_INFER_STRING", raising=False)
-    variables.refuse_other_tables()
-    monkeypatch.setenv("PANDAS_FUTURE_INFER_STRING", usual)
-    variables.refuse_other_tables()
-    monkeypatch.setenv("PANDAS_FUTURE_INFER_STRING", str(1 - int(usual)))
-    with pytest.raises(UserError, match=r"PANDAS_FUTURE_INFER_STRING=.*; unset it"):
-        variables.refuse_other_tables()
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("PANDAS_FUTURE_INFER_STRING", "0", False),
+        ("PANDAS_FUTURE", "legacy", False),
+        ("PANDAS_FUTURE", "default", True),
+        ("PANDAS_FUTURE_INFER_STRING", "1", True),
+    ],
+)
+def test_pandas_is_to_type_texts_as_it_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, taken: bool
+) -> None:
+    monkeypatch.setenv(name, value)
+    if taken:
+        variables.prepare(tensorflow=False)
+    else:
+        with pytest.raises(UserError, match=f"^{name}={value}: .*; unset it"):
+            variables.prepare(tensorflow=False)
 
 
 def test_variables_that_change_rounding_are_told_once(
@@ -118,7 +127,7 @@ def test_variables_that_change_rounding_are_told_once(
     variables.prepare()
     variables.prepare()
     (said,) = caplog.messages
-    assert said.startswith("TF_ENABLE_ONEDNN_OPTS=0: TensorFlow may round otherwise")
+    assert said.startswith("TF_ENABLE_ONEDNN_OPTS=0: results may be rounded otherwise")
     variables._warn.cache_clear()
 
 

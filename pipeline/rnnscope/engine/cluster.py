@@ -169,7 +169,6 @@ def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
         from rnnscope import libraries
         from rnnscope.store import provenance
 
-        libraries.refuse_other_tables()
         libraries.prepare()
         return provenance.code()
 

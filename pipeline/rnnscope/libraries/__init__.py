@@ -6,13 +6,12 @@ or made without effect; what changes no more than rounding is said in one line.
 
 from rnnscope.libraries.keras_setup import refuse_keras
 from rnnscope.libraries.plain_matplotlib import without_matplotlib
-from rnnscope.libraries.variables import blamed, blaming, prepare, refuse_other_tables
+from rnnscope.libraries.variables import blamed, blaming, prepare
 
 __all__ = [
     "blamed",
     "blaming",
     "prepare",
     "refuse_keras",
-    "refuse_other_tables",
     "without_matplotlib",
 ]

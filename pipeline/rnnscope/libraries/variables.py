@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib.metadata
 import logging
 import os
 from collections.abc import Iterator
@@ -23,9 +22,14 @@ ROUNDING = (
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
     "NVIDIA_TF32_OVERRIDE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "OPENBLAS_CORETYPE",
 )
 """Variables that choose between ways to compute the same, which round otherwise."""
 
+PANDAS = (("PANDAS_FUTURE", "default"), ("PANDAS_FUTURE_INFER_STRING", "1"))
+"""What pandas does without a variable; others change the types of tables, also in Parquet."""
 OF_LIBRARIES = (
     *("ARROW_", "DASK_", "JOBLIB_", "KERAS_", "LOKY_", "MPL", "NPY_", "NUMPY_", "OMP_", "PANDAS_"),
     *("SCIPY_", "SKLEARN_", "TF_", "TQDM_", "XLA_"),
@@ -35,12 +39,27 @@ OF_LIBRARIES = (
 log = logging.getLogger(__name__)
 
 
-def prepare() -> None:
-    """Look at the settings of TensorFlow and Keras, before they are imported.
+def prepare(*, tensorflow: bool = True) -> None:
+    """Look at the settings of libraries, of TensorFlow and Keras before they are imported.
+
+    Args:
+        tensorflow: whether these two will be.
 
     Raises:
         UserError: one with which the same config gives other results.
     """
+    for name, value in os.environ.items():
+        if name.startswith("PANDAS_FUTURE") and (name, value) not in PANDAS:
+            raise UserError(
+                f"{name}={brief(value)}: tables would have other types, under the same keys; "
+                "unset it"
+            )
+    if tensorflow:
+        _refuse_tensorflow()
+    _warn()
+
+
+def _refuse_tensorflow() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     refuse_keras()
     for name in PRECISION:
@@ -51,22 +70,6 @@ def prepare() -> None:
             )
     if os.environ.get("TF2_BEHAVIOR", "1") == "0":
         raise UserError("TF2_BEHAVIOR=0: Keras needs TensorFlow 2 as it is; unset it")
-    _warn()
-
-
-def refuse_other_tables() -> None:
-    """Look at the variable by which pandas gives texts another type, in memory and in Parquet.
-
-    Raises:
-        UserError: it is set otherwise than pandas' own default.
-    """
-    name = "PANDAS_FUTURE_INFER_STRING"
-    usual = int(importlib.metadata.version("pandas").partition(".")[0]) >= 3
-    if name in os.environ and (os.environ[name] == "1") != usual:
-        raise UserError(
-            f"{name}={brief(os.environ[name])}: tables would have other types, under the same keys; "
-            "unset it"
-        )
 
 
 def blamed(error: BaseException) -> str | None:
@@ -103,5 +106,5 @@ def _warn() -> None:
     found = [f"{name}={brief(os.environ[name])}" for name in ROUNDING if os.environ.get(name)]
     if found:
         log.warning(
-            f"{', '.join(found)}: TensorFlow may round otherwise than without, under the same keys"
+            f"{', '.join(found)}: results may be rounded otherwise than without, under the same keys"
         )

@@ -161,10 +161,9 @@ def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
     Raises:
         UserError: a setting of pandas, TensorFlow or Keras that would change results.
     """
-    libraries.refuse_other_tables()
+    libraries.prepare(tensorflow=stage.tensorflow)
     if not stage.tensorflow:
         return stage.run, {}
-    libraries.prepare()
     with without_greeting(), libraries.without_matplotlib():
         from rnnscope.models import device
 
