@@ -7,16 +7,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-from tqdm.auto import tqdm
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rnnscope.streams import Screen, printable
 from rnnscope.trouble import explained
 
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
 
 def bar(*, desc: str, **options: Any) -> "tqdm[Any]":
     """A progress bar on a terminal, silent elsewhere; it vanishes when done."""
+    from tqdm.auto import tqdm  # which fails where a variable of its is wrong
+
     screen = sys.stderr
     return tqdm(
         disable=None,

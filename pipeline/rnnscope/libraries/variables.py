@@ -106,5 +106,5 @@ def _warn() -> None:
     found = [f"{name}={brief(os.environ[name])}" for name in ROUNDING if os.environ.get(name)]
     if found:
         log.warning(
-            f"{', '.join(found)}: results may be rounded otherwise than without, under the same keys"
+            f"{', '.join(found)}: results may be rounded otherwise than without, under the same key"
         )
