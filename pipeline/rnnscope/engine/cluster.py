@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from rnnscope.config import Dask, DaskSlurm
 from rnnscope.config.location import installing
 from rnnscope.engine.slurm import slurm_cluster
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, brief
 from rnnscope.store import digests, provenance
 
 LOOK = 5.0
@@ -47,6 +47,8 @@ def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) 
         raise UserError(
             f"engine={engine.name}: needs the extra dask: {installing('dask')}"
         ) from error
+    except ValueError as error:  # names the file of Dask's settings that is wrong
+        raise UserError(f"engine={engine.name}: {brief(error, 300)}; mend or remove it") from error
     for name in ("distributed", "dask_jobqueue"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised here as exceptions
     logs.mkdir(parents=True, exist_ok=True)
