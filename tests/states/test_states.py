@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnscope import states
+from rnnscope.states.selection import keys_of
 from rnnscope.store.contents import Damaged, of_file
 
 LENGTHS = np.array([3, 1, 4, 2, 4, 3])
@@ -275,40 +276,101 @@ def which(size: int) -> st.SearchStrategy[Any]:
     """Every way to say which: all, one, some, a slice; from the front or from the back."""
     number = st.integers(-size, size - 1)
     edge = st.none() | st.integers(-size - 2, size + 2)
-    step = st.sampled_from([None, 1, 2, -1])
-    return st.none() | number | st.lists(number, max_size=size) | st.builds(slice, edge, edge, step)
+    step = st.sampled_from([None, 1, 2, 3, -1, -2])
+    plain = st.none() | number | st.lists(number, max_size=size + 2)
+    sliced = st.builds(slice, edge, edge, step)
+    numpys = number.map(np.int64) | number.map(np.array) | st.lists(number).map(np.array)
+    return plain | sliced | numpys.filter(lambda each: each.dtype.kind == "i")
 
 
 def asked(size: int, chosen: Any) -> NDArray[np.intp]:
-    numbers = list(range(size))
-    if chosen is None:
-        return np.array(numbers)
-    if isinstance(chosen, int):
-        return np.array([numbers[chosen]])
-    picked = numbers[chosen] if isinstance(chosen, slice) else [numbers[i] for i in chosen]
-    return np.array(picked, np.intp)
+    return np.atleast_1d(np.arange(size)[slice(None) if chosen is None else chosen])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+def of_each(chosen: Any, sequence: int) -> NDArray[np.float32]:
+    """What NumPy takes of one sequence by itself [T', U]; NaN for a number that is not there."""
+    own = truth("c")[sequence, : LENGTHS[sequence]]
+    if chosen is None or isinstance(chosen, slice):
+        return own[slice(None) if chosen is None else chosen]
+    nothing = np.full(U, np.nan, np.float32)
+    numbers = np.atleast_1d(chosen).tolist()
+    has = [own[n] if -len(own) <= n < len(own) else nothing for n in numbers]
+    return np.array(has, np.float32).reshape(-1, U)
+
+
+def from_the_end(chosen: Any) -> bool:
+    parts = [chosen.start, chosen.stop, chosen.step] if isinstance(chosen, slice) else chosen
+    return chosen is not None and any(n is not None and n < 0 for n in np.atleast_1d(parts))
+
+
+def padded(each: list[NDArray[np.float32]], count: int) -> NDArray[np.float32]:
+    whole = np.full((len(each), count, U), np.nan, np.float32)
+    for row, values in zip(whole, each, strict=True):
+        row[: len(values)] = values
+    return whole
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
 @given(sequences=which(N), timesteps=which(T))
-def test_every_choice_of_rows_is_the_same_as_in_numpy(
+def test_every_choice_of_rows_is_the_same_as_in_numpy_of_each_sequence(
     recorded: Path, sequences: Any, timesteps: Any
 ) -> None:
     chosen = {"sequences": sequences, "timesteps": timesteps}
-    rows, steps = asked(N, sequences), asked(T, timesteps)
-    if isinstance(timesteps, int) and timesteps < 0:  # from each sequence's own end
-        whole, steps = np.full((N, 1, U), np.nan, np.float32), np.array([0])
-        for sequence, length in enumerate(VALID.sum(axis=1)):
-            if -timesteps <= length:
-                whole[sequence, 0] = truth("c")[sequence, length + timesteps]
-    else:
-        whole = truth("c")
+    rows = asked(N, sequences)
+    taken = [of_each(timesteps, int(row)) for row in rows]
+    if isinstance(timesteps, slice) and from_the_end(timesteps):
+        count = max(map(len, taken), default=0)
+    else:  # the same timesteps of all, also those that only other sequences have
+        count = len(asked(T, timesteps))
     array = states.read_states(recorded, as_array=True, **chosen)
-    np.testing.assert_array_equal(array, whole[np.ix_(rows, steps)])
+    np.testing.assert_array_equal(array, padded(taken, count))
     frame = states.read_states(recorded, **chosen)
-    rising = whole[np.ix_(np.unique(rows), np.unique(steps))]
-    there = ~np.isnan(rising).all(axis=2)
-    np.testing.assert_array_equal(frame[states.columns("c", U)], rising[there])
+    there = {tuple(values) for each in taken for values in each if not np.isnan(values).all()}
+    whole = truth("c")
+    expected = [
+        whole[row, step]
+        for row in np.unique(rows)
+        for step in range(T)
+        if (*whole[row, step],) in there
+    ]
+    got = frame[states.columns("c", U)].to_numpy()
+    np.testing.assert_array_equal(got, np.array(expected, np.float32).reshape(-1, U))
+
+
+def test_where_some_timesteps_were_recorded_the_end_counts_these(tmp_path: Path) -> None:
+    """As ``extract.timesteps=1:6:2`` leaves them."""
+    kept = [np.array([[0, 1, 0, 1, 0, 1], [0, 1, 0, 0, 0, 0], [0, 1, 0, 1, 0, 0]], bool)]
+    rows = keys_of(0, kept, None, backward=False)
+    values = np.arange(6, dtype=np.float32)[np.newaxis]
+    states.write_part(states.part_file(tmp_path, "lstm", "c", 0), "c", values, rows, "lz4")
+    pd.DataFrame({"sequence": range(3), "length": [6, 2, 4]}).to_parquet(
+        tmp_path / states.SEQUENCES, index=False
+    )
+    for timesteps, expected in (
+        (-1, [2, 3, 5]),
+        ([-2, 1], [0, 1, 3, 4]),
+        (slice(-2, None), [1, 2, 3, 4, 5]),
+        (slice(None, -1), [0, 1, 4]),
+        (slice(2, -1), [1]),
+    ):
+        frame = states.read_states(tmp_path, timesteps=timesteps)
+        assert sorted({*frame["c_000"]}) == sorted({*map(float, expected)}), timesteps
+
+
+@pytest.mark.parametrize("number", [np.int64(1), np.int32(1), np.uint8(1), np.array(1), 1])
+@pytest.mark.parametrize("what", ["units", "timesteps", "sequences"])
+def test_integers_of_numpy_are_integers(recorded: Path, what: str, number: Any) -> None:
+    def read(chosen: Any) -> pd.DataFrame:
+        given: dict[str, Any] = {what: chosen}
+        frame: pd.DataFrame = states.read_states(recorded, **given)
+        return frame
+
+    for chosen in (number, -number if np.asarray(number).dtype.kind == "i" else number):
+        same = read(int(chosen))
+        pd.testing.assert_frame_equal(read(chosen), same)
+        for several in ([chosen], (chosen,), np.array([chosen]), pd.Series([int(chosen)])):
+            pd.testing.assert_frame_equal(read(several), same)
+    pd.testing.assert_frame_equal(read(slice(number, None, number)), read(slice(1, None, 1)))
 
 
 @pytest.mark.parametrize(
@@ -345,6 +407,13 @@ def test_units_come_in_the_order_asked_for(recorded: Path, units: Any, expected:
         ({"sequences": 6}, "sequences=6: there are 6, from 0 to 5"),
         ({"sequences": [0, 9]}, "sequences="),
         ({"timesteps": -5}, "timesteps=-5: there are 4, from 0 to 3"),
+        ({"timesteps": [0, -5]}, "there are 4, from 0 to 3"),
+        ({"timesteps": np.bool_(True)}, "timesteps=True: must be"),
+        ({"timesteps": 1.0}, "timesteps=1.0: must be a number, a list or a slice"),
+        ({"timesteps": slice(0.5, None)}, "must be a number, a list or a slice"),
+        ({"timesteps": [[0, 1]]}, "must be a number, a list or a slice"),
+        ({"sequences": "1"}, "sequences=1: must be a number, a list or a slice"),
+        ({"units": [0.5]}, "must be a number, a list or a slice"),
     ],
 )
 def test_what_is_not_there_is_named_beside_what_is(

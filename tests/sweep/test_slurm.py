@@ -37,9 +37,11 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         yield running
 
 
-def launched(slurm: Slurm, root: Path, *words: str) -> subprocess.Popen[str]:
-    """``rnnscope -m root=<root> <words>`` on that cluster, on its way."""
-    command = [sys.executable, "-m", "rnnscope", "-m", f"root={root}", *TINY, *words]
+def launched(
+    slurm: Slurm, root: Path, *words: str, shared: tuple[str, ...] = TINY
+) -> subprocess.Popen[str]:
+    """``rnnscope -m root=<root> <shared> <words>`` on that cluster, on its way."""
+    command = [sys.executable, "-m", "rnnscope", "-m", f"root={root}", *shared, *words]
     return subprocess.Popen(
         [*command, "hydra/launcher=slurm"],
         cwd=PROJECT,
@@ -190,7 +192,7 @@ def test_run_again_it_does_only_what_is_missing(slurm: Slurm, sweep: Done, root:
 def twice(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Done]]:
     """The same sweep, started two times at the same moment."""
     root = tmp_path_factory.mktemp("twice")
-    processes = [launched(slurm, root, *MEASURED) for _ in range(2)]
+    processes = [launched(slurm, root, *MEASURED, shared=TINY[1:]) for _ in range(2)]
     return root, [finished(process) for process in processes]
 
 
@@ -215,7 +217,7 @@ def test_a_sweep_that_is_started_twice_at_once_makes_everything_once(
 def test_slurm_and_this_machine_give_the_same_tables(
     twice: tuple[Path, list[Done]], tmp_path: Path
 ) -> None:
-    here = [sys.executable, "-m", "rnnscope", "-m", f"root={tmp_path}", *TINY, *MEASURED]
+    here = [sys.executable, "-m", "rnnscope", "-m", f"root={tmp_path}", *TINY[1:], *MEASURED]
     subprocess.run(here, cwd=PROJECT, capture_output=True, timeout=PATIENCE, check=True)
     tables = []
     for root in (tmp_path, twice[0]):

@@ -111,8 +111,10 @@ def _config(base: tuple[str, ...], words: list[str], folder: Path) -> Outcome:
 def _environment(each: Environment, folder: Path) -> Outcome:
     words = [word.format(folder=folder) for word in each.words]
     small = [word for word in command.SMALL if "model=file" not in words or "model." not in word]
+    (root, *_) = [word[5:] for word in words if word.startswith("root=")] or [str(folder / "o")]
+    others = [word for word in words if not word.startswith("root=")]
     with each.prepared(folder):
-        ended = command.run(folder / "o", *small, *words, under=each.before, cwd="/")
+        ended = command.run(root, *small, *others, under=each.before, cwd="/")
     if bad := command.refused(ended):
         return Outcome(bad.verdict, f"{each.name}: {bad.detail}")
     said = [text.format(folder=folder) for text in each.says]

@@ -54,7 +54,13 @@ LARGE = (
     Large(
         "one sequence of 1,000,000 timesteps",
         (1, 1_000_000, 1),
-        (*FEW, "train.steps=0", "model.units=4", "extract.signals=[h,c]", "units.permutations=0"),
+        (
+            "train.steps=0",
+            *FEW[1:],
+            "model.units=4",
+            "extract.signals=[h,c]",
+            "units.permutations=0",
+        ),
         8 * GIB,
     ),
     Large(

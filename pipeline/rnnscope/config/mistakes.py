@@ -18,6 +18,7 @@ from omegaconf.errors import (
 from rnnscope.config.loading import is_option, no_such_option
 from rnnscope.config.location import CONF, installing
 from rnnscope.errors import UserError, brief
+from rnnscope.libraries import blamed
 from rnnscope.trouble import explained
 
 UNRESOLVED = (
@@ -70,7 +71,7 @@ def one_line(
         case HydraException() | OmegaConfBaseException():
             return _any_other(error, words)
         case _:
-            line = explained(error, root)
+            line = explained(error, root) or blamed(error)
             return line or (_any_other(error, words) if before_the_task(error) else None)
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from rnnscope.config import Dask, DaskSlurm
 from rnnscope.config.location import installing
 from rnnscope.engine.slurm import slurm_cluster
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, brief
 from rnnscope.store import digests, provenance
 
 LOOK = 5.0
@@ -47,6 +47,8 @@ def connected(engine: Dask | DaskSlurm, logs: Path, files: Iterable[Path] = ()) 
         raise UserError(
             f"engine={engine.name}: needs the extra dask: {installing('dask')}"
         ) from error
+    except ValueError as error:  # names the file of Dask's settings that is wrong
+        raise UserError(f"engine={engine.name}: {brief(error, 300)}; mend or remove it") from error
     for name in ("distributed", "dask_jobqueue"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised here as exceptions
     logs.mkdir(parents=True, exist_ok=True)
@@ -162,16 +164,20 @@ def _unreachable(engine: Dask | DaskSlurm, logs: Path) -> str:
 
 
 def _refuse_other_code(client: Any, engine: Dask | DaskSlurm) -> None:
-    """Raise if a worker has other packages or another rnnscope: its results might differ."""
+    """Raise if a worker has other packages, settings or rnnscope: its results might differ."""
 
     def found_there() -> dict[str, str]:
         # Sent by value: an error of its import reaches us as what it is.
+        from rnnscope import libraries
         from rnnscope.store import provenance
 
+        libraries.prepare()
         return provenance.code()
 
     try:
         there = client.run(found_there)
+    except UserError as error:
+        raise UserError(f"engine={engine.name}: on a worker, {error}") from error
     except ModuleNotFoundError as error:
         raise UserError(
             f"engine={engine.name}: the workers cannot import {error.name}; "

@@ -9,8 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed
-
 from rnnscope import store
 from rnnscope.config import Dask, DaskSlurm, Engine
 from rnnscope.terminal import bar, in_words
@@ -80,6 +78,8 @@ def run(
 
         results = cluster.over(function, parts, engine)
     else:
+        from joblib import Parallel, delayed  # which fails where a variable of its is wrong
+
         pool = Parallel(workers(engine), backend="threading", return_as="generator")
         results = pool(delayed(function)(part) for part in parts)
     text = f"{what}: {{}} of {{}} {unit}s"

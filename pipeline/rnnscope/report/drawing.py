@@ -7,10 +7,9 @@ are pictures inside it, at two pixels per point.
 import html
 import io
 import re
+from contextlib import AbstractContextManager
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from rnnscope.report.plotting import Axes, Figure, MaxNLocator, StrMethodFormatter, drawn
 
 WIDTH = 460
 INK, SOFT, RULE = "#000001", "#000002", "#000003"
@@ -51,6 +50,11 @@ STYLE = {
     "legend.frameon": False,
     "legend.labelcolor": INK,
 }
+
+
+def styled(name: str) -> AbstractContextManager[None]:
+    """The page's style for one figure, whose name is unique among the page's."""
+    return drawn(STYLE, name)
 
 
 def panel(height: int) -> tuple[Figure, Axes]:

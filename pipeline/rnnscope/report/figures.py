@@ -4,16 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from rnnscope.errors import brief
-from rnnscope.report.drawing import DASHES, SERIES, SOFT, STYLE, WIDTH, panel, svg, whole_numbers
+from rnnscope.report.drawing import (
+    DASHES,
+    SERIES,
+    SOFT,
+    WIDTH,
+    panel,
+    styled,
+    svg,
+    whole_numbers,
+)
 from rnnscope.report.over_time import OverTime, coarsen
+from rnnscope.report.plotting import Figure, MaxNLocator, StrMethodFormatter
 
 Float = NDArray[np.float64]
 
@@ -35,7 +42,7 @@ def training(
         name: unique among the page's figures.
         step: whose weights the states are of; None for those at the end of training.
     """
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with styled(name):
         figure, axes = panel(250)
         marker = "o" if len(history) == 1 else None
         for place, (column, words) in enumerate(
@@ -72,7 +79,7 @@ def heat_map(sums: OverTime, order: NDArray[np.intp], limit: float, signal: str,
     units, timesteps = sums.total.shape
     mean = coarse.mean[order]
     height = float(np.clip(3 * units, 200, 600))
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with styled(name):
         figure = Figure(figsize=(WIDTH / 72, (height + 100) / 72), layout="constrained")
         bar, axes = figure.subplots(2, height_ratios=(10, height))
         shades = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "aspect": "auto"}
@@ -127,7 +134,7 @@ def curves(
         x: the name of x.
         limits: lower and upper end of y; by default those of the curves.
     """
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with styled(name):
         figure, axes = panel(300)
         for place, line in enumerate(lines):
             colour = SOFT if line.soft else SERIES[place % len(SERIES)]
@@ -182,7 +189,7 @@ def grid(scores: pd.DataFrame, title: str, name: str) -> str:
         title: the name of the scores.
         name: unique among the page's figures.
     """
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with styled(name):
         figure = Figure(figsize=(WIDTH / 72, 400 / 72), layout="constrained")
         bar, axes = figure.subplots(2, height_ratios=(10, 290))
         values = scores.to_numpy(np.float64)
@@ -212,7 +219,7 @@ def paths(of_classes: Mapping[str, pd.DataFrame], name: str) -> str:
         of_classes: class -> rows in the order of time, with component_1 and component_2.
         name: unique among the page's figures.
     """
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with styled(name):
         figure = Figure(figsize=(WIDTH / 72, 360 / 72), layout="constrained")
         axes = figure.subplots()
         for place, (label, rows) in enumerate(of_classes.items()):
@@ -243,7 +250,7 @@ def reaching(lengths: "pd.Series[int]") -> str:
     """
     ordered = lengths.sort_index()
     left = ordered[::-1].cumsum()[::-1]
-    with mpl.rc_context({**STYLE, "svg.hashsalt": "reaching"}):
+    with styled("reaching"):
         figure, axes = panel(190)
         edges = np.array([0, *ordered.index]) - 0.5  # a timestep's step is centred on its number
         axes.stairs(left.to_numpy(), edges, baseline=None, color=SERIES[0], linewidth=1.8)

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from rnnscope.report.drawing import SERIES, STYLE, panel, svg
+from rnnscope.report.drawing import SERIES, panel, styled, svg
 
 Float = NDArray[np.float64]
 
@@ -88,7 +87,7 @@ def _figure(signals: dict[str, pd.DataFrame], name: str) -> Markup | None:
     finite = every[np.isfinite(every)]
     shortest, longest = (finite.min(), finite.max()) if len(finite) else (1.0, 1.0)
     bottom, endless = shortest / 2, longest * 4
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with styled(name):
         figure, axes = panel(300)
         for place, (signal, rows) in enumerate(ordered.items()):
             # The signals' units stand side by side.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope import config as schema
-from rnnscope import engine, store
+from rnnscope import engine, libraries, store
 from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import planning
@@ -126,10 +126,11 @@ def _made(
     started = time.perf_counter()
     provenance.reset_peak_memory()
     try:
-        function, used = _imported(step.stage)
-        key = step.artefact.key
-        inputs = Inputs(folders, key, made_from, step.survey, step.sources)
-        figures, failure = used | function(config, inputs, folder), None
+        with libraries.blaming():
+            function, used = _imported(step.stage)
+            key = step.artefact.key
+            inputs = Inputs(folders, key, made_from, step.survey, step.sources)
+            figures, failure = used | function(config, inputs, folder), None
     except Exception as error:
         figures, failure = {}, error
     seconds = time.perf_counter() - started
@@ -155,10 +156,15 @@ def _made(
 
 
 def _imported(stage: Stage) -> tuple[Callable[..., Figures], Figures]:
-    """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use."""
+    """A stage's function and, if it uses TensorFlow, the device that TensorFlow will use.
+
+    Raises:
+        UserError: a setting of pandas, TensorFlow or Keras that would change results.
+    """
+    libraries.prepare(tensorflow=stage.tensorflow)
     if not stage.tensorflow:
         return stage.run, {}
-    with without_greeting():
+    with without_greeting(), libraries.without_matplotlib():
         from rnnscope.models import device
 
         return stage.run, {"device": device()}

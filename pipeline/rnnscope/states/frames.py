@@ -1,6 +1,6 @@
 """Recorded states in pandas; only the requested rows and columns are read from disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
+from rnnscope.states.choosing import Choice, Plain, chosen, from_end, placed, plain
 from rnnscope.states.listing import held, layers, one_layer
 from rnnscope.states.parts import KEYS, SEQUENCES, STEPS, unit_of
 from rnnscope.states.signals import Signal, open_signal, refuse_unequal
 from rnnscope.store import parquet
 from rnnscope.store.reading import consistently
-
-Slice = slice | Sequence[int] | int | None
 
 
 def recording(folder: Path | str) -> Path:
@@ -66,9 +65,9 @@ def read_states(
     signals: str | Iterable[str] = "c",
     *,
     layer: str | None = None,
-    units: Slice = None,
-    timesteps: Slice = None,
-    sequences: Slice = None,
+    units: Choice = None,
+    timesteps: Choice = None,
+    sequences: Choice = None,
     as_array: bool = False,
 ) -> Any:
     """Read recorded states; only the requested rows and columns are read from disk.
@@ -78,8 +77,10 @@ def read_states(
         signals: one signal's name or several, of h, c, i, f, o, g.
         layer: its name; may be left out where only one was recorded.
         units: which of the U units; a number, a list or a slice. All by default.
-        timesteps: which timesteps, from 0, likewise; a negative number counts from the end of each
-            sequence in input time: -1 is its last, which a layer that reads backwards reads first.
+        timesteps: which timesteps, from 0, likewise, chosen of each sequence as NumPy would of it
+            by itself. A negative number, by itself, in a list or in a slice, counts from the end
+            of each sequence in input time: -1 is its last, which a layer that reads backwards
+            reads first, and slice(-3, None) its last three.
         sequences: which test sequences, from 0, likewise.
         as_array: whether to return arrays instead of a table.
 
@@ -87,7 +88,9 @@ def read_states(
         A DataFrame with columns sequence, timestep, [label], and one per signal and unit, such as
         c_017, its rows in rising order of sequence and timestep; or an array [N, T, U] with NaN
         beyond each sequence's length, each axis as it was asked for, in a dict by signal where
-        several were.
+        several were. Along T lie the numbers of a list, or the timesteps of a slice. Of a slice
+        with a negative number these differ between sequences: each begins at 0 with the first
+        that the slice selects of it, and ends in NaN where others have more.
 
     Raises:
         FileNotFoundError: the folder holds no recording.
@@ -100,27 +103,23 @@ def read_states(
         raise ValueError("signals=[]: name at least one")
     layer = _layer(folder, layer, wanted)
     count = len(read_sequences(folder, ["length"]))
-    chosen_sequences = _chosen("sequences", sequences, count)
+    chosen_sequences = chosen("sequences", sequences, count)
     among = None if sequences is None else _among("sequence", chosen_sequences)
     opened = [open_signal(folder, layer, signal) for signal in wanted]
     refuse_unequal(opened)
-    longest = opened[0].timesteps
-    steps = nth = None
-    if isinstance(timesteps, int) and -longest <= timesteps < 0:
-        nth = timesteps
-    else:
-        steps = _chosen("timesteps", timesteps, longest)
-        if timesteps is not None:
-            within = _among("timestep", steps)
-            among = within if among is None else among & within
-    frames = [_read_signal(signal, units, among, nth) for signal in opened]
+    steps = chosen("timesteps", timesteps, opened[0].timesteps)
+    which = plain("timesteps", timesteps)
+    ends = which if from_end(which) else None
+    if timesteps is not None and ends is None:
+        within = _among("timestep", steps)
+        among = within if among is None else among & within
     if as_array:
-        picked = [_picked(parquet.schema(each.every[0]).names, units) for each in opened]
-        arrays = [
-            _dense(frame[columns], frame[["sequence", "timestep"]], chosen_sequences, steps)
-            for frame, columns in zip(frames, picked, strict=True)
-        ]
+        arrays = [_array(each, units, among, ends, chosen_sequences, steps) for each in opened]
         return arrays[0] if isinstance(signals, str) else dict(zip(wanted, arrays, strict=True))
+    frames = [_read_signal(signal, units, among, ends)[0] for signal in opened]
+    if ends is not None:
+        frames = [each.drop_duplicates(["sequence", "timestep"]) for each in frames]
+        frames = [each.reset_index(drop=True) for each in frames]
     keys = [key for key in KEYS if key in frames[0]]
     return pd.concat([frames[0], *(frame.drop(columns=keys) for frame in frames[1:])], axis=1)
 
@@ -133,16 +132,6 @@ def _layer(folder: Path, layer: str | None, signals: list[str]) -> str:
         if signal not in there[layer]:
             raise ValueError(f"{layer}: no signal '{signal}'; it has {', '.join(there[layer])}")
     return layer
-
-
-def _chosen(what: str, which: Slice, size: int) -> NDArray[np.intp]:
-    """The numbers, of 0 … size - 1, that ``which`` selects."""
-    if isinstance(which, bool):
-        raise ValueError(f"{what}={which}: must be a number, a list or a slice")
-    try:
-        return np.atleast_1d(np.arange(size)[slice(None) if which is None else which])
-    except IndexError as error:
-        raise ValueError(f"{what}={which}: there are {size}, from 0 to {size - 1}") from error
 
 
 def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
@@ -158,49 +147,55 @@ def _among(column: str, numbers: NDArray[np.intp]) -> ds.Expression:
 
 
 def _read_signal(
-    signal: Signal, units: Slice, among: ds.Expression | None, nth: int | None
-) -> pd.DataFrame:
-    """The chosen units and rows of one signal; of each sequence only row ``nth`` if given."""
+    signal: Signal, units: Choice, among: ds.Expression | None, ends: Plain | None
+) -> tuple[pd.DataFrame, NDArray[np.intp] | None]:
+    """The chosen units and rows of one signal, rising; see ``placed`` for what ``ends`` selects."""
     names = parquet.schema(signal.every[0]).names
     columns = [name for name in names if name in KEYS] + list(dict.fromkeys(_picked(names, units)))
-    if nth is None:
-        return parquet.rows(signal.every, columns, among).to_pandas()
-    rows = (
-        parquet.rows([part], columns, among).to_pandas().groupby("sequence").nth(nth)
-        for part in signal.every  # whole sequences, a part at a time
-    )
-    return pd.concat(list(rows), ignore_index=True)
+    if ends is None:
+        return parquet.rows(signal.every, columns, among).to_pandas(), None
+    frames, places = [], []
+    for part in signal.every:  # whole sequences, a part at a time
+        frame = parquet.rows([part], columns, among).to_pandas()
+        rows, place = placed(frame["sequence"].to_numpy(), frame["timestep"].to_numpy(), ends)
+        frames.append(frame.iloc[rows])
+        places.append(place)
+    return pd.concat(frames, ignore_index=True), np.concatenate(places)
 
 
-def _picked(columns: list[str], units: Slice) -> list[str]:
+def _picked(columns: list[str], units: Choice) -> list[str]:
     """The columns of the chosen units, as they were asked for."""
-    if isinstance(units, bool):
-        raise ValueError(f"units={units}: must be a number, a list or a slice")
     names = {unit_of(name): name for name in columns if name not in KEYS}
+    which = plain("units", units)
     try:
-        wanted = np.arange(max(names) + 1)[slice(None) if units is None else units]
+        wanted = np.arange(max(names) + 1)[which].tolist()
         # A slice passes over units that were not recorded; a number asks for one.
-        skip = units is None or isinstance(units, slice)
-        return [names[unit] for unit in np.atleast_1d(wanted).tolist() if unit in names or not skip]
+        return [names[unit] for unit in wanted if unit in names or not isinstance(which, slice)]
     except (IndexError, KeyError) as error:
         raise ValueError(f"units={units}: there are {len(names)}, up to {max(names)}") from error
 
 
-def _dense(
-    columns: pd.DataFrame,
-    keys: pd.DataFrame,
+def _array(
+    signal: Signal,
+    units: Choice,
+    among: ds.Expression | None,
+    ends: Plain | None,
     sequences: NDArray[np.intp],
-    timesteps: NDArray[np.intp] | None,
+    timesteps: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """Rows as an array [N, T, U] over the chosen sequences and timesteps; NaN where no row is.
-
-    Without timesteps each sequence has one row, and T is 1.
-    """
+    """One signal as an array [N, T, U] over the chosen sequences and timesteps; NaN elsewhere."""
+    frame, place = _read_signal(signal, units, among, ends)
+    if ends is None or place is None:
+        each, place_of = np.unique(timesteps, return_inverse=True)
+        place = np.searchsorted(each, frame["timestep"])
+    elif isinstance(ends, slice):
+        place_of = np.arange(place.max(initial=-1) + 1)
+    else:
+        _, place_of = np.unique(ends, return_inverse=True)
     rows, row_of = np.unique(sequences, return_inverse=True)
-    steps, step_of = np.unique([0] if timesteps is None else timesteps, return_inverse=True)
-    dense = np.full((len(rows), len(steps), columns.shape[1]), np.nan, np.float32)
-    step = 0 if timesteps is None else np.searchsorted(steps, keys["timestep"])
-    dense[np.searchsorted(rows, keys["sequence"]), step] = columns.to_numpy(np.float32)
-    if (np.diff(row_of) == 1).all() and (np.diff(step_of) == 1).all():
+    picked = _picked(parquet.schema(signal.every[0]).names, units)
+    dense = np.full((len(rows), len(np.unique(place_of)), len(picked)), np.nan, np.float32)
+    dense[np.searchsorted(rows, frame["sequence"]), place] = frame[picked].to_numpy(np.float32)
+    if (np.diff(row_of) == 1).all() and (np.diff(place_of) == 1).all():
         return dense
-    return dense[row_of[:, np.newaxis], step_of]
+    return dense[row_of[:, np.newaxis], place_of]

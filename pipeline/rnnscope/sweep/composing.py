@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rnnscope import stages
 from rnnscope.config import CONF
 from rnnscope.config.paths import root_of
+from rnnscope.config.twice import refuse_flags_twice, refuse_twice
 from rnnscope.errors import UserError, brief
 
 SWEEPER = "hydra_plugins.rnnscope_sweeper.RnnscopeSweeper"
@@ -40,11 +41,14 @@ _IMPORTS = re.compile(r"\s*(ext|cfg)://")
 def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
     """Have ``allowed`` look at every config that Hydra composes inside; yields their roots.
 
+    Before Hydra composes one, its overrides are looked at: none may come twice.
+
     Args:
         words: the words of the command line.
 
     Raises:
-        UserError: there is no working folder, or a word that makes Hydra read a pickle.
+        UserError: there is no working folder, a word that makes Hydra read a pickle, or a flag
+            that is given twice.
     """
     try:
         Path.cwd()
@@ -52,13 +56,15 @@ def guarded(words: Sequence[str]) -> Iterator[list[Path]]:
         raise UserError(f"the working folder is gone ({error.strerror}); cd to another") from error
     if any(word.startswith("--e") for word in words):
         raise UserError("--experimental-rerun: reads a pickle, which may run any code; not allowed")
+    refuse_flags_twice(words)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         of_hydra: Any = type(GlobalHydra.instance().hydra)
     compose, roots = of_hydra.compose_config, []
 
     @functools.wraps(compose)
-    def composed(*args: Any, **options: Any) -> DictConfig:
-        config = allowed(compose(*args, **options))
+    def composed(self: Any, config_name: Any, overrides: list[str], **options: Any) -> DictConfig:
+        refuse_twice(overrides)
+        config = allowed(compose(self, config_name, overrides, **options))
         if "root" in config:
             roots.append(root_of(config.root))
         return config

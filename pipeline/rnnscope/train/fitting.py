@@ -11,7 +11,7 @@ import pandas as pd
 
 from rnnscope.config import Config
 from rnnscope.data import Dataset, Split
-from rnnscope.errors import UserError, listed
+from rnnscope.errors import Failed, UserError, listed
 from rnnscope.models.repeatable import CrossEntropy
 from rnnscope.train.batches import Batches, streamed, whole
 from rnnscope.train.checkpoints import Checkpoints
@@ -45,6 +45,7 @@ def fit(model: keras.Model, dataset: Dataset, config: Config, folder: Path) -> F
 
     Raises:
         Diverged: with the history, at the step whose loss or weights are not finite.
+        Failed: Keras ended before ``train.steps``, and not for ``train.patience``.
         UserError: no validation split for ``train.patience`` and ``train.restore_best``.
     """
     assert dataset.train is not None
@@ -124,6 +125,11 @@ def _fit(
     except Diverged as end:
         end.history = pd.DataFrame(watch.rows)
         raise
+    if watch.done != train.steps and not any(_stopped(each) for each in callbacks):
+        raise Failed(
+            f"Keras ended training after {watch.done:,} of {train.steps:,} steps, and not for "
+            "train.patience; a setting of Keras must limit it, such as keras.config.set_max_epochs"
+        )
     if watch.rows[-1]["loss"] > _ROSE * watch.first:
         log.warning(
             f"nothing was learnt: the loss rose from {watch.first:.3g} in the first step to "
@@ -131,3 +137,8 @@ def _fit(
             f"{train.learning_rate:g}"
         )
     return pd.DataFrame(watch.rows), watch.seconds
+
+
+def _stopped(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback ended training for ``train.patience``."""
+    return isinstance(callback, LowestLoss) and callback.stopped_epoch > 0
