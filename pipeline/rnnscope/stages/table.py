@@ -7,7 +7,7 @@ STAGES = {
     for stage in (
         Stage(
             "train",
-            version=2,
+            version=3,
             module="rnnscope.train",
             reads=("data", "model", "train", "seed"),
             tables=("history",),
@@ -15,7 +15,7 @@ STAGES = {
         ),
         Stage(
             "extract",
-            version=2,
+            version=3,
             module="rnnscope.extract.stage",
             needs=("train",),
             reads=("data", "model", "extract"),
