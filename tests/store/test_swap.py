@@ -38,15 +38,6 @@ def test_equal_files_stay_where_they_are_and_only_the_manifest_changes(tmp_path:
     assert there - {sidecar.beside(artefact.folder)} == {artefact.folder}
 
 
-def test_a_link_that_leads_nowhere_is_replaced(tmp_path: Path) -> None:
-    place = artefact_in(tmp_path).folder
-    place.parent.mkdir(parents=True)
-    place.symlink_to(tmp_path / "gone")
-    forced(tmp_path, FILES)
-    assert not place.is_symlink()
-    assert (place / "deep/b").read_text() == "2"
-
-
 @pytest.mark.parametrize(
     "files", [{"a": "1"}, {**FILES, "c": ""}, {**FILES, "a": "x"}, {"a": "1", "b": "2"}]
 )

@@ -21,7 +21,7 @@ def into_place(folder: Path, place: Path) -> None:
     Raises:
         FileNotFoundError: the folder is gone; what stood there stays.
     """
-    if not os.path.lexists(place):  # a broken link stands in the way too
+    if not place.exists():
         folder.rename(place)
         return
     if exchange(folder, place):
@@ -48,6 +48,6 @@ def exchange(one: Path, other: Path) -> bool:
         return False
     if rename(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0:
         return True
-    if not (os.path.lexists(one) and os.path.lexists(other)):
+    if not (one.exists() and other.exists()):
         raise FileNotFoundError(ctypes.get_errno(), f"{one} or {other} is gone")
     return False
