@@ -298,3 +298,21 @@ def test_a_keras_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"rnnscope: {tmp_path}/keras.json: [1] is no JSON object")
     assert not list(tmp_path.rglob("_manifest.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("OMP_NUM_THREADS", "1", KeyError("1")),
+        ("OMP_NUM_THREADS", "4", ValueError("no sequence '4'")),
+        ("TF_CPP_MIN_LOG_LEVEL", "3", KeyError("3")),
+        ("KERAS_BACKEND", "tensorflow", ModuleNotFoundError("No module named 'tensorflow'")),
+        ("MPLBACKEND", "lstm", KeyError("lstm")),
+    ],
+)
+def test_an_error_of_something_else_is_not_blamed_on_a_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, error: Exception
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(type(error)), variables.blaming():
+        raise error

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from rnnscope import states
@@ -144,6 +145,28 @@ def test_saved_for_batches_of_one_sequences_cannot_mix(tmp_path: Path) -> None:
     folder = run(tmp_path, saved(tmp_path, "mean", "before", batch=1))
     cell = states.read_states(folder, "c", as_array=True)
     np.testing.assert_array_equal(cell[1:], cell[:-1])  # each is less its own mean
+
+
+@keras.saving.register_keras_serializable("tests.mixing")
+class Listing(keras.layers.Layer):
+    """Keeps its count where Keras does not look."""
+
+    def build(self, shape: Any) -> None:
+        self.kept = {"seen": [tf.Variable(0.0, trainable=False)]}
+
+    def call(self, x: Any) -> Any:
+        (seen,) = self.kept["seen"]
+        before = tf.identity(seen)
+        seen.assign_add(1.0)
+        return x + before
+
+
+def test_a_variable_in_a_layers_list_is_watched_too(tmp_path: Path) -> None:
+    given = keras.Input((T, F), batch_size=1)
+    x = keras.layers.LSTM(4)(Listing()(given))
+    keras.Model(given, keras.layers.Dense(2)(x)).save(tmp_path / "model.keras")
+    with pytest.raises(UserError, match="a pass in inference changes its variable"):
+        run(tmp_path, tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("batch", [None, 1])

@@ -244,6 +244,26 @@ def test_recordings_of_two_trainings_are_never_mixed(tmp_path: Path) -> None:
     assert (folder / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_only_has_the_name_of_a_recording_is_not_removed(tmp_path: Path, kind: str) -> None:
+    """Others keep their checkpoints under such names."""
+    place = tmp_path / "states" / "step-0000100"
+    place.parent.mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "sequences.parquet").write_text("mine")
+    if kind == "folder":
+        (tmp_path / "mine").rename(place)
+    elif kind == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(tmp_path / "mine")
+    before = sorted(tmp_path.rglob("*"))
+    recording = rnnscope.RecordStates(SEEN, folder=place.parent, overwrite=True)
+    with pytest.raises(UserError, match="holds 'step-0000100', which is no recording"):
+        fit(network(), recording)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_steps_count_on_from_those_that_the_optimizer_has_taken(tmp_path: Path) -> None:
     model = network()
     fit(model, epochs=1)

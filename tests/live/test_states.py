@@ -13,6 +13,7 @@ import pytest
 import rnnscope
 from rnnscope import states
 from rnnscope.errors import UserError
+from rnnscope.live import wording
 from rnnscope.store.manifest import MANIFEST
 
 pytestmark = pytest.mark.tensorflow
@@ -144,6 +145,47 @@ def test_files_are_read_when_they_are_asked_for(folder: Path, tmp_path: Path) ->
     assert opened.residuals == {}
     with pytest.raises(UserError):
         opened["top"]["c"]
+
+
+def test_another_recording_in_its_place_is_not_read_for_it(
+    model: keras.Model, folder: Path, tmp_path: Path
+) -> None:
+    """A link is followed once; a folder that is replaced is told."""
+    link, place = tmp_path / "latest", tmp_path / "one"
+    rnnscope.open_states(folder).write(place)
+    link.symlink_to(place)
+    opened = rnnscope.open_states(link)
+    before = opened["top"]["c"]
+    few = rnnscope.record(model, X[:7])
+    link.unlink()
+    link.symlink_to(few.write(tmp_path / "two"))
+    np.testing.assert_array_equal(opened["top"]["c"], before)
+    place.rename(tmp_path / "away")
+    few.write(place)
+    for read in (lambda: opened["top"]["c"], lambda: opened.frame("top", "c")):
+        with pytest.raises(UserError, match="was replaced since it was opened; open it again"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("extract.tolerance=1e-05: past it", "tolerance=1e-05: past it"),
+        ("layer 'model.lstm': residual", "layer 'model.lstm': residual"),
+        ("/home/me/data.npz: gone; data.labels=sequence", "/home/me/data.npz: gone; labels="),
+        ("my-data.path of x", "my-data.path of x"),
+    ],
+)
+def test_words_of_names_and_paths_stay(message: str, said: str) -> None:
+    assert wording.spoken(message).startswith(said)
+
+
+@pytest.mark.parametrize("annotations", [np.zeros((30, 8)), 7, "depth"])
+def test_annotations_that_are_no_dictionary_are_one_line(
+    model: keras.Model, annotations: Any
+) -> None:
+    with pytest.raises(UserError, match=r"annotations is a \w+; must be"):
+        rnnscope.record(model, X, annotations=annotations)
 
 
 @pytest.mark.parametrize(

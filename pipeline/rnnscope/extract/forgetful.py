@@ -6,7 +6,7 @@ rounding does not grow over the timesteps. The model runs as it is, whatever lie
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -18,6 +18,7 @@ from rnnscope.data import Batch
 from rnnscope.errors import UserError
 from rnnscope.models.feeding import ran
 from rnnscope.trace import cells, loops
+from rnnscope.trace.recording import called
 
 
 class Given(NamedTuple):
@@ -72,9 +73,18 @@ def refuse_changing(model: keras.Model, batch: Batch) -> None:
 def _watched(model: keras.Model) -> list[Any]:
     """The variables of a model and those that its layers keep, without states of recurrent ones."""
     states = {id(each) for each in loops.state_variables(model)}
-    own = [each for layer in model._flatten_layers() for each in vars(layer).values()]
-    found = [*model.variables, *(each for each in own if isinstance(each, tf.Variable))]
+    own = [each for layer in model._flatten_layers() for each in _variables(vars(layer))]
+    found = [*model.variables, *own]
     return [each for each in {id(one): one for one in found}.values() if id(each) not in states]
+
+
+def _variables(kept: Any) -> Iterator[Any]:
+    """TensorFlow's variables among what a layer keeps, also in its lists and dictionaries."""
+    if isinstance(kept, tf.Variable):
+        yield kept
+    elif isinstance(kept, Mapping | list | tuple):
+        for each in kept.values() if isinstance(kept, Mapping) else kept:
+            yield from _variables(each)
 
 
 @contextlib.contextmanager
@@ -104,11 +114,9 @@ def _forgetful(given: dict[str, Given], name: str, layer: keras.layers.RNN) -> l
     def inner_loop(
         sequences: Any, initial_state: Any, mask: Any = None, training: bool = False
     ) -> tuple[Any, Any, Any]:
-        calls = sum(key == name or key.startswith(f"{name}.call") for key in given)
-        call = f"{name}.call{calls}" if calls else name
         # A stateful layer passes its variables, which are updated at the end of the pass.
         initial_state = tf.nest.map_structure(tf.identity, initial_state)
-        given[call] = Given(sequences, tf.nest.flatten(initial_state), mask)
+        given[called(name, given)] = Given(sequences, tf.nest.flatten(initial_state), mask)
         timesteps = sequences.shape[1]
         stock = all(cells.stock_kind(cell) for cell in loops.cells_of(layer))
         # Another cell may hold what belongs to its sequences: it takes one step of them at a time.

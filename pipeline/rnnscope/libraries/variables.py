@@ -35,6 +35,8 @@ OF_LIBRARIES = (
     *("SCIPY_", "SKLEARN_", "TF_", "TQDM_", "XLA_"),
 )
 """How the names of libraries' variables begin."""
+OURS = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+"""Variables that are set here."""
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +75,18 @@ def _refuse_tensorflow() -> None:
 
 
 def blamed(error: BaseException) -> str | None:
-    """One line for an error that quotes the value of a library's variable; None for others."""
+    """One line for a value that a library cannot read, if it is that of a library's variable.
+
+    None for other errors: of another type, or about a number, which may be anything.
+    """
+    if not isinstance(error, ValueError | TypeError):
+        return None
     said = str(error)
     found = [
         f"{name}={brief(value)}"
         for name, value in os.environ.items()
-        if name.startswith(OF_LIBRARIES) and value and f"'{value}'" in said
+        if name.startswith(OF_LIBRARIES) and name not in OURS
+        if len(value) > 2 and not value.replace(".", "").isdigit() and f"'{value}'" in said
     ]
     return f"{' or '.join(found)}: {brief(error, 200)}; unset it" if found else None
 

@@ -64,6 +64,11 @@ def written(graphs: list[Any]) -> list[Any]:
     for graph in graphs:
         whole = graph.as_graph_def()
         nodes = [*whole.node, *(node for each in whole.library.function for node in each.node_def)]
-        if any(node.op.startswith("Assign") for node in nodes):
+        if any(_writes(node.op) for node in nodes):
             found += graph.variables
     return found
+
+
+def _writes(op: str) -> bool:
+    """Whether an operation changes a variable, or may: its resource is read by others by name."""
+    return op.startswith("Assign") or (op.startswith("Resource") and "Gather" not in op)

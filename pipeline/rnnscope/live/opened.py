@@ -1,6 +1,8 @@
 """Recorded states in files, of which only what is asked for is read."""
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import states
+from rnnscope.errors import UserError
 from rnnscope.live.source import Float
 from rnnscope.live.states import States
 from rnnscope.states import selection
+from rnnscope.store import reading
 from rnnscope.store.manifest import MANIFEST, read_manifest
 
 
@@ -31,9 +35,11 @@ def open_states(folder: Path | str) -> States:
 
     Raises:
         FileNotFoundError: the folder holds no recording.
-        rnnscope.errors.UserError: files are missing, or not what was written.
+        rnnscope.errors.UserError: files are missing, or not what was written; later, when
+            something is read, also that another recording has taken the folder's place.
     """
-    return States(Opened(states.recording(folder)))
+    place = states.recording(folder).resolve()  # a link such as latest is followed once
+    return States(Opened(place, reading.identity(place)))
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Opened:
     """A folder of recorded states."""
 
     folder: Path
+    identity: reading.Identity
+    """Of the folder when it was opened."""
 
     @property
     def layers(self) -> dict[str, list[str]]:
@@ -101,28 +109,44 @@ class Opened:
 
     def array(self, layer: str, signal: str) -> Float:
         """The signal [N, T, U], read part by part."""
-        steps, opened = self.steps_of(layer), states.open_signal(self.folder, layer, signal)
-        n, t, u = self.shape(layer, signal)
-        values = np.full((n, t, u), np.nan, np.float32)
-        for keys, rows in opened.read():
-            place = 0 if steps is None else np.searchsorted(steps, keys.timestep)
-            values[keys.sequence, place] = rows.T
+        with self._unreplaced():
+            steps, opened = self.steps_of(layer), states.open_signal(self.folder, layer, signal)
+            n, t, u = self.shape(layer, signal)
+            values = np.full((n, t, u), np.nan, np.float32)
+            for keys, rows in opened.read():
+                place = 0 if steps is None else np.searchsorted(steps, keys.timestep)
+                values[keys.sequence, place] = rows.T
         values.flags.writeable = False
         return values
 
     def frame(self, layer: str, signal: str) -> pd.DataFrame:
         """The signal's rows."""
-        frame: pd.DataFrame = states.read_states(self.folder, signal, layer=layer)
+        with self._unreplaced():
+            frame: pd.DataFrame = states.read_states(self.folder, signal, layer=layer)
         return frame
 
     def write(self, folder: Path, artefact: str) -> None:
         """Copy the recording's files."""
         names = [f"{place}/{signal}" for place, signal in self._places()]
-        for name in names:
-            shutil.copytree(self.folder / name, folder / name)
-        for table in (states.SEQUENCES, states.STEPS, MANIFEST):
-            if (self.folder / table).is_file():
-                shutil.copy2(self.folder / table, folder / table)
+        with self._unreplaced():
+            for name in names:
+                shutil.copytree(self.folder / name, folder / name)
+            for table in (states.SEQUENCES, states.STEPS, MANIFEST):
+                if (self.folder / table).is_file():
+                    shutil.copy2(self.folder / table, folder / table)
+
+    @contextlib.contextmanager
+    def _unreplaced(self) -> Iterator[None]:
+        """Raise, before and after what is read inside, if another folder stands there now."""
+        self._refuse_another()
+        yield
+        self._refuse_another()
+
+    def _refuse_another(self) -> None:
+        if reading.identity(self.folder) != self.identity:
+            raise UserError(
+                f"{self.folder}: was replaced since it was opened; open it again with open_states"
+            )
 
     def _places(self) -> list[tuple[str, str]]:
         places = states.places(self.folder)

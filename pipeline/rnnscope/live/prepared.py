@@ -51,7 +51,7 @@ class Prepared:
         with self._open() as kept:
             self.names += sequence_shapes(model)
             self.names += [str(name) for name in x] if isinstance(x, Mapping) else []
-            self.annotations += map(str, told["annotations"] or ())
+            self.annotations += _names_in(told["annotations"])
             dataset = given.dataset_of(model, x, **told)
             fit.refuse_misfit(model, dataset.test, len(dataset.test))
             self.recorder = Recorder(model, dataset, self.options, columns=False)
@@ -176,3 +176,10 @@ def _outside() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rnnscope."):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def _names_in(annotations: Any) -> list[str]:
+    """The names of annotations; none in what is no dictionary or list, which is refused later."""
+    if isinstance(annotations, str):
+        return [annotations]
+    return list(map(str, annotations)) if isinstance(annotations, Mapping | list | tuple) else []

@@ -10,7 +10,8 @@ from rnnscope.errors import UserError
 from rnnscope.live.measuring import measure
 from rnnscope.live.opened import open_states
 from rnnscope.live.states import States
-from rnnscope.store import atomic
+from rnnscope.states import SEQUENCES
+from rnnscope.store import atomic, manifest
 from rnnscope.store.atomic import GONE
 
 _NAME = re.compile(r"step-([0-9]{7,})")
@@ -115,8 +116,21 @@ def clear(folder: Path) -> None:
 
 
 def _ours(path: Path) -> bool:
-    """Whether a recording, or what is left of one, has this name."""
-    return bool(_NAME.fullmatch(path.name) or _LEFT.fullmatch(path.name))
+    """Whether this is a recording, or what is left of one: others may have chosen such names."""
+    if _LEFT.fullmatch(path.name):
+        return True
+    return bool(_NAME.fullmatch(path.name)) and _is_recording(path)
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a folder is one that ``States.write`` wrote."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        manifest.whole(path)
+    except (OSError, UserError):
+        return False
+    return (path / SEQUENCES).is_file()
 
 
 def _steps(folder: Path) -> dict[int, Path]:

@@ -25,7 +25,7 @@ _WORDS = (
     (rf"data\.path={re.escape(PATH)}:? ?", ""),
     *_OF_LABELS,
     (r"data\.annotations=(\[[^]]*\])", r"annotations: \1"),
-    (r"\b(extract|units|data|train|model)\.([a-z_]+)", r"\2"),
+    (r"(?<!['/\w.-])(extract|units|data|train|model)\.([a-z_]+)", r"\2"),
     (r"\bx_<(input|split)>(_<split>)?", "x"),
     (r"\blengths_<(input|split)>(_<split>)?", "lengths"),
     (r"\by_test\b", "labels"),

@@ -166,7 +166,7 @@ class _Recorder:
         """
         if self.eager:
             refuse_inner_graph(self.name)
-        here = _called(self.name, self.trace.calls)
+        here = called(self.name, self.trace.calls)
         named = {f"{here}{end}": found for end, found in call.cells.items()}
         self.trace.layers.update(named)
         self.trace.calls[here] = replace(call, cells=named)
@@ -242,7 +242,7 @@ def handed(layer: keras.layers.RNN, output: Tensor, states: Any) -> list[Tensor]
     return [cells.flat(cell, output), *final]
 
 
-def _called(name: str, before: dict[str, Any]) -> str:
+def called(name: str, before: dict[str, Any]) -> str:
     """The name of a layer's next call: its own, then ``name.call1``, ``name.call2``, ..."""
     calls = sum(place_of(key) == name for key in before)
     return f"{name}.call{calls}" if calls else name
