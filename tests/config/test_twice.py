@@ -63,6 +63,7 @@ def test_what_comes_once_or_says_the_same_again_is_taken(words: list[str]) -> No
 def test_a_flag_with_two_values_is_refused(words: list[str], flag: str) -> None:
     with pytest.raises(UserError, match=f"{flag} is given twice: (a|job) and (b|hydra)"):
         refuse_flags_twice(words)
+    refuse_flags_twice([])
     refuse_flags_twice(["-m", "--multirun", "--cfg", "job", "--config-dir", "a", "-cd=a", "b=a"])
 
 

@@ -25,8 +25,20 @@ LENGTHS = np.array([6, 3, 1, 6, 2, 5, 4, 6, 1, 2, 3, 6])
 
 
 @keras.saving.register_keras_serializable("tests.live")
+class Noisy(keras.layers.Layer):
+    """Draws at random."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.seed = keras.random.SeedGenerator(1)
+
+    def call(self, x: Any) -> Any:
+        return x + 0.1 * keras.random.normal(keras.ops.shape(x), seed=self.seed)
+
+
+@keras.saving.register_keras_serializable("tests.live")
 class Counting(keras.layers.Layer):
-    """Counts its calls in a variable, and draws at random."""
+    """Counts its calls in variables, and draws at random."""
 
     def __init__(self, **options: Any):
         super().__init__(**options)
@@ -57,8 +69,13 @@ def stateful() -> keras.Model:
 
 
 def drawing() -> keras.Model:
-    layers = [keras.Input((6, 2)), Counting(), keras.layers.BatchNormalization()]
+    layers = [keras.Input((6, 2)), Noisy(), keras.layers.BatchNormalization()]
     return keras.Sequential([*layers, keras.layers.SimpleRNN(3, name="rnn")])
+
+
+def counting() -> keras.Model:
+    layers = [keras.Input((6, 2)), Counting(), keras.layers.SimpleRNN(3, name="rnn")]
+    return keras.Sequential(layers)
 
 
 def of_two() -> keras.Model:
@@ -123,6 +140,15 @@ def test_the_model_and_the_process_are_as_before_also_after_an_exception(
         assert state_of(model) == of_model, options
     for one, other in zip(of_process, process(), strict=True):
         assert one == other
+
+
+def test_a_model_that_counts_its_calls_is_refused_and_counts_none() -> None:
+    model = counting()
+    model(X[:5])
+    before = state_of(model)
+    with pytest.raises(UserError, match="a pass in inference changes its variable"):
+        rnnscope.record(model, X)
+    assert state_of(model) == before
 
 
 def failing_at_the_second() -> Any:

@@ -93,7 +93,8 @@ def _suspended(whole: Base, number: int, folder: Path) -> Outcome:
     """One command is stopped while it computes; the other takes over after the usual minute."""
     root = whole.without("units", folder / "root")
     # Long enough to be stopped while it computes.
-    options = (*base.words("units"), "units.permutations=20000")
+    usual = [word for word in base.words("units") if not word.startswith("units.permutations=")]
+    options = (*usual, "units.permutations=20000")
     first = command.start(root, *options)
     lock = _wait_for_lock(root / "units")
     if lock is None:

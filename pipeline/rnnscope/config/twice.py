@@ -1,5 +1,6 @@
 """What a command line gives twice, of which Hydra would take the last without a word."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def refuse_flags_twice(words: Sequence[str]) -> None:
         UserError: a flag that has two values.
     """
     seen: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*words, ""]):
         name, equals, value = word.partition("=")
         flag = _flag(name)
         if flag is None:

@@ -409,7 +409,7 @@ def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
     with Rerun(model, held, Dataset(NUMBERS)) as again:
         assert set(again.means(batches(model))) == {"known"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "of_run", lambda *given: (model, data.load(given[-1])))
+        patch.setattr(models, "of_run", lambda *given: (model, data.load(given[2])))
         table, _, figures = run(tmp_path, network(), arrays())
         assert set(table["layer"]) == {"known"}
         assert figures["left_out"]["own"].startswith("all: states whose place")
@@ -422,7 +422,7 @@ def test_a_cell_of_unknown_kind_is_left_out_and_refused_where_it_is_asked_for(
                 keras.layers.RNN(Leaky(), name="own"),
             ]
         )
-        patch.setattr(models, "of_run", lambda *given: (only, data.load(given[-1])))
+        patch.setattr(models, "of_run", lambda *given: (only, data.load(given[2])))
         table, joined, figures = run(tmp_path, network(), arrays())
         assert (len(table), len(joined), figures["rows"]) == (0, 0, 0)
 
@@ -458,7 +458,7 @@ def test_the_weights_are_bit_for_bit_as_before_also_after_an_error(
 ) -> None:
     model = network()
     weights = [each.copy() for each in model.get_weights()]
-    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[-1])))
+    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[2])))
     run(tmp_path, model, arrays())
 
     def failing(*_: Any) -> Any:
@@ -484,7 +484,7 @@ def test_a_stateful_model_goes_on_from_batch_to_batch_and_has_its_states_back(
     model = stateful()
     layer = model.get_layer("lstm")
     layer.states[0].assign(np.full((4, 6), 0.5, np.float32))
-    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[-1])))
+    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[2])))
     table, _, figures = run(tmp_path, network(), arrays(), "ablation.methods=[c_mean,c_zero]")
     np.testing.assert_array_equal(layer.states[0], np.full((4, 6), 0.5))
     np.testing.assert_array_equal(layer.states[1], np.zeros((4, 6)))
@@ -529,7 +529,7 @@ def test_a_model_that_draws_at_random_draws_alike_with_and_without_a_unit(
     model.layers[-1].set_weights([kernel, bias])
     streams = model.layers[1].seed_generator.state
     before = np.array(streams)
-    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[-1])))
+    monkeypatch.setattr(models, "of_run", lambda *given: (model, data.load(given[2])))
     table, _, _ = run(tmp_path, network(), arrays(), "ablation.methods=[h_zero,c_zero]")
     silent = table["unit"] == 2
     np.testing.assert_allclose(table["loss_change"][silent], 0, atol=1e-7)
