@@ -43,7 +43,7 @@ class TwoStates(keras.layers.Layer):
 
 @dataclass
 class Case:
-    """A model, and what is known of its sequences."""
+    """A model, and its sequences with lengths, labels and annotations."""
 
     model: keras.Model
     x: Any

@@ -1,4 +1,4 @@
-"""Data for states that were recorded elsewhere: what is known of the sequences, without inputs."""
+"""Data for states that were recorded elsewhere: labels, lengths and annotations, without inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

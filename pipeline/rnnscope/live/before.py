@@ -35,8 +35,8 @@ def as_before(model: keras.Model) -> Iterator[Kept]:
     """While open, passes may change a model; then its variables and losses are as before.
 
     These are the states of stateful layers, of random streams, counters and averages; and Keras'
-    counts of the names that it has given. Weights are
-    added by whoever finds that a pass writes to them.
+    counts of the names that it has given. Weights are added by whoever finds that a pass writes
+    to them.
     """
     kept = Kept()
     kept.add([*model.non_trainable_variables, *state_variables(model)])

@@ -19,9 +19,9 @@ class RecordStates(keras.callbacks.Callback):
     """Records states through training: before the first step, every so many steps, after the last.
 
     Weights, optimizer, random streams and losses are bit for bit those of a training without it.
-    Each recording is a folder named for its step, ``states/step-0000100``, which ``open_states``,
-    ``read_states`` and every stage take; ``open_steps`` opens them all, and ``measure_steps`` gives
-    unit statistics against the step.
+    Each recording is a folder named for its step, ``states/step-0000100``, which ``open_states``
+    and ``read_states`` take; ``open_steps`` opens them all, and ``measure_steps`` gives unit
+    statistics against the step.
 
     >>> import keras, numpy as np, rnnscope, tempfile
     >>> layers = [keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(2, activation="softmax")]

@@ -32,7 +32,7 @@ VALUES = "data/files.yaml"
 
 @dataclass
 class Gathered:
-    """Arrays by the model's inputs, with what is known of them."""
+    """Arrays by the model's inputs, with their lengths, labels and annotations."""
 
     inputs: dict[Name, NDArray[Any]] = field(default_factory=dict)
     """That of None is the plain x."""
@@ -44,7 +44,7 @@ class Gathered:
 def dataset_of(
     model: keras.Model, x: Any, *, lengths: Any, labels: Any, annotations: Any
 ) -> Dataset:
-    """Sequences with what is known of them, as a data set whose test split they are.
+    """Sequences with lengths, labels and annotations, as a data set whose test split they are.
 
     Args:
         model: that is to be fed.

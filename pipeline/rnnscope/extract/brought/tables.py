@@ -1,4 +1,4 @@
-"""What is known of the sequences and timesteps of brought states: the data's part of the tables."""
+"""The tables of sequences and timesteps for brought states: lengths, labels, annotations."""
 
 import numpy as np
 import pandas as pd
