@@ -61,6 +61,7 @@ def test_the_last_timestep_is_the_last_that_was_read(
     opened = rnnscope.open_states(last.write(tmp_path / "last"))
     np.testing.assert_array_equal(opened[layer]["h"], last[layer]["h"])
     (tmp_path / "last" / MANIFEST).unlink()
+    opened = rnnscope.open_states(tmp_path / "last")
     np.testing.assert_array_equal(opened[layer]["h"], last[layer]["h"])
 
 
