@@ -6,14 +6,15 @@ import sys
 import pytest
 
 import rnnscope
-from rnnscope import live, states, trace
+from rnnscope import states, trace
+from rnnscope.live import recording
 
 
 def test_the_names_are_those_of_their_rooms() -> None:
     assert rnnscope.read_states is states.read_states
     assert rnnscope.read_sequences is states.read_sequences
     assert rnnscope.recording is trace.recording
-    assert rnnscope.record is live.record
+    assert rnnscope.record is recording.record
     for name in rnnscope.__all__:
         assert getattr(rnnscope, name).__name__ == name
 
@@ -21,6 +22,13 @@ def test_the_names_are_those_of_their_rooms() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
         getattr(rnnscope, "no_such_name")  # noqa: B009
+
+
+@pytest.mark.parametrize("name", ["open_states", "States", "read_states"])
+def test_states_in_files_are_opened_without_tensorflow(name: str) -> None:
+    code = f"import sys, rnnscope; rnnscope.{name}; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_the_import_alone_loads_no_other_package() -> None:

@@ -23,15 +23,12 @@ def _without_working_folder() -> None:
 _without_working_folder()
 
 if TYPE_CHECKING:
-    from rnnscope.live import (
-        RecordStates,
-        States,
-        measure,
-        measure_steps,
-        open_states,
-        open_steps,
-        record,
-    )
+    from rnnscope.live.callback import RecordStates
+    from rnnscope.live.measuring import measure
+    from rnnscope.live.opened import open_states
+    from rnnscope.live.recording import record
+    from rnnscope.live.states import States
+    from rnnscope.live.stepped import measure_steps, open_steps
     from rnnscope.states import read_sequences, read_states
     from rnnscope.trace import recording
 
@@ -49,15 +46,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RecordStates": "rnnscope.live",
-    "States": "rnnscope.live",
-    "measure": "rnnscope.live",
-    "measure_steps": "rnnscope.live",
-    "open_states": "rnnscope.live",
-    "open_steps": "rnnscope.live",
+    "RecordStates": "rnnscope.live.callback",
+    "States": "rnnscope.live.states",
+    "measure": "rnnscope.live.measuring",
+    "measure_steps": "rnnscope.live.stepped",
+    "open_states": "rnnscope.live.opened",
+    "open_steps": "rnnscope.live.stepped",
     "read_sequences": "rnnscope.states",
     "read_states": "rnnscope.states",
-    "record": "rnnscope.live",
+    "record": "rnnscope.live.recording",
     "recording": "rnnscope.trace",
 }
 """Public name -> its module, imported on first access: TensorFlow takes seconds to import."""

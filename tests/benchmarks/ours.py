@@ -19,7 +19,7 @@ from rnnscope.extract.notes import PARTS, parts_of
 from rnnscope.extract.recorder import Recorder
 from rnnscope.extract.stage import Ready
 from rnnscope.extract.writing import Writer
-from rnnscope.live import Prepared
+from rnnscope.live.prepared import Prepared
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.tables import table_file
 from tests.benchmarks.problem import (

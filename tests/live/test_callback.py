@@ -15,7 +15,8 @@ from keras.src.random.seed_generator import global_seed_generator
 
 import rnnscope
 from rnnscope.errors import UserError
-from rnnscope.live import Prepared, callback, stepped
+from rnnscope.live import callback, stepped
+from rnnscope.live.prepared import Prepared
 
 pytestmark = pytest.mark.tensorflow
 
