@@ -22,7 +22,11 @@ def main() -> None:
     streams.protect()
     # For processes that this one starts too: no modules of the working folder, no other backend.
     os.environ |= {"PYTHONSAFEPATH": "1", "KERAS_BACKEND": "tensorflow"}
-    status, message = _run()
+    try:
+        status, message = _run()
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        streams.leave(1)
     if message := message or streams.missing():
         status = status or 1
         sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import logging
+import multiprocessing
 import os
 import select
 import sys
@@ -144,8 +145,11 @@ def leave(status: int) -> NoReturn:
     """End this process at once, whatever its threads are doing.
 
     A stage that fails may leave threads at work in Arrow or TensorFlow. Python's own end waits for
-    some of them, and aborts where others return to an interpreter that is gone.
+    some of them, and aborts where others return to an interpreter that is gone. Processes that a
+    sweep started are idle by now, and would be waited for until they give up, after five minutes.
     """
+    for child in multiprocessing.active_children():
+        child.terminate()
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
