@@ -22,11 +22,7 @@ def main() -> None:
     streams.protect()
     # For processes that this one starts too: no modules of the working folder, no other backend.
     os.environ |= {"PYTHONSAFEPATH": "1", "KERAS_BACKEND": "tensorflow"}
-    try:
-        status, message = _run()
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        streams.leave(1)
+    status, message = _run()
     if message := message or streams.missing():
         status = status or 1
         sys.stderr.write(f"rnnscope: {shortened(' '.join(message.split()))}\n")
@@ -50,13 +46,13 @@ def _run() -> tuple[int, str | None]:
         return 130, "interrupted; run the same command again to resume"
     except SystemExit as end:
         if show_traceback and end.__cause__:
-            raise end.__cause__ from None
+            return streams.shown(end.__cause__)
         status = getattr(end.__cause__, "status", 2)
         return (status, end.code) if isinstance(end.code, str) else (int(end.code or 0), None)
     except Exception as error:
         line = one_line(error, sys.argv[1:], roots[-1] if roots else None)
         if show_traceback or line is None:
-            raise
+            return streams.shown(error)
         return getattr(error, "status", 2), line
 
 

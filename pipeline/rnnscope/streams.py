@@ -141,6 +141,12 @@ def _of(stream: TextIO, descriptor: int) -> bool:
         return False
 
 
+def shown(error: BaseException) -> tuple[int, None]:
+    """Print the traceback of an error, as Python does before it ends; its exit status, no line."""
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1, None
+
+
 def leave(status: int) -> NoReturn:
     """End this process at once, whatever its threads are doing.
 

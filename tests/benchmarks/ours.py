@@ -95,6 +95,12 @@ def recorded_again(model: keras.Model, x: Array) -> Batches:
     return {signal: [found[signal]] for signal in found}
 
 
+def held(model: keras.Model, x: Array) -> Batches:
+    """The same as far as ``record`` goes: in batches, as passes give them, until one looks."""
+    found = _prepared(model, x).record()._source.held[LAYER].signals
+    return {signal: [values for values, _ in each.batches] for signal, each in found.items()}
+
+
 _PREPARED: dict[int, Prepared] = {}
 """By the number of sequences."""
 

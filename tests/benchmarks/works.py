@@ -57,8 +57,9 @@ H_ONLY = (
 )
 RECORDED = (
     Run("trace.recording in a tf.function", "in_memory", ":ours_passes"),
-    Run("record, prepared before", "in_memory", ":ours_recorded_again"),
-    Run("record, the whole call", "in_memory", ":ours_recorded"),
+    Run("record, prepared before", "in_memory", ":ours_held"),
+    Run("the same, and its arrays", "in_memory", ":ours_recorded_again"),
+    Run("record, the whole call, and its arrays", "in_memory", ":ours_recorded"),
 )
 WRITTEN = (
     Run("recording cell, predict, to_parquet", "to_parquet", "with_keras:usual_way"),
@@ -94,11 +95,11 @@ WORKS = (
         (Run(OURS, "in_memory", ":ours_in_memory"), *H_ONLY),
         (2.0, 1.0, 2.0, None),
     ),
-    Work("record, over its passes alone", RECORDED, (1.2, None), rule="growth"),
+    Work("record, over its passes alone", RECORDED, (1.2, None, None), rule="growth"),
     Work(
         "record, over its passes alone, of all cores",
         RECORDED,
-        (1.2, None),
+        (1.2, None, None),
         "cpu_seconds",
         "growth",
     ),

@@ -11,6 +11,7 @@ import pytest
 import scipy.io
 
 from rnnscope.data import parquet
+from rnnscope.data.names import refuse_unclear
 from rnnscope.errors import UserError
 from tests.data.test_arrays import npy
 from tests.data.test_data import Arrays, load, npz
@@ -191,3 +192,15 @@ def test_bytes_are_text_in_utf_8(tmp_path: Path) -> None:
     assert set(got.test.groups) == {"caf\u00e9", "bar"}
     wrong = made(np.arange(N) % 2, p_test=np.resize([b"\xff", b"a"], N))
     assert "no text in UTF-8" in complaint(npz(tmp_path, wrong), groups="p")
+
+
+@pytest.mark.parametrize(
+    "pair", [(1, "1"), (1, "a"), (1, True), (True, "True"), (pd.Timestamp("2020"), "2020")], ids=str
+)
+def test_a_column_of_numbers_and_text_is_refused(pair: tuple[Any, Any]) -> None:
+    """A frame that is given in Python may hold both: as text they would be one name, or two."""
+    column = pd.Series([pair[0], None, pair[1], pair[0]], name="label", dtype=object)
+    with pytest.raises(UserError, match=r"^x: column 'label' holds .* and .*: write all in one"):
+        refuse_unclear(column, "x")
+    refuse_unclear(column.astype(str).where(column.notna()), "x")
+    refuse_unclear(pd.Series([1, None, 2.5, np.int64(3)], dtype=object), "x")

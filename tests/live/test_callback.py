@@ -2,6 +2,7 @@
 
 import doctest
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,72 @@ def test_recordings_of_two_trainings_are_never_mixed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a file"):
         fit(other, rnnscope.RecordStates(SEEN, folder=folder / "mine.txt"))
     assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_recordings_that_were_moved_by_hand_are_not_taken_for_others(tmp_path: Path) -> None:
+    one, other = (rnnscope.RecordStates(SEEN, 3, tmp_path / each) for each in ("one", "other"))
+    for each in (one, other):
+        fit(network(), each, epochs=1)
+    shutil.copytree(other.folders[6], one.folder / "step-0000009")
+    with pytest.raises(UserError, match=r"step-0000009: was recorded as step-0000006; give it"):
+        rnnscope.open_steps(one.folder)
+    shutil.rmtree(one.folder / "step-0000009")
+    shutil.rmtree(one.folders[6])
+    shutil.copytree(other.folders[6], one.folders[6])
+    with pytest.raises(UserError, match=r"step-0000006: is of another training than step-0000000"):
+        rnnscope.measure_steps(one.folder)
+    shutil.rmtree(one.folders[6])
+    assert list(rnnscope.open_steps(one.folder)) == [0, 3]
+    part = Path("one", "h", "part-00000.parquet")
+    shutil.copy(one.folders[3] / part, one.folders[0] / part)
+    with pytest.raises(UserError, match="part-00000"):
+        rnnscope.measure_steps(one.folder)
+
+
+def test_a_model_that_is_set_otherwise_between_fits_is_recorded_as_it_is(tmp_path: Path) -> None:
+    model = network()
+    states = rnnscope.RecordStates(SEEN, 100, tmp_path / "s")
+    fit(model, states, epochs=1)
+    model.get_layer("one").go_backwards = True
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    fit(model, states, epochs=1)
+    last = rnnscope.open_steps(tmp_path / "s")[states.step]
+    right = rnnscope.record(model, SEEN)
+    np.testing.assert_array_equal(last["one"]["c"], right["one"]["c"])
+    model.get_layer("one").go_backwards = False
+    assert np.abs(last["one"]["c"] - rnnscope.record(model, SEEN)["one"]["c"]).max() > 0.01
+
+
+def test_what_a_model_reads_from_python_is_recorded_as_it_is_where_it_runs_eagerly(
+    tmp_path: Path,
+) -> None:
+    model = network(run_eagerly=True)
+    scaled, gain = model.layers[0].call, [1.0]
+    object.__setattr__(model.layers[0], "call", lambda x, **more: gain[0] * scaled(x, **more))
+    follow = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: gain.append(gain.pop() + 1)
+    )
+    states = rnnscope.RecordStates(SEEN, 3, tmp_path / "s")
+    model.fit(X, Y, batch_size=4, epochs=1, verbose=0, callbacks=[follow, states])
+    assert gain == [7.0]
+    last = rnnscope.open_steps(tmp_path / "s")[6]
+    np.testing.assert_array_equal(last["one"]["c"], rnnscope.record(model, SEEN)["one"]["c"])
+
+
+def test_sequences_are_those_that_were_given_whatever_becomes_of_the_array(tmp_path: Path) -> None:
+    for number, form in enumerate((lambda x: x, lambda x: {"seen": x}, list)):
+        given, model = SEEN.copy(), network()
+        if number == 1:
+            x = keras.Input((5, 3), name="seen")
+            model = keras.Model({"seen": x}, keras.layers.LSTM(2, name="one")(x))
+            model.compile("sgd", "mse")
+        states = rnnscope.RecordStates(form(given), 100, tmp_path / f"{number}")
+        given[:] = 0
+        data = {"seen": X} if number == 1 else X
+        model.fit(data, np.zeros((24, 2)) if number == 1 else Y, verbose=0, callbacks=[states])
+        last = rnnscope.open_steps(states.folder)[states.step]
+        right = rnnscope.record(model, {"seen": SEEN} if number == 1 else SEEN)
+        np.testing.assert_array_equal(last["one"]["h"], right["one"]["h"])
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "link"])

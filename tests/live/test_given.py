@@ -171,6 +171,20 @@ def test_a_model_of_several_inputs() -> None:
         ({"x": np.full_like(X, np.inf)}, r"^x\[0, 0\] is not a finite number"),
         ({"x": "series.npy"}, "^x is a str; must be an array"),
         ({"x": np.ma.masked_array(X)}, "^x is a masked array: give the values"),
+        ({"x": [np.ma.masked_array(each) for each in X]}, r"^x\[0\] is a masked array: give"),
+        (
+            {"x": X, "labels": pd.Categorical(list("bacb") * 3, ["b", "a", "c"])},
+            "give labels.codes",
+        ),
+        ({"x": X, "labels": pd.Categorical(list("abab") * 3, list("abc"))}, "give labels.codes"),
+        (
+            {"x": X, "labels": pd.Series(list("bab") * 4).astype(pd.CategoricalDtype(["b", "a"]))},
+            r"in the order 'b', 'a', and names are .* give labels\.cat\.codes",
+        ),
+        (
+            {"x": table().assign(label=pd.Categorical(["b"] * len(table()), ["b", "a"]))},
+            r"^x\['label'\] is categorical, in the order 'b', 'a'",
+        ),
         ({"x": X, "lengths": [7] * 12}, "^lengths reaches 7 timesteps; x has 6"),
         ({"x": X, "lengths": [6]}, r"^lengths has shape \(1,\); it must be \[12\]"),
         ({"x": tf.RaggedTensor.from_tensor(X), "lengths": LENGTHS}, "leave lengths out"),
@@ -192,6 +206,7 @@ def test_a_model_of_several_inputs() -> None:
         ({"x": table(), "labels": Y}, "leave labels out"),
         ({"x": table().drop(columns="timestep")}, "^no column 'timestep'; it has"),
         ({"x": table().assign(split="train")}, "the table has a column split: choose"),
+        ({"x": pd.concat([table(), table()[["label"]]], axis=1)}, "are named 'label'; rename one"),
         ({"x": np.zeros((0, 6, 2))}, r"^x has shape \(0, 6, 2\)"),
         ({"x": tf.ragged.constant([[[1.0, 2.0]], []], ragged_rank=1)}, r"x\[1\] has no timesteps"),
     ],
@@ -205,6 +220,24 @@ def test_what_does_not_fit_is_one_line_in_terms_of_keywords(
     assert "\n" not in said
     for word in ("data.", "extract.", "_test", "null", "<input>", "test split"):
         assert word not in said.replace("tf.data.", "")
+
+
+def test_a_table_in_another_order_than_that_of_its_names_is_warned_of(model: keras.Model) -> None:
+    frame = table()
+    names = frame["sequence"].map(lambda number: f"s{number}")
+    with pytest.warns(UserWarning, match=r"another order than .* states\.sequences\['id'\]"):
+        states = rnnscope.record(model, frame.assign(sequence=names), annotations="depth")
+    assert list(states.sequences["id"]) == sorted(set(names))
+
+
+def test_functions_that_run_eagerly_are_refused(model: keras.Model) -> None:
+    tf.config.run_functions_eagerly(True)
+    try:
+        with pytest.raises(UserError, match=r"run_functions_eagerly\(False\) before"):
+            rnnscope.record(model, X)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert set(rnnscope.record(model, X)) == {"rnn"}
 
 
 def test_what_is_no_model_or_has_no_weights_is_refused() -> None:

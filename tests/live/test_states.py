@@ -214,6 +214,31 @@ def test_labels_of_timesteps_are_measured(model: keras.Model, tmp_path: Path) ->
     )
 
 
+@pytest.mark.filterwarnings("ignore:no accuracy and no loss")
+def test_labels_of_timesteps_are_refused_for_layers_of_other_timesteps(tmp_path: Path) -> None:
+    x = keras.Input((8, 2))
+    h = keras.layers.LSTM(3, return_sequences=True, name="own")(x)
+    h = keras.layers.MaxPooling1D(2)(h)
+    model = keras.Model(x, keras.layers.LSTM(3, name="pooled")(h))
+    random = np.random.default_rng(0)
+    values = random.normal(size=(12, 8, 2)).astype(np.float32)
+    y, few = random.integers(0, 2, (12, 8)), {"permutations": 0, "lags": 2}
+    recorded = rnnscope.record(model, values, labels=y)
+    for bare in (
+        states := rnnscope.record(model, values),
+        rnnscope.open_states(states.write(tmp_path / "states")),
+    ):
+        with pytest.raises(UserError, match=r"those of pooled: .* layers=\['own'\]\)"):
+            rnnscope.measure(bare, labels=y, **few)
+        pd.testing.assert_frame_equal(
+            rnnscope.measure(bare, labels=y, layers=["own"], **few),
+            rnnscope.measure(recorded, layers=["own"], **few),
+        )
+        with pytest.raises(UserError, match=r"^labels has shape \(12, 8\)"):
+            rnnscope.measure(bare, labels=y, layers=["pooled"], **few)
+        rnnscope.measure(bare, labels=y[:, 0], **few)
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
@@ -228,7 +253,7 @@ def test_labels_of_timesteps_are_measured(model: keras.Model, tmp_path: Path) ->
 def test_what_cannot_be_measured_is_one_line(
     recorded: rnnscope.States, options: dict[str, Any], line: str
 ) -> None:
-    with pytest.raises(UserError, match=line):
+    with pytest.raises(UserError, match=r"those of pooled: .* layers=\['own'\]\)"):
         rnnscope.measure(recorded, **options)
 
 

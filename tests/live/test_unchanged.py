@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -196,3 +197,25 @@ def test_training_goes_on_as_without_it() -> None:
             if recorded:
                 rnnscope.record(model, X, units=[0])
     assert losses[:3] == losses[3:]
+
+
+FIRST_USE = """
+import random, keras, numpy as np
+random.seed(0), np.random.seed(0)
+layers = [keras.Input((5, 2)), keras.layers.LSTM(3, dropout=0.2), keras.layers.Dropout(0.2)]
+model = keras.Sequential(layers)
+before = random.getstate(), repr(np.random.get_state(legacy=False))
+import rnnscope
+states = rnnscope.record(model, np.ones((8, 5, 2), "float32"), labels=[0, 1] * 4)
+rnnscope.measure(states)
+print(before == (random.getstate(), repr(np.random.get_state(legacy=False))))
+"""
+
+
+@pytest.mark.slow
+def test_the_first_use_in_a_process_draws_nothing_from_global_streams() -> None:
+    """Importing counts: a model that is made afterwards has the weights that it would have had."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FIRST_USE], capture_output=True, text=True, check=False
+    )
+    assert ended.stdout == "True\n", ended.stderr

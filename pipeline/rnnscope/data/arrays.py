@@ -18,6 +18,7 @@ from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import given_lengths, measured, refuse_large
 from rnnscope.data.mapped import LazyArray, Valid
 from rnnscope.data.missing import filled
+from rnnscope.data.precision import warn_of_coarse
 from rnnscope.errors import UserError, listed
 
 PARTS = ("train", "val", "test")
@@ -218,6 +219,7 @@ def _split(
             measured(array, whole, at + inputs.key(name))
         else:
             lengths[name] = measured(array, known, at + inputs.key(name))
+        warn_of_coarse(array, at + inputs.key(name))
     told = {name: each for name, each in lengths.items() if each is not None}
     main = inputs.main(told)
     others = {name: array for name, array in inputs.values.items() if name and name != main}

@@ -56,9 +56,9 @@ def load_files(
             arrays = with_inputs(arrays, recorded, config)
         splits, classes = splits_from_arrays(arrays, config, roles)
     elif kind == ".parquet" and _long(config):
-        splits, classes = splits_from_parquet(config)
+        splits, classes = splits_from_parquet(config, ordered=recorded is not None)
     else:
-        splits, classes = splits_from_tables(config)
+        splits, classes = splits_from_tables(config, ordered=recorded is not None)
     warn_of_shared(splits, config)
     splits = hold_out_test(splits, config)
     if "test" not in splits:

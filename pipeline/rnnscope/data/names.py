@@ -2,6 +2,7 @@
 
 import logging
 import math
+import numbers
 import re
 import unicodedata
 from collections import defaultdict
@@ -35,8 +36,8 @@ def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
         at: what to call the table in an error.
 
     Raises:
-        UserError: floats past 2^53, which are not exact; or names that ``refuse_unclear_names``
-            refuses.
+        UserError: floats past 2^53, which are not exact; numbers beside text; or names that
+            ``refuse_unclear_names`` refuses.
     """
     where = f"{at}: column '{values.name}'"
     _refuse_containers(values, where)
@@ -50,6 +51,7 @@ def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
     known: pd.Series[Any] = values.dropna()
     if isinstance(known.dtype, pd.CategoricalDtype):
         known = known.astype(known.cat.categories.dtype)
+    _refuse_mixed(known, where)
     if pd.api.types.is_numeric_dtype(known) or not pd.api.types.is_string_dtype(known):
         return
     refuse_unclear_names(
@@ -104,6 +106,28 @@ def _refuse_containers(values: "pd.Series[Any]", where: str) -> None:
         for kind in {type(value) for value in values}:
             if issubclass(kind, dict | list | tuple | set | bytes | np.ndarray):
                 raise UserError(f"{where} holds {kind.__name__}; names are numbers or text")
+
+
+def _refuse_mixed(known: "pd.Series[Any]", where: str) -> None:
+    """Raise where some are text and others are not: 1 and "1" would be one name, or two."""
+    if known.dtype.kind != "O":
+        return
+    kinds = {_kind(value): value for value in known.iloc[::-1]}
+    if len(kinds) > 1:
+        (one, first), (other, second) = sorted(kinds.items())[:2]
+        raise UserError(
+            f"{where} holds {one} ({brief(repr(first))}) and {other} ({brief(repr(second))}): "
+            "write all in one type, such as frame[column].astype(str)"
+        )
+
+
+def _kind(value: Any) -> str:
+    """What a name is, in a word."""
+    if isinstance(value, bool | np.bool_):
+        return "truth values"
+    if isinstance(value, numbers.Number):
+        return "numbers"
+    return "text" if isinstance(value, str) else f"values of type {type(value).__name__}"
 
 
 def _refuse_total(

@@ -18,6 +18,7 @@ from rnnscope.data.footers import read_parquet, readable
 from rnnscope.data.groups import groups_of_column, refuse_two
 from rnnscope.data.lines import ROW, refuse_special
 from rnnscope.data.names import refuse_unclear
+from rnnscope.data.order import refuse_other_order
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.shared import refuse_shared
 from rnnscope.data.table import (
@@ -48,7 +49,9 @@ class Scan:
     """The annotations that are whole numbers on every row."""
 
 
-def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
+def splits_from_parquet(
+    options: Files, *, ordered: bool = False
+) -> tuple[dict[str, Split], Classes]:
     """The splits of a long table in a file or a folder of files, and its classes.
 
     A large table whose rows are in order of sequence and timestep, at least within each split, is
@@ -70,7 +73,10 @@ def splits_from_parquet(options: Files) -> tuple[dict[str, Split], Classes]:
                 return {
                     str(part): _split(table, rows, found.whole, classes) for part, rows in parts
                 }, classes
-    return splits_from_table(read_parquet(Path(options.path)), options)
+    frame = read_parquet(Path(options.path))
+    if ordered:
+        refuse_other_order(frame, f"data.path={options.path}")
+    return splits_from_table(frame, options)
 
 
 def _refuse_unclear(found: Scan, parts: Any, columns: Columns) -> None:

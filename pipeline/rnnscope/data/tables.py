@@ -18,6 +18,7 @@ from rnnscope.data.delimited import ENDINGS, Read, read_delimited
 from rnnscope.data.footers import read_parquet
 from rnnscope.data.groups import refuse_lost
 from rnnscope.data.label_column import is_run, without_counts
+from rnnscope.data.order import refuse_other_order
 from rnnscope.data.series import arrays_from_series
 from rnnscope.data.table import splits_from_table, with_splits
 from rnnscope.data.wide import arrays_from_wide
@@ -33,8 +34,13 @@ CLEARLY_WIDE = 10
 Splits = tuple[dict[str, Split], Classes]
 
 
-def splits_from_tables(options: Files) -> Splits:
-    """The splits of one table or two, and their classes."""
+def splits_from_tables(options: Files, *, ordered: bool = False) -> Splits:
+    """The splits of one table or two, and their classes.
+
+    Args:
+        options: which tables.
+        ordered: whether the order of sequences must be clear, as other files have them too.
+    """
     read = _table(options)
     frame = read.frame
     refuse_lost(frame, options)
@@ -46,7 +52,10 @@ def splits_from_tables(options: Files) -> Splits:
         )
     match layout:
         case "long":
-            splits, classes = splits_from_table(_with_label(frame, options), options)
+            frame = _with_label(frame, options)
+            if ordered:
+                refuse_other_order(frame, f"data.path={options.path}")
+            splits, classes = splits_from_table(frame, options)
             warn_of_scales(splits, f"data.path={options.path}")
             return splits, classes
         case "wide":

@@ -1,5 +1,7 @@
 """What is not a finite number is refused: no statistic of it means anything."""
 
+from typing import NoReturn
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,27 +28,26 @@ def refuse_states(
     kept: NDArray[np.bool_],
     units: list[int],
     first: int,
-) -> None:
+) -> NoReturn:
     """Raise for the first recorded state, in the order of rows, that is not finite.
 
     Args:
         layer: its name.
         signal: its letter.
-        values: one unit per line [U, R].
-        kept: which timesteps of which sequences the R rows are [B, T].
+        values: of its U units [U, B, T].
+        kept: which timesteps of which sequences are recorded [B, T].
         units: the numbers of the units.
         first: number of the first sequence.
 
     Raises:
         UserError: with its place.
     """
-    if all_finite(values):
-        return
+    rows = values[:, kept].T
     sequence, timestep = np.nonzero(kept)
-    row, unit = np.argwhere(~np.isfinite(values.T))[0]
+    row, unit = np.argwhere(~np.isfinite(rows))[0]
     raise UserError(
         f"layer '{layer}': {signal} of unit {units[unit]} at sequence {first + sequence[row]}, "
-        f"timestep {timestep[row]}, is {values[unit, row]}, not a finite number; {REMEDY}"
+        f"timestep {timestep[row]}, is {rows[row, unit]}, not a finite number; {REMEDY}"
     )
 
 

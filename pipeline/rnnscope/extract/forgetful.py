@@ -18,6 +18,7 @@ from rnnscope.data import Batch
 from rnnscope.errors import UserError
 from rnnscope.models.feeding import ran
 from rnnscope.trace import cells, loops
+from rnnscope.trace.drawing import seeds_from
 from rnnscope.trace.recording import called
 
 
@@ -93,12 +94,10 @@ def unchanged(model: keras.Model) -> Iterator[None]:
     # The states of a stateful layer are none of the model's variables.
     variables = [*model.non_trainable_variables, *loops.state_variables(model)]
     kept = [(each, np.array(each)) for each in variables]
-    drawing = keras.random.SeedGenerator.next
-    keras.random.SeedGenerator.next = lambda self, ordered=True: tf.constant([0, 1], tf.uint32)
     try:
-        yield
+        with seeds_from(lambda self, ordered=True: tf.constant([0, 1], tf.uint32)):
+            yield
     finally:
-        keras.random.SeedGenerator.next = drawing
         for variable, values in kept:
             variable.assign(values)
 

@@ -27,9 +27,10 @@ from rnnscope.trace import drawing, proof, steps
 from rnnscope.trace.findings import Findings, sample
 from rnnscope.trace.loops import state_variables
 
-Take = Callable[[str, str, NDArray[Any], NDArray[np.bool_], int], NDArray[np.float32]]
+Take = Callable[[str, str, NDArray[Any], NDArray[np.bool_], int], NDArray[Any]]
 """What is kept of a signal: from its layer and name, its values [U, B, T] or [T, B, U], which of
-them are rows [B, T], and the number of the first sequence, to the R rows [U, R]."""
+them are rows [B, T], and the number of the first sequence, to the values that are kept. Of files
+they are the R rows [U, R]."""
 
 
 class Recorder:
@@ -54,6 +55,11 @@ class Recorder:
         self.backward: set[str] = set()  # layers that read backwards
         self.calls: dict[str, proof.Proved] = {}
         self.units: dict[tuple[str, str], list[int]] = {}
+        if tf.config.functions_run_eagerly():
+            raise UserError(
+                "TensorFlow runs functions eagerly, so that none can be traced: call "
+                "tf.config.run_functions_eagerly(False) before"
+            )
         batch = models.signature(model)
         graph = functools.partial(tf.function, autograph=False)
         self.recorded = graph(self._recorded, input_signature=[batch])
@@ -87,6 +93,11 @@ class Recorder:
             if self.split.per_timestep and not self.rows.labelled(layer, self.split)
         }
         return Layout(dict(self.units), frozenset(self.backward & layers), frozenset(unlabelled))
+
+    @property
+    def of_other_time(self) -> list[str]:
+        """Layers to whose timesteps labels and annotations of timesteps do not belong."""
+        return [name for name in self.layout.layers if not self.rows.known(name, self.split)]
 
     @property
     def carried(self) -> list[Any]:
@@ -161,10 +172,13 @@ class Recorder:
             kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
             layers[layer] = LayerBatch(kept, {})
             for signal, values in signals.items():
-                rows = take(layer, signal, _array(values)[:, :size], kept, first)
-                units = self.units[layer, signal]
-                finite.refuse_states(layer, signal, rows, kept, units, first)
-                layers[layer].signals[signal] = rows
+                there = _array(values)[:, :size]
+                taken = take(layer, signal, there, kept, first)
+                if not finite.all_finite(taken):
+                    columns = there if self.columns else there.transpose(2, 1, 0)
+                    units = self.units[layer, signal]
+                    finite.refuse_states(layer, signal, columns, kept, units, first)
+                layers[layer].signals[signal] = taken
         if proves:  # of states that are not finite it would say less
             judging.check(found, self.options.tolerance)
         if not longest.all():

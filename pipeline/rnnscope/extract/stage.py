@@ -103,8 +103,8 @@ def _run(assignment: Assignment) -> dict[str, Any]:
     for line in about.warnings:
         log.warning(line)
     tables: dict[Table, dict[bytes, bytes]] = {SEQUENCES: {}}
+    apart = record.of_other_time
     if test.per_timestep or test.steps:
-        apart = [name for name in ready.writer.layout.layers if not record.rows.known(name, test)]
         tables[STEPS] = states.of_other_time(apart)
     contents, nulls = finishing.finish(folder, split, done, tables)
     return figures | {
@@ -112,6 +112,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         "footers": states.footers_of(folder, (name for name in contents if "/" in name)),
         "longest": {layer: n for part in parts for layer, n in part.get("longest", {}).items()},
         "layers": ready.writer.layout.layers,
+        "other_time": apart,
         "paths": record.paths,
         "null": {name: by_column(each) for name, each in nulls.items()},
         "not_called": about.silent,

@@ -8,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,7 @@ def plain(given: Any, where: str) -> Array:
                 "tf.function; within one, rnnscope.recording(model) records a pass"
             )
         return Array(given.numpy())
-    if isinstance(given, np.ma.MaskedArray):
-        raise UserError(
-            f"{where} is a masked array: give the values, .filled(0), and padding by lengths"
-        )
+    _refuse_masked(given, where)
     if isinstance(given, pd.Series):
         return Array(given.to_numpy())
     if isinstance(given, np.ndarray) and given.dtype != object:
@@ -59,6 +56,19 @@ def plain(given: Any, where: str) -> Array:
         f"{where} is a {type(given).__name__}; must be an array, a tensor, a list of arrays, a "
         "tf.data.Dataset, a pandas table, or a dict of arrays by input"
     )
+
+
+def copied(given: Any) -> Any:
+    """The same, which does not change when the arrays and tables in it do."""
+    if isinstance(given, np.ndarray | pd.DataFrame | pd.Series):
+        return given.copy()
+    if isinstance(given, tf.Variable):
+        return tf.identity(given)
+    if isinstance(given, dict):
+        return {name: copied(each) for name, each in given.items()}
+    if isinstance(given, list):
+        return [copied(each) for each in given]
+    return tuple(map(copied, given)) if type(given) is tuple else given
 
 
 def _of_ragged(given: tf.RaggedTensor, where: str) -> Array:
@@ -77,6 +87,8 @@ def _of_ragged(given: tf.RaggedTensor, where: str) -> Array:
 
 def _of_list(given: Any, where: str) -> Array:
     """A list of numbers or names, or of sequences, which may differ in length."""
+    for number, each in enumerate(given):
+        _refuse_masked(each, f"{where}[{number}]")
     parts = [np.asarray(each) for each in given]
     shapes = [each.shape for each in parts]
     if len(set(shapes)) <= 1:
@@ -95,6 +107,31 @@ def _of_list(given: Any, where: str) -> Array:
     return Array(values, lengths)
 
 
+def _refuse_masked(given: Any, where: str) -> None:
+    if isinstance(given, np.ma.MaskedArray):
+        raise UserError(
+            f"{where} is a masked array: give the values, .filled(0), and padding by lengths"
+        )
+
+
 def _refuse_empty(lengths: NDArray[Any], where: str) -> None:
     if len(lengths) and not lengths.all():
         raise UserError(f"{where}[{int(lengths.argmin())}] has no timesteps: leave it out")
+
+
+def refuse_order(given: Any, where: str) -> None:
+    """Raise for categories that are not numbered as names are: all that occur, sorted.
+
+    Raises:
+        UserError: with what to give in their place.
+    """
+    if not isinstance(getattr(given, "dtype", None), pd.CategoricalDtype):
+        return
+    categories = list(given.dtype.categories)
+    if categories != sorted(set(given) & set(categories)):
+        codes = f"{where}.cat.codes" if isinstance(given, pd.Series) else f"{where}.codes"
+        raise UserError(
+            f"{where} is categorical, in the order {listed(map(repr, categories))}, and names are "
+            f"numbered from 0 as they occur, sorted: give {codes} if the model's outputs are in "
+            f"the order of the categories, else np.asarray({where}, str)"
+        )

@@ -1,7 +1,9 @@
 """The states of a model on its way through ``fit``: one recording every so many steps."""
 
+import contextlib
 import hashlib
 import inspect
+import uuid
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 
 from rnnscope.errors import UserError
 from rnnscope.live import stepped
+from rnnscope.live.arrays import copied
 from rnnscope.live.prepared import Prepared
 from rnnscope.live.recording import record
 
@@ -78,13 +81,15 @@ class RecordStates(keras.callbacks.Callback):
         inspect.signature(record).bind(None, x, **options)
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
             raise UserError(f"every={every}: must be a whole number of steps, at least 1")
-        self.x, self.every, self.folder = x, int(every), Path(folder).absolute()
+        self.x, self.every, self.folder = copied(x), int(every), Path(folder).absolute()
         self.overwrite, self.options = overwrite, options
         self.folders: dict[int, Path] = {}
         """Of the recordings made so far, by step."""
         self.step = 0
         """Steps so far."""
         self._prepared: Prepared | None = None
+        self._configs: list[str] = []  # of the model that is prepared
+        self._training = uuid.uuid4().hex
         self._before = 0  # batches that the optimizer had counted when this training started
         self._start = 0
         self._epoch = 0  # the step at which this epoch started
@@ -95,13 +100,15 @@ class RecordStates(keras.callbacks.Callback):
         """Check everything, and record the states before the first step."""
         if self._prepared is None:
             stepped.refuse_folder(self.folder, overwrite=self.overwrite)
-            self._prepared = Prepared(self.model, self.x, **self.options)
+            self._prepare()
             stepped.clear(self.folder)
         elif self._prepared.model is not self.model:
             raise UserError(
                 f"folder={self.folder}: holds the states of model '{self._prepared.model.name}'; "
                 f"give model '{self.model.name}' a RecordStates of its own, with another folder"
             )
+        elif self._configs != _configs(self.model):  # layers may be set otherwise between fits
+            self._prepare()
         self._before = _counted(self.model)
         self.step = self._start = self._epoch = max(self.step, self._before)
         if self.step in self.folders and self._digest() != self._weights:
@@ -154,12 +161,19 @@ class RecordStates(keras.callbacks.Callback):
             return self._start + taken
         return self._epoch + batch + 1
 
+    def _prepare(self) -> None:
+        self._prepared = Prepared(self.model, self.x, **self.options)
+        self._configs = _configs(self.model)
+
     def _record(self) -> None:
         if self.step in self.folders:
             return
+        if self.model.run_eagerly:  # what a graph was traced with may have changed
+            self._prepare()
         assert self._prepared is not None
         place = self.folder / stepped.name(self.step)
-        self.folders[self.step] = self._prepared.record().write(place)
+        artefact = stepped.artefact(self._training, self.step)
+        self.folders[self.step] = self._prepared.record().write(place, artefact=artefact)
         self._weights = self._digest()
 
     def _digest(self) -> bytes:
@@ -168,6 +182,15 @@ class RecordStates(keras.callbacks.Callback):
         for each in self.model.weights:
             digest.update(np.ascontiguousarray(each).tobytes())
         return digest.digest()
+
+
+def _configs(model: keras.Model) -> list[str]:
+    """How a model's layers are set, of those that say so."""
+    found = []
+    for layer in model._flatten_layers():
+        with contextlib.suppress(NotImplementedError):
+            found.append(repr(layer.get_config()))
+    return found
 
 
 def _counted(model: keras.Model) -> int:

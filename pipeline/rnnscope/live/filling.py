@@ -11,6 +11,7 @@ from rnnscope.errors import UserError
 from rnnscope.extract.records import BatchRecord, Layout
 from rnnscope.live.about import About
 from rnnscope.live.held import Held, HeldLayer
+from rnnscope.live.pieces import Pieces
 from rnnscope.states import selection
 
 
@@ -35,12 +36,11 @@ class Filling:
         values: NDArray[Any],
         kept: NDArray[np.bool_],
         first: int,
-    ) -> NDArray[np.float32]:
-        """Put a signal of the next batch [T, B, U] in its place; its rows [U, R]."""
+    ) -> NDArray[Any]:
+        """Add a signal of the next batch [T, B, U]; what is held of it."""
         if layer not in self.layers:
             self.layers[layer] = self._layer(layer, len(values))
-        into = self.layers[layer]
-        return into.put(into.signals[signal][first : first + len(kept)], kept, values)
+        return self.layers[layer].put(signal, kept, values)
 
     def add(self, batch: BatchRecord) -> None:
         """Add what else there is of the next batch."""
@@ -72,7 +72,7 @@ class Filling:
                 raise UserError(f"extract.timesteps={self.timesteps}: {of} is among them")
         shape = self.count, 1 if steps is None else len(steps)
         signals = {
-            signal: np.empty((*shape, len(units)), np.float32)
+            signal: Pieces((*shape, len(units)))
             for (name, signal), units in self.layout.units.items()
             if name == layer
         }

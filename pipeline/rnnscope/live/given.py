@@ -1,5 +1,6 @@
 """Sequences and labels as people have them in Python, in the form that the other rooms take."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,12 +18,13 @@ from rnnscope.data.classes import Classes
 from rnnscope.data.inputs import Name
 from rnnscope.data.label_column import without_counts
 from rnnscope.data.labels import refuse_names
+from rnnscope.data.order import other_order
 from rnnscope.data.table import splits_from_table
 from rnnscope.errors import UserError, listed
 from rnnscope.live import streams
-from rnnscope.live.arrays import plain
+from rnnscope.live.arrays import plain, refuse_order
 from rnnscope.live.options import chosen
-from rnnscope.live.wording import PATH
+from rnnscope.live.wording import PATH, outside
 from rnnscope.models.feeding import sequence_shapes, types
 from rnnscope.models.outputs import numbered
 from rnnscope.models.times import roles
@@ -164,6 +166,7 @@ def _own_lengths(given: Any, told: dict[Name, NDArray[Any]]) -> dict[Name, NDArr
 
 def _labels(given: Any) -> tuple[NDArray[Any], str | None]:
     """Labels as an array, and "timestep" if their form says that they are of timesteps."""
+    refuse_order(given, "labels")
     values = plain(given, "labels").numbers
     if values.dtype == object:
         values = np.asarray(values, str) if all(isinstance(v, str) for v in values.flat) else values
@@ -184,6 +187,9 @@ def _of_table(
     if isinstance(annotations, Mapping):
         raise UserError("annotations: x is a table: give the names of its columns, as a list")
     refuse_names(named)
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise UserError(f"x: two columns of the table are named {twice!r}; rename one")
     if {"sequence", "timestep"} <= set(frame.index.names):
         frame = frame.reset_index()
     if "split" in frame and set(frame["split"]) - {"test"}:
@@ -191,6 +197,14 @@ def _of_table(
             "x: the table has a column split: choose, x.query(\"split == 'test'\"), or record all "
             "of it, x.drop(columns='split')"
         )
+    for name in {"label", "target"} & set(frame):
+        refuse_order(frame[name], f"x[{name!r}]")
     options = _options(annotations=named or None)
     splits, classes = splits_from_table(without_counts(frame), options)
+    if other_order(frame):
+        warnings.warn(
+            "x: the table has its sequences in another order than that of their names, which is "
+            "that of the states: states.sequences['id'] has the names",
+            stacklevel=outside(),
+        )
     return _dataset(model, splits["test"], classes)

@@ -13,9 +13,8 @@ from rnnscope.extract.notes import Part
 from rnnscope.extract.records import Columns, PartRecord
 from rnnscope.live import writing
 from rnnscope.live.about import About
+from rnnscope.live.pieces import Float, Pieces
 from rnnscope.states import selection
-
-Float = NDArray[np.float32]
 
 
 @dataclass
@@ -26,27 +25,30 @@ class HeldLayer:
     """T."""
     steps: NDArray[np.intp] | None
     """The timesteps T' that were asked for; None where each sequence has its own, its last."""
-    signals: dict[str, Float]
+    signals: dict[str, Pieces]
     """Signal -> [N, T', U], NaN where there is no row."""
     kept: list[NDArray[np.bool_]] = field(default_factory=list)
     """Which timesteps are rows, [B, T] of each batch."""
 
-    def put(self, into: Float, kept: NDArray[np.bool_], values: NDArray[Any]) -> Float:
-        """Put values [T, B, U] in their places [B, T', U], NaN where no row is; the rows [U, R]."""
+    def put(self, signal: str, kept: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
+        """Add a batch [T, B, U] of a signal, and give back what is held of it."""
         places, values = self._places(kept), values.swapaxes(0, 1)
-        if places.all():
-            into[...] = (
-                values[kept][:, np.newaxis] if self.steps is None else values[:, self._slice]
-            )
-            return into.reshape(-1, into.shape[2]).T
-        rows = values[kept]
-        into[...] = np.nan
-        into[places] = rows
-        return rows.T
+        if not places.all():
+            rows = values[kept]
+            self.signals[signal].add(rows, places)
+            return rows
+        if self.steps is None:
+            held = values[kept][:, np.newaxis]
+        else:  # as it is, or a copy of a part, so that no more is kept than was asked for
+            every = len(self.steps) == values.shape[1]
+            held = values if every else values[:, self._slice].copy()
+        self.signals[signal].add(held)
+        return held
 
     def rows(self, signal: str, start: int, stop: int) -> Float:
         """The rows [U, R] of some sequences, each unit's in one piece."""
-        values, places = self.signals[signal][start:stop], self._places(self.of(start, stop))
+        values = self.signals[signal].array()[start:stop]
+        places = self._places(self.of(start, stop))
         rows = values.reshape(-1, values.shape[2]) if places.all() else values[places]
         return np.ascontiguousarray(rows.T)
 
@@ -110,14 +112,18 @@ class Held:
         """The timesteps of the layer's input."""
         return self.held[layer].timesteps
 
+    @property
+    def other_time(self) -> list[str]:
+        """The layers to whose timesteps labels and annotations of timesteps do not belong."""
+        return list(self.about.other_time)
+
     def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
         """N, T', U."""
-        n, t, u = self.held[layer].signals[signal].shape
-        return n, t, u
+        return self.held[layer].signals[signal].shape
 
     def array(self, layer: str, signal: str) -> Float:
         """The signal [N, T', U]: a read-only view."""
-        view = self.held[layer].signals[signal].view()
+        view = self.held[layer].signals[signal].array().view()
         view.flags.writeable = False
         return view
 

@@ -15,12 +15,13 @@ from rnnscope.analysis.units.columns import UNITS
 from rnnscope.config import Engine, Units
 from rnnscope.data.classes import places
 from rnnscope.data.labels import Given, labels_from
-from rnnscope.errors import UserError
-from rnnscope.live.arrays import plain
+from rnnscope.errors import UserError, listed
+from rnnscope.live.arrays import plain, refuse_order
 from rnnscope.live.opened import Opened
 from rnnscope.live.options import chosen
 from rnnscope.live.states import States
 from rnnscope.live.wording import in_keywords
+from rnnscope.states import selection
 from rnnscope.store import parquet
 from rnnscope.store.tables import table_file
 
@@ -43,8 +44,8 @@ def measure(states: States, labels: Any = None, **options: Any) -> pd.DataFrame:
 
     Args:
         states: recorded, in memory or in files.
-        labels: classes of the sequences [N] or of each timestep [N, T], in whole numbers or names,
-            in place of those that were recorded, if any were.
+        labels: classes of the sequences [N] or of each timestep of the model's input [N, T], in
+            whole numbers or names, in place of those that were recorded, if any were.
         **options: of stage units: layers, signals, gate_cuts, tanh_cuts, dead_variance, lags,
             permutations, seed, memory_mb.
 
@@ -60,7 +61,8 @@ def measure(states: States, labels: Any = None, **options: Any) -> pd.DataFrame:
         options |= {name: list(options[name])} if name in options else {}
     with in_keywords():
         chosen_options = chosen(Units, VALUES, options)
-        classes = None if labels is None else _classes(states, labels)
+        measured = selection.only("layers", states._source.layers, chosen_options.layers)
+        classes = None if labels is None else _classes(states, labels, list(measured))
         with _folder(states) as recorded, tempfile.TemporaryDirectory() as out:
             stage.write_tables(recorded, chosen_options, ENGINE, Path(out), labels=classes)
             return parquet.frame(table_file(Path(out), UNITS.name))
@@ -77,11 +79,13 @@ def _folder(states: States) -> Iterator[Path]:
         yield states.write(Path(folder, "states"))
 
 
-def _classes(states: States, labels: Any) -> NDArray[np.int32]:
+def _classes(states: States, labels: Any, layers: list[str]) -> NDArray[np.int32]:
     """Labels as the numbers of classes, those of the model's outputs."""
+    refuse_order(labels, "labels")
     y, sequences = plain(labels, "labels").numbers, states.sequences
     lengths = sequences["length"].to_numpy()
-    timesteps = max(states._source.longest(layer) for layer in states)
+    longest = {layer: states._source.longest(layer) for layer in layers}
+    timesteps = max(longest.values())
     if y.shape[:1] != lengths.shape:
         raise UserError(f"labels has shape {y.shape}; it must be [{len(lengths)}], as states")
     of_steps = "timestep" if y.ndim == 3 and y.shape[-1] == 1 else None
@@ -89,8 +93,23 @@ def _classes(states: States, labels: Any) -> NDArray[np.int32]:
     known, classes = labels_from({"test": given}, of_steps, None)
     if not classes.names:
         raise UserError("labels are numbers; unit statistics take classes: whole numbers or names")
+    if known["test"][:].ndim > 1:
+        others = set(states._source.other_time)
+        others |= {layer for layer in layers if longest[layer] != timesteps}
+        _refuse_other_time([layer for layer in layers if layer in others], layers)
     scores = sum(name.startswith("p_") and name[2:].isdecimal() for name in sequences)
     whole: NDArray[np.int32] = np.asarray(known["test"][:], np.int32)
     if scores:
         whole = places(classes, scores).numbers(classes.labels(whole))
     return whole
+
+
+def _refuse_other_time(others: list[str], layers: list[str]) -> None:
+    """Raise where labels of timesteps do not belong to the timesteps of some of the layers."""
+    if others:
+        own = [layer for layer in layers if layer not in others]
+        remedy = f"measure(states, labels, layers={own})" if own else "give labels of the sequences"
+        raise UserError(
+            "labels are of the timesteps of the model's input, and other timesteps are those of "
+            f"{listed(others)}: {remedy}"
+        )

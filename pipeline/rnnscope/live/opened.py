@@ -102,6 +102,11 @@ class Opened:
         there = states.open_signal(self.folder, layer, self.layers[layer][0]).timesteps
         return int(known or there)
 
+    @property
+    def other_time(self) -> list[str]:
+        """The layers to whose timesteps labels and annotations of timesteps do not belong."""
+        return list(self._manifest().get("other_time", []))
+
     def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
         """N, T, U."""
         steps, units = self.steps_of(layer), self.units(layer, signal)

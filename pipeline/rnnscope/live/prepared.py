@@ -1,7 +1,6 @@
 """A model and sequences made ready to be recorded, any number of times."""
 
 import contextlib
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,13 +14,14 @@ from rnnscope.extract import fit, mixing
 from rnnscope.extract.notes import parts_of
 from rnnscope.extract.recorder import Recorder
 from rnnscope.extract.warning import noticed
+from rnnscope.libraries.replacing import REPLACING
 from rnnscope.live import before, given
 from rnnscope.live.about import About
 from rnnscope.live.filling import Filling
 from rnnscope.live.held import Held
 from rnnscope.live.options import as_list, chosen
 from rnnscope.live.states import States
-from rnnscope.live.wording import in_keywords, spoken
+from rnnscope.live.wording import in_keywords, outside, spoken
 from rnnscope.models.batches import fixed_batch
 from rnnscope.models.feeding import sequence_shapes
 from rnnscope.models.finite import not_finite
@@ -92,13 +92,14 @@ class Prepared:
             about = noticed(recorder, unmasked, lost)
         for line in about.warnings:
             said = spoken(line, self.names, self.annotations)
-            warnings.warn(said, stacklevel=_outside())
+            warnings.warn(said, stacklevel=outside())
         return States(self._held(into, findings, about.unmasked))
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[before.Kept]:
-        """While open, the model may be run, also from within a ``tf.function``."""
+        """While open, the model may be run, also from within a ``tf.function``, by one thread."""
         with (
+            REPLACING,
             tf.init_scope(),
             in_keywords(self.names, self.annotations),
             before.as_before(self.model) as kept,
@@ -119,12 +120,6 @@ class Prepared:
 
     def _held(self, into: Filling, findings: Findings, unmasked: list[str]) -> Held:
         recorder, test = self.recorder, self.recorder.split
-        apart: tuple[str, ...] = ()
-        known = test.per_timestep or bool(test.steps)
-        if known:
-            apart = tuple(
-                name for name in recorder.layout.layers if not recorder.rows.known(name, test)
-            )
         proved = sum(min(sample(test.timesteps), each.stop - each.start) for each in self.parts)
         return into.done(
             About(
@@ -136,8 +131,8 @@ class Prepared:
                 classes=recorder.dataset.classes,
                 labels=test.labels,
                 annotations=tuple(test.steps),
-                steps=known,
-                other_time=apart,
+                steps=test.per_timestep or bool(test.steps),
+                other_time=tuple(recorder.of_other_time),
                 unmasked=tuple(unmasked),
                 draws=tuple(recorder.streams.layers),
                 no_scores=recorder.scores.why_not or None,
@@ -168,14 +163,6 @@ def _progress(count: int) -> Iterator[Any]:
     """A progress bar over sequences, in a notebook its own kind; none for short work."""
     with bar(total=count, desc="record", unit="sequence", delay=PATIENCE) as progress:
         yield progress
-
-
-def _outside() -> int:
-    """How many frames up the caller of this package is, for a warning's place."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rnnscope."):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def _names_in(annotations: Any) -> list[str]:

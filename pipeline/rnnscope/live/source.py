@@ -38,6 +38,10 @@ class Source(Protocol):
     def longest(self, layer: str) -> int:
         """The timesteps of the layer's input, whichever were asked for."""
 
+    @property
+    def other_time(self) -> list[str]:
+        """The layers to whose timesteps labels and annotations of timesteps do not belong."""
+
     def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
         """N, T, U."""
 

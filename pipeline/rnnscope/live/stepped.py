@@ -26,6 +26,11 @@ def name(step: int) -> str:
     return f"step-{step:07d}"
 
 
+def artefact(training: str, step: int) -> str:
+    """The key of a recording: no file of another training, or of another step, is taken for it."""
+    return f"{training}-{name(step)}"
+
+
 def open_steps(folder: Path | str) -> dict[int, States]:
     """Open the recordings of one training, by ``RecordStates``, in the order of their steps.
 
@@ -46,10 +51,12 @@ def open_steps(folder: Path | str) -> dict[int, States]:
 
     Raises:
         FileNotFoundError: the folder holds no such recording.
+        rnnscope.errors.UserError: recordings of several trainings, or under other names.
     """
     found = _steps(Path(folder))
     if not found:
         raise FileNotFoundError(f"{folder}: no recordings by step, such as {name(100)}")
+    _refuse_mixed(found)
     return {step: open_states(found[step]) for step in sorted(found)}
 
 
@@ -83,6 +90,30 @@ def measure_steps(folder: Path | str, labels: Any = None, **options: Any) -> pd.
         table.insert(0, "step", step)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _refuse_mixed(found: dict[int, Path]) -> None:
+    """Raise where folders are not those that one training recorded at their steps."""
+    trainings: dict[str, Path] = {}
+    for step in sorted(found):
+        training, _, of = _key(found[step]).partition("-")
+        if of and of != name(step):
+            raise UserError(f"{found[step]}: was recorded as {of}; give it that name again")
+        trainings.setdefault(training, found[step])
+    if len(trainings) > 1:
+        one, other = list(trainings.values())[:2]
+        raise UserError(
+            f"{other}: is of another training than {one.name}; keep each training's recordings in "
+            "a folder of its own"
+        )
+
+
+def _key(path: Path) -> str:
+    """What a recording was made as; "" of one that nobody said that of."""
+    try:
+        return str(manifest.read_manifest(path).get("key", ""))
+    except FileNotFoundError:
+        return ""
 
 
 def refuse_folder(folder: Path, *, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ have them, ``x_test``. Here both are keyword arguments.
 
 import contextlib
 import re
+import sys
 from collections.abc import Collection, Iterator
 
 from rnnscope.errors import UserError
@@ -67,3 +68,11 @@ def in_keywords(inputs: Collection[str] = (), annotations: Collection[str] = ())
         if said == str(error):
             raise
         raise type(error)(said).with_traceback(error.__traceback__) from error.__cause__
+
+
+def outside() -> int:
+    """How many frames up the caller of this package is, for a warning's place."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rnnscope."):
+        frame, level = frame.f_back, level + 1
+    return level

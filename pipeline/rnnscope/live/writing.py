@@ -63,6 +63,7 @@ def write(
         "footers": footers,
         "layers": about.layout.layers,
         "longest": dict(longest),
+        "other_time": list(about.other_time),
         "paths": dict(about.paths),
         "without_mask": list(about.unmasked),
         "no_scores": about.no_scores,

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnscope.libraries.replacing import REPLACING, Mine, restore
+
 
 @contextlib.contextmanager
 def followed(
@@ -16,16 +18,18 @@ def followed(
 
     The layers are unchanged afterwards.
     """
-    given = list({id(layer): layer for layer in layers}.values())
-    try:
-        for layer in given:
-            # Bypasses Keras' attribute tracking, which would leave traces in the layer.
-            object.__setattr__(layer, "call", _telling(layer, layer.call, see))
-        yield
-    finally:
-        for layer in given:
-            with contextlib.suppress(AttributeError):
-                object.__delattr__(layer, "call")
+    kept: list[tuple[keras.Layer, Any]] = []
+    with REPLACING:
+        try:
+            for layer in {id(layer): layer for layer in layers}.values():
+                kept.append((layer, vars(layer).get("call")))
+                # Bypasses Keras' attribute tracking, which would leave traces in the layer.
+                telling = Mine(_telling(layer, layer.call, see), layer.call)
+                object.__setattr__(layer, "call", telling)
+            yield
+        finally:
+            for layer, before in reversed(kept):
+                restore(layer, "call", before)
 
 
 def _telling(

@@ -25,16 +25,18 @@ has its state tensors: s0, s1, ...
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.layers.rnn import conv_lstm
 
 from rnnscope.trace.reading import Tensor
 
 Signals = dict[str, Tensor]
 
-ConvLSTMCell = type(keras.layers.ConvLSTM1D(1, 1).cell)
+ConvLSTMCell = conv_lstm.ConvLSTMCell
 """The cell of ConvLSTM1D, 2D and 3D, for which Keras has no public name."""
 
 LSTM = ("h", "c", "i", "f", "o", "g")
@@ -168,14 +170,14 @@ _WRAPPED = {"build", "quantize"}
 """Methods that Keras wraps on each layer."""
 
 
-def _computes_as(cell: Any, kind: type) -> bool:
+def _computes_as(cell: Any, kind: Any) -> bool:
     """Whether a cell is of a kind and overrides nothing of it, in its class or on the cell itself.
 
     What a method uses is not looked for: a subclass that defines anything but how it is made counts
     as another cell.
     """
-    if not isinstance(cell, kind):
-        return False
+    if not isinstance(cell, kind) or not kind.call.__module__.startswith("keras.src."):
+        return False  # or somebody put another method in the place of Keras' own
     mro = type(cell).__mro__
     own = {name for each in mro[: mro.index(kind)] for name in vars(each)}
     methods = {
@@ -190,8 +192,17 @@ def _lstm_gates(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor) -> Signals:
     if cell.bias is not None:
         drive += tf.cast(cell.bias, x.dtype)
     i, f, g, o = tf.split(drive, 4, axis=-1)
-    sigma, tanh = cell.recurrent_activation, cell.activation
+    sigma, tanh = _of_rows(cell.recurrent_activation), _of_rows(cell.activation)
     return {"i": sigma(i), "f": sigma(f), "o": sigma(o), "g": tanh(g)}
+
+
+def _of_rows(activation: Any) -> Callable[[Tensor], Tensor]:
+    """An activation of [T, B, U] that sees [T B, U], as many axes as in a step of the cell."""
+
+    def of_rows(values: Tensor) -> Tensor:
+        return tf.reshape(activation(tf.reshape(values, (-1, values.shape[-1]))), tf.shape(values))
+
+    return of_rows
 
 
 def _conv_lstm_gates(cell: Any, x: Tensor, h: Tensor) -> Signals:
@@ -230,7 +241,7 @@ def _gru_gates(cell: keras.layers.GRUCell, x: Tensor, h: Tensor) -> Signals:
         bias = tf.cast(cell.bias, x.dtype)
         inner, outer = (bias[0], bias[1]) if cell.reset_after else (bias, 0)
     x_z, x_r, x_g = tf.split(_product(x, cell.kernel) + inner, 3, axis=-1)
-    sigma, tanh = cell.recurrent_activation, cell.activation
+    sigma, tanh = _of_rows(cell.recurrent_activation), _of_rows(cell.activation)
     if cell.reset_after:
         h_z, h_r, h_g = tf.split(_product(h, cell.recurrent_kernel) + outer, 3, axis=-1)
         z, r = sigma(x_z + h_z), sigma(x_r + h_r)

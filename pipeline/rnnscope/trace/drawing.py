@@ -6,7 +6,7 @@ of those that inference leaves alone.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from rnnscope.errors import UserError
+from rnnscope.libraries.replacing import REPLACING, Mine
 from rnnscope.trace.loops import cells_of, recurrent_layers
 
 
@@ -28,7 +29,7 @@ class Draw:
 
 @contextlib.contextmanager
 def watched() -> Iterator[list[Draw]]:
-    """While open, every seed that is drawn in this process is added to the list."""
+    """While open, every seed that this thread draws is added to the list."""
     drawn: list[Draw] = []
     kept = keras.random.SeedGenerator.next
 
@@ -36,11 +37,24 @@ def watched() -> Iterator[list[Draw]]:
         drawn.append(Draw(self, tf.compat.v1.get_default_graph().get_name_scope()))
         return kept(self, *args, **kwargs)
 
-    keras.random.SeedGenerator.next = following
-    try:
+    with seeds_from(following):
         yield drawn
-    finally:
-        keras.random.SeedGenerator.next = kept
+
+
+@contextlib.contextmanager
+def seeds_from(draw: Callable[..., Any]) -> Iterator[None]:
+    """While open, this thread has the seeds of all of Keras' generators from a function.
+
+    Args:
+        draw: what stands for ``SeedGenerator.next``.
+    """
+    with REPLACING:
+        kept = keras.random.SeedGenerator.next
+        keras.random.SeedGenerator.next = Mine(draw, kept).method()
+        try:
+            yield
+        finally:
+            keras.random.SeedGenerator.next = kept
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Equations:
     """
 
     def __init__(self, cell: Any):
-        self.cell = cell
+        self.cell, self.kind = cell, cells.stock_kind(cell)
         self.dtype = tf.as_dtype(cell.compute_dtype).as_numpy_dtype
         self.unit = float(np.spacing(self.dtype(1))) / 2
         self.kernel = self._weights(cell.kernel)
@@ -108,7 +108,7 @@ class Equations:
         """
         unit = self.unit if rounding else 0.0
         given = {name: _exact(values, unit) for name, values in before.items()}
-        return _EQUATIONS[cells.stock_kind(self.cell)](self, _exact(x, unit), given)
+        return _EQUATIONS[self.kind](self, _exact(x, unit), given)
 
     def drive(self, x: Rounded, weights: Float, bias: Float | None) -> Rounded:
         """x [R, F] times weights [F, U], and the bias [U]."""

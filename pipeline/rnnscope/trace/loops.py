@@ -15,8 +15,8 @@ import keras
 import tensorflow as tf
 
 from rnnscope.errors import UserError
+from rnnscope.libraries.replacing import REPLACING, Mine, restore
 from rnnscope.trace import cells
-from rnnscope.trace.opened import restore
 from rnnscope.trace.reading import Reading, Tensor, reading
 
 Loop = Callable[..., tuple[Tensor, Tensor, Any]]
@@ -30,6 +30,10 @@ BUILT_IN_CELLS = (
     cells.ConvLSTMCell,
 )
 LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
+INNER_LOOPS = {
+    layer.inner_loop for layer in LAYERS if layer.inner_loop.__module__.startswith("keras.src.")
+}
+"""Keras' own; one that somebody put in its place is another's."""
 
 
 def recurrent_layers(model: keras.Model) -> dict[str, keras.layers.RNN]:
@@ -73,21 +77,23 @@ def replaced(
 ) -> Iterator[None]:
     """While open, each layer's inner loop is ``make(name, layer)``; then as it was before."""
     kept: list[tuple[keras.layers.RNN, Any]] = []
-    try:
-        for name, layer in layers.items():
-            loop = make(name, layer)
-            kept.append((layer, replacement(layer)))
-            # Bypasses Keras' attribute tracking, which would leave traces in the layer.
-            object.__setattr__(layer, "inner_loop", loop)
-        yield
-    finally:
-        for layer, before in reversed(kept):
-            restore(layer, "inner_loop", before)
+    with REPLACING:
+        try:
+            for name, layer in layers.items():
+                loop = Mine(make(name, layer), layer.inner_loop)
+                kept.append((layer, vars(layer).get("inner_loop")))
+                # Bypasses Keras' attribute tracking, which would leave traces in the layer.
+                object.__setattr__(layer, "inner_loop", loop)
+            yield
+        finally:
+            for layer, before in reversed(kept):
+                restore(layer, "inner_loop", before)
 
 
 def replacement(layer: keras.layers.RNN) -> Any:
-    """What stands in for a layer's own inner loop at present; None if nothing does."""
-    return vars(layer).get("inner_loop")
+    """What stands in for a layer's own inner loop at present; None if nothing of ours does."""
+    known = vars(layer).get("inner_loop")
+    return known.own if isinstance(known, Mine) else None
 
 
 def stand_in(
@@ -184,7 +190,8 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
             raise UserError(_of_two_times(model, layer))
     for name, layer in layers.items():
         kind = type(layer).__name__
-        if type(layer).inner_loop not in {known.inner_loop for known in LAYERS}:
+        own = vars(layer).get("inner_loop")
+        if type(layer).inner_loop not in INNER_LOOPS or not isinstance(own, Mine | None):
             raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
         if stacked(layer) and type(layer.cell).call is not keras.layers.StackedRNNCells.call:
             raise UserError(

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from rnnscope.errors import UserError
+from rnnscope.libraries.replacing import REPLACING, Mine, restore
 
 _INSTEAD = "write model(x, training=False) for one batch, rnnscope.record(model, x) for many"
 _LOOPS = {
@@ -28,24 +29,17 @@ _LOOPS = {
 def without_loops_of_keras(model: keras.Model) -> Iterator[None]:
     """While open, Keras' loops over batches are refused on a model and on the models inside it."""
     kept: list[tuple[keras.Model, str, Any]] = []
-    try:
-        for each in model._flatten_layers():
-            for name in _LOOPS if isinstance(each, keras.Model) else ():
-                kept.append((each, name, vars(each).get(name)))
-                object.__setattr__(each, name, _refusal(name))  # unseen by Keras' tracking
-        yield
-    finally:
-        for each, name, before in reversed(kept):
-            restore(each, name, before)
-
-
-def restore(of: Any, name: str, before: Any) -> None:
-    """Give an object's attribute back what it was; None for one that only its class had."""
-    if before is not None:
-        object.__setattr__(of, name, before)
-    else:
-        with contextlib.suppress(AttributeError):
-            object.__delattr__(of, name)
+    with REPLACING:
+        try:
+            for each in model._flatten_layers():
+                for name in _LOOPS if isinstance(each, keras.Model) else ():
+                    refusal = Mine(_refusal(name), getattr(each, name))
+                    kept.append((each, name, vars(each).get(name)))
+                    object.__setattr__(each, name, refusal)  # unseen by Keras' tracking
+            yield
+        finally:
+            for each, name, before in reversed(kept):
+                restore(each, name, before)
 
 
 def _refusal(name: str) -> Any:

@@ -113,15 +113,13 @@ def _steps(call: Call) -> Steps:
 def _by_keras(call: Call) -> list[Tensor]:
     """Outputs [B, T, U] in the order of steps and final states [B, 1, U] of Keras' own loop."""
     layer = call.layer
-    returns_sequences = layer.return_sequences
-    layer.return_sequences = True
-    try:
-        with _dropout_masks(call, call.sequences[:, 0], call.initial_state):
-            _, outputs, states = type(layer).inner_loop(
-                layer, call.sequences, call.initial_state, mask=call.mask, training=call.training
-            )
-    finally:
-        layer.return_sequences = returns_sequences
+    # Another object with the layer's attributes: the layer itself stays as other threads have it.
+    whole = object.__new__(type(layer))
+    vars(whole).update(vars(layer), return_sequences=True)
+    with _dropout_masks(call, call.sequences[:, 0], call.initial_state):
+        _, outputs, states = type(layer).inner_loop(
+            whole, call.sequences, call.initial_state, mask=call.mask, training=call.training
+        )
     outputs, *final = handed(layer, outputs, states)
     return [outputs, *(state[:, tf.newaxis] for state in final)]
 

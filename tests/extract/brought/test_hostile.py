@@ -11,12 +11,13 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
-from rnnscope import stages
+from rnnscope import stages, states
 from rnnscope.errors import UserError
 from tests.compose import composed
-from tests.extract.brought.test_brought import N, T, U, brought, drawn, labels
+from tests.extract.brought.test_brought import N, T, U, brought, drawn, extracted, labels
 
 Make = Callable[[Path], Path]
 
@@ -224,3 +225,21 @@ def test_an_nan_within_the_lengths_of_the_data_is_refused(tmp_path: Path) -> Non
     assert "lstm/c[3, 4, 0] is nan" in refused(tmp_path, path, full)
     inputs = labels(tmp_path, x_test=np.zeros((N, T, 2)))
     assert "lstm/c[3, 4, 0] is nan" in refused(tmp_path, path, inputs)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_labels_in_a_table_whose_order_is_not_clear_are_refused(form: str, tmp_path: Path) -> None:
+    """Sequences s1, s2, ..., s10 are numbered s1, s10, s2, ... once they are sorted."""
+    path = npz(lstm__c=np.concatenate([drawn(), drawn()]))(tmp_path)
+    for names, clear in (([f"s{n}" for n in range(1, 15)], False), (range(14), True)):
+        frame = pd.DataFrame({"sequence": np.repeat(names, T), "timestep": np.tile(range(T), 14)})
+        frame = frame.assign(x=0.5, label=np.repeat(np.arange(14) % 2, T))
+        table = tmp_path / f"mine-{clear}.{form}"
+        frame.to_csv(table, index=False) if form == "csv" else frame.to_parquet(table)
+        data = "data=files", f"data.path={table}"
+        if clear:
+            found = states.read_sequences(extracted(tmp_path, path, *data))
+            assert list(found["label"]) == [0, 1] * 7
+        else:
+            said = refused(tmp_path, path, *data)
+            assert "column 'sequence' has s1, s2 where it has s1, s10 once it is sorted" in said

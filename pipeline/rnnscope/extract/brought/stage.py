@@ -17,6 +17,7 @@ from rnnscope import data, engine, states
 from rnnscope.config import Config, RecordedStates, located
 from rnnscope.data import Dataset, Recorded, Split
 from rnnscope.data.mapped import LazyArray, release
+from rnnscope.data.precision import warn_of_coarse
 from rnnscope.data.recorded import no_inputs
 from rnnscope.errors import UserError, listed
 from rnnscope.extract import finishing, notes
@@ -147,6 +148,9 @@ def _ready(assignment: Assignment) -> Ready:
             "sequences whose states these are, in their order, such as data=files "
             f"data.path=labels.npz with y_test [{count}]"
         )
+    for layer, signals in given.arrays.items():
+        for signal, array in signals.items():
+            warn_of_coarse(array, f"{given.where}: {layer}/{signal}", "unit", "")
     layers = selection.only("extract.layers", dict(given.arrays), options.layers)
     there = dict.fromkeys(signal for signals in layers.values() for signal in signals)
     if options.signals and there.keys().isdisjoint(options.signals):

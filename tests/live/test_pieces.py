@@ -1,0 +1,76 @@
+"""A signal in memory is the same array however it came, and no batch is lost on the way."""
+
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnnscope.live.pieces import Pieces
+
+SHAPE = (23, 5, 3)
+CUTS = ((0, 8), (8, 16), (16, 23))
+
+
+def drawn(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Values [N, T', U], and which are rows [N, T']: all of the first batch."""
+    draw = np.random.default_rng(seed)
+    places = draw.random(SHAPE[:2]) < 0.7
+    places[:8] = True
+    return draw.normal(size=SHAPE).astype(np.float32), places
+
+
+def pieces_of(values: NDArray[np.float32], places: NDArray[np.bool_]) -> Pieces:
+    found = Pieces(SHAPE)
+    for start, stop in CUTS:
+        part, where = values[start:stop], places[start:stop]
+        # As passes leave them: with timesteps first in memory, or as rows.
+        if where.all():
+            found.add(np.ascontiguousarray(part.swapaxes(0, 1)).swapaxes(0, 1))
+        else:
+            found.add(part[where], where)
+    return found
+
+
+def test_it_is_what_was_added_and_nan_elsewhere() -> None:
+    values, places = drawn()
+    found = pieces_of(values, places)
+    np.testing.assert_array_equal(found.array(), np.where(places[..., None], values, np.nan))
+    assert not found.batches
+    assert found.array() is found.array()
+
+
+def test_threads_that_ask_at_once_get_the_same_array() -> None:
+    values, places = drawn(1)
+    found, gate = pieces_of(values, places), threading.Barrier(8)
+
+    def asked(number: int) -> NDArray[np.float32]:
+        gate.wait()
+        return found.array()
+
+    with ThreadPoolExecutor(8) as pool:
+        arrays = list(pool.map(asked, range(8)))
+    assert all(each is arrays[0] for each in arrays)
+    np.testing.assert_array_equal(arrays[0], np.where(places[..., None], values, np.nan))
+
+
+@pytest.mark.parametrize("batch", range(len(CUTS)))
+def test_an_interruption_loses_nothing(batch: int) -> None:
+    values, places = drawn(2)
+    found = pieces_of(values, places)
+    whole = found.batches[batch]
+    found.batches[batch] = (np.zeros((1, 1, 7), np.float32), whole[1])  # cannot be put in place
+    with pytest.raises((ValueError, IndexError)):
+        found.array()
+    found.batches[0] = whole
+    np.testing.assert_array_equal(found.array(), np.where(places[..., None], values, np.nan))
+
+
+def test_it_can_be_pickled_before_and_after() -> None:
+    values, places = drawn(3)
+    found = pieces_of(values, places)
+    before = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(before.array(), found.array())
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)).array(), found.array())
