@@ -381,6 +381,10 @@ REFUSED: dict[str, tuple[Tensors, dict[str, Any], str]] = {
     "two heads": (
         NET | linear("value", 1, 5), {}, "2 tensors [K, 5] may be the read-out; say which with",
     ),
+    "a square matrix before or after": (
+        under("lstm", lstm(5)) | linear("fc", 5, 5), {"data": dataset(np.zeros((2, 4, 5)))},
+        "fc.weight [5, 5] may be the read-out, or come before the recurrent layers, which read",
+    ),
     "a head of two layers": (
         NET | linear("late", 2, 4), {},
         "fc.weight [4, 5] may not be the last layer, as late.weight [2, 4] may read it: give",
@@ -457,6 +461,12 @@ def test_what_is_not_certain_is_refused_in_one_line(name: str) -> None:
     })  # fmt: skip
     assert message in said
     assert said.startswith("model.")
+
+
+def test_a_square_read_out_that_is_named_is_one() -> None:
+    tensors = under("lstm", lstm(5)) | linear("fc", 5, 5)
+    model = load(tensors, dataset(np.zeros((2, 4, 5), np.float32)), readout="fc.weight")
+    np.testing.assert_array_equal(model.layers[-1].get_weights()[0], tensors["fc.weight"].T)
 
 
 def test_a_network_without_a_readout_has_states_and_no_scores() -> None:

@@ -72,6 +72,7 @@ def load(model: TorchWeights, dataset: Dataset) -> keras.Model:
     readout = torch_ends.readout(
         free,
         {name: shape for name, shape in every.items() if name not in recurrent},
+        layers[0].cells[0].features,
         layers[-1].width,
         _plain(model.readout, every),
         _plain(model.readout_bias, every),

@@ -61,6 +61,7 @@ def embedding(
 def readout(
     free: Shapes,
     every: Shapes,
+    features: int,
     width: int,
     wanted: str | None,
     bias: str | None,
@@ -72,6 +73,7 @@ def readout(
     Args:
         free: the tensors of no recurrent module that are not left out, without the embedding.
         every: the same with those left out and the embedding.
+        features: F that the lowest recurrent layer reads.
         width: of the read-out's input.
         wanted: the name of its weight that the user gave, or None.
         bias: likewise of its bias.
@@ -79,7 +81,7 @@ def readout(
         where: how messages begin.
 
     Raises:
-        UserError: several fit; or the one that is named does not.
+        UserError: several fit, or one that may come before; or the one that is named does not.
     """
     if wanted is not None:
         if wanted not in every or len(shape := every[wanted]) != 2 or width not in shape:
@@ -110,6 +112,12 @@ def readout(
     if len(found) > 1:
         raise UserError(f"{where}: {len(found)} tensors [K, {width}] may be the read-out; {ask}")
     outputs = every[found[0]][0]
+    if outputs == width == features and found[0] != tied:
+        raise UserError(
+            f"{where}: {listed(found, every)} may be the read-out, or come before the recurrent "
+            f"layers, which read as many values: give model.readout={found[0]} if it comes after "
+            f"them; if not, the network cannot be rebuilt: give another, {ELSEWHERE}"
+        )
     after = [
         name for name, shape in every.items()
         if len(shape) == 2 and shape[1] == outputs and name != found[0] and _beside(name) in every
