@@ -1,5 +1,6 @@
 """What ``import rnnscope`` offers, and that it costs nothing until it is used."""
 
+import doctest
 import subprocess
 import sys
 
@@ -36,3 +37,12 @@ def test_the_import_alone_loads_no_other_package() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     tops = {name.partition(".")[0] for name in done.stdout.split()}
     assert tops - sys.stdlib_module_names == {"rnnscope"}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", rnnscope.__all__)
+def test_every_public_name_has_an_example_that_runs(name: str) -> None:
+    public = getattr(rnnscope, name)
+    (example,) = doctest.DocTestFinder(recurse=False).find(public, name)
+    assert len(example.examples) > 3
+    assert doctest.DocTestRunner().run(example) == (0, len(example.examples))

@@ -1,6 +1,5 @@
 """Training is bit for bit the same with its states recorded, and they are those of its steps."""
 
-import doctest
 import random
 import shutil
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from keras.src.random.seed_generator import global_seed_generator
 
 import rnnscope
 from rnnscope.errors import UserError
-from rnnscope.live import callback, stepped
 from rnnscope.live.prepared import Prepared
 
 pytestmark = pytest.mark.tensorflow
@@ -396,14 +394,6 @@ def test_every_is_a_number_of_steps(every: Any) -> None:
 def test_an_option_that_record_does_not_have_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match="got an unexpected keyword argument 'signal'"):
         rnnscope.RecordStates(SEEN, signal="h")
-
-
-@pytest.mark.slow
-def test_the_examples_run() -> None:
-    for module in (callback, stepped):
-        failed, tried = doctest.testmod(module)
-        assert tried > 5
-        assert not failed
 
 
 def test_a_subclassed_model_and_one_of_two_inputs(tmp_path: Path) -> None:

@@ -38,6 +38,17 @@ def recording(folder: Path | str) -> Path:
 def read_sequences(folder: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
     """One row per test sequence: its length and label, and the model's prediction and scores.
 
+    >>> import keras, numpy as np, rnnscope, tempfile
+    >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])
+    >>> states = rnnscope.record(model, np.zeros((2, 20, 3), "float32"), lengths=[20, 15])
+    >>> folder = states.write(tempfile.mkdtemp())  # or what stage extract wrote
+    >>> rnnscope.read_sequences(folder)["length"].tolist()
+    [20, 15]
+
+    Args:
+        folder: an extract stage's output, such as ``outputs/latest/extract``.
+        columns: which of them; all by default. outputs/README.md explains each.
+
     Raises:
         FileNotFoundError: the folder holds no recording.
         Damaged: the file is not what was written.
@@ -71,6 +82,17 @@ def read_states(
     as_array: bool = False,
 ) -> Any:
     """Read recorded states; only the requested rows and columns are read from disk.
+
+    >>> import keras, numpy as np, rnnscope, tempfile
+    >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])
+    >>> states = rnnscope.record(model, np.zeros((2, 20, 3), "float32"), lengths=[20, 15])
+    >>> folder = states.write(tempfile.mkdtemp())  # or what stage extract wrote
+    >>> rnnscope.read_states(folder, "c", units=[0, 3], timesteps=-1)
+       sequence  timestep  c_000  c_003
+    0         0        19    0.0    0.0
+    1         1        14    0.0    0.0
+    >>> rnnscope.read_states(folder, "f", as_array=True).shape
+    (2, 20, 4)
 
     Args:
         folder: an extract stage's output, such as ``outputs/latest/extract``.

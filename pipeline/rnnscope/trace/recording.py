@@ -117,7 +117,22 @@ def recording(model: keras.Model) -> Iterator[Trace]:
 
     It may be opened inside a ``tf.function``, and inside another recording, which then has the pass
     too. The layers are restored afterwards, also after an exception. A pass is a call of the model,
-    ``model(x, training=False)``; Keras' loops over batches, such as ``predict``, are refused.
+    ``model(x, training=False)``; Keras' loops over batches, such as ``predict``, are refused. It is
+    of the thread that opens it: another has the model as it is.
+
+    >>> import keras, numpy as np, rnnscope
+    >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])
+    >>> with rnnscope.recording(model) as trace:
+    ...     outputs = model(np.zeros((10, 20, 3), "float32"), training=False)
+    >>> trace.layers["lstm"].signals["c"].shape.as_list()  # [timestep, sequence, unit]
+    [20, 10, 4]
+
+    Args:
+        model: a built Keras model of any form.
+
+    Returns:
+        A context whose ``Trace`` is filled by each pass: ``trace.layers[name].signals[signal]`` is
+        a tensor [T, B, U], time first, in the precision in which the layer computes.
 
     Raises:
         UserError: a recurrent layer cannot be recorded, with its name and the reason; or inside,
