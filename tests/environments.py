@@ -162,6 +162,12 @@ ENVIRONMENTS = [
         "home", a_home, ("data.path=", "10,000 files"), (*FILES, "data.path={folder}/home")
     ),
     Environment(
+        "warnings are errors",
+        a_home,
+        ("train: PYTHONWARNINGS or -W makes a warning an error; leave it out",),
+        before=("env", "PYTHONWARNINGS=error"),
+    ),
+    Environment(
         "model is a device",
         a_pipe,
         ("model.path=", "a device"),

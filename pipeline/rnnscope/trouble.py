@@ -68,6 +68,8 @@ def explained(error: BaseException, root: Path | None = None) -> str | None:
         return None if code.startswith("submitit.") else _ended(code, f"exit({error.code!r})")
     if not isinstance(error, Exception):
         return _ended(_raised_in(error), f"{type(error).__name__}: {error}")
+    if isinstance(error, Warning):
+        return f"PYTHONWARNINGS or -W makes a warning an error; leave it out ({_brief(error)})"
     seen: BaseException | None = error
     while seen is not None:
         number = _errno(seen)

@@ -97,7 +97,8 @@ def recorded_again(model: keras.Model, x: Array) -> Batches:
 
 def held(model: keras.Model, x: Array) -> Batches:
     """The same as far as ``record`` goes: in batches, as passes give them, until one looks."""
-    found = _prepared(model, x).record()._source.held[LAYER].signals
+    source: Any = _prepared(model, x).record()._source
+    found = source.held[LAYER].signals
     return {signal: [values for values, _ in each.batches] for signal, each in found.items()}
 
 

@@ -295,7 +295,8 @@ def test_what_a_model_reads_from_python_is_recorded_as_it_is_where_it_runs_eager
 
 
 def test_sequences_are_those_that_were_given_whatever_becomes_of_the_array(tmp_path: Path) -> None:
-    for number, form in enumerate((lambda x: x, lambda x: {"seen": x}, list)):
+    forms: list[Any] = [lambda x: x, lambda x: {"seen": x}, list]
+    for number, form in enumerate(forms):
         given, model = SEEN.copy(), network()
         if number == 1:
             x = keras.Input((5, 3), name="seen")

@@ -185,6 +185,7 @@ def test_a_model_of_several_inputs() -> None:
             {"x": table().assign(label=pd.Categorical(["b"] * len(table()), ["b", "a"]))},
             r"^x\['label'\] is categorical, in the order 'b', 'a'",
         ),
+        ({"x": X, "labels": [np.ma.masked, *Y[1:]]}, r"^labels\[0\] is a masked array"),
         ({"x": X, "lengths": [7] * 12}, "^lengths reaches 7 timesteps; x has 6"),
         ({"x": X, "lengths": [6]}, r"^lengths has shape \(1,\); it must be \[12\]"),
         ({"x": tf.RaggedTensor.from_tensor(X), "lengths": LENGTHS}, "leave lengths out"),
@@ -228,6 +229,16 @@ def test_a_table_in_another_order_than_that_of_its_names_is_warned_of(model: ker
     with pytest.warns(UserWarning, match=r"another order than .* states\.sequences\['id'\]"):
         states = rnnscope.record(model, frame.assign(sequence=names), annotations="depth")
     assert list(states.sequences["id"]) == sorted(set(names))
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+@pytest.mark.parametrize("form", [lambda a, b: {"u": a, "v": [b]}, lambda a, b: [a, [b]]])
+def test_inputs_within_inputs_are_refused(form: Any) -> None:
+    a, b = (keras.Input((6, 2), name=name) for name in "pq")
+    both = keras.ops.concatenate([a, b], axis=-1)
+    model = keras.Model(form(a, b), keras.layers.LSTM(2, name="lstm")(both))
+    with pytest.raises(UserError, match="its inputs lie in one another; make it with a dict"):
+        rnnscope.record(model, {"p": X, "q": X})
 
 
 def test_functions_that_run_eagerly_are_refused(model: keras.Model) -> None:

@@ -75,8 +75,8 @@ def refuse_unclear_names(
 
     Raises:
         UserError: names that are blank or too long; that differ in blanks alone, look alike, or are
-            the same number; that may be missing values; or the last of all, where all others are
-            numbers.
+            the same number or truth value; that may be missing values; or the last of all, where
+            all others are numbers.
     """
     names = list(names)
     _refuse_total(names, where, place_of, last)
@@ -93,6 +93,7 @@ def refuse_unclear_names(
                 "write the name in another way, or leave out the row"
             )
     _refuse_alike(names, _number, f"{where}: {{}} are the same number", place_of)
+    _refuse_alike(names, _truth, f"{where}: {{}} may be the same truth value", place_of)
     for one, other in _alike(names, str.casefold):
         log.warning(
             f"{where}: '{brief(one)}' and '{brief(other)}' differ in case alone and stay two names"
@@ -173,6 +174,11 @@ def _seen(name: str) -> str:
         return _words(name)
     whole = unicodedata.normalize("NFC", name)
     return _words("".join(each for each in whole if unicodedata.category(each) != "Cf"))
+
+
+def _truth(name: str) -> str:
+    """A name as 1 or 0 if it is a truth value in a word."""
+    return {"true": "1", "false": "0"}.get(name.strip().casefold(), name.strip())
 
 
 def _number(name: str) -> Any:

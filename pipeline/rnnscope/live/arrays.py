@@ -87,7 +87,7 @@ def _of_ragged(given: tf.RaggedTensor, where: str) -> Array:
 
 def _of_list(given: Any, where: str) -> Array:
     """A list of numbers or names, or of sequences, which may differ in length."""
-    for number, each in enumerate(given):
+    for number, each in enumerate(given):  # np.ma.masked is one of these arrays too
         _refuse_masked(each, f"{where}[{number}]")
     parts = [np.asarray(each) for each in given]
     shapes = [each.shape for each in parts]

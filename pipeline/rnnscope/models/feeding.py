@@ -89,8 +89,18 @@ def _specs(model: keras.Model) -> dict[str, tf.TensorSpec]:
 
 
 def named_inputs(model: keras.Model) -> dict[str, Any]:
-    """The symbolic inputs, by name, of a model that has a graph."""
+    """The symbolic inputs, by name, of a model that has a graph.
+
+    Raises:
+        UserError: inputs within inputs.
+    """
     struct = getattr(model, "_inputs_struct", None)  # of a functional model: as it was made
+    each = list(struct.values()) if isinstance(struct, dict) else struct
+    if isinstance(each, list | tuple) and any(tf.nest.is_nested(one) for one in each):
+        raise UserError(
+            f"model '{model.name}': its inputs lie in one another; make it with a dict of them by "
+            "name, keras.Model({'a': a, 'b': b}, outputs)"
+        )
     if isinstance(struct, dict) and all(isinstance(key, str) for key in struct):
         return dict(struct)
     return {each.name: each for each in model.inputs}
