@@ -162,7 +162,12 @@ def test_another_recording_in_its_place_is_not_read_for_it(
     np.testing.assert_array_equal(opened["top"]["c"], before)
     place.rename(tmp_path / "away")
     few.write(place)
-    for read in (lambda: opened["top"]["c"], lambda: opened.frame("top", "c")):
+    reads: list[Any] = [
+        lambda: opened["top"]["c"],
+        lambda: opened.frame("top", "c"),
+        lambda: rnnscope.measure(opened, permutations=0),
+    ]
+    for read in reads:
         with pytest.raises(UserError, match="was replaced since it was opened; open it again"):
             read()
 
@@ -236,6 +241,24 @@ def test_labels_of_timesteps_are_refused_for_layers_of_other_timesteps(tmp_path:
         with pytest.raises(UserError, match=r"^labels has shape \(12, 8\)"):
             rnnscope.measure(bare, labels=y, layers=["pooled"], **few)
         rnnscope.measure(bare, labels=y[:, 0], **few)
+
+
+def test_files_that_are_copied_keep_their_key_and_are_read_again(
+    recorded: rnnscope.States, tmp_path: Path
+) -> None:
+    folder = recorded.write(tmp_path / "states", artefact="0123abcd")
+    opened = rnnscope.open_states(folder)
+    copied = opened.write(tmp_path / "same", artefact="0123abcd")
+    assert rnnscope.open_states(copied).residuals == recorded.residuals
+    with pytest.raises(UserError, match="the states are files of 0123abcd, which their footers"):
+        opened.write(tmp_path / "other", artefact="ffff0000")
+    part = next((folder / "top" / "c").iterdir())
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    with pytest.raises(UserError, match=r"top/c/part-00000\.parquet: other bytes than were"):
+        opened.write(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def _folder(states: States) -> Iterator[Path]:
     """The folder of states, for as long as they are measured."""
     source = states._source
     if isinstance(source, Opened):
-        yield source.folder
+        with source.unreplaced():
+            yield source.folder
         return
     with tempfile.TemporaryDirectory() as folder:
         yield states.write(Path(folder, "states"))

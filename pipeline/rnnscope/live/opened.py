@@ -16,7 +16,7 @@ from rnnscope.errors import UserError
 from rnnscope.live.source import Float
 from rnnscope.live.states import States
 from rnnscope.states import selection
-from rnnscope.store import reading
+from rnnscope.store import damage, reading
 from rnnscope.store.manifest import MANIFEST, read_manifest
 
 
@@ -114,7 +114,7 @@ class Opened:
 
     def array(self, layer: str, signal: str) -> Float:
         """The signal [N, T, U], read part by part."""
-        with self._unreplaced():
+        with self.unreplaced():
             steps, opened = self.steps_of(layer), states.open_signal(self.folder, layer, signal)
             n, t, u = self.shape(layer, signal)
             values = np.full((n, t, u), np.nan, np.float32)
@@ -126,22 +126,38 @@ class Opened:
 
     def frame(self, layer: str, signal: str) -> pd.DataFrame:
         """The signal's rows."""
-        with self._unreplaced():
+        with self.unreplaced():
             frame: pd.DataFrame = states.read_states(self.folder, signal, layer=layer)
         return frame
 
     def write(self, folder: Path, artefact: str) -> None:
-        """Copy the recording's files."""
+        """Copy the recording's files, and read the copies again.
+
+        Raises:
+            UserError: a key that is not that of these files, whose footers name it; or a file that
+                is not what was written.
+        """
+        manifest = self._manifest()
+        if artefact and artefact != manifest.get("key"):
+            raise UserError(
+                f"artefact={artefact}: the states are files of {manifest.get('key') or 'none'}, "
+                "which their footers name; leave it out"
+            )
         names = [f"{place}/{signal}" for place, signal in self._places()]
-        with self._unreplaced():
+        with self.unreplaced():
             for name in names:
                 shutil.copytree(self.folder / name, folder / name)
             for table in (states.SEQUENCES, states.STEPS, MANIFEST):
                 if (self.folder / table).is_file():
                     shutil.copy2(self.folder / table, folder / table)
+        known = damage.declared(manifest) if manifest else {}
+        copied = [name for name in known if (folder / name).is_file()]
+        for fault in damage.digested(folder, known, copied):
+            if fault:
+                raise UserError(f"{self.folder / fault.path.relative_to(folder)}: {fault.what}")
 
     @contextlib.contextmanager
-    def _unreplaced(self) -> Iterator[None]:
+    def unreplaced(self) -> Iterator[None]:
         """Raise, before and after what is read inside, if another folder stands there now."""
         self._refuse_another()
         yield

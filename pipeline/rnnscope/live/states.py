@@ -122,13 +122,15 @@ class States(Mapping[str, Signals]):
         Args:
             folder: which is made, or is there and empty. It appears whole or not at all.
             artefact: the key that the footer of each part names: that of the artefact of stage
-                extract whose files these are to equal.
+                extract whose files these are to equal. Those of states in files are copied as they
+                are.
 
         Returns:
             The folder, for ``open_states``, ``read_states`` or ``pd.read_parquet``.
 
         Raises:
-            rnnscope.errors.UserError: the folder is there, and not empty.
+            rnnscope.errors.UserError: the folder is there, and not empty; or of states in files,
+                one is damaged, or names another artefact.
             OSError: it cannot be written.
         """
         folder = Path(folder)
