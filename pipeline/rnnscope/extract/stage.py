@@ -3,7 +3,6 @@
 import functools
 import logging
 import math
-import shutil
 import threading
 import uuid
 from dataclasses import asdict, dataclass, field, replace
@@ -15,8 +14,8 @@ from threadpoolctl import threadpool_limits
 from rnnscope import engine, models, states
 from rnnscope.config import Config, located
 from rnnscope.data import Split
-from rnnscope.errors import UserError, listed
-from rnnscope.extract import finishing, fit, judging, mixing, notes
+from rnnscope.errors import listed
+from rnnscope.extract import finishing, fit, judging, mixing, notes, stored
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
 from rnnscope.extract.notes import PARTS, Note, Part, parts_of
 from rnnscope.extract.recorder import Recorder
@@ -207,15 +206,7 @@ def _announce(record: Recorder, count: int, folder: Path) -> None:
     written = {signal for _, signal in record.units}
     if lacking := [name for name in record.options.signals or () if name not in written]:
         log.info(f"{'':<10} extract.signals: no layer has {listed(lacking)}")
-    size = rows * columns * (2 if record.options.dtype == "float16" else 4)
-    log.info(f"{'':<10} {rows:,} rows of {columns:,} columns, at most {size / 1e6:,.0f} MB")
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UserError(
-            f"the states would take up to {size / 1e6:,.1f} MB, the disk of root has "
-            f"{free / 1e6:,.1f} MB free: choose less with extract.signals, extract.units, "
-            "extract.timesteps or extract.max_sequences, or give another root"
-        )
+    stored.announce(rows, columns, record.options.dtype, folder)
 
 
 def _found(parts: list[dict[str, Any]]) -> Findings:

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import states
-from rnnscope.errors import UserError
-from rnnscope.extract import notes
+from rnnscope.extract import notes, stored
 from rnnscope.extract.notes import Note, Part
 from rnnscope.extract.outcome import SCORED
 from rnnscope.extract.records import Layout, PartRecord
@@ -20,9 +18,6 @@ from rnnscope.states import selection
 from rnnscope.store import partials, sources
 from rnnscope.store.contents import Content
 from rnnscope.store.sources import Source
-
-EXACT_IN_FLOAT16 = 2048
-"""The largest whole number up to which float16 holds all of them."""
 
 
 @dataclass
@@ -95,19 +90,12 @@ class Writer:
     ) -> tuple[str, Content]:
         """Write one signal of one part, given batch by batch [U, rows]; its name and content."""
         # Columns in one piece: the encoder is twice as slow over many short ones.
-        stored: NDArray[Any] = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
+        whole = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
         values.clear()
-        if self.dtype == "float16":
-            largest = float(np.abs(stored).max(initial=0))
-            if largest > EXACT_IN_FLOAT16:
-                raise UserError(
-                    f"extract.dtype=float16: signal {signal} of layer '{layer}' reaches "
-                    f"{largest:,.0f}, past {EXACT_IN_FLOAT16:,}; must be float32"
-                )
-            stored = stored.astype(np.float16)
+        whole = stored.narrowed(whole, self.dtype, f"signal {signal} of layer '{layer}'")
         file = states.part_file(self.folder, self.places[layer], signal, part.number)
         units = self.layout.units[layer, signal]
         origin = states.Origin(part.artefact, layer, signal, part.start, part.stop)
         partials.check(self.folder)
-        content = states.write_part(file, signal, stored, keys, self.compression, units, origin)
+        content = states.write_part(file, signal, whole, keys, self.compression, units, origin)
         return file.relative_to(self.folder).as_posix(), content

@@ -5,7 +5,6 @@ Nothing here runs a model, so TensorFlow is not imported.
 
 import functools
 import logging
-import shutil
 import threading
 import uuid
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +19,7 @@ from rnnscope.data.mapped import LazyArray, release
 from rnnscope.data.precision import warn_of_coarse
 from rnnscope.data.recorded import no_inputs
 from rnnscope.errors import UserError, listed
-from rnnscope.extract import finishing, notes
+from rnnscope.extract import finishing, notes, stored
 from rnnscope.extract.brought import arrays, tables, values
 from rnnscope.extract.brought.arrays import Given
 from rnnscope.extract.columns import SEQUENCES, STEPS, TABLES
@@ -212,17 +211,17 @@ def _written(assignment: Assignment, part: Part) -> Note:
             name = f"{layer}/{signal}"
             units, where = ready.units[layer, signal], f"{ready.given.where}: {name}"
             read = arrays.rows(array, part.start, part.stop, where)
-            stored = values.columns(read, kept, units, part.start, where)
+            rows_of_units = values.columns(read, kept, units, part.start, where)
             release(array)
             if signal in values.GATES:
-                values.refuse_gates(stored, kept, units, part.start, where)
+                values.refuse_gates(rows_of_units, kept, units, part.start, where)
             partials.check(folder)
             file = states.part_file(folder, ready.places[layer], signal, part.number)
             origin = states.Origin(part.artefact, layer, signal, part.start, part.stop)
             files[file.relative_to(folder).as_posix()] = states.write_part(
                 file,
                 signal,
-                values.narrowed(stored, options.dtype, name),
+                stored.narrowed(rows_of_units, options.dtype, name),
                 keys,
                 options.compression,
                 units,
@@ -240,15 +239,7 @@ def _announce(ready: Ready, config: Config, folder: Path) -> None:
     whole = ready.count * ready.given.shape[1]
     rows = whole if lengths is None else int(lengths[: ready.count].sum())
     columns = sum(map(len, ready.units.values()))
-    size = rows * columns * np.dtype(config.extract.dtype).itemsize
-    log.info(f"{'':<10} {rows:,} rows of {columns:,} columns, at most {size / 1e6:,.0f} MB")
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UserError(
-            f"the states would take up to {size / 1e6:,.1f} MB, the disk of root has "
-            f"{free / 1e6:,.1f} MB free: choose less with extract.signals, extract.units, "
-            "extract.timesteps or extract.max_sequences, or give another root"
-        )
+    stored.announce(rows, columns, config.extract.dtype, folder)
     types = {
         f"{layer}/{signal}": np.dtype(array.dtype).name
         for layer, signals in ready.given.arrays.items()

@@ -11,8 +11,8 @@ from rnnscope.errors import UserError
 from rnnscope.extract.brought.arrays import Given, rows
 from rnnscope.extract.finite import all_finite
 
-WHOLE = {"float32": 2**24, "float16": 2**11}
-"""Up to which whole number a type holds all of them."""
+WHOLE = 2**24
+"""The largest whole number up to which float32 holds all of them."""
 GATES = "ifozr"
 """Signals between 0 and 1."""
 ROUNDING = 1e-4
@@ -76,8 +76,8 @@ def columns(
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(own.T, np.float32)
     if own.dtype.kind in "iu" and own.dtype.itemsize > 2:
-        bad = (own > WHOLE["float32"]) | (own < -WHOLE["float32"])
-        why = f"past {WHOLE['float32']:,}, up to which float32 holds whole numbers: scale them"
+        bad = (own > WHOLE) | (own < -WHOLE)
+        why = f"past {WHOLE:,}, up to which float32 holds whole numbers: scale them"
     elif all_finite(stored):
         return stored
     else:
@@ -124,20 +124,3 @@ def refuse_gates(
             "and a gate is between 0 and 1: give it as after its sigmoid, 1 / (1 + exp(-x)), or "
             "name the signal s0"
         )
-
-
-def narrowed(stored: NDArray[np.float32], dtype: str, where: str) -> NDArray[np.floating]:
-    """The values in the type that ``extract.dtype`` asks for.
-
-    Raises:
-        UserError: one is past what float16 holds.
-    """
-    if dtype == "float32":
-        return stored
-    largest = float(np.abs(stored).max(initial=0))
-    if largest > WHOLE["float16"]:
-        raise UserError(
-            f"extract.dtype=float16: {where} reaches {largest:,.0f}, past {WHOLE['float16']:,}; "
-            "must be float32"
-        )
-    return stored.astype(np.float16)
