@@ -42,6 +42,14 @@ def test_it_is_what_was_added_and_nan_elsewhere() -> None:
     assert found.array() is found.array()
 
 
+def test_a_single_batch_is_the_array_itself() -> None:
+    values, _ = drawn()
+    found = Pieces(SHAPE)
+    found.add(values)
+    assert found.array() is values
+    assert found.array() is values
+
+
 def test_threads_that_ask_at_once_get_the_same_array() -> None:
     values, places = drawn(1)
     found, gate = pieces_of(values, places), threading.Barrier(8)

@@ -36,6 +36,9 @@ class Pieces:
     def array(self) -> Float:
         """All of it, NaN where there is no row; each batch is let go once its values are there."""
         with _JOINING:
+            if self.whole is None and len(self.batches) == 1 and self.batches[0][1] is None:
+                self.whole = self.batches[0][0]  # it is all of it
+                self.batches.clear()
             if self.whole is None:
                 self.whole = np.empty(self.shape, np.float32)
             while self.batches:
