@@ -396,6 +396,9 @@ REFUSED: dict[str, tuple[Tensors, dict[str, Any], str]] = {
         NET | {"norm.weight": np.ones(5, np.float32)}, {},
         "norm.weight [5] belong to no recurrent module, embedding or linear read-out",
     ),
+    "a tensor beside those of an LSTM": (
+        NET | {"lstm.scale": np.ones(5, np.float32)}, {}, "give model.leave_out=[lstm.scale]; if",
+    ),
     "an embedding, and no tokens": (
         NET | {"embed.weight": np.ones((9, 3), np.float32)}, {}, "embed.weight [9, 3] belong to no",
     ),

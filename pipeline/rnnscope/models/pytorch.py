@@ -85,7 +85,7 @@ def load(model: TorchWeights, dataset: Dataset) -> keras.Model:
         if free.get(beside) == (readout.outputs,):
             readout = Readout(readout.weight, beside, readout.outputs, readout.transposed)
             named.append(beside)
-    torch_ends.refuse_left({n: s for n, s in free.items() if n not in named}, where)
+    torch_ends.refuse_left({n: s for n, s in free.items() if n not in named}, every, where)
     built, of_cells = _built(model, layers, embedding, readout, found, dataset)
     for cell, layer in of_cells:
         layer.set_weights(_as_keras(cell, [found.values(name) for name in cell.tensors]))

@@ -132,15 +132,21 @@ def readout(
     return Readout(found[0], _bias(every, found[0], outputs, bias), outputs, transposed=False)
 
 
-def refuse_left(free: Shapes, where: str) -> None:
+def refuse_left(free: Shapes, every: Shapes, where: str) -> None:
     """Raise where tensors have no role: without them the network would be another.
+
+    Args:
+        free: the tensors without a role.
+        every: all tensors.
+        where: how messages begin.
 
     Raises:
         UserError: with their names.
     """
     if free:
         root = next(iter(free)).rpartition(".")[0]
-        pattern = f"{root}.*" if root else next(iter(free))
+        whole = all(name in free for name in every if name.startswith(f"{root}."))
+        pattern = f"{root}.*" if root and whole else next(iter(free))
         raise UserError(
             f"{where}: {listed(free, free)} belong to no recurrent module, embedding or linear "
             f"read-out; if they come after the recurrent layers, or are not used, give "
