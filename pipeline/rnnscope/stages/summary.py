@@ -86,7 +86,7 @@ def _empty(folder: Path, table: str, column: str) -> str | None:
 
 
 def _labelled(recorded: Path) -> bool:
-    return "accuracy" in store.read_manifest(recorded)["headline"]
+    return str(store.read_manifest(recorded).get("labels") or "").startswith("class")
 
 
 def _quoted(text: Path | str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from rnnscope import stages, states
 from rnnscope.errors import UserError
 from rnnscope.stages import chain
+from rnnscope.stages.summary import summary
 from tests.compose import FINISHED, composed
 
 N, T, U = 7, 5, 3
@@ -104,6 +105,8 @@ def test_every_analysis_gives_the_tables_of_the_run_that_recorded_them(
     assert "recorded elsewhere" in manifest["no_proof"]
     assert {"residuals", "worst", "proved"}.isdisjoint(manifest)
     assert "residual" not in manifest["headline"]
+    said = summary({step.stage.name: step.artefact.folder for step in made})
+    assert 'nlargest(5, "eta2")' in said  # labels are known, though no model predicts them
 
 
 @pytest.mark.process
