@@ -133,7 +133,7 @@ def test_outputs_that_depend_on_padding_are_told_with_a_mask_that_avoids_it(
     net.check(folder, arrays, lengths)
     remedy = "table.compute_mask(caption)" if mask_zero else "keras.ops.not_equal(caption, 0)"
     assert warned(caplog) == [
-        "no mask reaches decoder: padding is read as token 0, and the outputs depend on it; "
+        "no mask of padding reaches decoder: it is read as token 0, and the outputs depend on it; "
         f"mask={remedy} in the call of decoder avoids that"
     ]
     other = Captioner(every=False, mask_zero=mask_zero, masked=True)

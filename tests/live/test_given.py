@@ -145,7 +145,7 @@ def two_inputs(form: str) -> keras.Model:
 
 def test_a_model_of_several_inputs() -> None:
     b = RANDOM.normal(size=(12, 4, 3)).astype(np.float32)
-    with pytest.warns(UserWarning, match="^no mask reaches first: padding is read as zeros"):
+    with pytest.warns(UserWarning, match="^no mask of padding reaches first: it is read as zeros"):
         named = rnnscope.record(two_inputs("dict"), {"a": X, "b": b}, lengths={"a": LENGTHS})
     assert named["first"]["h"].shape == (12, 6, 2)
     np.testing.assert_array_equal(np.isnan(named["first"]["h"][..., 0]), ~VALID)

@@ -1,16 +1,18 @@
 """Threads that use one model at the same time each have their own numbers, and leave it whole."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import rnnscope
 from rnnscope.extract import forgetful
+from rnnscope.libraries import replacing
 from rnnscope.models.calls import followed
 from rnnscope.trace import drawing, loops
 
@@ -82,3 +84,86 @@ def test_threads_that_record_at_once_all_have_it_right(model: keras.Model) -> No
                 np.testing.assert_allclose(states, want[id(each)], rtol=0, atol=1e-6)
     after = [sorted(vars(layer)) for layer in (*model.layers, model, *other.layers, other)]
     assert after == before
+
+
+def other_model() -> keras.Model:
+    return keras.Sequential([keras.Input((None, 2)), keras.layers.GRU(2, name="gru")])
+
+
+def test_one_who_records_may_wait_for_another(model: keras.Model) -> None:
+    other = other_model()
+    want = rnnscope.record(other, X)["gru"]["h"]
+    with rnnscope.recording(model) as trace:
+        model(X, training=False)
+        found = elsewhere(lambda: rnnscope.record(other, X)["gru"]["h"])
+    np.testing.assert_array_equal(found, want)
+    assert set(trace.layers) == {"lstm"}
+
+
+def test_a_layer_may_record_another_model_in_a_thread_of_tensorflow() -> None:
+    other = other_model()
+
+    class Asking(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            asked = tf.py_function(lambda y: rnnscope.record(other, y)["gru"]["h"], [x], x.dtype)
+            return x + 0 * tf.reduce_sum(tf.where(tf.math.is_nan(asked), 0.0, asked))
+
+    layers = [keras.Input((6, 2)), Asking(), keras.layers.LSTM(3, name="lstm")]
+    assert set(rnnscope.record(keras.Sequential(layers), X)) == {"lstm"}
+
+
+def test_a_recording_may_be_closed_by_another_thread(model: keras.Model) -> None:
+    """As a generator is that one thread begins and another ends."""
+
+    def begun() -> Iterator[Any]:
+        with rnnscope.recording(model) as trace:
+            model(X, training=False)
+            yield set(trace.layers)
+
+    one = begun()
+    assert elsewhere(lambda: next(one)) == {"lstm"}
+    assert list(one) == []
+    assert "inner_loop" not in vars(model.get_layer("lstm"))
+    assert elsewhere(lambda: set(rnnscope.record(model, X))) == {"lstm"}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_threads_of_a_strategys_replicas_are_the_openers(compiled: bool) -> None:
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = other_model()
+    found = []
+
+    def run() -> Any:
+        with rnnscope.recording(model) as trace:
+            outputs = strategy.run(lambda: model(tf.constant(X), training=False))
+        found.append(set(trace.layers))
+        return outputs
+
+    (tf.function(run, autograph=False) if compiled else run)()
+    assert found == [{"gru"}]
+
+
+def test_replacements_lie_within_each_other_and_are_taken_away_in_any_order() -> None:
+    class Thing:
+        def method(self) -> str:
+            return "own"
+
+    thing, said = Thing(), []
+
+    def over(name: str) -> Any:
+        below = replacing.as_it_is(thing, "method")
+        return replacing.replaced([(thing, "method", lambda: f"{name} over {below()}")])
+
+    first = over("a")
+    first.__enter__()
+    second = over("b")
+    second.__enter__()
+    said.append(thing.method())
+    assert elsewhere(thing.method) == "own"
+    first.__exit__(None, None, None)
+    said.append(thing.method())
+    second.__exit__(None, None, None)
+    said.append(thing.method())
+    assert said == ["b over a over own", "b over a over own", "own"]
+    assert vars(thing) == {}

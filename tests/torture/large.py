@@ -117,8 +117,8 @@ def _columns(folder: Path) -> Outcome:
     count, timesteps, features = 12, 4, 3000
     values = draw.standard_normal((count * timesteps, features)).astype(np.float32)
     keys = {
-        "id": np.repeat(np.arange(count), timesteps),
-        "t": np.tile(np.arange(timesteps), count),
+        "sequence": np.repeat(np.arange(count), timesteps),
+        "timestep": np.tile(np.arange(timesteps), count),
         "label": np.repeat(np.arange(count) % 2, timesteps),
     }
     names = [f"channel_{number}" for number in range(features)]
@@ -128,8 +128,7 @@ def _columns(folder: Path) -> Outcome:
     frame.to_csv(file, index=False)
     ended = command.run(
         folder / "root",
-        *("stage=units", f"data.path={file}", "data.sequence_column=id", "data.timestep_column=t"),
-        *("data.label_column=label", "data.test_fraction=0.5", "model.units=3000", *FEW),
+        *("stage=units", f"data.path={file}", "data.test_fraction=0.5", "model.units=3000", *FEW),
         *("extract.signals=[c]", "units.permutations=0"),
         within=1800,
     )

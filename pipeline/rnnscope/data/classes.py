@@ -214,21 +214,31 @@ def places(classes: Classes, k: int) -> Classes:
     Whole numbers below K are places among the outputs, counted from 0. Where they are not, but are
     K different ones, such as 1 to K, the outputs stand for them in rising order.
     """
+    if line := taken(classes, k):
+        log.info(line)
     if not (values := classes.occurring):
-        if len(classes.names) == k and not classes.counted:
-            log.info(f"classes {listed(classes.names)} are taken as the model's outputs, in order")
         return classes
     if values[0] >= 0 and values[-1] < k:
-        if values[0] > 0:
-            log.info(
-                f"labels {_span(values)} are taken as places among the model's {k} outputs, "
-                "counted from 0"
-            )
         return classes if not classes.ranked else Classes(_counted(values[-1] + 1), values)
+    return Classes(tuple(map(str, values)), values) if len(values) == k else classes
+
+
+def taken(classes: Classes, k: int) -> str:
+    """How ``places`` takes classes for the K outputs, where that does not go without saying."""
+    if not (values := classes.occurring):
+        if len(classes.names) != k or classes.counted:
+            return ""
+        return f"classes {listed(classes.names)} are taken as the model's outputs, in order"
+    if values[0] == 0 and values[-1] < k:
+        return ""
+    if values[0] > 0 and values[-1] < k:
+        return (
+            f"labels {_span(values)} are taken as places among the model's {k} outputs, counted "
+            "from 0"
+        )
     if len(values) == k:
-        log.info(f"labels {_span(values)} are taken as the model's {k} outputs, in rising order")
-        return Classes(tuple(map(str, values)), values)
-    return classes
+        return f"labels {_span(values)} are taken as the model's {k} outputs, in rising order"
+    return ""
 
 
 def only_occurring(classes: Classes) -> Classes:

@@ -84,8 +84,8 @@ def warning(model: keras.Model, unmasked: list[str], found: Depending, rows: Row
 
     calls = [f"{mask(name)} in the call of {', '.join(of)}" for name, of in by_input.items()]
     return (
-        f"no mask reaches {', '.join(unmasked)}: padding is read as {what}, and {found} depend on "
-        f"it; {' and '.join(calls)} avoids that"
+        f"no mask of padding reaches {', '.join(unmasked)}: it is read as {what}, and {found} "
+        f"depend on it; {' and '.join(calls)} avoids that"
     )
 
 

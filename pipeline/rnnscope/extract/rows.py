@@ -34,7 +34,7 @@ class Rows:
     def valid(
         self, layer: str, timesteps: int, mask: NDArray[np.bool_] | None, batch: Batch
     ) -> tuple[NDArray[np.bool_], bool]:
-        """Which timesteps of a layer are rows [B, T], and whether lengths tell what no mask does.
+        """Which timesteps of a layer are rows [B, T], and whether lengths end before its mask does.
 
         They are those of its own mask and of the lengths of what it reads, where these are known.
 
@@ -51,7 +51,8 @@ class Rows:
         lengths = self._lengths(layer, timesteps, batch, masked=mask is not None)
         if lengths is None:
             return valid, False
-        return valid & (np.arange(timesteps) < lengths[:, np.newaxis]), mask is None
+        within = np.arange(timesteps) < lengths[:, np.newaxis]
+        return valid & within, bool((valid & ~within).any())
 
     def known(self, layer: str, split: Split) -> bool:
         """Whether labels and annotations of single timesteps belong to a layer's timesteps.

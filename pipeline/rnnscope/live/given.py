@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnscope.config import Files
 from rnnscope.data import Dataset, Split
 from rnnscope.data.arrays import splits_from_arrays
-from rnnscope.data.classes import Classes
+from rnnscope.data.classes import Classes, taken
 from rnnscope.data.inputs import Name
 from rnnscope.data.label_column import without_counts
 from rnnscope.data.labels import refuse_names
@@ -26,7 +26,7 @@ from rnnscope.live.arrays import plain, refuse_order
 from rnnscope.live.options import chosen
 from rnnscope.live.wording import PATH, outside
 from rnnscope.models.feeding import sequence_shapes, types
-from rnnscope.models.outputs import numbered
+from rnnscope.models.outputs import count, numbered
 from rnnscope.models.times import roles
 
 VALUES = "data/files.yaml"
@@ -93,6 +93,8 @@ def _options(**given: Any) -> Files:
 
 def _dataset(model: keras.Model, split: Split, classes: Classes) -> Dataset:
     dataset = Dataset(split, None, None, classes.names, classes.occurring)
+    if line := taken(classes, count(model, dataset) or 0):
+        warnings.warn(line, stacklevel=outside())
     return numbered(model, dataset)
 
 

@@ -1,7 +1,9 @@
 """A model and sequences made ready to be recorded, any number of times."""
 
 import contextlib
+import threading
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +16,6 @@ from rnnscope.extract import fit, mixing
 from rnnscope.extract.notes import parts_of
 from rnnscope.extract.recorder import Recorder
 from rnnscope.extract.warning import noticed
-from rnnscope.libraries.replacing import REPLACING
 from rnnscope.live import before, given
 from rnnscope.live.about import About
 from rnnscope.live.filling import Filling
@@ -30,6 +31,8 @@ from rnnscope.trace.equations import IN_ONE_THREAD
 from rnnscope.trace.findings import Findings, merge, sample
 
 VALUES = "extract/default.yaml"
+_ASKING = threading.Lock()
+_TURNS: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
 PATIENCE = 2.0
 """Seconds of work that need no progress bar."""
 
@@ -99,7 +102,7 @@ class Prepared:
     def _open(self) -> Iterator[before.Kept]:
         """While open, the model may be run, also from within a ``tf.function``, by one thread."""
         with (
-            REPLACING,
+            _turn(self.model),
             tf.init_scope(),
             in_keywords(self.names, self.annotations),
             before.as_before(self.model) as kept,
@@ -139,6 +142,12 @@ class Prepared:
                 proved=proved,
             )
         )
+
+
+def _turn(model: keras.Model) -> Any:
+    """Held while a thread records a model: another that records it too waits for its turn."""
+    with _ASKING:
+        return _TURNS.setdefault(model, threading.RLock())
 
 
 def _refuse_foreign(model: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnscope.libraries.replacing import REPLACING, Mine, restore
+from rnnscope.libraries import replacing
 
 
 @contextlib.contextmanager
@@ -18,18 +18,11 @@ def followed(
 
     The layers are unchanged afterwards.
     """
-    kept: list[tuple[keras.Layer, Any]] = []
-    with REPLACING:
-        try:
-            for layer in {id(layer): layer for layer in layers}.values():
-                kept.append((layer, vars(layer).get("call")))
-                # Bypasses Keras' attribute tracking, which would leave traces in the layer.
-                telling = Mine(_telling(layer, layer.call, see), layer.call)
-                object.__setattr__(layer, "call", telling)
-            yield
-        finally:
-            for layer, before in reversed(kept):
-                restore(layer, "call", before)
+    given = {id(layer): layer for layer in layers}.values()
+    with replacing.replaced(
+        (layer, "call", _telling(layer, replacing.as_it_is(layer, "call"), see)) for layer in given
+    ):
+        yield
 
 
 def _telling(

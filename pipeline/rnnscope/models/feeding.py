@@ -13,6 +13,7 @@ from rnnscope.data import MASK, Batch
 from rnnscope.data.inputs import Shape, as_wanted
 from rnnscope.errors import UserError
 from rnnscope.models import subclassed
+from rnnscope.models.filling import filled, mask_values
 
 
 def inputs(model: keras.Model, batch: Batch) -> Any:
@@ -34,7 +35,15 @@ def named(model: keras.Model, batch: Batch) -> dict[str, NDArray[Any]]:
     """What ``inputs`` gives, by the names of the model's inputs."""
     specs = _specs(model)
     given = _by_input(model, list(specs), batch)
-    return {name: _fitted(given[name], spec, model) for name, spec in specs.items()}
+    masked = mask_values(model, named_inputs(model)) if hasattr(model, "inputs") else {}
+    return {
+        name: filled(
+            _fitted(given[name], spec, model),
+            batch.lengths_of(name if name in batch.others else None),
+            masked.get(name),
+        )
+        for name, spec in specs.items()
+    }
 
 
 def ran(model: keras.Model, call: Callable[..., Any], fed: Any, *more: Any) -> Any:

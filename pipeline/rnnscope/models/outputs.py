@@ -11,10 +11,16 @@ def numbered(model: Any, dataset: Dataset) -> Dataset:
     One output stands for two classes. Where the model does not say how many outputs it has, the
     classes keep their numbers.
     """
+    k = count(model, dataset)
+    return dataset if k is None else dataset.as_outputs(k)
+
+
+def count(model: Any, dataset: Dataset) -> int | None:
+    """How many classes a model tells apart; None without classes, or where it does not say so."""
     labelled = dataset.labelled
     if labelled is None or labelled.numeric:
-        return dataset
+        return None
     rank = 3 if labelled.per_timestep else 2
     shapes = [output.shape for output in getattr(model, "outputs", None) or []]
     sizes = {shape[-1] for shape in shapes if len(shape) == rank and shape[-1]}
-    return dataset.as_outputs(max(*sizes, 2)) if len(sizes) == 1 else dataset
+    return max(*sizes, 2) if len(sizes) == 1 else None

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from rnnscope.errors import UserError
-from rnnscope.libraries.replacing import REPLACING, Mine
+from rnnscope.libraries import replacing
 from rnnscope.trace.loops import cells_of, recurrent_layers
 
 
@@ -31,7 +31,7 @@ class Draw:
 def watched() -> Iterator[list[Draw]]:
     """While open, every seed that this thread draws is added to the list."""
     drawn: list[Draw] = []
-    kept = keras.random.SeedGenerator.next
+    kept = replacing.as_it_is(keras.random.SeedGenerator, "next")
 
     def following(self: keras.random.SeedGenerator, *args: Any, **kwargs: Any) -> Any:
         drawn.append(Draw(self, tf.compat.v1.get_default_graph().get_name_scope()))
@@ -48,13 +48,8 @@ def seeds_from(draw: Callable[..., Any]) -> Iterator[None]:
     Args:
         draw: what stands for ``SeedGenerator.next``.
     """
-    with REPLACING:
-        kept = keras.random.SeedGenerator.next
-        keras.random.SeedGenerator.next = Mine(draw, kept).method()
-        try:
-            yield
-        finally:
-            keras.random.SeedGenerator.next = kept
+    with replacing.replaced([(keras.random.SeedGenerator, "next", draw)]):
+        yield
 
 
 @dataclass(frozen=True)

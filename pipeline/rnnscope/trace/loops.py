@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from rnnscope.errors import UserError
-from rnnscope.libraries.replacing import REPLACING, Mine, restore
+from rnnscope.libraries import replacing
 from rnnscope.trace import cells
 from rnnscope.trace.reading import Reading, Tensor, reading
 
@@ -29,6 +29,7 @@ BUILT_IN_CELLS = (
     keras.layers.SimpleRNNCell,
     cells.ConvLSTMCell,
 )
+INNER_LOOP = "inner_loop"
 LAYERS = (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
 INNER_LOOPS = {
     layer.inner_loop for layer in LAYERS if layer.inner_loop.__module__.startswith("keras.src.")
@@ -76,24 +77,14 @@ def replaced(
     layers: dict[str, keras.layers.RNN], make: Callable[[str, keras.layers.RNN], Loop]
 ) -> Iterator[None]:
     """While open, each layer's inner loop is ``make(name, layer)``; then as it was before."""
-    kept: list[tuple[keras.layers.RNN, Any]] = []
-    with REPLACING:
-        try:
-            for name, layer in layers.items():
-                loop = Mine(make(name, layer), layer.inner_loop)
-                kept.append((layer, vars(layer).get("inner_loop")))
-                # Bypasses Keras' attribute tracking, which would leave traces in the layer.
-                object.__setattr__(layer, "inner_loop", loop)
-            yield
-        finally:
-            for layer, before in reversed(kept):
-                restore(layer, "inner_loop", before)
+    made = [(layer, INNER_LOOP, make(name, layer)) for name, layer in layers.items()]
+    with replacing.replaced(made):
+        yield
 
 
 def replacement(layer: keras.layers.RNN) -> Any:
-    """What stands in for a layer's own inner loop at present; None if nothing of ours does."""
-    known = vars(layer).get("inner_loop")
-    return known.own if isinstance(known, Mine) else None
+    """What this thread has in place of a layer's own inner loop; None if it has nothing."""
+    return replacing.replacement(layer, INNER_LOOP)
 
 
 def stand_in(
@@ -190,8 +181,8 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
             raise UserError(_of_two_times(model, layer))
     for name, layer in layers.items():
         kind = type(layer).__name__
-        own = vars(layer).get("inner_loop")
-        if type(layer).inner_loop not in INNER_LOOPS or not isinstance(own, Mine | None):
+        own = vars(layer).get(INNER_LOOP)
+        if type(layer).inner_loop not in INNER_LOOPS or not isinstance(own, replacing.Mine | None):
             raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
         if stacked(layer) and type(layer.cell).call is not keras.layers.StackedRNNCells.call:
             raise UserError(

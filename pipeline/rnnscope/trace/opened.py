@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from rnnscope.errors import UserError
-from rnnscope.libraries.replacing import REPLACING, Mine, restore
+from rnnscope.libraries import replacing
 
 _INSTEAD = "write model(x, training=False) for one batch, rnnscope.record(model, x) for many"
 _LOOPS = {
@@ -28,18 +28,13 @@ _LOOPS = {
 @contextlib.contextmanager
 def without_loops_of_keras(model: keras.Model) -> Iterator[None]:
     """While open, Keras' loops over batches are refused on a model and on the models inside it."""
-    kept: list[tuple[keras.Model, str, Any]] = []
-    with REPLACING:
-        try:
-            for each in model._flatten_layers():
-                for name in _LOOPS if isinstance(each, keras.Model) else ():
-                    refusal = Mine(_refusal(name), getattr(each, name))
-                    kept.append((each, name, vars(each).get(name)))
-                    object.__setattr__(each, name, refusal)  # unseen by Keras' tracking
-            yield
-        finally:
-            for each, name, before in reversed(kept):
-                restore(each, name, before)
+    refusals = [
+        (each, name, _refusal(name))
+        for each in model._flatten_layers()
+        for name in (_LOOPS if isinstance(each, keras.Model) else ())
+    ]
+    with replacing.replaced(refusals):
+        yield
 
 
 def _refusal(name: str) -> Any:

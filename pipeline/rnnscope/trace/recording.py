@@ -118,7 +118,7 @@ def recording(model: keras.Model) -> Iterator[Trace]:
     It may be opened inside a ``tf.function``, and inside another recording, which then has the pass
     too. The layers are restored afterwards, also after an exception. A pass is a call of the model,
     ``model(x, training=False)``; Keras' loops over batches, such as ``predict``, are refused. It is
-    of the thread that opens it: another has the model as it is.
+    of the thread that opens it: inference in another has the model as it is.
 
     >>> import keras, numpy as np, rnnscope
     >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])
