@@ -24,6 +24,7 @@ _without_working_folder()
 
 if TYPE_CHECKING:
     from rnnscope.live.callback import RecordStates
+    from rnnscope.live.matching import match
     from rnnscope.live.measuring import measure
     from rnnscope.live.opened import open_states
     from rnnscope.live.recording import record
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RecordStates",
     "States",
+    "match",
     "measure",
     "measure_steps",
     "open_states",
@@ -48,6 +50,7 @@ __all__ = [
 _HOMES = {
     "RecordStates": "rnnscope.live.callback",
     "States": "rnnscope.live.states",
+    "match": "rnnscope.live.matching",
     "measure": "rnnscope.live.measuring",
     "measure_steps": "rnnscope.live.stepped",
     "open_states": "rnnscope.live.opened",
