@@ -27,8 +27,6 @@ UNCLEAR = {
     "<NA>": ("cat", "<NA>", "may be a missing value"),
     "zeros": ("01", "1", "the same number"),
     "points": ("1", "1.0", "the same number"),
-    "truth": ("1", "True", "may be the same truth value"),
-    "falsehood": ("FALSE", "0", "may be the same truth value"),
     "blank": ("cat", " ", "is blank"),
 }
 """Two names, and what refuses them."""
@@ -207,3 +205,17 @@ def test_a_column_of_numbers_and_text_is_refused(pair: tuple[Any, Any]) -> None:
     if pair != (1, True):  # which may be one as text too
         refuse_unclear(column.astype(str).where(column.notna()), "x")
     refuse_unclear(pd.Series([1, None, 2.5, np.int64(3)], dtype=object), "x")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_truth_values_beside_numbers_are_refused(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if form == "streamed":
+        monkeypatch.setattr(parquet, "IN_MEMORY", 0)
+    for number, names in enumerate((["1", "True", "0"], ["FALSE", "0"])):
+        (tmp_path / str(number)).mkdir()
+        found = complaint(FORMS[form](tmp_path / str(number), made(np.resize(names, N))))
+        assert "may be the same truth value" in found
+    (tmp_path / "tokens").mkdir()
+    load(FORMS[form](tmp_path / "tokens", made(np.resize(["1", "True", "if"], N))))

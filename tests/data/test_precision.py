@@ -26,6 +26,8 @@ Y = np.arange(40) % 2
         (X.astype(np.int64) + 10**9, True),
         (1e5 + X.astype(np.float64), False),
         (X.astype(np.float64) * 1e8, False),
+        (0.01 + 1e-17 * X, False),  # rounding of float64
+        (1 + 2.2e-16 * (X > 0), False),
         ((1e8 + X).astype(np.float32), False),  # whoever gives float32 has lost it before
         (np.full((40, 5, 3), 1e8), False),  # a constant stays one
         (X[..., 0].astype(np.int64) + 10**9, False),  # tokens stay whole
@@ -68,6 +70,14 @@ def test_a_file_is_looked_at_in_all_its_forms(
         ({"missing_value": np.array([999, X[-1, -1, -1]])}, "by its attribute missing_value"),
         ({"_FillValue": np.int16(-9999), "scale_factor": 1.0, "units": "m"}, None),
         ({"_FillValue": np.nan, "add_offset": 0}, None),
+        ({"scale_factor": "1.0", "add_offset": "0", "_FillValue": ""}, None),
+        ({"scale_factor": "0.1"}, "has the attribute scale_factor"),
+        ({"_FillValue": h5py.Empty("f")}, None),
+        ({"_FillValue": float(X[3, 1, 2]), "missing_value": -9999.9}, "by its attribute _FillV"),
+        (
+            {"_Unsigned": "true"},
+            "its values are whole numbers from 0; save them in the type uint16",
+        ),
     ],
 )
 def test_hdf5_in_the_conventions_of_netcdf(
@@ -85,6 +95,33 @@ def test_hdf5_in_the_conventions_of_netcdf(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("chunks", [None, (7, 2, 3)])
+def test_a_value_that_stands_for_none_is_found_in_the_arrays_own_precision(
+    chunks: Any, tmp_path: Path
+) -> None:
+    for stands in (1e20, -9999.9):
+        values = X.astype(np.float32)
+        with h5py.File(tmp_path / f"{stands}.h5", "w") as file:
+            file["y_test"] = Y
+            node = file.create_dataset("x_test", data=values, chunks=chunks)
+            node.attrs["missing_value"] = stands  # in float64
+            node[39, 4, 2] = stands
+        with pytest.raises(UserError, match="by its attribute missing_value"):
+            load(tmp_path / f"{stands}.h5")
+
+
+def test_a_file_that_claims_more_than_it_has_is_refused_before_it_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file["y_test"] = Y
+        node = file.create_dataset("x_test", (10**9, 28, 28), "f4", chunks=(8, 28, 28))
+        node[:8] = 0
+        node.attrs["_FillValue"] = 1.0
+    with pytest.raises(UserError):
+        load(tmp_path / "mine.h5")
+
+
 @pytest.mark.parametrize(
     ("names", "differ"),
     [
@@ -92,10 +129,12 @@ def test_hdf5_in_the_conventions_of_netcdf(
         ([3, 1, 2], ([3], [1])),
         ([0, 1, 2, 10], None),
         (["a", "b"], None),
+        (["a", None, "b"], None),
+        (["a", 1, "b"], None),  # refused elsewhere
     ],
 )
 def test_the_order_of_sequences(names: list[Any], differ: Any) -> None:
-    rows = np.repeat(np.array(names), 2)
+    rows = np.repeat(np.array(names, object), 2)
     assert other_order(pd.DataFrame({"sequence": rows})) == differ
     each = pd.DataFrame({"sequence": rows, "split": ["test"] * len(rows)})
     both = pd.concat([pd.DataFrame({"sequence": ["z"], "split": ["train"]}), each])

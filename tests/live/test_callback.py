@@ -294,6 +294,48 @@ def test_what_a_model_reads_from_python_is_recorded_as_it_is_where_it_runs_eager
     np.testing.assert_array_equal(last["one"]["c"], rnnscope.record(model, SEEN)["one"]["c"])
 
 
+def test_a_dataset_is_read_once_and_what_is_given_stays_as_it_was(tmp_path: Path) -> None:
+    """A dataset that is shuffled anew each time would give other sequences at other steps."""
+    shuffled = tf.data.Dataset.from_tensor_slices((SEEN, KNOWN)).shuffle(8).batch(4)
+    model, known = network(run_eagerly=True), KNOWN.copy()
+    first = rnnscope.RecordStates(shuffled, 2, tmp_path / "first")
+    second = rnnscope.RecordStates(SEEN, 2, tmp_path / "second", labels=known)
+    known[:] = 1 - known
+    model.fit(X, Y, batch_size=4, verbose=0, callbacks=[first, second])
+    model.get_layer("one").trainable = False
+    model.fit(X, Y, batch_size=4, verbose=0, callbacks=[first, second])
+    for each in (first, second):
+        labels = [
+            one.sequences["label"].tolist() for one in rnnscope.open_steps(each.folder).values()
+        ]
+        assert len(labels) == 7
+        assert all(one == labels[0] for one in labels)
+    assert labels[0] == KNOWN.tolist()
+
+
+def test_a_layer_whose_config_cannot_be_had_is_no_obstacle(tmp_path: Path) -> None:
+    class Odd(keras.layers.Layer):
+        def get_config(self) -> Any:
+            raise AttributeError("none")
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    model = keras.Sequential([keras.Input((5, 3)), Odd(), keras.layers.LSTM(2, name="one")])
+    model.compile("sgd", "mse")
+    states = rnnscope.RecordStates(SEEN, 100, tmp_path / "s")
+    for _ in range(2):
+        model.fit(X, np.zeros((24, 2)), batch_size=8, verbose=0, callbacks=[states])
+    assert list(rnnscope.open_steps(tmp_path / "s")) == [0, 3, 6]
+
+
+def test_recordings_that_somebody_wrote_under_such_names_are_opened(tmp_path: Path) -> None:
+    states = rnnscope.record(network(), SEEN)
+    for step, key in ((0, "digits-lstm64-0"), (1, "0123abcd"), (2, "")):
+        states.write(tmp_path / f"step-{step:07d}", artefact=key)
+    assert list(rnnscope.open_steps(tmp_path)) == [0, 1, 2]
+
+
 def test_sequences_are_those_that_were_given_whatever_becomes_of_the_array(tmp_path: Path) -> None:
     forms: list[Any] = [lambda x: x, lambda x: {"seen": x}, list]
     for number, form in enumerate(forms):

@@ -241,6 +241,30 @@ def test_inputs_within_inputs_are_refused(form: Any) -> None:
         rnnscope.record(model, {"p": X, "q": X})
 
 
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (["bad", "good"] * 6, "classes bad, good are taken as the model's outputs, in order"),
+        ([1, 2] * 6, "are taken as the model's 2 outputs, in rising order"),
+    ],
+)
+def test_how_classes_are_taken_for_outputs_is_said(labels: list[Any], line: str) -> None:
+    layers = [keras.Input((6, 2)), keras.layers.LSTM(2, name="lstm")]
+    model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
+    with pytest.warns(UserWarning, match=line):
+        rnnscope.record(model, X, labels=labels)
+    rnnscope.record(model, X, labels=[0, 1] * 6)  # goes without saying
+    rnnscope.record(model, X, labels=pd.Categorical([0, 1] * 6, [0, 1]))
+
+
+def test_what_is_logged_of_data_is_a_warning_here(model: keras.Model) -> None:
+    with pytest.warns(UserWarning, match="^x: feature 0 is from 1000000"):
+        rnnscope.record(model, 1e8 + np.arange(X.size).reshape(X.shape).astype(np.float64))
+    with pytest.raises(UserError, match="put numbers there, such as a pandas") as raised:
+        rnnscope.record(model, np.where(np.arange(6)[:, None] == 2, np.nan, X))
+    assert "missing=" not in str(raised.value)
+
+
 def test_functions_that_run_eagerly_are_refused(model: keras.Model) -> None:
     tf.config.run_functions_eagerly(True)
     try:

@@ -1,6 +1,8 @@
 """A signal in memory is the same array however it came, and no batch is lost on the way."""
 
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,6 +50,40 @@ def test_a_single_batch_is_the_array_itself() -> None:
     found.add(values)
     assert found.array() is values
     assert found.array() is values
+
+
+def test_where_it_is_much_each_batch_is_copied_as_it_comes() -> None:
+    values, places = drawn(4)
+    found = Pieces(SHAPE, at_once=True)
+    for (start, stop), joined in zip(CUTS, (8, 16, 23), strict=True):
+        found.add(values[start:stop][places[start:stop]], places[start:stop])
+        assert (found.joined, len(found.batches)) == (joined, 0)
+    np.testing.assert_array_equal(found.array(), np.where(places[..., None], values, np.nan))
+
+
+MEMORY = """
+import resource, keras, numpy as np, rnnscope
+from rnnscope.live import pieces
+pieces.LIMIT = 0
+model = keras.Sequential([keras.Input((None, 8)), keras.layers.LSTM(64, name="lstm")])
+x = np.zeros((20_000, 20, 8), "float32")
+rnnscope.record(model, x[:600])
+def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = most()
+states = rnnscope.record(model, x)
+size = sum(states["lstm"][signal].nbytes for signal in states["lstm"])
+print((most() - before) / size)
+"""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+def test_then_memory_is_that_of_the_arrays_and_of_a_batch() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert 0.5 < float(ended.stdout) < 1.3
 
 
 def test_threads_that_ask_at_once_get_the_same_array() -> None:

@@ -10,14 +10,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope.data.conventions import refuse_conventions
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
 from rnnscope.errors import UserError, brief, listed
 
 Arrays = dict[str, NDArray[Any]]
 CLASS = "MATLAB_class"
 """The attribute by which MATLAB 7.3 marks its arrays in HDF5."""
-PIECE = 2**22
-"""Values that are looked at at a time."""
 log = logging.getLogger(__name__)
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, AttributeError)
@@ -93,46 +92,13 @@ def refuse_claims(nodes: Mapping[str, h5py.Dataset], at: str) -> None:
             raise UserError(f"{at}: {said} was never written; write its values")
         if node.dtype.kind not in "biufcSUO" or node.dtype.subdtype is not None:
             raise UserError(f"{at}: {said} holds structs; save each field as an array of its own")
-        _refuse_conventions(node, f"{at}: {said}")
         _warn_of_gaps(node, f"{at}: {said}")
         sizes[said] = math.prod(node.shape) * node.dtype.itemsize
         refuse_bomb(said, sizes[said], node.id.get_storage_size(), at)
     if sizes:
         refuse_unfit(sizes, at)
-
-
-def _refuse_conventions(node: h5py.Dataset, where: str) -> None:
-    """Raise for numbers that mean others by the conventions of netCDF, which h5py does not apply.
-
-    Raises:
-        UserError: values that are to be scaled, or among which one stands for missing values.
-    """
-    if node.dtype.kind not in "biuf":
-        return
-    for name, nothing in (("scale_factor", 1), ("add_offset", 0)):
-        if name in node.attrs and np.any(np.asarray(node.attrs[name]) != nothing):
-            raise UserError(
-                f"{where} has the attribute {name}={brief(node.attrs[name], 40)}: its values are "
-                "packed, as in netCDF; save value * scale_factor + add_offset, which xarray's "
-                "open_dataset gives, without that attribute"
-            )
-    for name in ("_FillValue", "missing_value"):
-        for stands in np.ravel(node.attrs.get(name, [])):
-            if np.isreal(stands) and not np.isnan(stands) and _occurs(stands, node):
-                raise UserError(
-                    f"{where} holds {stands:g}, which stands for missing values by its attribute "
-                    f"{name}: save NaN in their place, or leave those sequences out"
-                )
-
-
-def _occurs(value: Any, node: h5py.Dataset) -> bool:
-    """Whether an array holds a value, a piece at a time."""
-    if not node.shape:
-        return bool(node[()] == value)
-    row = max(1, math.prod(node.shape[1:]))
-    step = max(1, PIECE // row)
-    pieces = (node[start : start + step] for start in range(0, len(node), step))
-    return bool(node.size) and any((np.asarray(piece) == value).any() for piece in pieces)
+    for name, node in nodes.items():
+        refuse_conventions(node, f"{at}: {brief(name, 40)}")
 
 
 def _warn_of_gaps(node: h5py.Dataset, where: str) -> None:

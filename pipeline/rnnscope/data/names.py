@@ -93,7 +93,10 @@ def refuse_unclear_names(
                 "write the name in another way, or leave out the row"
             )
     _refuse_alike(names, _number, f"{where}: {{}} are the same number", place_of)
-    _refuse_alike(names, _truth, f"{where}: {{}} may be the same truth value", place_of)
+    if {_truth(name) for name in names} <= {"0", "1"}:
+        first = {name.casefold(): name for name in reversed(names)}
+        says = f"{where}: {{}} may be the same truth value"
+        _refuse_alike(first.values(), _truth, says, place_of)
     for one, other in _alike(names, str.casefold):
         log.warning(
             f"{where}: '{brief(one)}' and '{brief(other)}' differ in case alone and stay two names"
@@ -113,8 +116,9 @@ def _refuse_mixed(known: "pd.Series[Any]", where: str) -> None:
     """Raise where some are text and others are not: 1 and "1" would be one name, or two."""
     if known.dtype.kind != "O":
         return
-    kinds = {_kind(value): value for value in known.iloc[::-1]}
-    if len(kinds) > 1:
+    types = set(map(type, known))
+    if len({_kind(each) for each in types}) > 1:
+        kinds = {_kind(type(value)): value for value in known.iloc[::-1]}
         (one, first), (other, second) = sorted(kinds.items())[:2]
         raise UserError(
             f"{where} holds {one} ({brief(repr(first))}) and {other} ({brief(repr(second))}): "
@@ -122,13 +126,13 @@ def _refuse_mixed(known: "pd.Series[Any]", where: str) -> None:
         )
 
 
-def _kind(value: Any) -> str:
-    """What a name is, in a word."""
-    if isinstance(value, bool | np.bool_):
+def _kind(of: type) -> str:
+    """What a name of some type is, in a word."""
+    if issubclass(of, bool | np.bool_):
         return "truth values"
-    if isinstance(value, numbers.Number):
+    if issubclass(of, numbers.Number):
         return "numbers"
-    return "text" if isinstance(value, str) else f"values of type {type(value).__name__}"
+    return "text" if issubclass(of, str) else f"values of type {of.__name__}"
 
 
 def _refuse_total(

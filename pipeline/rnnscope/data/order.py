@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from rnnscope.errors import UserError, listed
@@ -22,11 +21,13 @@ def other_order(frame: pd.DataFrame) -> tuple[list[Any], list[Any]] | None:
     """
     parts = frame.groupby("split") if "split" in frame else [("test", frame)]
     for _, rows in parts:
-        seen = pd.unique(rows["sequence"])
-        names = np.array(sorted(seen), dtype=object)
-        if len(differ := np.flatnonzero(np.asarray(seen, object) != names)):
+        seen = list(pd.unique(rows["sequence"].dropna()))
+        if len({isinstance(name, str) for name in seen}) > 1:
+            continue  # which is refused elsewhere
+        names = sorted(seen)
+        if differ := [place for place, name in enumerate(names) if seen[place] != name]:
             shown = slice(max(0, differ[0] + 1 - SHOWN), differ[0] + 1)
-            return list(seen[shown]), list(names[shown])
+            return seen[shown], names[shown]
     return None
 
 

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 FEWEST = 100
 """Steps of float32 within the range of a feature, below which its values are too coarse."""
+NOISE = 1e-11
+"""Share of the largest value that sums and differences in float64 may be apart by rounding."""
 PIECES = 4
 """Runs of sequences, from the first, of which the range is measured."""
 TRAINED = ", for the model's training too"
@@ -40,6 +42,8 @@ def warn_of_coarse(x: LazyArray, where: str, of: str = "feature", remedy: str = 
         high = np.maximum(high, np.max(values, 0, initial=-np.inf, where=known))
         release(x)
     coarse = _coarse(low, high)
+    if of != "feature":  # states that saturate at 1 are no offset
+        coarse &= np.maximum(np.abs(low), np.abs(high)) > 1
     if coarse.any():
         worst = int(coarse.argmax())
         _warn(f"{where}: {of} {worst}", low[worst], high[worst], remedy)
@@ -66,7 +70,10 @@ def _coarse(low: Any, high: Any) -> NDArray[np.bool_]:
     """Whether values from ``low`` to ``high`` are few in float32."""
     with np.errstate(invalid="ignore", over="ignore"):
         largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float32)
-        found: NDArray[np.bool_] = (low < high) & (np.spacing(largest) * FEWEST > high - low)
+        steps = np.spacing(largest).astype(np.float64)
+        whole = (low == np.rint(low)) & (high == np.rint(high))
+        apart = whole | (high - low > NOISE * largest)
+        found: NDArray[np.bool_] = apart & (low < high) & (steps * FEWEST > high - low)
     return found
 
 

@@ -60,6 +60,8 @@ def plain(given: Any, where: str) -> Array:
 
 def copied(given: Any) -> Any:
     """The same, which does not change when the arrays and tables in it do."""
+    if isinstance(given, np.memmap) and not given.flags.writeable:
+        return given  # a file, which may be larger than memory
     if isinstance(given, np.ndarray | pd.DataFrame | pd.Series):
         return given.copy()
     if isinstance(given, tf.Variable):
@@ -128,7 +130,10 @@ def refuse_order(given: Any, where: str) -> None:
     if not isinstance(getattr(given, "dtype", None), pd.CategoricalDtype):
         return
     categories = list(given.dtype.categories)
-    if categories != sorted(set(given) & set(categories)):
+    if given.dtype.categories.dtype.kind in "iu":  # which are the numbers of outputs themselves
+        return
+    occurring = set(given) & set(categories)
+    if categories != sorted(occurring, key=lambda name: (str(type(name)), str(name))):
         codes = f"{where}.cat.codes" if isinstance(given, pd.Series) else f"{where}.codes"
         raise UserError(
             f"{where} is categorical, in the order {listed(map(repr, categories))}, and names are "

@@ -82,7 +82,7 @@ class RecordStates(keras.callbacks.Callback):
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
             raise UserError(f"every={every}: must be a whole number of steps, at least 1")
         self.x, self.every, self.folder = copied(x), int(every), Path(folder).absolute()
-        self.overwrite, self.options = overwrite, options
+        self.overwrite, self.options = overwrite, {n: copied(each) for n, each in options.items()}
         self.folders: dict[int, Path] = {}
         """Of the recordings made so far, by step."""
         self.step = 0
@@ -162,7 +162,10 @@ class RecordStates(keras.callbacks.Callback):
         return self._epoch + batch + 1
 
     def _prepare(self) -> None:
-        self._prepared = Prepared(self.model, self.x, **self.options)
+        if self._prepared is None:
+            self._prepared = Prepared(self.model, self.x, **self.options)
+        else:
+            self._prepared.trace()
         self._configs = _configs(self.model)
 
     def _record(self) -> None:
@@ -188,7 +191,7 @@ def _configs(model: keras.Model) -> list[str]:
     """How a model's layers are set, of those that say so."""
     found = []
     for layer in model._flatten_layers():
-        with contextlib.suppress(NotImplementedError):
+        with contextlib.suppress(Exception):  # of the user's own layers
             found.append(repr(layer.get_config()))
     return found
 

@@ -1,5 +1,6 @@
 """States in memory, filled batch by batch."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
 from rnnscope.extract.records import BatchRecord, Layout
+from rnnscope.live import pieces
 from rnnscope.live.about import About
 from rnnscope.live.held import Held, HeldLayer
 from rnnscope.live.pieces import Pieces
@@ -71,11 +73,9 @@ class Filling:
                 of = f"none of the {timesteps} timesteps of layer '{layer}'"
                 raise UserError(f"extract.timesteps={self.timesteps}: {of} is among them")
         shape = self.count, 1 if steps is None else len(steps)
-        signals = {
-            signal: Pieces((*shape, len(units)))
-            for (name, signal), units in self.layout.units.items()
-            if name == layer
-        }
+        units = {name: of for (owner, name), of in self.layout.units.items() if owner == layer}
+        much = 4 * math.prod(shape) * sum(map(len, units.values())) > pieces.LIMIT
+        signals = {signal: Pieces((*shape, len(of)), much) for signal, of in units.items()}
         return HeldLayer(timesteps, steps, signals)
 
 

@@ -203,7 +203,9 @@ def _of_table(
         refuse_order(frame[name], f"x[{name!r}]")
     options = _options(annotations=named or None)
     splits, classes = splits_from_table(without_counts(frame), options)
-    if other_order(frame):
+    names = frame["sequence"]
+    counted = pd.api.types.is_integer_dtype(names) and names.max() == names.nunique() - 1
+    if other_order(frame) and not counted:  # else a name is the number of its states
         warnings.warn(
             "x: the table has its sequences in another order than that of their names, which is "
             "that of the states: states.sequences['id'] has the names",

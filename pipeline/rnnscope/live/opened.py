@@ -105,7 +105,13 @@ class Opened:
     @property
     def other_time(self) -> list[str]:
         """The layers to whose timesteps labels and annotations of timesteps do not belong."""
-        return list(self._manifest().get("other_time", []))
+        manifest = self._manifest()
+        if manifest and "other_time" not in manifest:
+            raise UserError(
+                f"{self.folder}: was recorded by an earlier version, which did not note which "
+                "layers have other timesteps; record it again"
+            )
+        return list(manifest.get("other_time", []))
 
     def shape(self, layer: str, signal: str) -> tuple[int, int, int]:
         """N, T, U."""

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
+LIMIT = 2**30
+"""Bytes of a layer's signals up to which batches stay as they are."""
 _JOINING = threading.Lock()
 """Held while batches move into an array; for all signals, so that each can be pickled."""
 
@@ -18,10 +20,13 @@ class Pieces:
     """A signal [N, T', U].
 
     Copying every batch into one large array costs as much as the passes do, most of it for memory
-    that the system must clear first. So batches stay where they are until the array is needed.
+    that the system must clear first. So batches stay where they are until the array is needed. The
+    process may keep their memory then: where that is much, each is copied at once.
     """
 
     shape: tuple[int, int, int]
+    at_once: bool = False
+    """Whether each batch is copied as it comes."""
     batches: deque[tuple[Float, NDArray[np.bool_] | None]] = field(default_factory=deque)
     """Those that are not in the array yet: [B, T', U], or the rows [R, U] with their places
     [B, T']."""
@@ -32,13 +37,14 @@ class Pieces:
     def add(self, values: Float, places: NDArray[np.bool_] | None = None) -> None:
         """Add the next batch."""
         self.batches.append((values, places))
+        if self.at_once:
+            self.array()
 
     def array(self) -> Float:
         """All of it, NaN where there is no row; each batch is let go once its values are there."""
         with _JOINING:
-            if self.whole is None and len(self.batches) == 1 and self.batches[0][1] is None:
-                self.whole = self.batches[0][0]  # it is all of it
-                self.batches.clear()
+            if self.whole is None and self._is_one():
+                self.whole = self.batches.popleft()[0]
             if self.whole is None:
                 self.whole = np.empty(self.shape, np.float32)
             while self.batches:
@@ -55,3 +61,8 @@ class Pieces:
                 self.batches.popleft()
                 self.joined += count
             return self.whole
+
+    def _is_one(self) -> bool:
+        """Whether a single batch is all of it."""
+        values, places = self.batches[0] if self.batches else (None, None)
+        return values is not None and places is None and values.shape == self.shape

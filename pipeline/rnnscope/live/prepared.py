@@ -22,7 +22,7 @@ from rnnscope.live.filling import Filling
 from rnnscope.live.held import Held
 from rnnscope.live.options import as_list, chosen
 from rnnscope.live.states import States
-from rnnscope.live.wording import in_keywords, outside, spoken
+from rnnscope.live.wording import in_keywords, logged_as_warnings, outside, spoken
 from rnnscope.models.batches import fixed_batch
 from rnnscope.models.feeding import sequence_shapes
 from rnnscope.models.finite import not_finite
@@ -51,24 +51,31 @@ class Prepared:
         self.options = chosen(Extract, VALUES, options)
         self.names: list[str] = []
         self.annotations: list[str] = []
-        with self._open() as kept:
+        with self._open():
             self.names += sequence_shapes(model)
             self.names += [str(name) for name in x] if isinstance(x, Mapping) else []
             self.annotations += _names_in(told["annotations"])
-            dataset = given.dataset_of(model, x, **told)
-            fit.refuse_misfit(model, dataset.test, len(dataset.test))
-            self.recorder = Recorder(model, dataset, self.options, columns=False)
+            with logged_as_warnings(self.annotations):
+                self.dataset = given.dataset_of(model, x, **told)
+        self.trace()
+
+    def trace(self) -> None:
+        """Check the model as it is now, and trace its passes.
+
+        Raises:
+            UserError: as ``rnnscope.record`` does.
+        """
+        model, test = self.model, self.dataset.test
+        with self._open() as kept:
+            fit.refuse_misfit(model, test, len(test))
+            self.recorder = Recorder(model, self.dataset, self.options, columns=False)
             # Known from its graphs before anything is run.
             self.written = [*self.recorder.drawn, *before.written(self.recorder.graphs)]
             kept.add(self.written)
-            mixing.refuse(model, dataset.test)
-            longest, _ = self.recorder.rows.most(dataset.test, len(dataset.test))
-        self.parts = parts_of(
-            len(dataset.test),
-            longest,
-            self.options.part_rows,
-            fixed_batch(model),
-        )
+            mixing.refuse(model, test)
+            longest, _ = self.recorder.rows.most(test, len(test))
+        fixed = fixed_batch(model)
+        self.parts = parts_of(len(test), longest, self.options.part_rows, fixed)
 
     def record(self) -> States:
         """The states of the model with the weights that it has now.

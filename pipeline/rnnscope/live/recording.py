@@ -26,7 +26,7 @@ def record(
 
     The states are those of one forward pass in inference, and are proved as stage extract proves
     them. Nothing global changes, and the model is as before, also after an exception. Memory is
-    that of what is asked for and of one batch.
+    that of what is asked for and of one batch; up to a gigabyte per layer it may be twice as much.
 
     >>> import keras, numpy as np, rnnscope
     >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])

@@ -15,6 +15,7 @@ from rnnscope.store import atomic, manifest
 from rnnscope.store.atomic import GONE
 
 _NAME = re.compile(r"step-([0-9]{7,})")
+_ARTEFACT = re.compile(r"([0-9a-f]{32})-(step-[0-9]{7,})")
 _LEFT = re.compile(
     rf"\.(step-[0-9]{{7,}}\.[0-9a-f]{{32}}\.partial|[0-9a-f]{{32}}{re.escape(GONE)})"
 )
@@ -96,8 +97,9 @@ def _refuse_mixed(found: dict[int, Path]) -> None:
     """Raise where folders are not those that one training recorded at their steps."""
     trainings: dict[str, Path] = {}
     for step in sorted(found):
-        training, _, of = _key(found[step]).partition("-")
-        if of and of != name(step):
+        match = _ARTEFACT.fullmatch(_key(found[step]))
+        training, of = match.groups() if match else ("", name(step))
+        if of != name(step):
             raise UserError(f"{found[step]}: was recorded as {of}; give it that name again")
         trainings.setdefault(training, found[step])
     if len(trainings) > 1:

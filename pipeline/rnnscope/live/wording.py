@@ -5,10 +5,14 @@ have them, ``x_test``. Here both are keyword arguments.
 """
 
 import contextlib
+import logging
 import re
 import sys
+import threading
+import warnings
 from collections.abc import Collection, Iterator
 
+from rnnscope.data.missing import INTERPOLATE, REMEDY
 from rnnscope.errors import UserError
 
 PATH = "-"
@@ -24,6 +28,8 @@ _OF_LABELS = (
 )
 _WORDS = (
     (rf"data\.path={re.escape(PATH)}:? ?", ""),
+    (re.escape(REMEDY), "put numbers there, such as a pandas interpolate() gives"),
+    (re.escape(INTERPOLATE), "put numbers there, such as a pandas interpolate() gives"),
     *_OF_LABELS,
     (r"data\.annotations=(\[[^]]*\])", r"annotations: \1"),
     (r"(?<!['/\w.-])(extract|units|data|train|model)\.([a-z_]+)", r"\2"),
@@ -76,3 +82,26 @@ def outside() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rnnscope."):
         frame, level = frame.f_back, level + 1
     return level
+
+
+@contextlib.contextmanager
+def logged_as_warnings(annotations: Collection[str] = ()) -> Iterator[None]:
+    """While open, what reading the data logs as a warning is one of Python's, in such terms."""
+    log, thread = logging.getLogger("rnnscope.data"), threading.get_ident()
+    told: list[str] = []
+
+    class Telling(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if threading.get_ident() == thread:
+                told.append(record.getMessage())
+
+    handler, propagates = Telling(logging.WARNING), log.propagate
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagates
+    for line in told:
+        warnings.warn(spoken(line, (), annotations), stacklevel=outside())

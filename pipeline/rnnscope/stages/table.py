@@ -15,7 +15,7 @@ STAGES = {
         ),
         Stage(
             "extract",
-            version=3,
+            version=4,
             module="rnnscope.extract.stage",
             needs=("train",),
             reads=("data", "model", "extract"),

@@ -119,6 +119,7 @@ def _run(assignment: Assignment) -> Figures:
         "footers": states.footers_of(folder, (name for name in contents if "/" in name)),
         "layers": states.by_layer(ready.units),
         "paths": {layer: layer for layer in ready.given.arrays},
+        "other_time": [],
         "null": {name: by_column(each) for name, each in nulls.items()},
         "no_proof": NO_PROOF,
         "no_scores": "there is no model here whose outputs could be scored",
