@@ -64,6 +64,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("rnnscope")
     if name not in _HOMES:
         raise AttributeError(f"module 'rnnscope' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOMES[name]), name)

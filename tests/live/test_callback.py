@@ -313,6 +313,19 @@ def test_a_dataset_is_read_once_and_what_is_given_stays_as_it_was(tmp_path: Path
     assert labels[0] == KNOWN.tolist()
 
 
+def test_what_a_layer_reads_from_python_may_change_between_fits(tmp_path: Path) -> None:
+    gain = [1.0]
+    scaled = keras.layers.Lambda(lambda x: gain[0] * x)
+    model = keras.Sequential([keras.Input((5, 3)), scaled, keras.layers.LSTM(2, name="one")])
+    states = rnnscope.RecordStates(SEEN, 100, tmp_path / "s")
+    for value in (1.0, 5.0):
+        gain[0] = value
+        model.compile("sgd", "mse")
+        model.fit(X, np.zeros((24, 2)), batch_size=8, verbose=0, callbacks=[states])
+    last = rnnscope.open_steps(tmp_path / "s")[6]["one"]["h"]
+    np.testing.assert_array_equal(last, rnnscope.record(model, SEEN)["one"]["h"])
+
+
 def test_a_layer_whose_config_cannot_be_had_is_no_obstacle(tmp_path: Path) -> None:
     class Odd(keras.layers.Layer):
         def get_config(self) -> Any:

@@ -64,6 +64,11 @@ def cut() -> list[Any]:
     return [x[:length] for x, length in zip(X, LENGTHS, strict=True)]
 
 
+def cut_labels(less: int) -> list[Any]:
+    """Labels of timesteps that end before the sequences do."""
+    return [np.ones(max(1, length - less), int) for length in LENGTHS]
+
+
 def table() -> pd.DataFrame:
     """The sequences as a long table, with labels and an annotation."""
     sequence, timestep = np.nonzero(VALID)
@@ -94,10 +99,10 @@ def test_every_form_of_sequences_that_differ_in_length(
     assert states.sequences["length"].tolist() == LENGTHS.tolist()
 
 
-def test_labels_come_from_pairs_and_tables_unless_they_are_given(model: keras.Model) -> None:
+def test_labels_come_from_pairs_and_tables(model: keras.Model) -> None:
     pairs = tf.data.Dataset.from_tensor_slices((X, Y)).batch(5)
     assert rnnscope.record(model, pairs).sequences["label"].tolist() == Y.tolist()
-    other = rnnscope.record(model, pairs, labels=2 - Y)
+    other = rnnscope.record(model, pairs.map(lambda x, _: x), labels=2 - Y)
     assert other.sequences["label"].tolist() == (2 - Y).tolist()
     states = rnnscope.record(model, table(), annotations=["depth"])
     assert states.sequences["label"].tolist() == Y.tolist()
@@ -255,6 +260,38 @@ def test_how_classes_are_taken_for_outputs_is_said(labels: list[Any], line: str)
         rnnscope.record(model, X, labels=labels)
     rnnscope.record(model, X, labels=[0, 1] * 6)  # goes without saying
     rnnscope.record(model, X, labels=pd.Categorical([0, 1] * 6, [0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"x": X, "labels": cut_labels(1)}, "^labels differ in length, and not as the sequences"),
+        ({"x": X, "lengths": LENGTHS, "labels": cut_labels(1)}, "^labels differ in length"),
+        (
+            {"x": cut(), "annotations": {"a": cut_labels(1)}},
+            r"^annotations\['a'\] differ in length",
+        ),
+        (
+            {"x": tf.data.Dataset.from_tensor_slices((X, Y)).batch(4), "labels": Y},
+            r"^labels: x is a dataset of pairs \(x, y\), whose y are its labels: leave labels out",
+        ),
+    ],
+)
+def test_labels_that_are_not_those_of_the_sequences_are_refused(
+    model: keras.Model, options: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(UserError, match=line):
+        rnnscope.record(model, **options)
+
+
+def test_annotations_that_float32_hardly_tells_apart_are_warned_of(model: keras.Model) -> None:
+    times = 1.7e9 + np.arange(72.0).reshape(12, 6)
+    with pytest.warns(UserWarning, match=r"^annotations\['time'\] is from 1700000000 to"):
+        rnnscope.record(model, X, annotations={"time": times})
+    with pytest.warns(UserWarning, match=r"^column 'depth' is from 1700000000 to"):
+        rnnscope.record(
+            model, table().assign(depth=lambda t: 1.7e9 + t["depth"]), annotations="depth"
+        )
 
 
 def test_what_is_logged_of_data_is_a_warning_here(model: keras.Model) -> None:

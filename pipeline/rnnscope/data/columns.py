@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.data.dataset import Split
-from rnnscope.data.precision import warn_of_coarse_columns
 from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
@@ -81,7 +80,7 @@ def _numbers_rows(values: NDArray[np.float64]) -> bool:
 
 
 def warn_of_features(frame: pd.DataFrame, features: Iterable[Any], label: Any, at: str) -> None:
-    """Log which features are the same in all rows, which tell the label, and which are coarse.
+    """Log which features are the same in all rows, and which tell the label.
 
     Args:
         frame: all rows.
@@ -90,7 +89,6 @@ def warn_of_features(frame: pd.DataFrame, features: Iterable[Any], label: Any, a
         at: what to call the table in an error.
     """
     features = list(features)
-    warn_of_coarse_columns(frame, features, at)
     if len(frame) < FEWEST:
         return
     first = frame.iloc[:SAMPLE]

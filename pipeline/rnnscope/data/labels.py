@@ -12,6 +12,7 @@ from rnnscope.data.forms import NUMBERS, plain, refuse_horizons
 from rnnscope.data.lengths import blocks
 from rnnscope.data.mapped import LazyArray, recoded, release
 from rnnscope.data.names import FEWEST, refuse_unclear_names
+from rnnscope.data.precision import warn_of_coarse
 from rnnscope.errors import UserError
 from rnnscope.states.steps import OUTCOME
 
@@ -153,6 +154,7 @@ def _targets(given: Given, labels: str | None) -> LazyArray:
     y = given.y
     if len(y.shape) == 2 and labels is None:
         refuse_horizons(y, given.where)
+    warn_of_coarse(y, given.where, "", "")
     if y.dtype.kind == "f" and len(y.shape) == 2:
         return y
     made = recoded(y, lambda values: values, tuple(y.shape), np.float32)
@@ -178,6 +180,8 @@ def annotation_from(
     for start, piece, valid in _pieces(values, lengths):
         says = "an annotation must fit in float32 or int32"
         _refuse(piece, valid & _unfit(piece), f"{where}[{{}}] is {{}}; {says}", start)
+    if values.dtype.kind == "f":
+        warn_of_coarse(values, where, "", "")
     return values
 
 

@@ -26,9 +26,10 @@ def warn_of_coarse(x: LazyArray, where: str, of: str = "feature", remedy: str = 
     """Log where the steps of float32 are wide beside the range of a feature's values.
 
     Args:
-        x: inputs [N, T, ...]; whole numbers [N, T] are tokens, which stay whole.
+        x: inputs [N, T, ...], or single values [N] or [N, T]; whole numbers [N, T] are tokens,
+            which stay whole.
         where: what to call x.
-        of: what its last axis has.
+        of: what its last axis has; "" where that is a single value.
         remedy: what to say besides.
     """
     if _exact(x.dtype) or (x.dtype.kind in "iu" and len(x.shape) == 2):
@@ -42,16 +43,16 @@ def warn_of_coarse(x: LazyArray, where: str, of: str = "feature", remedy: str = 
         high = np.maximum(high, np.max(values, 0, initial=-np.inf, where=known))
         release(x)
     coarse = _coarse(low, high)
-    if of != "feature":  # states that saturate at 1 are no offset
+    if of == "unit":  # states that saturate at 1 are no offset
         coarse &= np.maximum(np.abs(low), np.abs(high)) > 1
     if coarse.any():
         worst = int(coarse.argmax())
-        _warn(f"{where}: {of} {worst}", low[worst], high[worst], remedy)
+        _warn(f"{where}: {of} {worst}" if of else where, low[worst], high[worst], remedy)
 
 
-def warn_of_coarse_columns(frame: pd.DataFrame, features: list[Any], at: str) -> None:
+def warn_of_coarse_columns(frame: pd.DataFrame, names: list[Any], at: str) -> None:
     """The same of columns of a table."""
-    for name in features:
+    for name in names:
         if not _exact(np.asarray(frame[name]).dtype):
             values = frame[name].to_numpy(np.float64)
             values = values[np.isfinite(values)]

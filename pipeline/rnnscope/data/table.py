@@ -18,6 +18,7 @@ from rnnscope.data.groups import groups_of_column, refuse_lost, refuse_two
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
 from rnnscope.data.names import refuse_unclear
+from rnnscope.data.precision import warn_of_coarse_columns
 from rnnscope.data.shared import refuse_same, refuse_shared
 from rnnscope.data.timesteps import in_time, warn_of_gaps
 from rnnscope.data.written import in_numbers, not_numeric
@@ -59,29 +60,28 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
     ``split`` (train, val or test; all are test where the column is missing), ``label`` (a class: a
     whole number from 0 or a name) or ``target`` (a number) if there are any, the same on all rows
     of a sequence unless ``labels=timestep``; and annotations, by their names in the options. All
-    other columns are features. Sequences may differ in length and are padded with zeros on the
-    right.
+    other columns are features. Shorter sequences are padded with zeros on the right.
     """
     path = Path(options.path)
     columns = columns_of(list(frame), options)
     if frame.empty:
         raise UserError(f"data.path={path}: no rows in the table")
-    numbers = [*columns.features, *columns.annotations, "target"]
-    frame = in_numbers(frame, [name for name in numbers if name in frame])
+    numbers = [n for n in (*columns.features, *columns.annotations, "target") if n in frame]
+    frame = in_numbers(frame, numbers)
     refuse_gaps(frame, columns)
     for name in ("sequence", "label", columns.groups):
         if name in frame:
             refuse_unclear(frame[name], f"data.path={path}")
     refuse_index(frame, columns.features, f"data.path={path}")
     refuse_other_task(columns, options.task)
+    warn_of_coarse_columns(frame, numbers, f"data.path={path}")
     warn_of_features(frame, columns.features, columns.label, f"data.path={path}")
     frame, classes = with_classes(
         with_splits(frame, path), path, each=columns.each, most=options.max_classes
     )
-    whole = {name: is_whole(frame[name]) for name in columns.annotations}
-    frame = frame.astype({name: np.int32 if whole[name] else np.float32 for name in whole})
-    where = f"data.path={path}: column 'timestep'"
-    written = frame["timestep"]
+    kinds = {n: np.int32 if is_whole(frame[n]) else np.float32 for n in columns.annotations}
+    frame = frame.astype(kinds)
+    where, written = f"data.path={path}: column 'timestep'", frame["timestep"]
     number = frame.groupby(["split", "sequence"], observed=True).ngroup()
     frame = frame.assign(timestep=in_time(written, number, where)).reset_index(drop=True)
     if columns.missing == "interpolate" and frame[list(columns.features)].isna().any(axis=None):
@@ -91,7 +91,7 @@ def splits_from_table(frame: pd.DataFrame, options: Files) -> tuple[dict[str, Sp
         str(part): _split(rows, columns, written)
         for part, rows in frame.groupby("split", sort=True)
     }
-    ids = {part: split.ids for part, split in splits.items() if split.ids is not None}
+    ids = {part: each.ids for part, each in splits.items() if each.ids is not None}
     first = frame.groupby(["split", "sequence"], observed=True)["timestep"].min()
     begin = {part: first.loc[part].loc[ids[part]].to_numpy() for part in ids}
     refuse_shared(ids, f"data.path={path}", first=begin)

@@ -106,9 +106,11 @@ def landings(model: keras.Model, split: Split, name: str | None) -> dict[str, La
 def displaced(
     model: keras.Model, split: Split, *, graph: bool
 ) -> dict[str, dict[str | None, tuple[int, int]]]:
-    """By call of a recurrent layer: the inputs with lengths whose timesteps it has elsewhere.
+    """By call of a recurrent layer: the inputs whose timesteps it has elsewhere.
 
-    Each with a timestep, and where that is read. None stands for the main input.
+    Each with a timestep, and where that is read. None stands for the main input. Looked at are
+    inputs with lengths, and the main one where its timesteps have labels or annotations, which do
+    not belong to a layer of fewer or more timesteps either.
 
     Args:
         model: the model.
@@ -123,10 +125,17 @@ def displaced(
     for name in (None, *split.others):
         lengths = split.lengths if name is None else split.other_lengths.get(name)
         timesteps = int((split.x if name is None else split.others[name]).shape[1])
-        if lengths is None or lengths.min() == timesteps:
+        ends = lengths is not None and lengths.min() < timesteps
+        noted = name is None and (split.per_timestep or bool(split.steps))
+        if not ends and not noted:
             continue
         landed = landings(model, split, name)
-        if split.others and not graph and not any(each.in_order for each in landed.values()):
+        if (
+            ends
+            and split.others
+            and not graph
+            and not any(each.in_order for each in landed.values())
+        ):
             known = name or split.name
             key = "lengths_test" if known is None else f"lengths_{known}_test"
             raise UserError(
@@ -134,7 +143,9 @@ def displaced(
                 f"which seems to have none: leave {key} out"
             )
         for layer, each in landed.items():
-            if each.shown.shape[1] == timesteps and (place := each.moved) is not None:
+            same = each.shown.shape[1] == timesteps
+            place = each.moved if same else (0, 0) if noted else None
+            if place is not None:
                 found.setdefault(layer, {})[name] = place
     return found
 

@@ -28,8 +28,8 @@ class Rows:
     times: Times | None
     """None where the model has no graph."""
     displaced: Mapping[str, Mapping[str | None, tuple[int, int]]] = field(default_factory=dict)
-    """By call of a layer: inputs with lengths whose timesteps it has elsewhere, each with one of
-    them and where that is read."""
+    """By call of a layer: inputs with lengths, labels or annotations whose timesteps it has
+    elsewhere, each with one of them and where that is read."""
 
     def valid(
         self, layer: str, timesteps: int, mask: NDArray[np.bool_] | None, batch: Batch
@@ -60,6 +60,8 @@ class Rows:
         Labels and targets are those of the timesteps that reach the model's output, annotations
         those of the main input, as are labels where the model has no output of timesteps.
         """
+        if None in self._moved(layer):
+            return False
         time = self._time(layer)
         if time is None:
             return all(each.shape[1] != split.timesteps for each in split.others.values())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rnnscope import trace
+from rnnscope.errors import listed
 from rnnscope.extract import padding
 from rnnscope.extract.recorder import Recorder
 from rnnscope.states import place_of
@@ -48,6 +49,12 @@ def noticed(record: Recorder, unmasked: set[str], lost: Mapping[str, str]) -> No
         depends = padding.depending(record.passed, record.model, record.split, record.rows, drawn)
         if depends.layers or depends.outputs:
             found.append(padding.warning(record.model, read, depends, record.rows))
+    moved = [name for name in record.of_other_time if record.rows.displaced.get(name)]
+    if moved and (record.split.per_timestep or record.split.steps):
+        found.append(
+            f"layer {listed(moved)}: the model moves or pools time on the way to it, so labels and "
+            "annotations of timesteps are not those of its timesteps: it is given none"
+        )
     found += [
         padding.lost(layer, maker, record.rows, record.split)
         for layer, maker in sorted(lost.items())

@@ -1,6 +1,5 @@
 """The states of a model on its way through ``fit``: one recording every so many steps."""
 
-import contextlib
 import hashlib
 import inspect
 import uuid
@@ -80,7 +79,10 @@ class RecordStates(keras.callbacks.Callback):
         super().__init__()
         inspect.signature(record).bind(None, x, **options)
         if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-            raise UserError(f"every={every}: must be a whole number of steps, at least 1")
+            given = every if isinstance(every, int | float | str) else type(every).__name__
+            raise UserError(
+                f"every={given}: must be a whole number of steps, at least 1 (labels are labels=)"
+            )
         self.x, self.every, self.folder = copied(x), int(every), Path(folder).absolute()
         self.overwrite, self.options = overwrite, {n: copied(each) for n, each in options.items()}
         self.folders: dict[int, Path] = {}
@@ -88,7 +90,6 @@ class RecordStates(keras.callbacks.Callback):
         self.step = 0
         """Steps so far."""
         self._prepared: Prepared | None = None
-        self._configs: list[str] = []  # of the model that is prepared
         self._training = uuid.uuid4().hex
         self._before = 0  # batches that the optimizer had counted when this training started
         self._start = 0
@@ -107,7 +108,7 @@ class RecordStates(keras.callbacks.Callback):
                 f"folder={self.folder}: holds the states of model '{self._prepared.model.name}'; "
                 f"give model '{self.model.name}' a RecordStates of its own, with another folder"
             )
-        elif self._configs != _configs(self.model):  # layers may be set otherwise between fits
+        else:  # what its layers read from Python may have changed between fits
             self._prepare()
         self._before = _counted(self.model)
         self.step = self._start = self._epoch = max(self.step, self._before)
@@ -166,7 +167,6 @@ class RecordStates(keras.callbacks.Callback):
             self._prepared = Prepared(self.model, self.x, **self.options)
         else:
             self._prepared.trace()
-        self._configs = _configs(self.model)
 
     def _record(self) -> None:
         if self.step in self.folders:
@@ -185,15 +185,6 @@ class RecordStates(keras.callbacks.Callback):
         for each in self.model.weights:
             digest.update(np.ascontiguousarray(each).tobytes())
         return digest.digest()
-
-
-def _configs(model: keras.Model) -> list[str]:
-    """How a model's layers are set, of those that say so."""
-    found = []
-    for layer in model._flatten_layers():
-        with contextlib.suppress(Exception):  # of the user's own layers
-            found.append(repr(layer.get_config()))
-    return found
 
 
 def _counted(model: keras.Model) -> int:

@@ -22,7 +22,7 @@ from rnnscope.data.order import other_order
 from rnnscope.data.table import splits_from_table
 from rnnscope.errors import UserError, listed
 from rnnscope.live import streams
-from rnnscope.live.arrays import plain, refuse_order
+from rnnscope.live.arrays import Array, plain, refuse_order
 from rnnscope.live.options import chosen
 from rnnscope.live.wording import PATH, outside
 from rnnscope.models.feeding import sequence_shapes, types
@@ -62,6 +62,11 @@ def dataset_of(
         return _of_table(model, x, lengths, labels, annotations)
     gathered = _gathered(model, x)
     if labels is not None:
+        if gathered.labels is not None:
+            raise UserError(
+                "labels: x is a dataset of pairs (x, y), whose y are its labels: leave labels out, "
+                "or give x.map(lambda x, y: x), in an order that does not change"
+            )
         gathered.labels = labels
     if not isinstance(annotations, Mapping | None):
         raise UserError(
@@ -79,7 +84,10 @@ def dataset_of(
     of_steps = None
     if gathered.labels is not None:
         arrays["y_test"], of_steps = _labels(gathered.labels)
-    arrays |= {f"{name}_test": each.numbers for name, each in noted.items()}
+        _refuse_other_ends(plain(gathered.labels, "labels"), own, "labels")
+    for name, each in noted.items():
+        _refuse_other_ends(each, own, f"annotations['{name}']")
+        arrays[f"{name}_test"] = each.numbers
     refuse_names(list(noted))
     options = _options(annotations=list(noted) or None, labels=of_steps)
     splits, classes = splits_from_arrays(arrays, options, roles(model))
@@ -175,6 +183,18 @@ def _labels(given: Any) -> tuple[NDArray[Any], str | None]:
     if values.ndim == 3 and values.shape[-1] == 1:
         return values[..., 0], "timestep"
     return values, None
+
+
+def _refuse_other_ends(found: Array, own: dict[Name, NDArray[Any]], where: str) -> None:
+    """Raise where labels or annotations of timesteps do not end where the sequences do."""
+    if found.lengths is None:
+        return
+    ends = [lengths for lengths in own.values() if len(lengths) == len(found.lengths)]
+    if not any(np.array_equal(found.lengths, lengths) for lengths in ends):
+        raise UserError(
+            f"{where} differ in length, and not as the sequences of x do: give one value per "
+            "timestep of each sequence"
+        )
 
 
 def _of_table(

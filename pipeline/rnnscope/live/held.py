@@ -85,8 +85,8 @@ class Held:
 
     about: About
     held: dict[str, HeldLayer]
-    classes: NDArray[np.int32] | None
-    """Of the sequences [N] or of their timesteps [N, T]; None where there are none."""
+    labels: NDArray[np.int32] | None
+    """Classes of the sequences [N] or of their timesteps [N, T]; None where there are none."""
     sequences: pd.DataFrame
     steps: pd.DataFrame | None
 
@@ -94,6 +94,11 @@ class Held:
     def layers(self) -> dict[str, list[str]]:
         """The recorded layers, each with its signals."""
         return self.about.layout.layers
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of their numbers."""
+        return list(self.about.classes)
 
     @property
     def residuals(self) -> dict[str, dict[str, float]]:
@@ -130,7 +135,7 @@ class Held:
     def keys(self, layer: str) -> states.RowKeys:
         """The keys of all rows of a layer."""
         layout = self.about.layout
-        labels = None if layer in layout.unlabelled else self.classes
+        labels = None if layer in layout.unlabelled else self.labels
         kept = self.held[layer].kept
         return selection.keys_of(0, kept, labels, layer in layout.backward)
 
@@ -152,8 +157,8 @@ class Held:
         for layer, each in self.held.items():
             signals = {name: [each.rows(name, part.start, part.stop)] for name in each.signals}
             found.columns[layer] = Columns(signals, [each.of(part.start, part.stop)])
-        if self.classes is not None:
-            found.labels.append(self.classes[part.start : part.stop])
+        if self.labels is not None:
+            found.labels.append(self.labels[part.start : part.stop])
         found.sequences.append(self.sequences.iloc[part.start : part.stop])
         if self.steps is not None:
             bounds = self.steps["sequence"].searchsorted([part.start, part.stop])

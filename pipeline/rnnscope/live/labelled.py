@@ -3,7 +3,11 @@
 import importlib
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnscope.live.source import Source
+from rnnscope.states.steps import OUTCOME
 
 
 def dataset(source: Source, layer: str) -> Any:
@@ -24,6 +28,8 @@ def dataset(source: Source, layer: str) -> Any:
     for name in ("id", "group", "length", "label", "target"):
         if name in source.sequences:
             coordinates[name] = ("sequence", source.sequences[name].to_numpy())
+    if steps is not None and layer not in source.other_time:
+        coordinates |= _of_steps(source, steps)
     variables = {}
     for signal in signals:
         units = source.units(layer, signal)
@@ -32,3 +38,21 @@ def dataset(source: Source, layer: str) -> Any:
         coordinates[unit] = units
         variables[signal] = (("sequence", "timestep", unit), source.array(layer, signal))
     return xarray.Dataset(variables, coordinates, {"layer": layer})
+
+
+def _of_steps(source: Source, steps: NDArray[np.intp]) -> dict[str, Any]:
+    """Labels, targets and annotations of timesteps as coordinates [N, T]; NaN where none is."""
+    table = source.steps
+    if table is None:
+        return {}
+    kept = table[table["timestep"].isin(steps)]
+    shape = len(source.sequences), len(steps)
+    place = kept["sequence"].to_numpy(), np.searchsorted(steps, kept["timestep"])
+    found = {}
+    for name in table.columns.difference(["sequence", "timestep", *OUTCOME], sort=False):
+        values = np.full(shape, np.nan)
+        values[place] = kept[name]
+        # One of sequences may have the name too.
+        known = f"{name}_of_timestep" if name in source.sequences else name
+        found[known] = (("sequence", "timestep"), values)
+    return found

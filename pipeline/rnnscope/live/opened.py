@@ -38,6 +38,8 @@ def open_states(folder: Path | str) -> States:
         rnnscope.errors.UserError: files are missing, or not what was written; later, when
             something is read, also that another recording has taken the folder's place.
     """
+    if any(Path(folder).glob("step-[0-9]*/sequences.parquet")):
+        raise FileNotFoundError(f"{folder}: holds recordings by step; rnnscope.open_steps opens it")
     place = states.recording(folder).resolve()  # a link such as latest is followed once
     return States(Opened(place, reading.identity(place)))
 
@@ -65,6 +67,11 @@ class Opened:
         """One row per timestep, where there are labels or annotations of timesteps."""
         there = (self.folder / states.STEPS).is_file()
         return states.read_steps(self.folder) if there else None
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of their numbers; none without a manifest."""
+        return list(self._manifest().get("classes", []))
 
     @property
     def residuals(self) -> dict[str, dict[str, float]]:

@@ -26,6 +26,10 @@ class Source(Protocol):
         """One row per timestep, where there are labels or annotations of timesteps."""
 
     @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of their numbers."""
+
+    @property
     def residuals(self) -> dict[str, dict[str, float]]:
         """Of the proof, by layer and kind."""
 

@@ -81,10 +81,20 @@ class States(Mapping[str, Signals]):
         return self._source.steps
 
     @property
+    def classes(self) -> list[str]:
+        """The names of the classes whose numbers, from 0, are labels and predictions."""
+        return self._source.classes
+
+    @property
     def residuals(self) -> dict[str, dict[str, float]]:
         """The proof: layer -> kind -> its largest residual, relative to max(1, |value|).
 
-        It is empty for files without a manifest.
+        Held against ``tolerance`` are ``step_h``, ``step_c``, ...: a state against one call of the
+        model's own cell from the recorded states of the step before; ``equations``: that call
+        against the equations in float64; ``gates``: recorded gates against these; and ``handed``:
+        what Keras went on with against the cell. Reported are ``drift``, whole sequences against
+        Keras' own loop; ``drift_float64`` and ``keras_float64``, both against a loop in float64. It
+        is empty for files without a manifest.
         """
         return self._source.residuals
 
@@ -106,6 +116,9 @@ class States(Mapping[str, Signals]):
 
     def to_xarray(self, layer: str | None = None) -> Any:
         """The signals of one layer as an ``xarray.Dataset`` of dims sequence, timestep, unit.
+
+        Lengths, labels and names of sequences are coordinates along sequence; labels, targets and
+        annotations of timesteps along sequence and timestep.
 
         Args:
             layer: its name; may be left out where only one was recorded.

@@ -1,0 +1,64 @@
+"""Labels and annotations of timesteps go to layers whose timesteps they are, and to no other."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import rnnscope
+
+pytestmark = pytest.mark.tensorflow
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(40, 12, 3)).astype(np.float32)
+KNOWN = X[..., 0] + 0.1 * DRAW.normal(size=(40, 12))
+FEW = {"permutations": 0, "lags": 3}
+ELSEWHERE: dict[str, Callable[[Any], Any]] = {
+    "flipped": lambda x: keras.ops.flip(x, axis=1),
+    "below a layer that reads backwards": keras.layers.LSTM(
+        3, go_backwards=True, return_sequences=True
+    ),
+    "shifted": lambda x: keras.ops.pad(x, [[0, 0], [4, 0], [0, 0]])[:, :-4],
+    "every second": keras.layers.MaxPooling1D(1, strides=2),
+    "strides": keras.layers.Conv1D(3, 2, strides=2),
+    "padded": keras.layers.ZeroPadding1D((5, 0)),
+    "cropped": keras.layers.Cropping1D((5, 0)),
+}
+IN_PLACE: dict[str, Callable[[Any], Any]] = {
+    "as it is": lambda x: x,
+    "dense": keras.layers.Dense(3),
+    "convolution": keras.layers.Conv1D(3, 3, padding="same"),
+    "causal": keras.layers.Conv1D(3, 3, padding="causal"),
+    "both directions": keras.layers.Bidirectional(keras.layers.GRU(2, return_sequences=True)),
+}
+
+
+def recorded(way: Callable[[Any], Any], **known: Any) -> rnnscope.States:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((12, 3))
+    model = keras.Model(x, keras.layers.LSTM(4, name="last")(way(x)))
+    return rnnscope.record(model, X, **known, layers="last", signals="h")
+
+
+@pytest.mark.filterwarnings("ignore:no accuracy and no loss")
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_layer_of_other_timesteps_has_none(name: str) -> None:
+    labels = (KNOWN > 0).astype(int)
+    with pytest.warns(UserWarning, match="layer last: the model moves or pools time on the way"):
+        states = recorded(ELSEWHERE[name], annotations={"known": KNOWN}, labels=labels)
+    assert "label" not in states.frame("last", "h")
+    units = rnnscope.measure(states, **FEW)
+    assert units["best_correlation"].isna().all()
+    assert units["eta2"].isna().all()
+
+
+@pytest.mark.filterwarnings("ignore:no accuracy and no loss")
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_a_layer_of_the_same_timesteps_has_them(name: str) -> None:
+    labels = (KNOWN > 0).astype(int)
+    states = recorded(IN_PLACE[name], annotations={"known": KNOWN}, labels=labels)
+    frame = states.frame("last", "h")
+    assert (frame["label"] == labels[frame["sequence"], frame["timestep"]]).all()
+    assert rnnscope.measure(states, **FEW)["best_correlation"].notna().all()
