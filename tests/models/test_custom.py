@@ -105,6 +105,25 @@ def test_a_helper_that_is_not_in_the_key_is_refused(here: Path, text: str) -> No
         members("mine.cells")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import runpy\nrunpy.run_path('unseen.py')",
+        "from pathlib import Path\nexec(compile(Path('unseen.py').read_text(), 'unseen.py', 'exec'))",
+        "from importlib import util\nspec = util.spec_from_file_location('any', 'unseen.py')\n"
+        "module = util.module_from_spec(spec)\nspec.loader.exec_module(module)",
+    ],
+    ids=["runpy", "exec", "spec"],
+)
+def test_text_that_is_run_without_an_import_is_refused(here: Path, text: str) -> None:
+    (here / "mine.py").write_text(text)
+    (here / "unseen.py").write_text("x = 1")
+    with pytest.raises(
+        UserError, match=r"it runs .*unseen.py without importing it.* import unseen$"
+    ):
+        members("mine")
+
+
 def test_what_was_edited_since_it_was_imported_is_refused(here: Path) -> None:
     """The key is that of the new file, and Python would run the old one."""
     (here / "cells.py").write_text("import helper")

@@ -1,6 +1,7 @@
 """The user's own Python module, with what a saved model is made of beyond Keras' classes."""
 
 import contextlib
+import functools
 import importlib
 import inspect
 import sys
@@ -23,6 +24,25 @@ _DIGESTS: dict[str, str] = {}
 """Of the files of what this process imported, as they were then. Python imports a module once."""
 _NAMED: list[str] = []
 """The modules that were named in this process."""
+_RAN: set[str] = set()
+"""The files whose text was run since ``_modules`` was last asked, as Python reports it."""
+
+
+def _modules() -> set[str]:
+    """The modules that there are; from here on it is noted whose text is run."""
+    _RAN.clear()
+    return set(sys.modules)
+
+
+@functools.cache
+def _listen() -> None:
+    """Have Python report whose text is run, also past its own ``import``; it goes on for good."""
+
+    def heard(event: str, given: tuple[Any, ...]) -> None:
+        if event == "exec":
+            _RAN.add(getattr(given[0], "co_filename", ""))
+
+    sys.addaudithook(heard)
 
 
 def members(name: str) -> dict[str, Any]:
@@ -39,7 +59,8 @@ def members(name: str) -> dict[str, Any]:
     files = {each: str(spec.origin) for each, spec in found.items() if spec.has_location}
     here = f"model.custom_objects={name}"
     _refuse_edited(here, files)
-    before = set(sys.modules)
+    _listen()
+    before = _modules()
     _FINDER.known.update(found)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)  # before Python's own, which would take bytecode
@@ -69,7 +90,7 @@ def explaining() -> Iterator[None]:
         UserError: what was raised, and in which line; other exceptions pass as they are. Or a
             module was imported that is not in the key.
     """
-    before = set(sys.modules)
+    before = _modules()
     try:
         yield
     except UserError:
@@ -163,6 +184,13 @@ def refuse_unseen(before: Collection[str]) -> None:
                 f"model.custom_objects={_NAMED[-1]}: it imports {each} by a name that its source "
                 f"does not spell, so that an edit of {file} would pass unnoticed: write "
                 f"import {each}"
+            )
+    imported = {getattr(each, "__file__", None) for each in list(sys.modules.values())}
+    for file in _RAN.difference(_DIGESTS, imported):
+        if own and Path(file).is_file() and _lies_here(Path(file).resolve()):
+            raise UserError(
+                f"model.custom_objects={_NAMED[-1]}: it runs {file} without importing it, so that "
+                f"an edit would pass unnoticed: write import {Path(file).stem}"
             )
 
 
