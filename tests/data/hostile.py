@@ -354,7 +354,7 @@ VALUES: dict[str, tuple[Arrays, str | None]] = {
     "lengths past int64": ({"lengths_test": ints(1, 2**64 - 1, dtype=np.uint64)}, r"lengths_test"),
     "lengths as text": ({"lengths_test": ints("1", "2", dtype=str)}, "lengths_test has type"),
     "too few lengths": ({"lengths_test": np.ones(N - 1, int)}, "lengths_test has shape"),
-    "lengths true": ({"lengths_test": np.ones(N, bool)}, None),
+    "lengths true": ({"lengths_test": np.ones(N, bool)}, "lengths_test has type bool"),
     "lengths float": ({"lengths_test": ints(1, 5, dtype=float)}, None),
     "train bytes, test floats": (
         {"x_train": np.full((N, T, F), 200, np.uint8)},

@@ -131,6 +131,11 @@ CASES: dict[str, tuple[Callable[[], keras.Model], Fit, list[int]]] = {
         once(initial_epoch=1, epochs=3),
         [0, 5, 10, 12],
     ),
+    "accumulated, several at once": (
+        lambda: network(keras.optimizers.SGD(gradient_accumulation_steps=2), steps_per_execution=4),
+        once(),
+        [0, 6, 10, 12],
+    ),
     "eager, with momentum": (
         lambda: network(keras.optimizers.SGD(0.1, momentum=0.9), run_eagerly=True),
         once(epochs=1),
@@ -296,6 +301,21 @@ def test_what_a_model_reads_from_python_is_recorded_as_it_is_where_it_runs_eager
 
 def test_a_dataset_is_read_once_and_what_is_given_stays_as_it_was(tmp_path: Path) -> None:
     """A dataset that is shuffled anew each time would give other sequences at other steps."""
+
+    class Tensor:  # as PyTorch's
+        def __init__(self, values: Any):
+            self.values = values
+
+        def clone(self) -> Any:
+            return Tensor(self.values.copy())
+
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            return self.values
+
+    held = SEEN.copy()
+    third = rnnscope.RecordStates(Tensor(held), 2, tmp_path / "third")
+    held[:] = 0
+    np.testing.assert_array_equal(third.x, SEEN)
     shuffled = tf.data.Dataset.from_tensor_slices((SEEN, KNOWN)).shuffle(8).batch(4)
     model, known = network(run_eagerly=True), KNOWN.copy()
     first = rnnscope.RecordStates(shuffled, 2, tmp_path / "first")

@@ -192,6 +192,7 @@ def test_a_model_of_several_inputs() -> None:
         ),
         ({"x": X, "labels": [np.ma.masked, *Y[1:]]}, r"^labels\[0\] is a masked array"),
         ({"x": X, "lengths": [7] * 12}, "^lengths reaches 7 timesteps; x has 6"),
+        ({"x": X, "lengths": LENGTHS > 3}, "^lengths has type bool; it must hold whole numbers"),
         ({"x": X, "lengths": [6]}, r"^lengths has shape \(1,\); it must be \[12\]"),
         ({"x": tf.RaggedTensor.from_tensor(X), "lengths": LENGTHS}, "leave lengths out"),
         ({"x": X, "labels": Y[:5]}, r"^labels has shape \(5,\); it must be \[12\], as x"),

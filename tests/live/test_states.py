@@ -218,7 +218,7 @@ def test_labels_of_timesteps_are_measured(model: keras.Model, tmp_path: Path) ->
     )
 
 
-@pytest.mark.filterwarnings("ignore:no accuracy and no loss")
+@pytest.mark.filterwarnings("ignore:no accuracy and no loss", "ignore:layer pooled")
 def test_labels_of_timesteps_are_refused_for_layers_of_other_timesteps(tmp_path: Path) -> None:
     x = keras.Input((8, 2))
     h = keras.layers.LSTM(3, return_sequences=True, name="own")(x)
@@ -266,6 +266,7 @@ def test_files_that_are_copied_keep_their_key_and_are_read_again(
     [
         ({"labels": Y[:4]}, r"^labels has shape \(4,\); it must be \[30\], as states"),
         ({"labels": RANDOM.random(30)}, "^labels are numbers; unit statistics take classes"),
+        ({"labels": [[0, 1]] * 29 + [[1]]}, "^labels differ in length, and not as the sequences"),
         ({"lag": 3}, "^lag: no such option; did you mean lags"),
         ({"lags": 0}, "^lags=0: must be a whole number at least 1"),
         ({"signals": ["q"]}, "^signals="),

@@ -109,7 +109,8 @@ def test_a_helper_that_is_not_in_the_key_is_refused(here: Path, text: str) -> No
     "text",
     [
         "import runpy\nrunpy.run_path('unseen.py')",
-        "from pathlib import Path\nexec(compile(Path('unseen.py').read_text(), 'unseen.py', 'exec'))",
+        "from pathlib import Path\n"
+        "exec(compile(Path('unseen.py').read_text(), 'unseen.py', 'exec'))",
         "from importlib import util\nspec = util.spec_from_file_location('any', 'unseen.py')\n"
         "module = util.module_from_spec(spec)\nspec.loader.exec_module(module)",
     ],

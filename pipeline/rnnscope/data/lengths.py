@@ -42,7 +42,7 @@ def given_lengths(inputs: Inputs, given: dict[Name, NDArray[Any]]) -> dict[Name,
         found[name] = _lengths(given[name], inputs.values[name], f"{at}lengths_{name}_{part}")
     if None in given:
         plain = given[None]
-        counts = plain.size and plain.dtype.kind in "iubf" and np.isfinite(plain).all()
+        counts = plain.size and plain.dtype.kind in "iuf" and np.isfinite(plain).all()
         longest = int(plain.max()) if counts else 0
         for owner in inputs.owners(longest, set(found)):
             found[owner] = _lengths(plain, inputs.values[owner], f"{at}lengths_{part}")
@@ -123,7 +123,7 @@ def _lengths(values: NDArray[Any], x: NDArray[Any], where: str) -> NDArray[np.in
     if values.shape not in (x.shape[:1], (len(x), 1)):
         raise UserError(f"{where} has shape {values.shape}; it must be [{len(x)}], as x")
     values = values.reshape(-1)
-    if values.dtype.kind not in "iubf":
+    if values.dtype.kind not in "iuf":
         raise UserError(f"{where} has type {values.dtype}; it must hold whole numbers")
     if values.dtype.kind == "f" and (broken := values != np.rint(values)).any():
         first = int(broken.argmax())

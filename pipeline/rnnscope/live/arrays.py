@@ -62,8 +62,12 @@ def copied(given: Any) -> Any:
     """The same, which does not change when the arrays and tables in it do."""
     if isinstance(given, np.memmap) and not given.flags.writeable:
         return given  # a file, which may be larger than memory
+    if isinstance(given, np.ndarray) and given.dtype == object:
+        return copied(list(given))
     if isinstance(given, np.ndarray | pd.DataFrame | pd.Series):
         return given.copy()
+    if hasattr(given, "clone"):  # of PyTorch
+        return given.clone()
     if isinstance(given, tf.Variable):
         return tf.identity(given)
     if isinstance(given, dict):

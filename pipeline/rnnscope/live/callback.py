@@ -157,8 +157,7 @@ class RecordStates(keras.callbacks.Callback):
         Where several are run at once and the data ends between, only the optimizer knows how many.
         """
         taken = _counted(self.model) - self._before
-        whole = _accumulated(self.model) == 1
-        if self.model.steps_per_execution > 1 and whole and taken > 0:
+        if self.model.steps_per_execution > 1 and taken > 0:
             return self._start + taken
         return self._epoch + batch + 1
 
@@ -188,12 +187,9 @@ class RecordStates(keras.callbacks.Callback):
 
 
 def _counted(model: keras.Model) -> int:
-    """How many batches a model's optimizer has been given; 0 where it has none."""
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    return 0 if optimizer is None else int(optimizer.iterations) * _accumulated(model)
+    """How many batches a model's optimizer has been given; 0 where it has none.
 
-
-def _accumulated(model: keras.Model) -> int:
-    """Over how many batches the optimizer gathers gradients before it changes the weights."""
+    Its public count is of changes to the weights, of which there may be one for several batches.
+    """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    return getattr(optimizer, "gradient_accumulation_steps", None) or 1
+    return 0 if optimizer is None else int(optimizer._iterations)

@@ -83,8 +83,13 @@ def _folder(states: States) -> Iterator[Path]:
 def _classes(states: States, labels: Any, layers: list[str]) -> NDArray[np.int32]:
     """Labels as the numbers of classes, those of the model's outputs."""
     refuse_order(labels, "labels")
-    y, sequences = plain(labels, "labels").numbers, states.sequences
-    lengths = sequences["length"].to_numpy()
+    found, sequences = plain(labels, "labels"), states.sequences
+    y, lengths = found.numbers, sequences["length"].to_numpy()
+    if found.lengths is not None and not np.array_equal(found.lengths, lengths):
+        raise UserError(
+            "labels differ in length, and not as the sequences of states do: give one value per "
+            "timestep of each sequence"
+        )
     longest = {layer: states._source.longest(layer) for layer in layers}
     timesteps = max(longest.values())
     if y.shape[:1] != lengths.shape:
