@@ -62,13 +62,16 @@ def test_where_it_is_much_each_batch_is_copied_as_it_comes() -> None:
 
 
 MEMORY = """
-import resource, keras, numpy as np, rnnscope
+from pathlib import Path
+import keras, numpy as np, rnnscope
 from rnnscope.live import pieces
 pieces.LIMIT = 0
 model = keras.Sequential([keras.Input((None, 8)), keras.layers.LSTM(64, name="lstm")])
 x = np.zeros((20_000, 20, 8), "float32")
 rnnscope.record(model, x[:600])
-def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def most():
+    said = Path("/proc/self/status").read_text()  # getrusage would tell the parent's too
+    return int(said.partition("VmHWM:")[2].split()[0]) * 1024
 before = most()
 states = rnnscope.record(model, x)
 size = sum(states["lstm"][signal].nbytes for signal in states["lstm"])
@@ -83,7 +86,7 @@ def test_then_memory_is_that_of_the_arrays_and_of_a_batch() -> None:
         [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert 0.5 < float(ended.stdout) < 1.3
+    assert 0.95 < float(ended.stdout) < 1.3
 
 
 def test_threads_that_ask_at_once_get_the_same_array() -> None:
