@@ -86,7 +86,9 @@ def _empty(folder: Path, table: str, column: str) -> str | None:
 
 
 def _labelled(recorded: Path) -> bool:
-    return str(store.read_manifest(recorded).get("labels") or "").startswith("class")
+    manifest = store.read_manifest(recorded)
+    known = str(manifest.get("labels") or "").startswith("class")
+    return known or "accuracy" in manifest["headline"]
 
 
 def _quoted(text: Path | str) -> str:
