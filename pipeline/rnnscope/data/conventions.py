@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnscope.errors import UserError, brief
 
 PIECE = 2**22
-"""Values that are looked at at a time, of an array that is not stored in chunks."""
+"""Values that are read at a time, of an array that is not stored in chunks."""
 
 
 def refuse_conventions(node: h5py.Dataset, where: str) -> None:

@@ -130,12 +130,8 @@ def displaced(
         if not ends and not noted:
             continue
         landed = landings(model, split, name)
-        if (
-            ends
-            and split.others
-            and not graph
-            and not any(each.in_order for each in landed.values())
-        ):
+        ordered = any(each.in_order for each in landed.values())
+        if ends and split.others and not graph and not ordered:
             known = name or split.name
             key = "lengths_test" if known is None else f"lengths_{known}_test"
             raise UserError(

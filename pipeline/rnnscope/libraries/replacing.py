@@ -17,7 +17,7 @@ _REPLICA = "_MirroredReplicaThread"
 """The threads in which a strategy of TensorFlow runs a replica for the thread that waits for it."""
 
 
-class Mine:
+class PerThread:
     """What stands in a method's place: each thread calls its latest replacement, or the method."""
 
     def __init__(self, method: Callable[..., Any], before: Any):
@@ -74,14 +74,14 @@ def replaced(parts: Iterable[tuple[Any, str, Callable[..., Any]]]) -> Iterator[N
                 _take(of, name, there, own, thread)
 
 
-def _there(of: Any, name: str) -> Mine | None:
+def _there(of: Any, name: str) -> PerThread | None:
     found = vars(of).get(name)
-    found = getattr(found, "mine", found)
-    return found if isinstance(found, Mine) else None
+    found = getattr(found, "per_thread", found)
+    return found if isinstance(found, PerThread) else None
 
 
-def _put(of: Any, name: str) -> Mine:
-    made = Mine(getattr(of, name), vars(of).get(name))
+def _put(of: Any, name: str) -> PerThread:
+    made = PerThread(getattr(of, name), vars(of).get(name))
     if not isinstance(of, type):
         # Bypasses Keras' attribute tracking, which would leave traces in the layer.
         object.__setattr__(of, name, made)
@@ -90,12 +90,12 @@ def _put(of: Any, name: str) -> Mine:
     def method(*args: Any, **kwargs: Any) -> Any:  # which Python binds, as it does no other object
         return made(*args, **kwargs)
 
-    method.mine = made  # type: ignore[attr-defined]
+    method.per_thread = made  # type: ignore[attr-defined]
     setattr(of, name, method)
     return made
 
 
-def _take(of: Any, name: str, there: Mine, own: Callable[..., Any], thread: int) -> None:
+def _take(of: Any, name: str, there: PerThread, own: Callable[..., Any], thread: int) -> None:
     stack = there.own[thread]
     del stack[max(place for place, each in enumerate(stack) if each is own)]
     if not stack:

@@ -118,7 +118,8 @@ class States(Mapping[str, Signals]):
         """The signals of one layer as an ``xarray.Dataset`` of dims sequence, timestep, unit.
 
         Lengths, labels and names of sequences are coordinates along sequence; labels, targets and
-        annotations of timesteps along sequence and timestep.
+        annotations of timesteps along sequence and timestep, as ``label_of_timestep`` where
+        sequences have one of that name.
 
         Args:
             layer: its name; may be left out where only one was recorded.

@@ -185,7 +185,9 @@ def refuse_unseen(before: Collection[str]) -> None:
                 f"does not spell, so that an edit of {file} would pass unnoticed: write "
                 f"import {each}"
             )
-    imported = {getattr(each, "__file__", None) for each in list(sys.modules.values())}
+    # Its own dictionary is asked: a module that is loaded on first use would be loaded by getattr.
+    held = [getattr(each, "__dict__", {}) for each in list(sys.modules.values())]
+    imported = {str(each.get("__file__")) for each in held}
     for file in _RAN.difference(_DIGESTS, imported):
         if own and Path(file).is_file() and _lies_here(Path(file).resolve()):
             raise UserError(

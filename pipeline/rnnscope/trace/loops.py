@@ -182,7 +182,9 @@ def refuse(model: keras.Model, layers: dict[str, keras.layers.RNN]) -> None:
     for name, layer in layers.items():
         kind = type(layer).__name__
         own = vars(layer).get(INNER_LOOP)
-        if type(layer).inner_loop not in INNER_LOOPS or not isinstance(own, replacing.Mine | None):
+        if type(layer).inner_loop not in INNER_LOOPS or not isinstance(
+            own, replacing.PerThread | None
+        ):
             raise UserError(f"layer '{name}': {kind} has an inner loop of its own")
         if stacked(layer) and type(layer.cell).call is not keras.layers.StackedRNNCells.call:
             raise UserError(
