@@ -34,6 +34,28 @@ class Roles:
         names = [name for name in self.names if name != MASK or MASK in given]
         return names or list(self.names)
 
+    def noted(self) -> dict[str, Any]:
+        """Itself as JSON, to load the same data later without the model."""
+        return {
+            "names": list(self.names),
+            "timed": None if self.timed is None else [sorted(names) for names in self.timed],
+            "output": sorted(self.output),
+            "masked": sorted(self.masked),
+            "shapes": {name: list(shape) for name, shape in self.shapes.items()},
+        }
+
+    @classmethod
+    def read(cls, noted: Mapping[str, Any]) -> "Roles":
+        """What ``noted`` gave."""
+        timed = noted["timed"]
+        return cls(
+            tuple(noted["names"]),
+            None if timed is None else tuple(frozenset(names) for names in timed),
+            frozenset(noted["output"]),
+            frozenset(noted["masked"]),
+            {name: tuple(shape) for name, shape in noted["shapes"].items()},
+        )
+
 
 @dataclass(frozen=True)
 class Inputs:

@@ -103,6 +103,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         log.warning(line)
     tables: dict[Table, dict[bytes, bytes]] = {SEQUENCES: {}}
     apart = record.of_other_time
+    told = models.told(config.model, assignment.trained, record.model)
     if test.per_timestep or test.steps:
         tables[STEPS] = states.of_other_time(apart)
     contents, nulls = finishing.finish(folder, split, done, tables)
@@ -121,6 +122,7 @@ def _run(assignment: Assignment) -> dict[str, Any]:
         "classes": list(record.dataset.classes),
         "labels": test.labels,
         "annotations": list(test.steps),
+        "inputs": None if told is None else told.noted(),
         "draws": record.streams.layers,
         "proved": sum(min(sample(test.timesteps), part.stop - part.start) for part in split),
         "headline": {

@@ -3,7 +3,7 @@
 from rnnscope.models.building import build
 from rnnscope.models.device import device
 from rnnscope.models.feeding import inputs, sequence_shape, signature
-from rnnscope.models.loading import MODEL, load, of_run
+from rnnscope.models.loading import MODEL, load, of_run, told
 
 __all__ = [
     "MODEL",
@@ -14,4 +14,5 @@ __all__ = [
     "of_run",
     "sequence_shape",
     "signature",
+    "told",
 ]

@@ -14,7 +14,7 @@ import keras
 
 from rnnscope import data
 from rnnscope.config import Data, Model, ModelFile, Tf1Checkpoint, TorchWeights
-from rnnscope.data import Dataset
+from rnnscope.data import Dataset, Roles
 from rnnscope.errors import UserError, listed
 from rnnscope.models import (
     archive,
@@ -69,8 +69,20 @@ def of_run(
         loaded = load(Path(model.path), model.custom_objects, architecture)
     else:
         raise TypeError(f"no loader for {type(model).__name__}")
-    dataset = data.load(source, roles(loaded))
+    dataset = data.load(source, told(model, trained, loaded))
     return loaded, dataset.as_trained() if trained else numbered(loaded, dataset)
+
+
+def told(model: Model, trained: Path | None, loaded: keras.Model) -> Roles | None:
+    """What a run's model tells the data of its inputs; None where it is built for the data.
+
+    Args:
+        model: the options of group model.
+        trained: the output of stage train; None if the model comes from a file.
+        loaded: the model.
+    """
+    built = trained is None and isinstance(model, Tf1Checkpoint | TorchWeights)
+    return None if built else roles(loaded)
 
 
 def _checkpoint(trained: Path, step: int) -> Path:

@@ -65,6 +65,32 @@ def section(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"layers": entries, "by_loss": by_loss, "sources": sources, "tests": _tests(importance)}
 
 
+def by_unit(folder: Path) -> list[dict[str, Any]]:
+    """For each unit and method what clamping the unit did, in one sentence.
+
+    Args:
+        folder: the stage's output.
+    """
+    table = parquet.frame(folder / "ablation.parquet")
+    return [
+        {"layer": str(row["layer"]), "unit": int(row["unit"]), "text": _said(row)}
+        for row in table.to_dict("records")
+    ]
+
+
+def _said(row: dict[Any, Any]) -> str:
+    """What one row says."""
+    with_ = f"With {_named(str(row['method']))} at every timestep"
+    if pd.isna(row["loss_change"]):
+        return f"{with_}, the output moves by {row['output_change']:.3g}."
+    change, low, high = (f"{row[f'loss_change{end}']:+.3g}" for end in ("", "_low", "_high"))
+    text = f"{with_}, the test loss changes by {change} (95 % interval {low} to {high})"
+    if pd.notna(row["q_value"]):
+        needed = "needed" if row["q_value"] < NEEDED else "no evidence that it is needed"
+        text += f", q = {row['q_value']:.2g}: {needed}"
+    return f"{text}.".replace("-", "\N{MINUS SIGN}")
+
+
 def _ranked(method: str, rows: pd.DataFrame, change: str) -> Curve:
     """The changes by one method, largest first, with a dot where the unit is needed."""
     ranked = rows.sort_values(change, ascending=False, ignore_index=True)

@@ -12,6 +12,7 @@ from rnnscope.report.figures import Curve
 from rnnscope.store import parquet
 
 STATES = ("h", "c")
+COMPONENTS = ("component_1", "component_2", "component_3")
 PATHS = 20
 """Most classes whose paths are drawn in the plane of two components."""
 
@@ -78,6 +79,36 @@ def population(
     least = manifest["slice"]["population"]["redundant"]
     bounded = bool(table["participation_ratio_low"].notna().any())
     return {"layers": entries, "least": least, "bounded": bounded}
+
+
+def paths(folder: Path, classes: list[str], backward: Collection[str]) -> dict[str, Any]:
+    """For each layer the classes' mean paths in up to three components, to be turned.
+
+    Args:
+        folder: the output of stage population.
+        classes: names by number.
+        backward: the layers that read backwards.
+    """
+    table = parquet.frame(folder / "trajectories.parquet")
+    found = {}
+    for layer, rows in by_layer(table):
+        signal = _states_of(rows)[-1]
+        here = rows[(rows["signal"] == signal) & rows["label"].notna()]
+        here = here[::-1] if layer in backward else here
+        axes = [name for name in COMPONENTS if name in here and here[name].notna().all()]
+        labels = here["label"].unique()
+        if len(axes) < 2 or not 1 <= len(labels) <= PATHS:
+            continue
+        lines = [
+            {
+                "label": int(label),
+                "name": classes[label] if label < len(classes) else str(label),
+                "points": of[axes].astype(float).round(4).to_numpy().tolist(),
+            }
+            for label, of in here.groupby("label", sort=True)
+        ]
+        found[layer] = {"signal": signal, "components": len(axes), "lines": lines}
+    return found
 
 
 def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

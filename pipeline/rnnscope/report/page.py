@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from rnnscope import store
+from rnnscope.config import Config
 from rnnscope.report import (
     ablation,
     analyses,
@@ -20,11 +21,17 @@ from rnnscope.report import (
     table,
     timescales,
 )
+from rnnscope.report.explorer import contents
 from rnnscope.report.over_time import OverTime
 from rnnscope.states.signals import open_signal
 from rnnscope.store import parquet
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "page"
+SCRIPTS = (
+    *("format", "arrays", "colours", "input", "table", "maps", "states", "match", "unit"),
+    *("gates", "paths", "main"),
+)
+"""The page's scripts in the order in which each uses those before it."""
 GATES = {"i": "input", "f": "forget", "o": "output", "z": "update", "r": "reset"}
 """Signals between 0 and 1, with their names."""
 STATES = {"c": "cell state", "h": "hidden state"}
@@ -33,8 +40,13 @@ LISTED = 3
 """Of up to so many layers each one's number of signals is said."""
 
 
-def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """Everything the template shows, by name; it depends on the inputs alone."""
+def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """Everything the template shows, by name; it depends on the inputs and the data alone.
+
+    Args:
+        config: the run's config, for its data, and the threads that read states.
+        inputs: the artefacts of the earlier stages.
+    """
     manifests = {stage: store.read_manifest(folder) for stage, folder in inputs.items()}
     extract = manifests["extract"]
     recorded = inputs["extract"]
@@ -45,7 +57,16 @@ def gather(inputs: Mapping[str, Path]) -> dict[str, Any]:
     shown = units
     if reran:
         shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
+    explored = contents.gather(config, inputs, extract)
+    sections = {
+        "ablation": ablation.by_unit(inputs["ablation"]) if reran else [],
+        "paths": analyses.paths(inputs["population"], classes, _backward(recorded, extract)),
+    }
     return {
+        "explored": explored.meta | sections,
+        "arrays": Markup(explored.blob),  # base64: nothing in it needs escaping
+        "sequences_shown": len(explored.chosen),
+        "command": provenance.command(manifests),
         "slug": provenance.slug(recorded),
         "model": extract["slice"]["model"]["name"],
         "data": extract["slice"]["data"]["name"],
@@ -182,8 +203,9 @@ def template() -> jinja2.Template:
     )
     environment.filters.update(bytes=_bytes, count=_count, percent=_percent, duration=_duration)
     environment.filters.update(tau=_tau, p=_p, score=_score)
-    for name in ("page.css", "page.js"):
-        environment.globals[name.replace(".", "_")] = Markup((HERE / name).read_text("utf-8"))
+    environment.globals["page_css"] = Markup((HERE / "page.css").read_text("utf-8"))
+    scripts = ((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
+    environment.globals["page_js"] = Markup("\n".join(scripts))
     return environment.get_template("page.html.j2")
 
 

@@ -16,7 +16,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         inputs: the artefacts of all earlier stages, without train where the model is from a file.
         folder: where to write.
     """
-    context = page.gather(inputs.folders)
+    context = page.gather(config, inputs.folders)
     text = page.template().render(context)
     (folder / PAGE).write_text(text, encoding="utf-8")
     return {

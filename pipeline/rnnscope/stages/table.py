@@ -60,9 +60,10 @@ STAGES = {
         ),
         Stage(
             "report",
-            version=4,
+            version=5,
             module="rnnscope.report.stage",
             needs=("train", "extract", "units", "population", "decoding", "ablation"),
+            reads=("data",),
         ),
     )
 }

@@ -1,0 +1,126 @@
+"""What the network was given: the inputs of some sequences, read again from the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnscope import data, states
+from rnnscope.config import Config, located
+from rnnscope.data import Recorded, Roles, Split
+from rnnscope.errors import UserError
+from rnnscope.report.explorer.scales import NONE
+from rnnscope.store import parquet
+
+PICTURE = 8
+"""From so many features on, an input is a picture, timesteps by features; below it, lines."""
+BYTES = 1_500_000
+"""Most bytes of inputs on a page."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Inputs of n sequences, in a byte a value."""
+
+    kind: str
+    """picture, lines or tokens."""
+    sequences: NDArray[np.int32]
+    """Their numbers [n], rising."""
+    values: NDArray[Any]
+    """[n, T, F] as uint8, 255 where there is none; tokens [n, T] as int32, -1 where there is none.
+    """
+    low: list[float]
+    """What 0 stands for: of each feature, or of all [1]."""
+    high: list[float]
+    """What 254 stands for."""
+    timesteps: int
+    """T of the data; ``values`` may have fewer."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Why there are none."""
+
+    why: str
+
+
+def read(
+    config: Config,
+    extract: Mapping[str, Any],
+    recorded: Path,
+    wanted: list[NDArray[np.int32]],
+    timesteps: int,
+) -> Shown | Hidden:
+    """The inputs of the sequences wanted, as far as they fit.
+
+    Args:
+        config: the run's config, whose data was recorded.
+        extract: the manifest of stage extract.
+        recorded: its output.
+        wanted: numbers of sequences, the groups that matter most first; the first rising.
+        timesteps: later ones are left out.
+    """
+    if "inputs" not in extract and not extract.get("no_proof"):
+        return Hidden("the states were recorded by an earlier version, which did not note them")
+    try:
+        split = _split(config, extract, recorded)
+    except UserError as error:
+        return Hidden(str(error))
+    if split is None:
+        return Hidden("the data has labels alone")
+    if why := _unlike(split, recorded):
+        return Hidden(why)
+    if len(split.x.shape) > 3:
+        return Hidden(f"they have {len(split.x.shape) - 1} axes")
+    steps = min(timesteps, split.timesteps)
+    count = BYTES // (steps * max(split.features, 1))
+    every = np.array(list(dict.fromkeys(np.concatenate(wanted).tolist())), np.int32)
+    if count < len(wanted[0]):
+        return Hidden(f"{split.features:,} features of {steps:,} timesteps are too many for a page")
+    chosen = np.sort(every[:count])
+    return _shown(split, chosen, steps)
+
+
+def _split(config: Config, extract: Mapping[str, Any], recorded: Path) -> Split | None:
+    """The test split, of which no values are read yet; None where it has no inputs."""
+    source = located(config.data)
+    if extract.get("no_proof"):
+        lengths = states.read_sequences(recorded)["length"].to_numpy(np.int32)
+        known = Recorded(len(lengths), int(lengths.max()), lambda: lengths, "the states")
+        split = data.load(source, recorded=known).test
+        return None if 0 in getattr(split.x, "strides", ()) else split  # a stand-in takes no memory
+    roles = extract["inputs"]
+    return data.load(source, None if roles is None else Roles.read(roles)).test
+
+
+def _unlike(split: Split, recorded: Path) -> str | None:
+    """Why the data's test split cannot be what was recorded; None if it can."""
+    rows = parquet.metadata(recorded / states.SEQUENCES).num_rows
+    if len(split) < rows:
+        return f"the data now has {len(split):,} sequences, and {rows:,} were recorded"
+    lengths = parquet.frame(recorded / states.SEQUENCES, ["length"])["length"].to_numpy()
+    own = np.full(rows, split.timesteps) if split.lengths is None else split.lengths[:rows]
+    if not np.array_equal(lengths, own):
+        return "the recorded sequences have other lengths than the data"
+    return None
+
+
+def _shown(split: Split, chosen: NDArray[np.int32], timesteps: int) -> Shown:
+    batch = split.take(chosen)
+    x, valid = batch.x[:, :timesteps], batch.valid[:, :timesteps]
+    if x.ndim == 2 and x.dtype.kind in "iu":
+        tokens = np.where(valid, x, -1).astype(np.int32)
+        return Shown("tokens", chosen, tokens, [], [], split.timesteps)
+    x = x.reshape(*x.shape[:2], -1).astype(np.float64)
+    x[~valid] = np.nan
+    kind = "picture" if x.shape[2] >= PICTURE else "lines"
+    axes = (0, 1, 2) if kind == "picture" else (0, 1)
+    with np.errstate(all="ignore"):
+        low, high = np.nanmin(x, axis=axes), np.nanmax(x, axis=axes)
+        codes = np.rint((x - low) / np.where(high > low, high - low, 1) * (NONE - 1))
+    codes = np.where(np.isfinite(codes), codes, NONE).astype(np.uint8)
+    bounds = np.atleast_1d(low).tolist(), np.atleast_1d(high).tolist()
+    return Shown(kind, chosen, codes, *bounds, split.timesteps)

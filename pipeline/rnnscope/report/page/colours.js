@@ -1,0 +1,25 @@
+// Colours of values: diverging about 0, or from none to full between 0 and 1.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const mixed = (a, b, share) => a.map((x, i) => Math.round(x + (b[i] - x) * share));
+const ends = () => dark.matches
+  ? { low: [86, 180, 233], middle: [28, 34, 40], high: [240, 130, 60], none: [20, 24, 28] }
+  : { low: [0, 84, 147], middle: [247, 247, 247], high: [178, 57, 0], none: [255, 255, 255] };
+
+function colourOf(value, limit, positive) {
+  const { low, middle, high, none } = ends();
+  if (Number.isNaN(value)) return none;
+  const share = Math.min(1, Math.abs(value) / limit);
+  if (positive) return mixed(middle, dark.matches ? [120, 215, 180] : [0, 98, 72], share);
+  return mixed(middle, value < 0 ? low : high, share ** 0.8);
+}
+
+// The colours of all codes of a signal, as the 32-bit pixels of an ImageData.
+function palette(signal) {
+  const positive = signal.edges[0] === 0;
+  return Uint32Array.from({ length: 256 }, (_, code) => {
+    const [r, g, b] = colourOf(signal.values[code], signal.limit, positive);
+    return (255 << 24) | (b << 16) | (g << 8) | r;
+  });
+}
+
+const series = (number) => `var(--class-${(number % 10) + 1})`;

@@ -1,0 +1,237 @@
+// One unit: what drives it, what it does in each class, what is known of it.
+const WIDTH = 420;
+const HEIGHT = 200;
+const PAD = { left: 44, right: 8, top: 8, bottom: 30 };
+
+const hashOf = (layer, signal, unit) => `#${encodeURIComponent(layer)}/${signal}/${unit}`;
+const unitLink = (layer, signal, unit) =>
+  element("a", { href: hashOf(layer, signal, unit), className: "chip" }, String(unit));
+
+// Open a unit, from a click or from the address.
+function openUnit(layer, signal, unit, scroll = true) {
+  const hash = hashOf(layer.name, signal, unit);
+  if (location.hash !== hash) history.pushState(null, "", hash);
+  if (view.layer !== layer) setLayer(layer.name);
+  view.unit = unit;
+  drawUnit(layer, signal, unit);
+  if (scroll) {
+    byId("unit").scrollIntoView();
+    byId("unit-title").focus({ preventScroll: true });
+  }
+  point(unit, maps[0]?.cell[1] ?? 0, 0, false);
+}
+
+function fromAddress(scroll = true) {
+  const parts = location.hash.slice(1).split("/");
+  if (parts.length !== 3) return false;
+  const [name, signal, text] = parts.map(decodeURIComponent);
+  const layer = meta.layers.find((each) => each.name === name);
+  if (!layer?.units[signal]?.includes(Number(text))) return false;
+  openUnit(layer, signal, Number(text), scroll);
+  return true;
+}
+
+function drawUnit(layer, signal, unit) {
+  const of = signalOf(layer, signal);
+  const place = placeOf(of, unit);
+  byId("unit-title").textContent = `Unit ${unit} of ${layer.name}: ${signal} ${SIGNALS[signal] ?? ""}`;
+  fill(byId("unit-signal"), layer.signals.map((each) => [each, each]), signal);
+  byId("unit-number").value = unit;
+  byId("unit-figures").replaceChildren(...[
+    meansFigure(of, place), histogramFigure(of, place), tracesFigure(layer, unit),
+  ].filter(Boolean));
+  byId("unit-drive").replaceChildren(...drive(layer, unit));
+  byId("unit-facts").replaceChildren(...facts(layer, signal, unit));
+  byId("unit-row").replaceChildren(...statistics(layer.name, signal, unit));
+}
+
+// Axes for y from low to high and x from 0 to steps; returns the SVG and both scales.
+function axes(low, high, left, right, xName, label) {
+  const x = (value) => PAD.left + ((value - left) / (right - left || 1)) * (WIDTH - PAD.left - PAD.right);
+  const y = (value) => HEIGHT - PAD.bottom - ((value - low) / (high - low || 1)) * (HEIGHT - PAD.top - PAD.bottom);
+  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
+  for (const value of ticks(low, high, 4)) {
+    svg.append(drawn("line", { x1: PAD.left, x2: WIDTH - PAD.right, y1: y(value), y2: y(value), class: "grid" }),
+      drawn("text", { x: PAD.left - 6, y: y(value) + 4, class: "tick end" }, minus(String(value))));
+  }
+  for (const value of ticks(left, right, 6)) {
+    svg.append(drawn("text", { x: x(value), y: HEIGHT - PAD.bottom + 15, class: "tick middle" }, minus(String(value))));
+  }
+  svg.append(drawn("text", { x: (PAD.left + WIDTH) / 2, y: HEIGHT - 2, class: "tick middle" }, xName));
+  return { svg, x, y };
+}
+
+function ticks(low, high, most) {
+  if (!(high > low)) return [low];
+  const raw = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= raw);
+  const found = [];
+  for (let value = Math.ceil(low / step); value * step <= high * (1 + 1e-9); value++) {
+    found.push(Number((value * step).toPrecision(6)));
+  }
+  return found;
+}
+
+const pathOf = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
+function figureOf(title, svg, legend = null, note = "") {
+  return element("figure", {}, element("figcaption", {}, title), svg, legend,
+    note ? element("p", { className: "caption" }, note) : null);
+}
+
+const legendOf = (names, colours) => element("p", { className: "legend" }, ...names.map((name, i) => {
+  const swatch = element("i");
+  swatch.style.background = colours[i];
+  return element("span", {}, swatch, name);
+}));
+
+function meansFigure(signal, place) {
+  if (!meta.curves.includes(signal.key)) return null;
+  const { values: mean, shape: [, k, timesteps] } = array(`mean/${signal.key}`);
+  const error = array(`error/${signal.key}`).values;
+  const [low, high, most] = array(`reach/${signal.key}`).values.subarray(3 * place, 3 * place + 3);
+  const labels = [...array(`labels/${signal.key}`).values];
+  const value = (code) => (code === 65535 ? NaN : low + (code / 65534) * (high - low));
+  const spread = (code) => (code === 65535 ? 0 : (code / 65534) * most);
+  const title = labels[0] < 0 ? "Mean over sequences" : "Mean of each class";
+  const { svg, x, y } = axes(low, high, 0, Math.max(1, timesteps - 1), "timestep", `${title} over time`);
+  labels.forEach((label, c) => {
+    const colour = labels[0] < 0 ? series(0) : series(label);
+    const steps = [...Array(timesteps).keys()]
+      .map((t) => [t, value(mean[(place * k + c) * timesteps + t]), spread(error[(place * k + c) * timesteps + t])])
+      .filter(([, m]) => !Number.isNaN(m));
+    const band = [...steps.map(([t, m, e]) => [x(t), y(m + e)]),
+      ...steps.reverse().map(([t, m, e]) => [x(t), y(m - e)])];
+    steps.reverse();
+    const name = labels[0] < 0 ? "all" : className(label);
+    const line = drawn("path", { d: pathOf(steps.map(([t, m]) => [x(t), y(m)])), class: "line" }, drawn("title", {}, name));
+    line.style.stroke = colour;
+    const area = drawn("path", { d: `${pathOf(band)}Z`, class: "band" });
+    area.style.fill = colour;
+    svg.append(area, line);
+  });
+  const legend = labels[0] < 0 ? null : legendOf(labels.map(className), labels.map(series));
+  return figureOf(`${title} (${signal.name})`, svg, legend, "All test sequences; bands are ± 1 standard error.");
+}
+
+// Histograms at the final step: one class above the other, each to its own height.
+function histogramFigure(signal, place) {
+  if (!has(`counts/${signal.key}`)) return null;
+  const { values, shape: [, k, bins] } = array(`counts/${signal.key}`);
+  const [low, high] = array(`bins/${signal.key}`).values.subarray(2 * place, 2 * place + 2);
+  if (!(high > low)) return null;
+  const rows = [...Array(k).keys()].map((c) => ({ c, counts: [...values.subarray((place * k + c) * bins, (place * k + c + 1) * bins)] }))
+    .map((row) => ({ ...row, total: row.counts.reduce((a, b) => a + b, 0) })).filter((row) => row.total);
+  const { svg, x } = axes(0, 1, low, high, `${signal.name} at the final step`, "Histogram of each class at the final step");
+  svg.querySelectorAll(".grid, .end").forEach((each) => each.remove());
+  const step = (HEIGHT - PAD.top - PAD.bottom) / rows.length;
+  const width = (high - low) / bins;
+  const name = (c) => (k > 1 ? className(c) : "all");
+  rows.forEach(({ c, counts, total }, line) => {
+    const base = PAD.top + (line + 1) * step;
+    const top = Math.max(...counts);
+    const y = (n) => base - (n / top) * step * 0.92;
+    const points = counts.flatMap((n, bin) => [[x(low + bin * width), y(n)], [x(low + (bin + 1) * width), y(n)]]);
+    const area = drawn("path", { d: `${pathOf([[x(low), base], ...points, [x(high), base]])}Z`, class: "ridge" },
+      drawn("title", {}, `${name(c)}: ${count(total)} sequences`));
+    area.style.fill = series(k > 1 ? c : 0);
+    const label = name(c);
+    svg.append(area, drawn("text", { x: PAD.left - 6, y: base - 2, class: "tick end" }, label.length > 6 ? `${label.slice(0, 5)}…` : label));
+  });
+  const n = rows.reduce((sum, { total }) => sum + total, 0);
+  return figureOf(k > 1 ? `Histogram of each class (${signal.name})` : `Histogram (${signal.name})`, svg, null,
+    `${count(n)} test sequences, at the final step that η² looks at.`);
+}
+
+function tracesFigure(layer, unit) {
+  const sequence = view.panes[0];
+  const lines = layer.signals.map((name) => signalOf(layer, name)).filter((each) => placeOf(each, unit) >= 0);
+  const rows = lines.map((signal) => [...signal.row(sequence.place, placeOf(signal, unit))].map((code) => signal.values[code]));
+  const known = rows.flat().filter((value) => !Number.isNaN(value));
+  const [low, high] = [Math.min(0, ...known), Math.max(1, ...known)];
+  const { svg, x, y } = axes(low, high, 0, Math.max(1, lines[0].timesteps - 1), "timestep", "All signals of this unit");
+  rows.forEach((row, i) => {
+    const points = row.map((value, t) => [x(t), y(value)]).filter((each) => !Number.isNaN(each[1]));
+    const line = drawn("path", { d: pathOf(points), class: "line" }, drawn("title", {}, lines[i].name));
+    line.style.stroke = series(i);
+    svg.append(line);
+  });
+  return figureOf(`All its signals in sequence ${sequence.number}`, svg,
+    legendOf(lines.map((each) => each.name), lines.map((_, i) => series(i))), "To the precision of this page.");
+}
+
+// The sequences in which each state of the unit is largest and smallest.
+function drive(layer, unit) {
+  return layer.states.filter((name) => has(`most/${layer.name}/${name}`)).flatMap((name) => {
+    const signal = signalOf(layer, name);
+    const place = placeOf(signal, unit);
+    if (place < 0) return [];
+    return [["most", "largest"], ["least", "smallest"]].map(([end, text]) => {
+      const { values, shape: [, units, kept] } = array(`${end}/${signal.key}`);
+      const reached = array(`${end}_value/${signal.key}`).values;
+      const cards = [...Array(kept).keys()].map((rank) => {
+        const at = place * kept + rank;
+        const [n, t] = [values[at], values[units * kept + at]];
+        const sequence = byNumber.get(n) ?? { number: n, length: NaN };
+        return card(sequence, [t, t + 1], number(reached[at]), `timestep ${t}`);
+      });
+      return element("div", {}, element("h4", {}, `${name} is ${text} in`), element("div", { className: "cards" }, ...cards));
+    });
+  });
+}
+
+function facts(layer, signal, unit) {
+  const said = [];
+  const row = unitRow(layer.name, signal, unit);
+  if (has(`closest/${layer.name}/${signal}`)) {
+    const of = signalOf(layer, signal);
+    const place = placeOf(of, unit);
+    const { values, shape: [, kept] } = array(`closest/${of.key}`);
+    const r = array(`closest_r/${of.key}`).values;
+    const links = [...Array(kept).keys()].map((rank) => place * kept + rank).filter((at) => !Number.isNaN(r[at]));
+    said.push(element("p", {}, "Most correlated units: ", ...links.flatMap((at) => [
+      unitLink(layer.name, signal, of.numbers[values[at]]), ` r = ${number(r[at], 2)}   `])));
+  }
+  for (const each of meta.ablation.filter((one) => one.layer === layer.name && one.unit === unit)) {
+    said.push(element("p", {}, each.text));
+  }
+  if (row) said.push(...misleading(row).map((text) => element("p", { className: "caption" }, text)));
+  return said;
+}
+
+// What a number does not tell, where it would mislead.
+function misleading(row) {
+  const said = [];
+  if (row.eta2 !== undefined && row.eta2 !== null) {
+    said.push(`η² (${number(row.eta2)}) and selectivity (${number(row.selectivity)}) look at the final step alone` +
+      (row.eta2_peak ? `; at timestep ${row.eta2_peak_timestep} η² is ${number(row.eta2_peak)}.` : "."));
+  }
+  if (row.p_value !== undefined && row.p_value !== null && row.p_value < 1e-12) {
+    said.push("With this many sequences nearly every unit differs between classes: p tells how sure that is, η² how large.");
+  }
+  if (row.timescale_fit === "censored" || row.timescale_fit === "persists") {
+    said.push("Its timescale is longer than what these sequences can tell.");
+  }
+  return said;
+}
+
+function statistics(layer, signal, unit) {
+  const row = unitRow(layer, signal, unit);
+  if (!row) return [element("p", {}, "Stage units did not measure this signal.")];
+  return table.columns.filter((each) => !["layer", "signal", "unit"].includes(each.name) && row[each.name] !== null)
+    .map((each) => element("div", {}, element("dt", { title: each.help }, each.name),
+      element("dd", {}, shownAs(each, row[each.name]))));
+}
+
+function startUnit() {
+  const go = () => {
+    const layer = view.layer;
+    const [signal, unit] = [byId("unit-signal").value, Number(byId("unit-number").value)];
+    if (layer.units[signal].includes(unit)) openUnit(layer, signal, unit, false);
+  };
+  byId("unit-signal").addEventListener("change", go);
+  byId("unit-number").addEventListener("change", go);
+  addEventListener("hashchange", () => fromAddress());
+  addEventListener("popstate", () => fromAddress(false));
+}
