@@ -10,6 +10,7 @@ import pytest
 
 from rnnscope import stages
 from rnnscope.terminal import without_greeting
+from tests import browser
 from tests.compose import FINISHED, composed
 from tests.environments import can_make_namespaces, can_mount
 from tests.slurm import REMEDY, missing
@@ -23,6 +24,11 @@ NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     "slurm": (
         f"tests on a real Slurm left out; {REMEDY} brings them",
         lambda: os.environ.get("CI") == "true" or not missing(),
+    ),
+    # Nor without a browser.
+    "browser": (
+        f"tests in a browser left out; {browser.REMEDY} brings them",
+        lambda: os.environ.get("CI") == "true" or browser.program() is not None,
     ),
     "torch": (
         "tests against PyTorch left out; make installs it: pip install -e '.[torch]'",
