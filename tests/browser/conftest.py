@@ -1,19 +1,56 @@
 """The browser, started once for this folder, and pages in it that are held to be quiet."""
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from rnnscope import stages
 from tests.browser import REMEDY, program
+from tests.browser.runs import RUNS
 from tests.browser.watching import Watch
+from tests.compose import composed
 
 TIMEOUT = 20_000
 """Milliseconds that an element may take to appear, on a busy machine."""
 
 Open = Callable[..., Page]
 """``open_page(file, width=1280, dark=False, fragment="")``: the page of a file, as a Page."""
+
+RunOf = Callable[[str], Path]
+"""``run_of("series")``: the folder ``latest`` of that run of ``RUNS``, all stages finished."""
+
+
+@pytest.fixture(scope="session")
+def run_of(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, tensorflow: None
+) -> RunOf:
+    """Finished runs, each made when it is first asked for; to be read, never written.
+
+    As ``finished_root``, which is one of them, they are shared by the workers of pytest-xdist.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    slice_ = request.getfixturevalue("mnist")
+
+    @cache
+    def run(name: str) -> Path:
+        if name == "digits":
+            return request.getfixturevalue("finished_root") / "latest"
+        folder = base / "runs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "outputs").exists():
+                stages.run(composed(folder / "outputs", *RUNS[name](folder, slice_)))
+        return folder / "outputs" / "latest"
+
+    return run
 
 
 @pytest.fixture(scope="package")
