@@ -20,12 +20,11 @@ MNIST = Path(__file__).parent / "fixtures" / "mnist.npz"
 LONG = ("readme", "cluster", "process")
 """Marks of tests that take long, the longest first."""
 NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
-    # Under CI=true these are not left out: without Slurm they fail.
+    # Under CI=true these two are not left out: without Slurm, or a browser, they fail.
     "slurm": (
         f"tests on a real Slurm left out; {REMEDY} brings them",
         lambda: os.environ.get("CI") == "true" or not missing(),
     ),
-    # Nor without a browser.
     "browser": (
         f"tests in a browser left out; {browser.REMEDY} brings them",
         lambda: os.environ.get("CI") == "true" or browser.program() is not None,
