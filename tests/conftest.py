@@ -10,6 +10,7 @@ import pytest
 
 from rnnscope import stages
 from rnnscope.terminal import without_greeting
+from tests import browser
 from tests.compose import FINISHED, composed
 from tests.environments import can_make_namespaces, can_mount
 from tests.slurm import REMEDY, missing
@@ -19,10 +20,14 @@ MNIST = Path(__file__).parent / "fixtures" / "mnist.npz"
 LONG = ("readme", "cluster", "process")
 """Marks of tests that take long, the longest first."""
 NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
-    # Under CI=true these are not left out: without Slurm they fail.
+    # Under CI=true these two are not left out: without Slurm, or a browser, they fail.
     "slurm": (
         f"tests on a real Slurm left out; {REMEDY} brings them",
         lambda: os.environ.get("CI") == "true" or not missing(),
+    ),
+    "browser": (
+        f"tests in a browser left out; {browser.REMEDY} brings them",
+        lambda: os.environ.get("CI") == "true" or browser.program() is not None,
     ),
     "torch": (
         "tests against PyTorch left out; make installs it: pip install -e '.[torch]'",
