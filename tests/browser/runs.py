@@ -9,7 +9,7 @@ import numpy as np
 from tests.compose import FINISHED
 
 LAYER = "<img src=x onerror=alert(1)>"
-CLASSES = ("<b>bold</b>", "</script><script>alert(2)</script>", "{{ 7 * 7 }}&amp;")
+CLASSES = ("<b>bold</b>", "</script><script>alert(2)</script>", "=HYPERLINK(7 * 7) {{ 7 }}&amp;")
 ANNOTATION = "<i>depth"
 """Names that a page must show as text."""
 TOKENS = 20

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from rnnscope import states, store
+from rnnscope import data, states, store
 from rnnscope.report.explorer import (
     blob,
     choosing,
@@ -272,6 +272,26 @@ def test_inputs_of_other_data_than_was_recorded_are_not_shown(tmp_path: Path) ->
     recorded = extracted(tmp_path)
     chosen = [np.array([0, 1], np.int32)]
     manifest = store.read_manifest(recorded) | {"inputs": None}
-    found = inputs.read(composed(tmp_path), manifest, recorded, chosen, 8)
-    assert isinstance(found, inputs.Hidden)
-    assert found.why == "the recorded sequences have other lengths than the data"
+    file = recorded / states.SEQUENCES
+    rows = pd.read_parquet(file)
+    for changed, why in (
+        (rows.assign(length=9), "the recorded sequences are longer than those of the data"),
+        (pd.concat([rows] * 60), "the data now has 359 sequences, and 360 were recorded"),
+    ):
+        changed.to_parquet(file, index=False)
+        found = inputs.read(composed(tmp_path), manifest, recorded, chosen, 8)
+        assert isinstance(found, inputs.Hidden)
+        assert found.why == why
+
+
+def test_inputs_are_those_of_the_data(tmp_path: Path) -> None:
+    config = composed(tmp_path)
+    recorded = extracted(tmp_path)
+    pd.DataFrame({"sequence": range(359), "length": 8}).to_parquet(recorded / states.SEQUENCES)
+    manifest = store.read_manifest(recorded) | {"inputs": None}
+    wanted = [np.array([3, 5], np.int32), np.array([358, 3], np.int32)]
+    found = inputs.read(config, manifest, recorded, wanted, 6)
+    assert isinstance(found, inputs.Shown)
+    assert (found.kind, found.sequences.tolist(), found.timesteps) == ("picture", [3, 5, 358], 8)
+    images = data.load(config.data).test.x[[3, 5, 358], :6]
+    np.testing.assert_allclose(found.cells / 254, images, atol=0.5 / 254)

@@ -99,7 +99,7 @@ def gather(config: Config, folders: Mapping[str, Path], extract: Mapping[str, An
     wanted += [peaks.sequence.T.ravel() for each in ends for peaks in (each.most, each.least)]
     given = inputs.read(config, extract, recorded, wanted, plan.timesteps)
     if isinstance(given, inputs.Shown):
-        blob.add("input", given.values)
+        blob.add("input", given.cells)
         blob.add("input_sequences", given.sequences)
         about = {"kind": given.kind, "low": given.low, "high": given.high}
     else:

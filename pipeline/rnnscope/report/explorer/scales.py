@@ -22,8 +22,9 @@ DENSE = 4.0
 def edges_of(signal: str, low: float, high: float, spread: float) -> Values:
     """The rising edges of a signal's intervals, one more than there are intervals.
 
-    Those of gates lie evenly from 0 to 1, of h and g from -1 to 1. Values without bounds have
-    intervals of the width of a hyperbolic sine: fine near 0, and in proportion far from it.
+    Those of gates lie evenly from 0 to 1, of h and g about 0 as far as their values reach. Values
+    without bounds have intervals of the width of a hyperbolic sine: fine near 0, and in proportion
+    far from it.
 
     Args:
         signal: its letter.
@@ -34,7 +35,8 @@ def edges_of(signal: str, low: float, high: float, spread: float) -> Values:
     if signal in BETWEEN_0_AND_1 and low >= 0 and high <= 1:
         return np.linspace(0, 1, STEPS + 1).astype(np.float32)
     if signal in BETWEEN_MINUS_1_AND_1 and low >= -1 and high <= 1:
-        return np.linspace(-1, 1, STEPS + 1).astype(np.float32)
+        reach = max(abs(low), abs(high), 1e-30)
+        return np.linspace(-reach, reach, STEPS + 1).astype(np.float32)
     scale = spread / DENSE
     most = np.arcsinh(max(abs(low), abs(high), 1e-30) / scale)
     edges = np.sinh(np.linspace(-most, most, STEPS + 1)) * scale

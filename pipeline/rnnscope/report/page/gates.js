@@ -16,12 +16,13 @@ function startGates() {
 
 function pointTo(hash, title, mark) {
   mark.append(drawn("title", {}, title));
-  return drawn("a", { href: hash, "aria-label": title }, mark);
+  return drawn("a", { href: hash, "aria-label": title, tabindex: -1 }, mark); // the table has them all
 }
 
 function saturationFigure(layer, points) {
   const { svg, x, y } = axes(0, 1, 0, 1, "share of timesteps right-saturated (open)",
     "Left- against right-saturation of each gate");
+  svg.setAttribute("role", "group");
   svg.append(drawn("line", { x1: x(0), y1: y(1), x2: x(1), y2: y(0), class: "grid" }));
   for (const { name, kind, unit, row } of points) {
     const dot = drawn("circle", { cx: x(row.right_saturated), cy: y(row.left_saturated), r: 3.4, class: "dot" });
@@ -44,6 +45,7 @@ function forgetFigure(layer) {
   const logs = finite.map(({ tau }) => Math.log10(tau));
   const [low, high] = [Math.floor(Math.min(...logs)), Math.max(Math.ceil(Math.max(...logs)), Math.floor(Math.min(...logs)) + 1)];
   const { svg, x } = axes(0, 1, 1, Math.max(2, finite.length), "units, longest first", "Forget timescales, sorted");
+  svg.setAttribute("role", "group");
   svg.querySelectorAll(".grid, .end").forEach((each) => each.remove());
   const y = (value) => HEIGHT - PAD.bottom - ((value - low) / (high - low)) * (HEIGHT - PAD.top - PAD.bottom);
   for (let power = low; power <= high; power++) {

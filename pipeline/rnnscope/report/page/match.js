@@ -63,6 +63,7 @@ function sayThreshold() {
   const edge = signal.edges[Number(byId("match-threshold").value)];
   const text = number(edge, Math.abs(edge) < 10 ? 3 : 1);
   byId("match-value").textContent = text;
+  byId("match-value").dataset.exact = edge;
   byId("match-threshold").setAttribute("aria-valuetext", text);
 }
 

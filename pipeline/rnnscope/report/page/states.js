@@ -38,11 +38,10 @@ function peakOf(signal, place, unit) {
 const named = (sequence) => {
   const { label, prediction, target, length, number: n, id } = sequence;
   const facts = [`sequence ${n}${id === undefined || id === null ? "" : ` (${id})`}`];
-  if (label !== undefined && label !== null) facts.push(`class ${className(label)}`);
-  if (prediction !== undefined && prediction !== null && prediction !== label) {
-    facts.push(meta.classes.length ? `taken for ${className(prediction)}` : `output ${number(prediction)}`);
-  }
-  if (target !== undefined && target !== null) facts.push(`target ${number(target)}`);
+  const known = (value) => value !== undefined && value !== null;
+  if (known(label)) facts.push(`class ${className(label)}`);
+  if (known(label) && known(prediction) && prediction !== label) facts.push(`taken for ${className(prediction)}`);
+  if (known(target)) facts.push(`target ${number(target)}`, `output ${number(prediction ?? null)}`);
   facts.push(`${count(length)} timesteps`);
   return facts.join(", ");
 };

@@ -139,8 +139,11 @@ function startTable() {
     drawBounds();
     arrange();
   });
+  byId("every").addEventListener("change", (event) => {
+    for (const column of table.columns) if (!column.main) showColumn(column.name, event.target.checked);
+  });
   byId("choose-columns").append(...table.columns.map((column) => element("label", { title: column.help },
-    element("input", { type: "checkbox", checked: !hidden.has(column.name),
+    element("input", { type: "checkbox", value: column.name, checked: !hidden.has(column.name),
       onchange: (event) => showColumn(column.name, event.target.checked) }), ` ${column.name}`)));
   byId("download").addEventListener("click", () => download(csv(), "units.csv"));
   const scroll = byId("rows");
@@ -153,6 +156,7 @@ function startTable() {
 
 function showColumn(name, on) {
   hidden[on ? "delete" : "add"](name);
+  byId("choose-columns").querySelector(`[value="${name}"]`).checked = on;
   document.querySelector(`table.units th[data-name="${name}"]`).hidden = !on;
   for (const cell of document.querySelectorAll(`table.units td.${name}`)) cell.hidden = !on;
 }

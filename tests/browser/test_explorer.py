@@ -1,0 +1,230 @@
+"""States, match and unit on the page: what a reader does, held against the files and Python."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+import rnnscope
+from rnnscope import states
+from rnnscope.errors import UserError
+from tests.browser.conftest import Open, RunOf
+from tests.browser.runs import CLASSES, LAYER
+
+pytestmark = pytest.mark.tensorflow
+
+READY = "document.documentElement.dataset.ready === 'true'"
+
+
+def opened(run: Path, open_page: Open, **options: Any) -> Page:
+    page = open_page((run / "report" / "report.html").resolve(), **options)
+    page.wait_for_function(READY)
+    return page
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def cell(plot: Locator, timesteps: int, units: int, t: int, line: int) -> dict[str, float]:
+    """Where a cell of a heat map is, from its upper left corner."""
+    box = plot.bounding_box()
+    assert box is not None
+    return {"x": (t + 0.5) / timesteps * box["width"], "y": (line + 0.5) / units * box["height"]}
+
+
+def test_numbers_read_from_a_heat_map_are_those_of_the_files(
+    run_of: RunOf, open_page: Open
+) -> None:
+    run = run_of("digits")
+    page = opened(run, open_page)
+    page.locator("#sort").select_option("number")
+    recorded = run / "extract"
+    dense = {name: states.read_states(recorded, name, as_array=True) for name in "hcifog"}
+    timesteps, units = dense["c"].shape[1:]
+    read = 0
+    for sequence in (0, 3):
+        page.locator("#sequence").fill(str(sequence))
+        page.locator("#sequence").press("Enter")
+        plot = page.locator(".map canvas").nth(1)
+        plot.scroll_into_view_if_needed()
+        for t, unit in ((0, 0), (timesteps - 1, units - 1)):
+            plot.hover(position=cell(plot, timesteps, units, t, unit))  # type: ignore[arg-type]
+            said = page.locator("#readout").inner_text()
+            assert said.startswith(f"timestep {t}, unit {unit}: ")
+            for name, text in re.findall(r"([hcifog]) ([−\d.]+)", said.partition(":")[2]):
+                values = dense[name]
+                step = 1 / 250 if name in "ifo" else 2 * np.abs(values).max() / 125
+                assert abs(number(text) - values[sequence, t, unit]) <= step / 2 + 0.0051
+                read += 1
+    assert read == 24
+
+
+def test_sequences_are_chosen_by_class_and_by_what_was_predicted(
+    run_of: RunOf, open_page: Open
+) -> None:
+    run = run_of("digits")
+    page = opened(run, open_page)
+    table = pd.read_parquet(run / "extract" / "sequences.parquet")
+    choices = page.locator("#list .choice")
+    assert choices.count() == len(table)
+    page.locator("#of-class").select_option(label="4")
+    assert choices.count() == (table["label"] == 4).sum()
+    page.locator("#of-class").select_option("")
+    page.locator("#of-outcome").select_option("false")
+    wrong = table.loc[~table["correct"], "sequence"]
+    numbers = choices.evaluate_all("all => all.map(each => Number(each.dataset.sequence))")
+    assert numbers == wrong.tolist()
+    choices.last.click()
+    row = table.set_index("sequence").loc[wrong.iloc[-1]]
+    outcome = f"class {row['label']}, taken for {row['prediction']}"
+    title = f"sequence {wrong.iloc[-1]}, {outcome}, 8 timesteps"
+    expect(page.locator(".pane h3").first).to_have_text(title)
+    page.locator("#side").check()
+    choices.first.click()
+    assert page.locator(".pane").count() == 2
+    page.get_by_role("button", name="close").click()
+    assert page.locator(".pane").count() == 1
+
+
+@pytest.mark.parametrize(("name", "signal"), [("digits", "c"), ("tokens", "h"), ("series", "h")])
+def test_a_match_is_that_of_the_python_function(
+    name: str, signal: str, run_of: RunOf, open_page: Open
+) -> None:
+    run = run_of(name)
+    page = opened(run, open_page)
+    page.locator("#match-signal").select_option(signal)
+    opened_states = rnnscope.open_states(run / "extract")
+    assert len(opened_states) == 1
+    compared = 0
+    for sequence, start, stop in ((0, 1, 3), (2, 2, 3), (5, 0, 3)):
+        page.locator("#sequence").fill(str(sequence))
+        page.locator("#sequence").press("Enter")
+        page.locator("#match-start").fill(str(start))
+        page.locator("#match-stop").fill(str(stop - 1))
+        for step in (100, 126, 140):
+            page.locator("#match-threshold").fill(str(step))
+            page.get_by_role("button", name="Find").click()
+            threshold = float(page.locator("#match-value").get_attribute("data-exact") or "nan")
+            compared += held_against(page, opened_states, sequence, start, stop, threshold, signal)
+    assert compared >= 4
+
+
+def held_against(
+    page: Page,
+    recorded: Any,
+    sequence: int,
+    start: int,
+    stop: int,
+    threshold: float,
+    signal: str,
+) -> bool:
+    """Whether there is a match, which must be that of Python."""
+    said = page.locator("#match-said").inner_text()
+    try:
+        found = rnnscope.match(recorded, sequence, start, stop, threshold, signal=signal)
+    except UserError as error:
+        why = str(error)
+        assert "no unit" in why or "no rows" in why
+        assert ("No unit" if "no unit" in why else "has no rows") in said
+        assert page.locator("#matches .card").count() == 0
+        return False
+    units = [int(text) for text in page.locator("#match-units a").all_text_contents()]
+    assert units == found.units
+    shown = []
+    for card in page.locator("#matches .card").all():
+        head, score, where = card.locator("span, small").all_inner_texts()[-3:]
+        shown.append((int(re.findall(r"#(\d+)", head)[0]), *map(int, re.findall(r"\d+", where))))
+        assert 0 < float(score.split(" · ")[0]) <= 1
+    expected = found.places.head(24)
+    stops = expected["stop"] - 1
+    assert shown == list(zip(expected["sequence"], expected["start"], stops, strict=True))
+    assert f"in {len(found.places)} of" in said
+    return True
+
+
+def test_dragging_selects_timesteps_and_finds_matches(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("digits"), open_page)
+    plot = page.locator(".map canvas").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    at = [cell(plot, 8, 4, t, 1) for t in (2, 5)]
+    page.mouse.move(box["x"] + at[0]["x"], box["y"] + at[0]["y"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + at[1]["x"], box["y"] + at[1]["y"], steps=4)
+    page.mouse.up()
+    assert page.locator("#match-start").input_value() == "2"
+    assert page.locator("#match-stop").input_value() == "5"
+    assert page.evaluate("location.hash") == ""  # a drag opens no unit
+    expect(page.locator("#match-said")).not_to_be_empty()
+
+
+def test_a_heat_map_is_worked_by_keys(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("digits"), open_page, width=390)
+    page.locator("#sort").select_option("number")
+    plot = page.locator(".map canvas").first
+    plot.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator("#readout")).to_contain_text("timestep")
+    before = page.locator("#readout").inner_text()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.locator("#readout").inner_text() != before
+    start, stop = (int(page.locator(f"#match-{end}").input_value()) for end in ("start", "stop"))
+    assert stop - start == 2
+    page.keyboard.press("Enter")
+    assert re.fullmatch(r"#lstm/h/\d", page.evaluate("location.hash"))
+    expect(page.locator("#unit-title")).to_be_focused()
+
+
+def test_an_address_opens_a_unit_with_what_drives_it(run_of: RunOf, open_page: Open) -> None:
+    run = run_of("digits")
+    page = opened(run, open_page, fragment="#lstm/c/3")
+    expect(page.locator("#unit-title")).to_have_text("Unit 3 of lstm: c cell state")
+    rows = states.read_states(run / "extract", "c").sort_values("c_003", ascending=False)
+    most = rows.drop_duplicates("sequence").head(4)
+    box = page.locator("#unit-drive > div").filter(has_text="c is largest in")
+    shown = box.locator(".card").all_inner_texts()
+    for text, row in zip(shown, most.itertuples(), strict=True):
+        assert f"#{row.sequence} " in text
+        assert f"timestep {row.timestep}" in text
+        assert f"{row.c_003:.3f}".replace("-", "−") in text
+    units = pd.read_parquet(run / "units" / "units.parquet")
+    row = units[(units["signal"] == "c") & (units["unit"] == 3)].iloc[0]
+    facts = dict(
+        zip(
+            *(page.locator(f"#unit-row {at}").all_inner_texts() for at in ("dt", "dd")), strict=True
+        )
+    )
+    for name in ("eta2", "std", "max", "lag1", "skewness"):
+        assert number(facts[name]) == pytest.approx(row[name], abs=6e-4)
+    page.locator("#rows tbody tr").nth(2).locator("td.eta2").click()
+    expect(page.locator("#unit-title")).not_to_have_text("Unit 3 of lstm: c cell state")
+    page.go_back()
+    expect(page.locator("#unit-title")).to_have_text("Unit 3 of lstm: c cell state")
+
+
+def test_names_are_text_everywhere_and_no_formula_in_a_download(
+    run_of: RunOf, open_page: Open, tmp_path: Path
+) -> None:
+    page = opened(run_of("markup"), open_page)
+    page.locator("#rows tbody tr").first.locator("a").click()
+    expect(page.locator("#unit-title")).to_contain_text(LAYER)
+    assert set(page.locator("#of-class option").all_text_contents()) == {"all", *CLASSES}
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "units.csv")
+    table = pd.read_csv(tmp_path / "units.csv")
+    written = pd.read_parquet(run_of("markup") / "units" / "units.parquet")
+    assert len(table) == len(written)
+    assert set(table["layer"]) == {LAYER}
+    assert "'" + CLASSES[2] in set(table["preferred_class"])
+    assert not any(str(name).startswith("=") for name in table["preferred_class"])
+    eta2 = written.sort_values("eta2", ascending=False)["eta2"]
+    np.testing.assert_allclose(table["eta2"], eta2, rtol=1e-5)
