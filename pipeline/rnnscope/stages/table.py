@@ -75,6 +75,7 @@ OVER_RUNS = {
             module="rnnscope.stages.collect",
             needs=tuple(STAGES),
             reads=("collect",),
+            shows="compare",
             tables=("runs",),
             runs=1,
         ),

@@ -1,0 +1,92 @@
+"""What is drawn of each run: its scores and costs, and medians over its units."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnscope.analysis.units.columns import UNITS
+from rnnscope.report.sweep.collected import Collected
+from rnnscope.store import parquet
+from rnnscope.store.runs import Run
+from rnnscope.store.tables import Column, table_file
+
+KEYS = ("layer", "signal")
+MEASURED = {
+    column.name: column
+    for column in UNITS.properties()
+    if column.main and column.name not in (*KEYS, "unit", "dead", "timescale_fit")
+}
+"""The numeric columns of the unit table that are shown before one asks for all."""
+SCORES = "Scores"
+COSTS = "Costs"
+
+Metric = dict[str, Any]
+
+
+def units_of(run: Run) -> pd.DataFrame:
+    """The columns of a run's unit table that the page needs, as far as it has them."""
+    file = table_file(run.stages["units"].artefact.folder, "units")
+    there = [name for name in (*KEYS, *MEASURED) if name in parquet.schema(file).names]
+    table: pd.DataFrame = parquet.read(file, there).to_pandas()
+    return table
+
+
+def of_runs(collected: Collected) -> Iterator[Metric]:
+    """The scores and costs that some run has, as the runs' table has them."""
+    for column in collected.outcomes:
+        values = collected.frame[column.name].to_numpy(np.float64, na_value=np.nan)
+        group = SCORES if column.name in ("accuracy", "loss") else COSTS
+        yield _metric(group, column.name, column, values.tolist())
+
+
+class Medians:
+    """Medians over units, filled run by run: by layer, signal and column a value for each run."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.values: dict[tuple[str, str, str], list[float]] = {}
+
+    def add(self, number: int, units: pd.DataFrame) -> None:
+        """Take the medians of one run's unit table; nulls are left out, infinity is a value."""
+        columns = [name for name in MEASURED if name in units and _numeric(units[name])]
+        medians = units.groupby(list(KEYS), observed=True, sort=False)[columns].median()
+        for (layer, signal), row in medians.iterrows():
+            for name in columns:
+                key = (str(layer), str(signal), name)
+                self.values.setdefault(key, [np.nan] * self.runs)[number] = float(row[name])
+
+    def metrics(self) -> Iterator[Metric]:
+        """All of them."""
+        for (layer, signal, name), values in self.values.items():
+            yield _metric(f"Median over units: {signal} of {layer}", name, MEASURED[name], values)
+
+
+def _numeric(column: "pd.Series[Any]") -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column))
+
+
+def _metric(group: str, name: str, column: Column, values: list[float]) -> Metric:
+    return {
+        "group": group,
+        "name": name,
+        "help": column.meaning.replace("`", ""),
+        "values": [number(value) for value in values],
+    }
+
+
+def known(metrics: Iterator[Metric]) -> list[Metric]:
+    """Those that some run has, each group's together, in order of first occurrence."""
+    found = [each for each in metrics if any(value is not None for value in each["values"])]
+    order = list(dict.fromkeys(each["group"] for each in found))
+    return sorted(found, key=lambda each: order.index(each["group"]))
+
+
+def number(value: float) -> float | str | None:
+    """A number as JSON has it: six digits, null for none, infinity as text."""
+    if np.isnan(value):
+        return None
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return float(f"{value:.6g}")
