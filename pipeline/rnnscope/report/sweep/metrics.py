@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from rnnscope.analysis.units.columns import UNITS
 from rnnscope.report.sweep.collected import Collected
+from rnnscope.report.timescales import quartiles
 from rnnscope.store import parquet
 from rnnscope.store.runs import Run
 from rnnscope.store.tables import Column, table_file
@@ -23,14 +26,26 @@ SCORES = "Scores"
 COSTS = "Costs"
 
 Metric = dict[str, Any]
+Units = dict[tuple[str, str], dict[str, NDArray[np.float64]]]
+"""Layer and signal -> column -> a value of each unit, NaN for null."""
 
 
-def units_of(run: Run) -> pd.DataFrame:
-    """The columns of a run's unit table that the page needs, as far as it has them."""
+def units_of(run: Run) -> Units:
+    """The numeric columns of a run's unit table that the page needs, as far as it has them."""
     file = table_file(run.stages["units"].artefact.folder, "units")
-    there = [name for name in (*KEYS, *MEASURED) if name in parquet.schema(file).names]
-    table: pd.DataFrame = parquet.read(file, there).to_pandas()
-    return table
+    fields = {field.name: field.type for field in parquet.schema(file)}
+    names = [name for name in MEASURED if name in fields and _numeric(fields[name])]
+    table: pd.DataFrame = parquet.read(file, [*KEYS, *names]).to_pandas()
+    columns = {name: table[name].to_numpy(np.float64, na_value=np.nan) for name in names}
+    rows = table.groupby(list(KEYS), observed=True, sort=False).indices
+    return {
+        (str(layer), str(signal)): {name: column[some] for name, column in columns.items()}
+        for (layer, signal), some in rows.items()
+    }
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def of_runs(collected: Collected) -> Iterator[Metric]:
@@ -48,23 +63,17 @@ class Medians:
         self.runs = runs
         self.values: dict[tuple[str, str, str], list[float]] = {}
 
-    def add(self, number: int, units: pd.DataFrame) -> None:
-        """Take the medians of one run's unit table; nulls are left out, infinity is a value."""
-        columns = [name for name in MEASURED if name in units and _numeric(units[name])]
-        medians = units.groupby(list(KEYS), observed=True, sort=False)[columns].median()
-        for (layer, signal), row in medians.iterrows():
-            for name in columns:
-                key = (str(layer), str(signal), name)
-                self.values.setdefault(key, [np.nan] * self.runs)[number] = float(row[name])
+    def add(self, number: int, units: Units) -> None:
+        """Take the medians of one run; nulls are left out, infinity is a value."""
+        for (layer, signal), columns in units.items():
+            for name, values in columns.items():
+                of_runs = self.values.setdefault((layer, signal, name), [np.nan] * self.runs)
+                of_runs[number] = quartiles(values)[1]
 
     def metrics(self) -> Iterator[Metric]:
         """All of them."""
         for (layer, signal, name), values in self.values.items():
             yield _metric(f"Median over units: {signal} of {layer}", name, MEASURED[name], values)
-
-
-def _numeric(column: "pd.Series[Any]") -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column))
 
 
 def _metric(group: str, name: str, column: Column, values: list[float]) -> Metric:

@@ -3,11 +3,37 @@
   const [measures, pairs] = ["measure", "pairs"].map((id) => document.getElementById(id));
   const found = data.similarity;
 
-  const number = (value) => (value === null ? "–" : minus(value.toFixed(2)));
+  const said = document.getElementById("unrelated");
+  let ofAll = "";
 
-  function told([, , value, unrelated, low, high]) {
+  const number = (value) => (value === null ? "–" : minus(value.toFixed(2).replace("-0.00", "0.00")));
+
+  function told([a, b, value, unrelated, low, high]) {
+    const [one, other] = [a, b].map((run) => data.runs[found.runs[run]].name);
     const interval = low === null || high === null ? "no interval" : `95 % interval ${number(low)} to ${number(high)}`;
-    return `${minus(String(value))}; ${interval}; unrelated networks ${number(unrelated)}`;
+    return `${one} and ${other}: ${minus(value.toFixed(4))}; ${interval}; unrelated networks ${number(unrelated)}`;
+  }
+
+  // One cell can be reached by the Tab key; the arrow keys go on from there.
+  function walked(table) {
+    const cells = [...table.tBodies[0].rows].map((row) => [...row.cells].slice(1));
+    cells.forEach((row, r) => row.forEach((cell, c) => {
+      cell.tabIndex = r || c !== 1 ? -1 : 0;
+      cell.addEventListener("keydown", (event) => {
+        const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+        const next = step && cells[r + step[0]]?.[c + step[1]];
+        if (!step) return;
+        event.preventDefault();
+        if (!next) return;
+        cell.tabIndex = -1;
+        next.tabIndex = 0;
+        next.focus();
+      });
+      for (const event of ["focus", "pointerenter"]) cell.addEventListener(event, () => {
+        said.textContent = cell.dataset.told ?? ofAll;
+      });
+    }));
+    table.onpointerleave = () => { said.textContent = ofAll; };
   }
 
   function head(name) {
@@ -41,16 +67,18 @@
           return;
         }
         cell.textContent = number(of[2]);
-        cell.title = told(of);
+        cell.dataset.told = told(of);
         // The distance is 0 where runs are equal, and at most 2.
         const shade = name === "procrustes" ? 1 - of[2] / 2 : of[2];
         cell.style.setProperty("--shade", Math.max(0, Math.min(1, shade)));
       });
     });
     table.replaceChildren(top.parentElement, body);
+    walked(table);
     const unrelated = cells.map((cell) => cell[3]).filter(finite);
-    document.getElementById("unrelated").textContent = unrelated.length
+    ofAll = unrelated.length
       ? `Unrelated networks of these sizes: ${number(Math.min(...unrelated))} to ${number(Math.max(...unrelated))}.` : "";
+    said.textContent = ofAll;
   }
 
   if (measures) {

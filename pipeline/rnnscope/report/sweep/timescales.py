@@ -8,11 +8,10 @@ timescale are counted too.
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.report.sweep.axes import Axis
-from rnnscope.report.sweep.metrics import KEYS, MEASURED, number
+from rnnscope.report.sweep.metrics import MEASURED, Units, number
 from rnnscope.report.timescales import quartiles
 
 COLUMNS = ("timescale", "forget_timescale")
@@ -29,13 +28,12 @@ class Timescales:
     def __init__(self) -> None:
         self.values: dict[tuple[str, str, str], dict[int, Float]] = {}
 
-    def add(self, number: int, units: pd.DataFrame) -> None:
-        """Take those of one run's unit table."""
-        for (layer, signal), rows in units.groupby(list(KEYS), observed=True, sort=False):
+    def add(self, number: int, units: Units) -> None:
+        """Take those of one run."""
+        for (layer, signal), columns in units.items():
             for name in COLUMNS:
-                if name in rows and rows[name].notna().any():
-                    key = (name, str(layer), str(signal))
-                    self.values.setdefault(key, {})[number] = rows[name].to_numpy(np.float64)
+                if name in columns and not np.isnan(columns[name]).all():
+                    self.values.setdefault((name, layer, signal), {})[number] = columns[name]
 
     def series(self, axis: Axis) -> list[dict[str, Any]]:
         """Of each column, layer and signal the distribution at each place of the axis.
