@@ -15,6 +15,8 @@ Kind = Literal["linear", "log", "category"]
 
 RUN = "run"
 """The axis that has a place for each run."""
+REPEATS = "seed"
+"""The option whose values are repeats of the same."""
 SPREAD = 10
 """Of two positive values, how many times the one must be the other for a logarithmic axis."""
 
@@ -44,8 +46,9 @@ class Axis:
 
 
 def axes(collected: Collected) -> list[Axis]:
-    """The options that differ, in their order, and behind them the runs themselves."""
-    return [axis(collected.frame[name]) for name in [*collected.differ, RUN]]
+    """The options that differ, in their order but repeats last, and the runs behind them."""
+    names = sorted(collected.differ, key=lambda name: name == REPEATS)
+    return [axis(collected.frame[name]) for name in [*names, RUN]]
 
 
 def axis(column: "pd.Series[Any]") -> Axis:

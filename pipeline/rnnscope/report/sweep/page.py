@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from rnnscope.report.sweep import SWEEP, commands, listing, metrics, similarity
-from rnnscope.report.sweep.axes import RUN, Axis, axes
+from rnnscope.report.sweep.axes import REPEATS, RUN, Axis, axes
 from rnnscope.report.sweep.collected import Collected, page_of
 from rnnscope.report.sweep.metrics import Medians
 from rnnscope.report.sweep.timescales import Timescales
@@ -17,8 +17,6 @@ from rnnscope.store.runs import Run
 HERE = Path(__file__).parent
 SCRIPTS = ("drawing.js", "values.js", "timescales.js", "similarity.js", "runs.js")
 """In their order: each uses what those before it declare."""
-REPEATS = "seed"
-"""The option whose values are repeats of the same."""
 
 
 def write(
