@@ -16,7 +16,7 @@ from rnnscope.store.runs import Run
 
 CHOICES = {"data": "digits", "model": "lstm"}
 """Groups of several files, each with the one that is read by default."""
-PLAIN = re.compile(r"[A-Za-z_/][\w/.@+%-]*|-?\d+:-?\d*(:\d+)?|-?\d*:-?\d+(:\d+)?|::\d+")
+PLAIN = re.compile(r"[A-Za-z_/][\w/.@+%*-]*|-?\d+:-?\d*(:\d+)?|-?\d*:-?\d+(:\d+)?|::\d+", re.ASCII)
 """Texts that Hydra takes for themselves without quotes, unless they are ``WORDS``."""
 WORDS = {"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"}
 
