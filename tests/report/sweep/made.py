@@ -87,7 +87,8 @@ def made(
         key = hashlib.sha256(f"{stage} {number}".encode()).hexdigest()
         folder = root / stage / f"run-{number}-{key[:8]}"
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = {"slice": slice_, "headline": head, "files": files or {}, "key": key}
+        manifest: dict[str, Any] = {"slice": slice_, "headline": head, "key": key}
+        manifest["files"] = files or {}
         manifest |= {"seconds": 1.25 * number, "peak_memory_bytes": 10**8 + number}
         manifest |= {"host": "node", "git_commit": "0123456789abcdef", "git_dirty": False}
         if stage == "report":

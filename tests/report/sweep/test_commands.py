@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 
 from rnnscope import config
 from rnnscope.report.sweep import commands
@@ -20,7 +21,7 @@ NAMES = ("data", "model", "train", "extract", "units")
 def as_composed(root: Path, number: int, *overrides: str) -> Run:
     """A run with the options of a composed config."""
     whole = composed(root, *overrides)
-    sections = {name: config.counted(getattr(whole, name)) for name in NAMES}
+    sections: dict[str, Any] = {name: config.counted(getattr(whole, name)) for name in NAMES}
     run = made(root, number, **sections, seed=whole.seed)
     run.stages["units"].manifest["slice"] = {"units": sections["units"]}
     return run
@@ -30,6 +31,13 @@ def words(command: str) -> list[str]:
     program, *rest = shlex.split(command)
     assert program == "rnnscope"
     return rest
+
+
+def plain(value: Any) -> Any:
+    """A value without Hydra's quotes."""
+    if isinstance(value, list):
+        return list(map(plain, value))
+    return value.text if isinstance(value, QuotedString) else value
 
 
 @pytest.mark.parametrize(
@@ -44,10 +52,7 @@ def words(command: str) -> list[str]:
 def test_a_value_is_read_as_it_was(given: Any) -> None:
     (override,) = OverridesParser.create().parse_overrides([f"a.b={commands.value(given)}"])
     found = override.value()
-    plain = [str(x) if not isinstance(x, int | float | None) else x for x in [found]]
-    if isinstance(found, list):
-        plain = [[x if isinstance(x, int | float | None) else str(x) for x in found]]
-    assert plain == [given]
+    assert plain(found) == given
     assert not override.is_sweep_override()
 
 
