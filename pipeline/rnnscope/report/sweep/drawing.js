@@ -1,7 +1,7 @@
 // What both figures share: SVG elements, axes with their marks, numbers as text.
 const data = JSON.parse(document.getElementById("data").textContent);
 const COLOURS = 4; // of series, each with its own
-const MARGIN = { left: 58, right: 14, top: 34, bottom: 46 };
+const MARGIN = { left: 58, right: 14, top: 44, bottom: 46 };
 const infinite = { "∞": Infinity, "−∞": -Infinity }; // JSON has none
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 const minus = (text) => text.replace("-", "−");
@@ -126,11 +126,13 @@ const named = (name, log) => (log ? `${name} (logarithmic)` : name);
 // Draws a figure anew whenever its width changes.
 function redrawn(place, draw) {
   let drawn = 0;
-  new ResizeObserver(() => {
-    const width = Math.round(place.clientWidth);
-    if (width && width !== drawn) draw((drawn = width));
-  }).observe(place);
-  return () => draw((drawn = Math.round(place.clientWidth) || 600));
+  const again = () => draw((drawn = Math.round(place.clientWidth) || 600));
+  const observer = new ResizeObserver(() => requestAnimationFrame(() => {
+    if (Math.round(place.clientWidth) !== drawn) again();
+  }));
+  again();
+  observer.observe(place);
+  return again;
 }
 
 // A line of a table.

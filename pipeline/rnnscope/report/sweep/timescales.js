@@ -32,7 +32,7 @@
           y: up.at(high), height: Math.max(0, up.at(low) - up.at(high)) }));
         content.append(element("line", { class: "mean", x1: x - half, x2: x + half, y1: up.at(median), y2: up.at(median) }));
       }
-      if (group.infinite && half > 6) content.append(text(x, up.at(Infinity) - 4, short(group.infinite), { "text-anchor": "middle" }));
+      if (group.infinite && half > 18) content.append(text(x, up.at(Infinity) - 4, `${short(group.infinite)} at ∞`, { "text-anchor": "middle" }));
       else if (group.infinite) content.append(element("circle", { cx: x, cy: up.at(Infinity), r: 2.5 }));
     });
     place.replaceChildren(figure);

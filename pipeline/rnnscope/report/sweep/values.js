@@ -42,17 +42,22 @@
     });
   }
 
-  // Runs by the values of these options; as one where there are more than colours.
+  // Runs by the values of these options. Where there are more of them than colours, by those of the
+  // first option that has few, over all values of the others.
   function series(axis, runs) {
     const apart = others(axis);
-    const made = new Map();
-    for (const run of runs) {
-      const name = apart.map((other) => `${other.name}=${shown(other, run)}`).join(", ");
-      if (!made.has(name)) made.set(name, []);
-      made.get(name).push(run);
+    const few = apart.filter((other) => new Set(runs.map((run) => other.values[run])).size <= COLOURS);
+    for (const by of [apart, few.slice(0, 1)]) {
+      const rest = apart.filter((other) => !by.includes(other)).map((other) => `any ${other.name}`);
+      const made = new Map();
+      for (const run of runs) {
+        const name = [...by.map((other) => `${other.name}=${shown(other, run)}`), ...rest].join(", ");
+        if (!made.has(name)) made.set(name, []);
+        made.get(name).push(run);
+      }
+      if (made.size <= COLOURS) return [...made];
     }
-    if (made.size <= COLOURS) return [...made];
-    return [[`all ${made.size} combinations of ${apart.map((each) => each.name).join(", ")}`, runs]];
+    return [];
   }
 
   // At each place of the option the mean over its runs.
@@ -131,9 +136,10 @@
     const figure = framed(width, height, across.marks, up.shown, named(name, axis.kind === "log"),
       named(metric.name, up.log));
     figure.setAttribute("aria-label", `${metric.name} against ${name}, ${runs.length} runs`);
-    const found = series(axis, runs).map(([label, of]) => [label, means(axis, metric.values, of)]);
+    const parted = series(axis, runs);
+    const found = parted.map(([label, of]) => [label, means(axis, metric.values, of)]);
     const drawn = [];
-    series(axis, runs).forEach(([, of], colour) => {
+    parted.forEach(([, of], colour) => {
       const group = figure.appendChild(element("g", { class: `colour-${colour}` }));
       const spots = found[colour][1].map(({ at, mean }) => ({ at, x: across.at(at), mean }));
       if (axis.kind === "category") {
