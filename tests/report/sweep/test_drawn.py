@@ -20,10 +20,7 @@ from tests.report.sweep.test_page import MARKUP
 from tests.report.sweep.test_similarity import compared
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
-    pytest.mark.process,
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="takes chromium")
 
 WATCH = """<script>
 window.faults = [];
