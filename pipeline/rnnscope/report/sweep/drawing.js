@@ -12,7 +12,7 @@ function short(value) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return minus(value.toLocaleString("en"));
   const size = Math.abs(value);
-  return minus(size >= 1e6 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4))));
+  return minus(size >= 1e6 || size < 1e-3 ? String(Number(value.toPrecision(3)).toExponential()) : String(Number(value.toPrecision(4))));
 }
 
 function element(name, attributes = {}, ...children) {

@@ -53,7 +53,7 @@ def of_runs(collected: Collected) -> Iterator[Metric]:
     for column in collected.outcomes:
         values = collected.frame[column.name].to_numpy(np.float64, na_value=np.nan)
         group = SCORES if column.name in ("accuracy", "loss") else COSTS
-        yield _metric(group, column.name, column, values.tolist())
+        yield _metric(group, column.name, column.name, column, values.tolist())
 
 
 class Medians:
@@ -73,13 +73,16 @@ class Medians:
     def metrics(self) -> Iterator[Metric]:
         """All of them."""
         for (layer, signal, name), values in self.values.items():
-            yield _metric(f"Median over units: {signal} of {layer}", name, MEASURED[name], values)
+            label = f"median {name} of {signal} in {layer}"
+            group = f"Median over units: {signal} of {layer}"
+            yield _metric(group, name, label, MEASURED[name], values)
 
 
-def _metric(group: str, name: str, column: Column, values: list[float]) -> Metric:
+def _metric(group: str, name: str, label: str, column: Column, values: list[float]) -> Metric:
     return {
         "group": group,
         "name": name,
+        "label": label,
         "help": column.meaning.replace("`", ""),
         "values": [number(value) for value in values],
     }

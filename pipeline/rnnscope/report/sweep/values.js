@@ -1,6 +1,7 @@
 // A value of each run against an option: runs as points, means over repeats as lines or bars.
 {
   const place = document.getElementById("metric-plot");
+  const FEW = 20; // more runs than that with a value each of their own are no line
   const [metrics, options] = ["metric", "option"].map((id) => document.getElementById(id));
   const tip = document.createElement("div");
   tip.className = "tip";
@@ -13,19 +14,19 @@
       group.label = metric.group;
       groups.set(metric.group, group);
     }
-    groups.get(metric.group).append(new Option(metric.name, n));
     metric.values = metric.values.map((value) => infinite[value] ?? value);
     if (metric.name.endsWith("bytes")) { // shown in MB
-      metric.name = metric.name.replace("_bytes", ", MB");
+      metric.label = metric.label.replace("_bytes", ", MB");
       metric.values = metric.values.map((value) => value && value / 1e6);
     }
+    groups.get(metric.group).append(new Option(metric.label, n));
   });
   options.append(...data.axes.map((axis, n) => new Option(axis.name === "run" ? "each run" : axis.name, n)));
 
   const shown = (axis, run) => {
     const value = axis.values[run];
     if (value === null) return "null";
-    return axis.kind === "category" ? axis.labels[value] : String(value);
+    return axis.kind === "category" ? axis.labels[value] : String(Number(value.toPrecision(6)));
   };
 
   // The options that tell runs at the same place apart, but for repeats. Those that have one value
@@ -73,7 +74,7 @@
     }));
   }
 
-  function tabulate(axis, name, found) {
+  function tabulate(axis, found) {
     const table = document.getElementById("means");
     const head = [axis.name, ...(found.length > 1 ? ["Runs with"] : []), "Runs", "Mean", "Smallest", "Largest"];
     table.tHead.replaceChildren(line(head, true));
@@ -87,7 +88,7 @@
 
   function point(run, x, y, axis, metric) {
     const { name, href } = data.runs[run];
-    const words = [name, `${metric.name} ${short(metric.values[run])}`,
+    const words = [name, `${metric.label} ${short(metric.values[run])}`,
       ...data.axes.filter((each) => each.name !== "run").map((each) => `${each.name} ${shown(each, run)}`)];
     const made = element(href ? "a" : "g", { class: "point", tabindex: -1, "aria-label": words.join(", ") },
       element("circle", { cx: x, cy: y, r: 5 }));
@@ -124,21 +125,33 @@
     });
   }
 
+  // How far each run stands beside its place, so that points do not cover each other.
+  function besides(axis, runs, band, height) {
+    const covered = new Map();
+    for (const run of runs) {
+      const spot = `${axis.values[run]} ${Math.round(height(run) / 8)}`;
+      covered.set(spot, [...(covered.get(spot) ?? []), run]);
+    }
+    return new Map([...covered.values()].flatMap((same) => same.map((run, n) =>
+      [run, (n - (same.length - 1) / 2) * Math.min(9, (band * 0.8) / same.length)])));
+  }
+
   function draw(width) {
     const [metric, axis] = [data.metrics[metrics.value], data.axes[options.value]];
     tip.hidden = true;
-    document.getElementById("metric-help").textContent = `${metric.name}: ${metric.help}.`;
+    document.getElementById("metric-help").textContent = `${metric.label}: ${metric.help}.`;
     const runs = data.runs.map((_, run) => run).filter((run) => metric.values[run] !== null);
     const height = Math.round(Math.min(420, Math.max(280, width * 0.5)));
     const across = along(axis, width);
     const up = upright(runs.map((run) => metric.values[run]), height);
     const name = axis.name === "run" ? "runs" : axis.name;
     const figure = framed(width, height, across.marks, up.shown, named(name, axis.kind === "log"),
-      named(metric.name, up.log));
-    figure.setAttribute("aria-label", `${metric.name} against ${name}, ${runs.length} runs`);
+      named(metric.label, up.log));
+    figure.setAttribute("aria-label", `${metric.label} against ${name}, ${runs.length} runs`);
     const parted = series(axis, runs);
     const found = parted.map(([label, of]) => [label, means(axis, metric.values, of)]);
     const drawn = [];
+    const aside = besides(axis, runs, across.band, (run) => up.at(metric.values[run]));
     parted.forEach(([, of], colour) => {
       const group = figure.appendChild(element("g", { class: `colour-${colour}` }));
       const spots = found[colour][1].map(({ at, mean }) => ({ at, x: across.at(at), mean }));
@@ -146,7 +159,7 @@
         const half = Math.min(across.band * 0.3, 30);
         if (axis.name !== "run") spots.filter(({ mean }) => finite(mean)).forEach(({ x, mean }) => group.append(
           element("line", { class: "mean", x1: x - half, x2: x + half, y1: up.at(mean), y2: up.at(mean) })));
-      } else {
+      } else if (spots.length <= FEW || spots.length < of.length) {
         // A mean that is infinite, or stands at null, interrupts the line.
         let path = "";
         spots.forEach(({ at, x, mean }) => {
@@ -157,10 +170,7 @@
         group.append(element("path", { class: "mean", d: path.trim() || "M0,0" }));
       }
       for (const run of of) {
-        const same = of.filter((each) => axis.values[each] === axis.values[run]);
-        const aside = axis.kind === "category" ? (same.indexOf(run) - (same.length - 1) / 2) *
-          Math.min(7, (across.band * 0.7) / same.length) : 0;
-        const x = across.at(axis.values[run]) + aside;
+        const x = across.at(axis.values[run]) + aside.get(run);
         const made = point(run, x, up.at(metric.values[run]), axis, metric);
         group.append(made);
         drawn.push([x, metric.values[run], made]);
@@ -175,7 +185,7 @@
       note.textContent = `${left} of ${data.runs.length} runs have no such value.`;
       place.append(note);
     }
-    tabulate(axis, metric.name, found);
+    tabulate(axis, found);
   }
 
   function legend(found) {
