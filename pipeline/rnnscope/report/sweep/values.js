@@ -17,6 +17,7 @@
     metric.values = metric.values.map((value) => infinite[value] ?? value);
     if (metric.name.endsWith("bytes")) { // shown in MB
       metric.label = metric.label.replace("_bytes", ", MB");
+      metric.help = metric.help.replace("in bytes", "here in MB");
       metric.values = metric.values.map((value) => value && value / 1e6);
     }
     groups.get(metric.group).append(new Option(metric.label, n));
