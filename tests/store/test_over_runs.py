@@ -1,5 +1,6 @@
 """Which artefact of a stage over several runs is of these runs, from manifests made by hand."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from rnnscope import store
 from rnnscope.stages import OVER_RUNS
-from rnnscope.store import contents, digests, over_runs, runs
+from rnnscope.store import contents, digests, over_runs, runs, sidecar
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.runs import Run
 from rnnscope.store.tables import table_file
@@ -22,7 +23,7 @@ def compared(root: Path, some: list[Run], tag: str = "", **said: Any) -> Artefac
     key = digests.key({"tag": tag, "runs": sorted(extracts)})
     artefact = store.locate(root, "compare", f"{len(some)}-runs", key)
     artefact.folder.mkdir(parents=True)
-    table_file(artefact.folder, "compare").touch()
+    table_file(artefact.folder, "compare").write_text("a table")
     manifest = {
         "stage": "compare",
         "run": f"{len(some)}-runs",
@@ -96,11 +97,15 @@ def test_a_damaged_one_does_not_count(three: list[Run], tmp_path: Path) -> None:
     assert newest(tmp_path, three) == two
 
 
-def test_looking_leaves_nothing_behind(three: list[Run], tmp_path: Path) -> None:
+def test_a_look_without_remembering_leaves_nothing_behind(three: list[Run], tmp_path: Path) -> None:
+    monkeypatch.setattr(sidecar, "TICK", 0)  # else what is as young as this is not remembered
     compared(tmp_path, three)
+    time.sleep(0.05)
     before = sorted(tmp_path.rglob("*"))
     assert over_runs.newest(tmp_path, COMPARE, three, remember=False)
     assert sorted(tmp_path.rglob("*")) == before
+    assert over_runs.newest(tmp_path, COMPARE, three)
+    assert sorted(tmp_path.rglob("*")) != before
 
 
 def test_another_comparison_is_told_from_more_runs() -> None:
