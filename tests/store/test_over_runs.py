@@ -97,7 +97,9 @@ def test_a_damaged_one_does_not_count(three: list[Run], tmp_path: Path) -> None:
     assert newest(tmp_path, three) == two
 
 
-def test_a_look_without_remembering_leaves_nothing_behind(three: list[Run], tmp_path: Path) -> None:
+def test_a_look_without_remembering_leaves_nothing_behind(
+    three: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sidecar, "TICK", 0)  # else what is as young as this is not remembered
     compared(tmp_path, three)
     time.sleep(0.05)
