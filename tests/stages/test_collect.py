@@ -16,6 +16,7 @@ import pytest
 from rnnscope import config, stages, states, store
 from rnnscope.errors import UserError
 from rnnscope.stages import OVER_RUNS, STAGES, collect
+from rnnscope.stages.summary import summary
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.lineage import Finished
@@ -236,6 +237,57 @@ def test_a_second_collect_has_nothing_to_do_until_there_is_another_run(
     assert made(root, "collect", "collect.runs=*lstm3*").name.startswith("1-runs")
     shutil.rmtree(other)
     assert made(root, "collect") == collected
+
+
+def test_a_page_shows_all_runs_and_is_found(
+    root: Path, collected: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert store.read_manifest(collected)["page"] == "sweep.html"
+    assert "sweep.html" in store.read_manifest(collected)["contents"]
+    assert f"page       {collected / 'sweep.html'}" in summary({"collect": collected})
+    text = (collected / "sweep.html").read_text()
+    for name in NAMES:
+        assert name in text
+    before = (collected / "sweep.html").read_bytes()
+    made(root, "collect", "mode=force")
+    assert (collected / "sweep.html").read_bytes() == before
+    assert str(root) not in text
+
+
+def test_once_runs_are_compared_they_are_collected_again_and_no_sooner(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def planned() -> str:
+        caplog.clear()
+        stages.run(composed(root, "stage=collect", "mode=plan"))
+        return caplog.text
+
+    without = made(root, "collect", single=True)
+    assert "rnnscope stage=compare" in (without / "sweep.html").read_text()
+    compared = made(root, "compare", single=True)
+    try:
+        assert "collect    would run      compare is there now" in planned()
+        assert store.latest(root, "collect").resolve() == without
+        folder = made(root, "collect", single=True)
+        assert folder != without
+        manifest = store.read_manifest(folder)
+        assert manifest["upstream"]["runs/compare"] == store.read_manifest(compared)["key"]
+        assert 'id="matrix"' in (folder / "sweep.html").read_text()
+        assert "collect    up to date" in planned()
+        # What was compared of other options counts as the newest; collect stays where it is.
+        other = made(root, "compare", "compare.timesteps=last", single=True)
+        assert store.latest(root, "collect").resolve() == folder
+        assert "collect    would run      another compare" in planned()
+        # Of one run alone nothing was compared, and what is damaged does not count.
+        assert made(root, "collect", "collect.runs=*lstm3*") not in (without, folder)
+        (other / "matching.parquet").unlink()
+        assert "collect    up to date" in planned()
+        shutil.rmtree(other)
+    finally:
+        shutil.rmtree(compared)
+    assert made(root, "collect", single=True) == without
 
 
 def test_latest_leads_to_what_was_collected_and_the_rest_of_it_stays(

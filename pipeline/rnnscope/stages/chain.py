@@ -14,7 +14,7 @@ from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import contradictions
 from rnnscope.stages.table import BROUGHT, CHECK, OVER_RUNS, RERUN, STAGES
-from rnnscope.store import contents, damage, digests, runs, sources
+from rnnscope.store import contents, damage, digests, over_runs, runs, sources
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.contents import Damaged
 from rnnscope.store.damage import MISSING, Fault
@@ -156,6 +156,11 @@ def _over_runs(stage: Stage, config: Config) -> Step:
         for name, each in run.stages.items()
         if name in stage.needs
     }
+    if stage.shows:
+        remember = config.mode != "plan"
+        other = OVER_RUNS[stage.shows]
+        if made := over_runs.newest(Path(config.root), other, survey.runs, remember=remember):
+            upstream[f"{runs.OVER}/{other.name}"] = made
     return _step(stage, config, f"{len(survey.runs)}-runs", upstream, survey)
 
 

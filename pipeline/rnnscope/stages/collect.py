@@ -1,6 +1,7 @@
 """Stage collect: the tables of all runs in one, with the options that differ beside each row.
 
-Runs are read one at a time, so that memory does not grow with their number.
+Beside them it writes a page over all runs. Runs are read one at a time, so that memory does not
+grow with their number.
 """
 
 import contextlib
@@ -16,11 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnnscope.config import KINDS, Config
+from rnnscope.report.sweep import SWEEP
+from rnnscope.report.sweep import page as sweep
+from rnnscope.report.sweep.collected import Collected
 from rnnscope.stages.columns import KEY, MEMORY, RUNS, SECONDS, TABLES
 from rnnscope.stages.table import COLLECTED
 from rnnscope.store import parquet
 from rnnscope.store.inputs import Inputs
-from rnnscope.store.runs import Run
+from rnnscope.store.runs import OVER, Run
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
 
@@ -39,7 +43,7 @@ DTYPES = {
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write ``runs.parquet`` and the collected tables into ``folder``; returns the figures.
+    """Write ``runs.parquet``, the other tables and the page into ``folder``; returns the figures.
 
     ``runs.parquet`` has one row per run: its options, scores, costs and keys. Every other table is
     that of its stage, of all runs that have it, with the run and the options that differ between
@@ -47,7 +51,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
     Args:
         config: the run's config.
-        inputs: the runs below the root.
+        inputs: the runs below the root, and the folder of stage compare if it has compared some.
         folder: where to write.
     """
     assert inputs.survey is not None
@@ -61,7 +65,11 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         for stage in COLLECTED
         if any(stage in each.stages for each in found.runs)
     }
+    collected = Collected(found.runs, runs, RUNS, differ)
+    compared = inputs.folders.get(f"{OVER}/compare")
+    sweep.write(collected, compared, config.collect.runs, folder)
     return {
+        "page": SWEEP,
         "rows": len(runs),
         "tables": rows,
         "null": {RUNS.name: by_column(RUNS.nulls(runs, runs))},

@@ -29,6 +29,12 @@ COLLECTION = f"""\
 
 The tables of these stages of all runs below each other, each row preceded by `run` and by the
 options that differ between the runs.
+
+### `sweep.html`
+
+No table but a page over all runs, which opens from disk: any score, cost or median over units
+against any option that differs, the timescales of units, the similarity of runs where stage
+`compare` has measured it, and the runs with links to their own pages.
 """
 
 

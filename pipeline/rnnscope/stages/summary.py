@@ -6,11 +6,13 @@ from pathlib import Path
 
 from rnnscope import store
 from rnnscope.report import PAGE
+from rnnscope.report.sweep import SWEEP
 
 SHOWN = {
     "extract": ("states", ""),
     "units": ("units", "units.parquet"),
     "report": ("page", PAGE),
+    "collect": ("page", SWEEP),
 }
 """For each stage whose output is worth a line: what to call it, and its file."""
 

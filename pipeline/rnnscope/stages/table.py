@@ -76,6 +76,7 @@ OVER_RUNS = {
             module="rnnscope.stages.collect",
             needs=tuple(STAGES),
             reads=("collect",),
+            shows="compare",
             tables=("runs",),
             runs=1,
         ),

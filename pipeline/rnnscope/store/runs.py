@@ -19,6 +19,8 @@ from rnnscope.store.artefacts import slug_of
 from rnnscope.store.lineage import Finished, Lineage
 from rnnscope.store.stage import Stage
 
+OVER = "runs"
+"""Stands for a run's name before a stage over several; no run is called so."""
 DIGITS = 4
 """Least number of digits of the key in a run's name, where several runs share a slug."""
 
@@ -133,15 +135,28 @@ def find(
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """How many runs were added, removed or changed, from keys by ``<run>/<stage>``, in words."""
+    """How many runs were added, removed or changed, from keys by ``<run>/<stage>``, in words.
+
+    Behind these, each stage over several runs whose artefact is another than before.
+    """
     before, after = (_by_run(keys) for keys in (old, new))
+    was, now = (keys.pop(OVER, {}) for keys in (before, after))
     both = before.keys() & after.keys()
     counts = {
         "more": len(after.keys() - before.keys()),
         "gone": len(before.keys() - after.keys()),
         "changed": sum(before[name] != after[name] for name in both),
     }
-    return [f"runs {word}: {count}" for word, count in counts.items() if count]
+    others = [name for name in sorted({*was, *now}) if was.get(name) != now.get(name)]
+    return [
+        *(f"runs {word}: {count}" for word, count in counts.items() if count),
+        *(
+            f"another {name}" if name in was else f"{name} is there now"
+            for name in others
+            if name in now
+        ),
+        *(f"{name} is gone, or of other runs" for name in others if name not in now),
+    ]
 
 
 def _chains(known: Lineage, stages: Mapping[str, Stage]) -> list[dict[str, Finished]]:

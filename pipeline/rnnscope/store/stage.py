@@ -23,6 +23,9 @@ class Stage:
     """Stages whose artefacts it reads."""
     reads: tuple[str, ...] = ()
     """Sections of the config it depends on."""
+    shows: str = ""
+    """For a stage over several runs: another such stage, whose artefact of these runs it reads
+    where there is one."""
     tables: tuple[str, ...] = ()
     """Its Parquet tables. The first is the main one: without it the artefact is damaged."""
     tensorflow: bool = False

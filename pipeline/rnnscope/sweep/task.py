@@ -78,7 +78,7 @@ def _run_stages(config: Config) -> None:
     steps = stages.run(config)
     if config.mode != "plan":
         last = summary({step.stage.name: step.artefact.folder for step in steps})
-        if last.strip():  # stages over several runs have nothing to add
+        if last.strip():  # stage compare has nothing to add
             log.info(last)
 
 
