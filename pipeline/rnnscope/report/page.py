@@ -59,6 +59,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
     explored = contents.gather(config, inputs, extract)
     sections = {
+        "slug": provenance.slug(recorded),
         "ablation": ablation.by_unit(inputs["ablation"]) if reran else [],
         "paths": analyses.paths(inputs["population"], classes, _backward(recorded, extract)),
     }

@@ -1,6 +1,4 @@
-// What the page carries: JSON that names arrays, and the arrays in one compressed text.
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
-const meta = read("explore");
+// What a page carries: JSON that names arrays, and the arrays in one compressed text.
 const TYPES = { uint8: Uint8Array, uint16: Uint16Array, int32: Int32Array, float32: Float32Array };
 
 async function inflated(text) {
@@ -11,26 +9,60 @@ async function inflated(text) {
   return new Response(stream).arrayBuffer();
 }
 
-const buffer = await inflated(document.getElementById("arrays").textContent.trim());
-document.getElementById("arrays").remove(); // megabytes of text that nothing reads again
+// A run: this page's own, or that of another page which was opened beside it.
+class Run {
+  constructor(meta, buffer) {
+    this.meta = meta;
+    this.buffer = buffer;
+    this.signals = new Map();
+    const columns = Object.entries(meta.sequences);
+    this.sequences = meta.sequences.sequence.map((number, row) =>
+      ({ run: this, number, ...Object.fromEntries(columns.map(([name, values]) => [name, values[row]])) }));
+    this.shown = this.sequences.filter((each) => each.shown); // in the order of the codes' first axis
+    this.shown.forEach((each, place) => { each.place = place; });
+    this.byNumber = new Map(this.sequences.map((each) => [each.number, each]));
+    this.inputs = meta.input.kind === "none" ? null : this.array("input");
+    this.inputPlace = new Map();
+    if (this.inputs) {
+      this.array("input_sequences").values.forEach((sequence, place) => this.inputPlace.set(sequence, place));
+    }
+  }
 
-const has = (name) => name in meta.arrays;
-function array(name) {
-  const { at, type, shape } = meta.arrays[name];
-  const count = shape.reduce((a, b) => a * b, 1);
-  return { values: new TYPES[type](buffer, at, count), shape };
+  has(name) {
+    return name in this.meta.arrays;
+  }
+
+  array(name) {
+    const { at, type, shape } = this.meta.arrays[name];
+    const count = shape.reduce((a, b) => a * b, 1);
+    return { values: new TYPES[type](this.buffer, at, count), shape };
+  }
+
+  layer(name) {
+    return this.meta.layers.find((layer) => layer.name === name);
+  }
+
+  signal(layer, name) {
+    const key = `${layer.name}/${name}`;
+    if (!this.signals.has(key)) this.signals.set(key, new Signal(this, layer, name));
+    return this.signals.get(key);
+  }
+
+  className(label) {
+    return this.meta.classes[label] ?? String(label);
+  }
 }
 
 // A signal's states: codes [n, U, T], where code k is of the values from edge k to edge k + 1.
 const NONE = 255;
 class Signal {
-  constructor(layer, name) {
+  constructor(run, layer, name) {
     this.layer = layer;
     this.name = name;
     this.key = `${layer.name}/${name}`;
     this.numbers = layer.units[name];
-    this.edges = array(`edges/${this.key}`).values;
-    const { values, shape } = array(`codes/${this.key}`);
+    this.edges = run.array(`edges/${this.key}`).values;
+    const { values, shape } = run.array(`codes/${this.key}`);
     [this.count, this.units, this.timesteps] = shape;
     for (let start = 0; start < values.length; start += this.timesteps) {
       // Each code is kept as its difference to the one before.
@@ -64,19 +96,23 @@ class Signal {
   }
 }
 
-const opened = new Map();
-function signalOf(layer, name) {
-  const key = `${layer.name}/${name}`;
-  if (!opened.has(key)) opened.set(key, new Signal(layer, name));
-  return opened.get(key);
-}
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const own = new Run(read("explore"), await inflated(document.getElementById("arrays").textContent.trim()));
+document.getElementById("arrays").dataset.read = "true";
+const { meta, shown, byNumber } = own;
+const has = (name) => own.has(name);
+const array = (name) => own.array(name);
+const signalOf = (layer, name) => own.signal(layer, name);
+const className = (label) => own.className(label);
 
-// The sequences on the page: those with states come in the order of the codes' first axis.
-const sequences = meta.sequences.sequence.map((number, row) => ({
-  number,
-  ...Object.fromEntries(Object.keys(meta.sequences).map((name) => [name, meta.sequences[name][row]])),
-}));
-sequences.filter((each) => each.shown).forEach((each, place) => { each.place = place; });
-const shown = sequences.filter((each) => each.shown);
-const byNumber = new Map(sequences.map((each) => [each.number, each]));
-const className = (label) => meta.classes[label] ?? String(label);
+// The run of another page's text, of which nothing but these two texts is looked at.
+async function runOf(text) {
+  const between = (start) => {
+    const at = text.indexOf(start);
+    return at < 0 ? null : text.slice(at + start.length, text.indexOf("<" + "/script>", at));
+  };
+  const about = between('<script type="application/json" id="explore">');
+  const arrays = between('<script type="text/plain" id="arrays">');
+  if (about === null || arrays === null) return null;
+  return new Run(JSON.parse(about), await inflated(arrays.trim()));
+}

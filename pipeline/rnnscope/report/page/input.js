@@ -1,23 +1,19 @@
 // What the network was given: a picture with a timestep per row, lines, or tokens.
-const given = meta.input.kind === "none" ? null : array("input");
-const inputPlace = new Map();
-if (given) array("input_sequences").values.forEach((sequence, place) => inputPlace.set(sequence, place));
-
-function inputOf(sequence) {
-  const place = inputPlace.get(sequence);
+function inputOf({ run, number: sequence }) {
+  const place = run.inputPlace.get(sequence);
   if (place === undefined) return null;
-  const [, timesteps, features = 1] = given.shape;
+  const [, timesteps, features = 1] = run.inputs.shape;
   const size = timesteps * features;
-  return { values: given.values.subarray(place * size, (place + 1) * size), timesteps, features };
+  return { values: run.inputs.values.subarray(place * size, (place + 1) * size), timesteps, features };
 }
 
 // Draw the input of a sequence on a canvas; [start, stop) are the timesteps that are marked.
 function drawInput(canvas, sequence, marked = null) {
   const input = inputOf(sequence);
-  if (!input || meta.input.kind === "tokens") return false;
-  if (meta.input.kind === "picture") drawPicture(canvas, input, marked);
+  const { kind } = sequence.run.meta.input;
+  if (!input || kind === "tokens") return;
+  if (kind === "picture") drawPicture(canvas, input, marked);
   else drawLines(canvas, input, marked);
-  return true;
 }
 
 function drawPicture(canvas, { values, timesteps, features }, marked) {
@@ -70,9 +66,10 @@ function drawLines(canvas, { values, timesteps, features }, marked) {
   }
 }
 
-const word = (token) => meta.input.words?.[token] ?? String(token);
+const wordOf = (sequence, token) => sequence.run.meta.input.words?.[token] ?? String(token);
+const spaceOf = (sequence) => (sequence.run.meta.input.words ? "" : " ");
 const tokensOf = (sequence) => {
-  const input = meta.input.kind === "tokens" ? inputOf(sequence) : null;
+  const input = sequence.run.meta.input.kind === "tokens" ? inputOf(sequence) : null;
   return input ? [...input.values].filter((token) => token >= 0) : null;
 };
 
@@ -83,14 +80,16 @@ function thumbnail(sequence, marked = null) {
     const from = marked ? Math.max(0, marked[0] - 6) : 0;
     const some = tokens.slice(from, from + 14).map((token, place) => {
       const on = marked && from + place >= marked[0] && from + place < marked[1];
-      return on ? element("mark", {}, word(token)) : word(token);
+      const text = wordOf(sequence, token);
+      return on ? element("mark", {}, text) : text;
     });
-    const spaced = some.flatMap((each) => [each, meta.input.words ? "" : " "]);
+    const spaced = some.flatMap((each) => [each, spaceOf(sequence)]);
     return element("span", { className: "words" }, ...spaced);
   }
-  if (!inputPlace.has(sequence)) return element("span", { className: "words" }, "input not here");
-  const canvas = element("canvas", { className: `thumb ${meta.input.kind}`, "aria-hidden": "true" });
-  if (meta.input.kind === "lines") requestAnimationFrame(() => drawInput(canvas, sequence, marked));
+  if (!inputOf(sequence)) return element("span", { className: "words" }, "input not here");
+  const { kind } = sequence.run.meta.input;
+  const canvas = element("canvas", { className: `thumb ${kind}`, "aria-hidden": "true" });
+  if (kind === "lines") requestAnimationFrame(() => drawInput(canvas, sequence, marked));
   else drawInput(canvas, sequence, marked);
   return canvas;
 }

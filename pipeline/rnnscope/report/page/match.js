@@ -104,7 +104,7 @@ function card(sequence, marked, ...lines) {
     type: "button", className: "card", disabled: !sequence.shown,
     title: sequence.shown ? named(sequence) : `${named(sequence)}; its states are not on this page`,
     onclick: () => { show(sequence, 1); byId("panes").scrollIntoView({ block: "nearest" }); },
-  }, thumbnail(sequence.number, marked), element("span", {}, `#${sequence.number} ${text}`),
+  }, thumbnail(sequence, marked), element("span", {}, `#${sequence.number} ${text}`),
   ...lines.map((line) => element("small", {}, line)));
 }
 

@@ -36,13 +36,14 @@ function peakOf(signal, place, unit) {
 }
 
 const named = (sequence) => {
-  const { label, prediction, target, length, number: n, id } = sequence;
+  const { run, label, prediction, target, length, number: n, id } = sequence;
   const facts = [`sequence ${n}${id === undefined || id === null ? "" : ` (${id})`}`];
   const known = (value) => value !== undefined && value !== null;
-  if (known(label)) facts.push(`class ${className(label)}`);
-  if (known(label) && known(prediction) && prediction !== label) facts.push(`taken for ${className(prediction)}`);
+  if (known(label)) facts.push(`class ${run.className(label)}`);
+  if (known(label) && known(prediction) && prediction !== label) facts.push(`taken for ${run.className(prediction)}`);
   if (known(target)) facts.push(`target ${number(target)}`, `output ${number(prediction ?? null)}`);
   facts.push(`${count(length)} timesteps`);
+  if (run !== own) facts.unshift(run.meta.slug);
   return facts.join(", ");
 };
 
@@ -62,24 +63,30 @@ function drawPanes() {
   if (view.unit !== null) point(view.unit, maps[0]?.cell[1] ?? 0, 0, false);
 }
 
+// The layer of a sequence's run: that which is looked at, or in another run one with its name.
+const layerIn = (run) => run.layer(view.layer.name) ?? run.meta.layers[0];
+
 function paneOf(sequence, pane) {
-  const here = view.layer.signals.filter((name) => view.signals.has(name)).map((name) => {
-    const signal = signalOf(view.layer, name);
-    const map = new HeatMap(signal, sequence.place, orderOf(signal), {
+  const { run } = sequence;
+  const layer = layerIn(run);
+  const here = layer.signals.filter((name) => view.signals.has(name)).map((name) => {
+    const signal = run.signal(layer, name);
+    const order = run === own ? orderOf(signal) : [...signal.numbers.keys()];
+    const map = new HeatMap(signal, sequence.place, order, {
       read: (unit, t) => point(signal.numbers[unit], t, pane),
-      enter: (unit) => openUnit(view.layer, signal.name, signal.numbers[unit]),
+      enter: (unit) => run === own && openUnit(view.layer, signal.name, signal.numbers[unit]),
       brush: (start, stop, done) => pane === 0 && select(start, stop, done),
     });
     map.pane = pane;
     return map;
   });
   maps.push(...here);
-  const close = pane === 1
-    ? element("button", { type: "button", className: "close", onclick: () => show(null, 1) }, "close")
+  const shut = pane === 1
+    ? element("button", { type: "button", className: "shut", onclick: () => show(null, 1) }, "close")
     : null;
   const side = element("div", { className: "given" });
-  const box = element("div", { className: `pane ${meta.input.kind}` },
-    element("h3", {}, named(sequence), close), side,
+  const box = element("div", { className: `pane ${run.meta.input.kind}` },
+    element("h3", {}, named(sequence), shut), side,
     element("div", { className: "stack" }, ...here.map((map) => map.figure),
       here.length ? timeAxis(here[0].signal.timesteps) : null));
   fillInput(side, sequence, pane);
@@ -97,16 +104,16 @@ function timeAxis(timesteps) {
 }
 
 function fillInput(side, sequence, pane) {
-  const tokens = tokensOf(sequence.number);
+  const tokens = tokensOf(sequence);
   if (tokens) {
     side.append(element("p", { className: "tokens", id: `tokens-${pane}` },
       ...tokens.map((token, t) => element("span", { onpointerenter: () => readToken(pane, t) },
-        word(token), meta.input.words ? "" : " "))));
-  } else if (inputPlace.has(sequence.number)) {
-    const canvas = element("canvas", { id: `input-${pane}`, className: meta.input.kind, role: "img",
-      "aria-label": `input of sequence ${sequence.number}` });
+        wordOf(sequence, token), spaceOf(sequence)))));
+  } else if (inputOf(sequence)) {
+    const canvas = element("canvas", { id: `input-${pane}`, className: sequence.run.meta.input.kind,
+      role: "img", "aria-label": `input of sequence ${sequence.number}` });
     side.append(canvas);
-    requestAnimationFrame(() => drawInput(canvas, sequence.number, view.range));
+    requestAnimationFrame(() => drawInput(canvas, sequence, pane === 0 ? view.range : null));
   }
 }
 
@@ -123,28 +130,31 @@ function point(unit, t, pane = 0, say = true) {
     const place = placeOf(map.signal, unit);
     if (place >= 0) map.point(place, Math.min(t, map.signal.timesteps - 1));
   }
-  const values = view.layer.signals.map((name) => {
-    const signal = signalOf(view.layer, name);
+  const sequence = view.panes[pane];
+  const layer = layerIn(sequence.run);
+  const values = layer.signals.map((name) => {
+    const signal = sequence.run.signal(layer, name);
     const place = placeOf(signal, unit);
     if (place < 0 || t >= signal.timesteps) return `${name} –`;
-    return `${name} ${number(signal.at(view.panes[pane].place, place, t), 2)}`;
+    return `${name} ${number(signal.at(sequence.place, place, t), 2)}`;
   });
   if (say) byId("readout").textContent = `timestep ${t}, unit ${unit}: ${values.join(", ")}`;
   colourTokens(pane, unit, t);
   const canvas = byId(`input-${pane}`);
-  if (canvas && say) {
-    drawInput(canvas, view.panes[pane].number, pane === 0 && view.range ? view.range : [t, t + 1]);
-  }
+  if (canvas && say) drawInput(canvas, sequence, pane === 0 && view.range ? view.range : [t, t + 1]);
 }
 
 // Each token in the colour of a unit's value after it, as Karpathy, Johnson & Fei-Fei (2015) did.
 function colourTokens(pane, unit, t) {
   const tokens = byId(`tokens-${pane}`);
   if (!tokens) return;
-  const signal = signalOf(view.layer, view.by);
+  const { run, place: row } = view.panes[pane];
+  const layer = layerIn(run);
+  const signal = run.signal(layer, layer.signals.includes(view.by) ? view.by : layer.signals[0]);
   const place = placeOf(signal, unit);
+  if (place < 0) return;
   [...tokens.children].forEach((token, step) => {
-    const value = step < signal.timesteps ? signal.at(view.panes[pane].place, place, step) : NaN;
+    const value = step < signal.timesteps ? signal.at(row, place, step) : NaN;
     const colour = colourOf(value, signal.limit, signal.edges[0] === 0);
     token.style.background = `rgb(${colour.join(" ")})`;
     const light = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] > 140;
@@ -158,7 +168,7 @@ function select(start, stop, done = false) {
   view.range = start === null ? null : [start, stop];
   for (const map of maps) if (map.pane === 0) map.select(start, stop);
   const canvas = byId("input-0");
-  if (canvas) drawInput(canvas, view.panes[0].number, view.range);
+  if (canvas) drawInput(canvas, view.panes[0], view.range);
   if (view.range) {
     byId("match-start").value = start;
     byId("match-stop").value = stop - 1;
@@ -188,7 +198,7 @@ function drawList() {
       type: "button", className: `choice ${wrong}`, title: named(sequence),
       onclick: (event) => show(sequence, event.shiftKey || byId("side").checked ? 1 : 0),
       "data-sequence": sequence.number,
-    }, thumbnail(sequence.number), element("span", { className: "caption" }, text,
+    }, thumbnail(sequence), element("span", { className: "caption" }, text,
       wrong ? ` → ${className(sequence.prediction)}` : ""));
   }));
   byId("listed").textContent = `${count(rows.length)} of ${count(shown.length)} sequences`;
@@ -199,7 +209,7 @@ function markChosen() {
   const [a, b] = view.panes;
   for (const button of byId("list").children) {
     const n = Number(button.dataset.sequence);
-    button.setAttribute("aria-pressed", n === a.number || n === b?.number);
+    button.setAttribute("aria-pressed", n === a.number || (b?.run === own && n === b.number));
   }
   byId("sequence").value = a.number;
 }
@@ -236,10 +246,27 @@ function startStates() {
     if (found?.shown) show(found);
     else byId("listed").textContent = `sequence ${byId("sequence").value} is not on this page`;
   });
+  byId("other").addEventListener("change", openOther);
   byId("sort").addEventListener("change", () => { view.sort = byId("sort").value; drawPanes(); });
   byId("sort-by").addEventListener("change", () => { view.by = byId("sort-by").value; setSorts(); drawPanes(); });
   setLayer(meta.layers[0].name);
   drawList();
+}
+
+// The page of another run, chosen from disk: the same sequence of it is shown on the right.
+async function openOther() {
+  const said = byId("other-said");
+  const [file] = byId("other").files;
+  if (!file) return;
+  const run = await runOf(await file.text()).catch(() => null);
+  if (run === null) {
+    said.textContent = `${file.name} is no page of rnnscope, or one of an earlier version`;
+    return;
+  }
+  const wanted = view.panes[0].number;
+  const found = run.byNumber.get(wanted);
+  show(found?.shown ? found : run.shown[0], 1);
+  said.textContent = found?.shown ? "" : `sequence ${wanted} is not on that page: its first is shown`;
 }
 
 function setLayer(name) {

@@ -144,20 +144,23 @@ function histogramFigure(signal, place) {
     `${count(n)} test sequences, at the final step that η² looks at.`);
 }
 
+// All signals of the unit in the chosen sequences of this run; those of the second are dashed.
 function tracesFigure(layer, unit) {
-  const sequence = view.panes[0];
+  const chosen = view.panes.filter((each) => each?.run === own);
   const lines = layer.signals.map((name) => signalOf(layer, name)).filter((each) => placeOf(each, unit) >= 0);
-  const rows = lines.map((signal) => [...signal.row(sequence.place, placeOf(signal, unit))].map((code) => signal.values[code]));
-  const known = rows.flat().filter((value) => !Number.isNaN(value));
+  const rows = chosen.flatMap((sequence, pane) => lines.map((signal, i) => ({ pane, i, values:
+    [...signal.row(sequence.place, placeOf(signal, unit))].map((code) => signal.values[code]) })));
+  const known = rows.flatMap((row) => row.values).filter((value) => !Number.isNaN(value));
   const [low, high] = [Math.min(0, ...known), Math.max(1, ...known)];
   const { svg, x, y } = axes(low, high, 0, Math.max(1, lines[0].timesteps - 1), "timestep", "All signals of this unit");
-  rows.forEach((row, i) => {
-    const points = row.map((value, t) => [x(t), y(value)]).filter((each) => !Number.isNaN(each[1]));
-    const line = drawn("path", { d: pathOf(points), class: "line" }, drawn("title", {}, lines[i].name));
+  for (const { pane, i, values } of rows) {
+    const points = values.map((value, t) => [x(t), y(value)]).filter((each) => !Number.isNaN(each[1]));
+    const line = drawn("path", { d: pathOf(points), class: pane ? "line second" : "line" }, drawn("title", {}, lines[i].name));
     line.style.stroke = series(i);
     svg.append(line);
-  });
-  return figureOf(`All its signals in sequence ${sequence.number}`, svg,
+  }
+  const names = chosen.map((each) => each.number);
+  return figureOf(`All its signals in sequence ${names.join(" and (dashed) ")}`, svg,
     legendOf(lines.map((each) => each.name), lines.map((_, i) => series(i))), "To the precision of this page.");
 }
 
@@ -173,7 +176,7 @@ function drive(layer, unit) {
       const cards = [...Array(kept).keys()].map((rank) => {
         const at = place * kept + rank;
         const [n, t] = [values[at], values[units * kept + at]];
-        const sequence = byNumber.get(n) ?? { number: n, length: NaN };
+        const sequence = byNumber.get(n) ?? { run: own, number: n, length: NaN };
         return card(sequence, [t, t + 1], number(reached[at]), `timestep ${t}`);
       });
       return element("div", {}, element("h4", {}, `${name} is ${text} in`), element("div", { className: "cards" }, ...cards));
@@ -219,7 +222,7 @@ function misleading(row) {
 function statistics(layer, signal, unit) {
   const row = unitRow(layer, signal, unit);
   if (!row) return [element("p", {}, "Stage units did not measure this signal.")];
-  return table.columns.filter((each) => !["layer", "signal", "unit"].includes(each.name) && row[each.name] !== null)
+  return table.columns.filter((each) => !["layer", "signal", "unit"].includes(each.name))
     .map((each) => element("div", {}, element("dt", { title: each.help }, each.name),
       element("dd", {}, shownAs(each, row[each.name]))));
 }
