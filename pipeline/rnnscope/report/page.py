@@ -14,6 +14,7 @@ from rnnscope.config import Config
 from rnnscope.report import (
     ablation,
     analyses,
+    commands,
     figures,
     outcome,
     over_time,
@@ -67,7 +68,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "explored": explored.meta | sections,
         "arrays": Markup(explored.blob),  # base64: nothing in it needs escaping
         "sequences_shown": len(explored.chosen),
-        "command": provenance.command(manifests),
+        "command": commands.command(manifests.values()),
         "slug": provenance.slug(recorded),
         "model": extract["slice"]["model"]["name"],
         "data": extract["slice"]["data"]["name"],

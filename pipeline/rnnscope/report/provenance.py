@@ -2,19 +2,14 @@
 
 import dataclasses
 import math
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from rnnscope.config import CONF, Config
+from rnnscope.config import Config
 from rnnscope.config.options import spelled
 from rnnscope.store import slug_of
 
-GROUPS = {"data": "digits", "model": "lstm"}
-"""The groups of which one names a choice, and the default."""
 Manifests = Mapping[str, dict[str, Any]]
 """Stage name -> its manifest."""
 
@@ -122,41 +117,6 @@ def options(manifests: Manifests) -> list[dict[str, Any]]:
     for option in sorted(readers, key=lambda option: _place(option[0])):
         groups.setdefault(tuple(readers[option]), []).append(option)
     return [{"stages": stages, "options": found} for stages, found in groups.items()]
-
-
-def command(manifests: Manifests) -> str:
-    """The command that makes the run again: its groups, and the options that are not the default.
-
-    Files are those that were read; the root is that of wherever it is run.
-    """
-    chosen = {
-        group: manifest["slice"][group]["name"]
-        for manifest in manifests.values()
-        for group in GROUPS
-        if group in manifest["slice"]
-    }
-    given = {name: text for group in options(manifests) for name, text in group["options"]}
-    files = {name: path for each in manifests.values() for name, path in each["files"].items()}
-    words = [f"{group}={name}" for group, name in chosen.items() if name != GROUPS[group]]
-    usual = _defaults(chosen)
-    for name, text in given.items():
-        if not name.endswith(".name") and usual.get(name) != text:
-            words.append(f"{name}={files.get(name, text)}")
-    return shlex.join(["rnnscope", *words])
-
-
-def _defaults(chosen: Mapping[str, str]) -> dict[str, str]:
-    """Every option's default as it is written on the command line, for the groups chosen."""
-    files = {group: f"{group}/{name}" for group, name in chosen.items()}
-    files |= {name: f"{name}/default" for name in ("train", "extract")}
-    files |= {path.stem: f"analysis/{path.stem}" for path in (CONF / "analysis").glob("*.yaml")}
-    whole = OmegaConf.load(CONF / "config.yaml")
-    found = {"seed": spelled(whole.seed)}
-    for section, file in files.items():
-        if (path := CONF / f"{file}.yaml").is_file():
-            values = OmegaConf.to_container(OmegaConf.load(path))
-            found |= {name: spelled(value) for name, value in _flat(values, section)}
-    return found
 
 
 def made(manifests: Manifests, folders: Mapping[str, Path]) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ OVER_RUNS = {
     for stage in (
         Stage(
             "collect",
-            version=2,
+            version=3,
             module="rnnscope.stages.collect",
             needs=tuple(STAGES),
             reads=("collect",),

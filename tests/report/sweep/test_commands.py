@@ -10,6 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 
 from rnnscope import config
+from rnnscope.report.commands import command as command_of
+from rnnscope.report.commands import value
 from rnnscope.report.sweep import commands
 from rnnscope.store.runs import Run
 from tests.compose import composed
@@ -50,7 +52,7 @@ def plain(value: Any) -> Any:
     ],
 )
 def test_a_value_is_read_as_it_was(given: Any) -> None:
-    (override,) = OverridesParser.create().parse_overrides([f"a.b={commands.value(given)}"])
+    (override,) = OverridesParser.create().parse_overrides([f"a.b={value(given)}"])
     found = override.value()
     assert plain(found) == given
     assert not override.is_sweep_override()
@@ -68,7 +70,7 @@ def test_a_value_is_read_as_it_was(given: Any) -> None:
 def test_the_command_of_a_run_composes_its_options(
     overrides: tuple[str, ...], tmp_path: Path
 ) -> None:
-    given = words(commands.command(as_composed(tmp_path, 0, *overrides)))
+    given = words(command_of(commands.manifests(as_composed(tmp_path, 0, *overrides))))
     assert len(given) == len(overrides)
     assert composed(tmp_path, *given) == composed(tmp_path, *overrides)
 
@@ -122,7 +124,7 @@ def test_files_are_named_and_modules_of_code_by_their_names(tmp_path: Path) -> N
             "model.custom_objects.helper": "/there/helper.py",
         },
     )
-    assert words(commands.command(run)) == [
+    assert words(command_of(commands.manifests(run))) == [
         *("data=files", "data.path='/there/my data.npz'"),
         *("model=file", "model.path=/there/mine.keras", "model.custom_objects=cells"),
     ]

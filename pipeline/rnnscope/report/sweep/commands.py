@@ -1,48 +1,16 @@
-"""The commands that make runs again, from the options that their manifests list."""
+"""The commands that make runs again, and that collect them."""
 
 import itertools
-import re
-import shlex
-from collections.abc import Iterable, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from rnnscope.config import CONF
-from rnnscope.config.options import spelled
+from rnnscope.report.commands import line, overrides, usual, value
 from rnnscope.store.runs import Run
 
-CHOICES = {"data": "digits", "model": "lstm"}
-"""Groups of several files, each with the one that is read by default."""
-PLAIN = re.compile(r"[A-Za-z_/][\w/.@+%*-]*|-?\d+:-?\d*(:\d+)?|-?\d*:-?\d+(:\d+)?|::\d+", re.ASCII)
-"""Texts that Hydra takes for themselves without quotes, unless they are ``WORDS``."""
-WORDS = {"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"}
 
-Overrides = dict[str, str]
-"""Option, or group -> its value on the command line; those that have another than the default."""
-
-
-def overrides(run: Run) -> Overrides:
-    """What a run has other than the defaults, in the order of its stages."""
-    found: Overrides = {}
-    for group, section in _sections(run).items():
-        if not isinstance(section, dict):
-            found |= _other(group, section, _defaults("config").get(group))
-            continue
-        name = section.get("name")
-        if group in CHOICES and name != CHOICES[group]:
-            found[group] = value(name)
-        usual = _defaults(_file(group, name))
-        for option, given in section.items():
-            found |= _other(f"{group}.{option}", given, usual.get(option))
-    return found
-
-
-def command(run: Run, stage: str = "report") -> str:
-    """The command that makes one run, up to a stage."""
-    return _line([], overrides(run), stage)
+def manifests(run: Run) -> list[Mapping[str, Any]]:
+    """Those of a run's stages, in their order."""
+    return [each.manifest for each in run.stages.values()]
 
 
 def sweep(runs: list[Run]) -> list[str]:
@@ -51,89 +19,19 @@ def sweep(runs: list[Run]) -> list[str]:
     A single sweep where they are all combinations of the values that differ, and else one for each.
     """
     stage = "report" if any("report" in run.stages for run in runs) else "units"
-    every = [overrides(run) for run in runs]
+    every = [overrides(manifests(run)) for run in runs]
     names = list(dict.fromkeys(name for each in every for name in each))
-    usual = {name: _usual(name) for name in names}
-    full = [{name: each.get(name, usual[name]) for name in names} for each in every]
+    full = [{name: each.get(name, usual(name)) for name in names} for each in every]
     values = {name: list(dict.fromkeys(each[name] for each in full)) for name in names}
     swept = [name for name in names if len(values[name]) > 1]
     product = set(itertools.product(*(values[name] for name in swept)))
     there = {tuple(each[name] for name in swept) for each in full}
     if len(runs) == 1 or not swept or product != there:
-        return list(dict.fromkeys(_line([], each, stage) for each in every))
-    return [_line(["-m"], {name: ",".join(values[name]) for name in names}, stage)]
+        return list(dict.fromkeys(line([], each, stage) for each in every))
+    return [line(["-m"], {name: ",".join(values[name]) for name in names}, stage)]
 
 
 def collect(wanted: str | list[str] | None) -> str:
     """The command that collects them."""
     chosen = {} if wanted is None else {"collect.runs": value(wanted)}
-    return _line([], {"stage": "collect"} | chosen, "report")
-
-
-def _line(flags: Iterable[str], options: Overrides, stage: str) -> str:
-    words = [f"{name}={text}" for name, text in options.items()]
-    last = [] if stage == "report" else [f"stage={stage}"]
-    return shlex.join(["rnnscope", *flags, *words, *last])
-
-
-def value(given: Any) -> str:
-    """A value as Hydra reads it: text that it would take for something else in quotes."""
-    match given:
-        case list():
-            return f"[{','.join(map(value, given))}]"
-        case str() if not PLAIN.fullmatch(given) or given.lower() in WORDS:
-            escaped = re.sub(r"(\\*)(?='|$)", r"\1\1", given).replace("'", r"\'")
-            return f"'{escaped}'"
-        case _:
-            return spelled(given)
-
-
-def _other(option: str, given: Any, usual: Any) -> Overrides:
-    return {} if given == usual else {option: value(given)}
-
-
-def _usual(option: str) -> str:
-    """The default of an option that another run has set otherwise."""
-    if option in CHOICES:
-        return CHOICES[option]
-    group, _, name = option.rpartition(".")
-    return value(_defaults(_file(group, CHOICES.get(group)) if group else "config").get(name))
-
-
-def _sections(run: Run) -> dict[str, Any]:
-    """The sections of the config that its stages read, with the paths of files."""
-    found: dict[str, Any] = {}
-    for each in run.stages.values():
-        files = each.manifest["files"]
-        for group, section in each.manifest["slice"].items():
-            if not isinstance(section, dict):
-                found[group] = section
-                continue
-            mine = {
-                name: _named(files[option]) if (option := f"{group}.{name}") in files else given
-                for name, given in section.items()
-            }
-            found[group] = found.get(group, {}) | {n: v for n, v in mine.items() if "." not in n}
-    return found
-
-
-def _named(path: str) -> str:
-    """How a file is named on the command line: a Python module by its name."""
-    file = Path(path)
-    if file.suffix != ".py":
-        return path
-    return file.parent.name if file.stem == "__init__" else file.stem
-
-
-def _file(group: str, name: Any) -> str:
-    if group in CHOICES:
-        return f"{group}/{name}"
-    return f"{group}/default" if (CONF / group / "default.yaml").is_file() else f"analysis/{group}"
-
-
-@cache
-def _defaults(file: str) -> Mapping[str, Any]:
-    """The values in a file of conf/, as they are written there; none if there is no such file."""
-    path = CONF / f"{file}.yaml"
-    found: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
-    return found
+    return line([], {"stage": "collect"} | chosen, "report")

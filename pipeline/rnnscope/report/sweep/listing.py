@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnscope.report.commands import command
 from rnnscope.report.sweep import commands
 from rnnscope.report.sweep.axes import axis
 from rnnscope.report.sweep.collected import Collected, missing, page_of
@@ -24,7 +25,7 @@ def rows(collected: Collected) -> list[dict[str, Any]]:
         {
             "name": run.name,
             "href": (href := page_of(run)),
-            "command": None if href else commands.command(run),
+            "command": None if href else command(commands.manifests(run)),
             "missing": [name for name in missing(run) if name != "report"],
         }
         for run in collected.runs

@@ -119,7 +119,7 @@ def template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    styles = (HERE.parent / "page.css", HERE / "sweep.css")
+    styles = (HERE.parent / "page" / "page.css", HERE / "sweep.css")
     environment.globals["css"] = Markup("\n".join(each.read_text("utf-8") for each in styles))
     scripts = [(HERE / name).read_text("utf-8") for name in SCRIPTS]
     environment.globals["js"] = Markup("\n".join(scripts))
