@@ -63,6 +63,7 @@ STAGES = {
             version=4,
             module="rnnscope.report.stage",
             needs=("train", "extract", "units", "population", "decoding", "ablation"),
+            reads=("report",),
         ),
     )
 }
