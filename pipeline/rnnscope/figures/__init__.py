@@ -4,6 +4,14 @@ Each returns a Matplotlib figure, 4.6 inches wide, on white, in colours that col
 tell apart, and leaves Matplotlib's settings and pyplot as they were: ``figure.savefig("c.pdf")``
 saves it, a notebook shows it. ``figure.alt`` says in words what it shows. ``stage=report
 "report.format=[html,png,svg]"`` writes those of a whole run as files.
+
+>>> import pandas as pd, rnnscope
+>>> history = pd.DataFrame({"step": [10, 20], "loss": [2.0, 1.2]})
+>>> figure = rnnscope.figures.training_curve(history)  # or pd.read_parquet(".../history.parquet")
+>>> figure.axes[0].set_ylim(0, 3)
+(0.0, 3.0)
+>>> figure.alt
+'loss over training steps'
 """
 
 from rnnscope.figures.ablated import ablation

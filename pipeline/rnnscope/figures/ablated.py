@@ -38,7 +38,7 @@ def ablation(
     Args:
         ablation: ``ablation.parquet`` of stage ablation; its columns layer, unit, method, q_value
             and that of the change are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         change: loss_change, accuracy_change or output_change; by default the first, or the last
             where the table has no loss.
 

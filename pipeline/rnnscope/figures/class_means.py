@@ -47,7 +47,7 @@ def class_means(
             timestep, mean and standard_error are used.
         unit: its number.
         signal: its letter; by default c, h where there is no c, or the first.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         labels: the numbers of the classes to draw; by default all, at most 24.
         classes: the names of classes by number, as ``classes`` of opened states.
 

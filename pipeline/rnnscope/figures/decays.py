@@ -34,7 +34,7 @@ def timescales(
     Args:
         units: ``units.parquet`` of stage units, or what ``rnnscope.measure`` returns; of its
             columns layer, signal, timescale, timescale_low and timescale_high are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         signals: their letters; by default h and c, or the first where there are neither.
 
     Raises:
@@ -69,7 +69,7 @@ def forget_timescales(units: pd.DataFrame, *, layer: str | None = None) -> Figur
     Args:
         units: ``units.parquet`` of stage units, or what ``rnnscope.measure`` returns; of its
             columns layer, signal, forget_timescale and forget_timescale_log are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
 
     Raises:
         rnnscope.errors.UserError: the table does not have these columns, no such layer, no forget

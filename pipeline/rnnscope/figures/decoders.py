@@ -37,7 +37,7 @@ def decoding(
         decoding: ``decoding.parquet`` of stage decoding; its columns layer, signal, target, task,
             train_timestep, test_timestep, score, chance and shuffled, with the ends of their
             intervals, are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         target: what is decoded: by default the label or target of the data.
         signals: their letters; by default all, also those decoded together, such as h+c.
 
@@ -98,7 +98,7 @@ def generalisation(
     Args:
         decoding: ``decoding.parquet`` of stage decoding; its columns layer, signal, target, task,
             train_timestep, test_timestep and score are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         target: what is decoded: by default the label or target of the data.
         signal: its letter; by default c, h where there is no c, or the first.
 

@@ -149,7 +149,7 @@ def title(words: str, layer: str) -> str:
 
     Args:
         words: what is drawn, with its unit.
-        layer: its name; empty where the table has no other.
+        layer: its name; empty where it goes without saying.
     """
     if not layer:
         return words

@@ -33,7 +33,7 @@ def eta2_over_time(
     Args:
         timesteps: ``timesteps.parquet`` of stage units; its columns layer, signal, unit, timestep
             and eta2 are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         signals: their letters; by default h and c, or the first where there are neither.
 
     Raises:

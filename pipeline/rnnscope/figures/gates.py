@@ -27,7 +27,7 @@ def gate_means(tuning: pd.DataFrame, *, layer: str | None = None) -> Figure:
     Args:
         tuning: ``tuning.parquet`` of stage units; of its columns layer, signal, unit, timestep,
             count and mean are used. Gates are the signals i, f, o, z and r.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
 
     Raises:
         rnnscope.errors.UserError: the table does not have these columns, no such layer, or no gate.
@@ -74,7 +74,7 @@ def gate_saturation(units: pd.DataFrame, *, layer: str | None = None) -> Figure:
     Args:
         units: ``units.parquet`` of stage units, or what ``rnnscope.measure`` returns; of its
             columns layer, signal, left_saturated and right_saturated are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
 
     Raises:
         rnnscope.errors.UserError: the table does not have these columns, no such layer, or no gate.

@@ -85,7 +85,7 @@ def mean_heat_map(
         tuning: ``tuning.parquet`` of stage units; of its columns layer, signal, unit, timestep,
             count and mean are used.
         signal: its letter; by default c, h where there is no c, or the first.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         order: of the units, as of ``heat_map``.
 
     Raises:

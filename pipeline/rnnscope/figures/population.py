@@ -41,7 +41,7 @@ def dimension(
     Args:
         population: ``population.parquet`` of stage population; its columns layer, signal, timestep
             and participation_ratio, with the ends of its interval, are used.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         signals: their letters; by default h and c, or the first where there are neither.
 
     Raises:
@@ -80,7 +80,7 @@ def class_paths(
         trajectories: ``trajectories.parquet`` of stage population; its columns layer, signal,
             label, timestep, component_1 and component_2 are used.
         signal: its letter; by default c, h where there is no c, or the first.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
         classes: the names of classes by number, as ``classes`` of opened states.
         backward: whether the layer reads backwards, so that its final step is the first timestep.
 
@@ -137,7 +137,7 @@ def unit_correlations(
         correlation: ``correlation.parquet`` of stage population; its columns layer, signal, unit,
             other and correlation are used.
         signal: its letter; by default c, h where there is no c, or the first.
-        layer: its name, where the table has several.
+        layer: its name, where the table has several; the title has it too.
 
     Raises:
         rnnscope.errors.UserError: the table does not have these columns, or no such layer or

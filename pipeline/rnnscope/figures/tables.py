@@ -53,7 +53,7 @@ def _given(name: str) -> str:
 def of_layer(
     table: Any, name: str, columns: Collection[str], layer: str | None
 ) -> tuple[pd.DataFrame, str]:
-    """The rows of one layer, and its name for the title: empty where the table has no other.
+    """The rows of one layer, and its name for the title: empty where it was not asked for.
 
     Raises:
         UserError: the table does not fit, has several layers of which none was named, or has no
@@ -66,7 +66,7 @@ def of_layer(
     chosen = there[0] if layer is None else str(layer)
     if chosen not in there:
         raise UserError(f"{name} has no layer {brief(chosen)}; it has {listed(there)}")
-    return table[names == chosen], chosen if len(there) > 1 else ""
+    return table[names == chosen], "" if layer is None else chosen
 
 
 def signals_of(rows: pd.DataFrame) -> list[str]:

@@ -31,8 +31,9 @@ def training_curve(
         rnnscope.errors.UserError: the table does not have these columns, or no rows.
     """
     checked(history, "history", ("step",))
+    there = [name for name in map(str, history) if name != "step" and name[:4] != "val_"]
+    checked(history, "history", () if there else (quantity,))
     if quantity not in history:
-        there = [name for name in history if name != "step" and not name.startswith("val_")]
         raise UserError(f"history has no {brief(quantity)}; give quantity= one of {listed(there)}")
     words = label or {"accuracy": "accuracy, share of sequences"}.get(quantity, quantity)
     figure, axes = panel(250, f"{words} over training steps")

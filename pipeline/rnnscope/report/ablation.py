@@ -36,7 +36,7 @@ def section(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         entries.append(
             {
                 "layer": layer,
-                "ranked": inline(figures.ablation(table, layer=layer), f"ablation-{number}"),
+                "ranked": inline(figures.ablation(rows), f"ablation-{number}"),
                 "needed": _needed(rows) if by_loss else [],
                 "units": rows["unit"].nunique(),
                 "same": [(_named(method), _named(other)) for method, other in same.items()],

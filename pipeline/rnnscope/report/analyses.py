@@ -42,8 +42,10 @@ def population(
             {
                 "layer": layer,
                 "signal": signal,
-                "dimension": inline(figures.dimension(table, layer=layer), f"dimension-{number}"),
-                "paths": _paths(paths, layer, signal, classes, layer in backward, number),
+                "dimension": inline(figures.dimension(rows), f"dimension-{number}"),
+                "paths": _paths(
+                    paths[paths["layer"] == layer], signal, classes, layer in backward, number
+                ),
                 "redundant": [
                     {
                         "signal": name,
@@ -75,12 +77,10 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
                 "signal": signal,
                 "word": word,
                 "sequences": int(every["sequences"].max()),
-                "scores": inline(figures.decoding(table, layer=layer), f"decoding-{number}")
+                "scores": inline(figures.decoding(every), f"decoding-{number}")
                 if len(rows)
                 else None,
-                "across": inline(
-                    figures.generalisation(table, layer=layer), f"generalisation-{number}"
-                )
+                "across": inline(figures.generalisation(every), f"generalisation-{number}")
                 if min(grid.shape) > 1
                 else None,
                 "final": [_cut(row, word == "accuracy") for row in final.to_dict("records")],
@@ -108,16 +108,11 @@ def by_layer(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _paths(
-    table: pd.DataFrame,
-    layer: str,
-    signal: str,
-    classes: list[str],
-    backward: bool,
-    number: int,
+    paths: pd.DataFrame, signal: str, classes: list[str], backward: bool, number: int
 ) -> Markup | None:
     """The classes' mean paths in the first two components; None without or with many classes."""
-    rows = table[(table["layer"] == layer) & (table["signal"] == signal)]
+    rows = paths[paths["signal"] == signal]
     if not 1 <= rows["label"].nunique() <= PATHS or "component_2" not in rows:
         return None
-    drawn = figures.class_paths(table, signal, layer=layer, classes=classes, backward=backward)
+    drawn = figures.class_paths(paths, signal, classes=classes, backward=backward)
     return inline(drawn, f"paths-{number}")

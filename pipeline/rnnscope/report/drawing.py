@@ -33,15 +33,20 @@ def inline(figure: Figure, name: str) -> Markup:
     text = svg(figure, name, transparent=True)
     text = text[text.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r' (?:id="\w[\w.]*_\d+"|xmlns(?::xlink)?="[^"]*"|version="1.1")', "", text)
-    text = re.sub(r' id="image\w+"', "", text)
-    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-    text = re.sub(r"\s*\n\s*", " ", text).replace("xlink:href", "href")
-    text = text.replace("base64, ", "base64,")
-    text = re.sub(r'(?<= style=")[^"<>]*', _in_page_colours, text)
+    text = re.sub(r"<[^>]*>", _tag, text)  # and not the text between, which users may have named
+    text = re.sub(r"\s*\n\s*", " ", text)
     size = r'<svg width="[^"]*" height="[^"]*"'
     labelled = f'<svg role="img" aria-label="{html.escape(figure.alt)}"'
     return Markup(re.sub(size, lambda _: labelled, text, count=1))
+
+
+def _tag(found: re.Match[str]) -> str:
+    """A tag without what the page does not need, its style in the page's colours."""
+    tag = re.sub(r' (?:id="\w[\w.]*_\d+"|xmlns(?::xlink)?="[^"]*"|version="1.1")', "", found[0])
+    tag = re.sub(r' id="image\w+"', "", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    tag = tag.replace("xlink:href", "href").replace("base64, ", "base64,")
+    return re.sub(r'(?<= style=")[^"]*', _in_page_colours, tag)
 
 
 def _in_page_colours(style: re.Match[str]) -> str:

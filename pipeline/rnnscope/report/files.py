@@ -12,7 +12,7 @@ from rnnscope import figures, store
 from rnnscope.errors import UserError
 from rnnscope.figures.drawing import Figure, settings
 from rnnscope.figures.sequences import draw_confusion, draw_lengths
-from rnnscope.figures.tables import class_name, states_of
+from rnnscope.figures.tables import GATES, STATES, class_name
 from rnnscope.report import outcome
 from rnnscope.report.drawing import svg
 from rnnscope.states.naming import folders
@@ -78,16 +78,17 @@ def _every(inputs: Mapping[str, Path]) -> Iterator[Drawing]:
     yield "confusion", partial(_confusion, found.pairs, classes)
     yield "lengths", partial(draw_lengths, found.lengths)
     layers = {layer: signals for layer, signals in extract["layers"].items() if signals}
-    safe = folders([*layers, *_ablated(inputs)])
+    ablated = _ablated(inputs)
+    safe = folders([*layers, *ablated])
     for layer, signals in layers.items():
         backward = open_signal(inputs["extract"], layer, signals[0]).backward
-        for name, draw in _of_units(inputs["units"], layer, classes):
+        of_units = _of_units(inputs["units"], layer, signals, classes)
+        of_states = _of_states(inputs, layer, partial(_paths, classes, backward))
+        for name, draw in (*of_units, *of_states):
             yield f"{name}-{safe[layer]}", draw
-        for name, draw in _of_states(inputs, layer, classes, backward):
-            yield f"{name}-{safe[layer]}", draw
-    for layer in _ablated(inputs):
-        table = parquet.frame(table_file(inputs["ablation"], "ablation"))
-        yield f"ablation-{safe[layer]}", partial(figures.ablation, table, layer=layer)
+    for layer in ablated:
+        draw = _drawing(figures.ablation, inputs["ablation"], "ablation", layer)
+        yield f"ablation-{safe[layer]}", draw
 
 
 def _ablated(inputs: Mapping[str, Path]) -> list[str]:
@@ -98,47 +99,63 @@ def _ablated(inputs: Mapping[str, Path]) -> list[str]:
     return list(table["layer"].astype(str).unique())
 
 
-def _of_units(folder: Path, layer: str, classes: list[str]) -> Iterator[Drawing]:
+def _of_units(
+    folder: Path, layer: str, signals: Sequence[str], classes: list[str]
+) -> Iterator[Drawing]:
     """The figures of one layer from the tables of stage units."""
-    only = [("layer", "==", layer)]
-    units, tuning, timesteps = (
-        parquet.frame(table_file(folder, name), filters=only)
-        for name in ("units", "tuning", "timesteps")
-    )
-    yield "means", partial(figures.mean_heat_map, tuning)
-    yield "class-means", partial(_best, units, tuning, classes)
-    yield "gates", partial(figures.gate_means, tuning)
-    yield "saturation", partial(figures.gate_saturation, units)
-    yield "forget-timescales", partial(figures.forget_timescales, units)
-    yield "timescales", partial(figures.timescales, units)
-    yield "eta2", partial(figures.eta2_over_time, timesteps)
+    of = partial(_drawing, folder=folder, layer=layer)
+    states = [name for name in STATES if name in signals] or list(signals)[:1]
+    yield "means", of(figures.mean_heat_map, name="tuning", signal=states[-1:])
+    yield "class-means", partial(_best, folder, layer, states[-1], classes)
+    yield "gates", of(figures.gate_means, name="tuning", signal=list(GATES))
+    yield "saturation", of(figures.gate_saturation, name="units")
+    yield "forget-timescales", of(figures.forget_timescales, name="units")
+    yield "timescales", of(figures.timescales, name="units")
+    yield "eta2", of(figures.eta2_over_time, name="timesteps", signal=states)
 
 
 def _of_states(
-    inputs: Mapping[str, Path], layer: str, classes: list[str], backward: bool
+    inputs: Mapping[str, Path], layer: str, paths: Callable[..., Figure]
 ) -> Iterator[Drawing]:
     """The figures of one layer from the tables of stages population and decoding."""
-    population, trajectories, correlation = (
-        parquet.frame(table_file(inputs["population"], name))
-        for name in ("population", "trajectories", "correlation")
-    )
-    decoding = parquet.frame(table_file(inputs["decoding"], "decoding"))
-    paths = partial(figures.class_paths, classes=classes, backward=backward)
-    yield "dimension", partial(figures.dimension, population, layer=layer)
-    yield "paths", partial(paths, trajectories, layer=layer)
-    yield "correlation", partial(figures.unit_correlations, correlation, layer=layer)
-    yield "decoding", partial(figures.decoding, decoding, layer=layer)
-    yield "generalisation", partial(figures.generalisation, decoding, layer=layer)
+    of = partial(_drawing, folder=inputs["population"], layer=layer)
+    yield "dimension", of(figures.dimension, name="population")
+    yield "paths", of(paths, name="trajectories")
+    yield "correlation", of(figures.unit_correlations, name="correlation")
+    of = partial(_drawing, folder=inputs["decoding"], layer=layer)
+    yield "decoding", of(figures.decoding, name="decoding")
+    yield "generalisation", of(figures.generalisation, name="decoding")
 
 
-def _best(units: pd.DataFrame, tuning: pd.DataFrame, classes: list[str]) -> Figure:
+def _drawing(
+    function: Callable[..., Figure], folder: Path, name: str, layer: str, **only: Sequence[Any]
+) -> Callable[[], Figure]:
+    """What reads the rows of one layer of a table, and of columns those with certain values."""
+
+    def draw() -> Figure:
+        return function(_rows(folder, name, layer, **only), layer=layer)
+
+    return draw
+
+
+def _rows(folder: Path, name: str, layer: str, **only: Sequence[Any]) -> pd.DataFrame:
+    filters: list[tuple[str, str, Any]] = [("layer", "==", layer)]
+    filters += [(column, "in", list(values)) for column, values in only.items()]
+    return parquet.frame(table_file(folder, name), filters=filters)
+
+
+def _paths(classes: list[str], backward: bool, trajectories: pd.DataFrame, *, layer: str) -> Figure:
+    return figures.class_paths(trajectories, layer=layer, classes=classes, backward=backward)
+
+
+def _best(folder: Path, layer: str, signal: str, classes: list[str]) -> Figure:
     """The class means of the unit of the layer's state with the largest eta2."""
-    signal = (states_of(units) or [""])[-1]
-    known = units[units["signal"] == signal].dropna(subset="eta2")
-    if not len(known):
+    units = _rows(folder, "units", layer, signal=[signal]).dropna(subset="eta2")
+    if not len(units):
         raise UserError("units has no eta2 here: the manifest of stage units says why")
-    unit = int(known["unit"].iloc[np.argmax(known["eta2"])])
-    return figures.class_means(tuning, unit, signal, classes=classes)
+    unit = int(units["unit"].iloc[np.argmax(units["eta2"])])
+    tuning = _rows(folder, "tuning", layer, signal=[signal], unit=[unit])
+    return figures.class_means(tuning, unit, signal, layer=layer, classes=classes)
 
 
 def _confusion(pairs: "pd.Series[Any] | None", classes: list[str]) -> Figure:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rnnscope.config import Config
-from rnnscope.libraries.plain_matplotlib import own_defaults
+from rnnscope.libraries.plain_matplotlib import load_matplotlib
 from rnnscope.report import PAGE
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
@@ -17,8 +17,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         inputs: the artefacts of all earlier stages, without train where the model is from a file.
         folder: where to write.
     """
-    with own_defaults():  # whatever matplotlibrc lies about; a notebook's own import is left alone
-        from rnnscope.report import files, page
+    load_matplotlib()  # before anything else does
+    from rnnscope.report import files, page
 
     made: Figures = {"page": None, "headline": {}}
     if "html" in config.report.format:

@@ -31,9 +31,7 @@ def summary(units: pd.DataFrame) -> dict[str, Any]:
             {
                 "layer": str(layer),
                 "rows": [_row(str(name), of, kinds) for name, of in signals],
-                "figure": inline(
-                    figures.timescales(units, layer=str(layer)), f"timescales-{number}"
-                )
+                "figure": inline(figures.timescales(rows), f"timescales-{number}")
                 if known
                 else None,
             }
