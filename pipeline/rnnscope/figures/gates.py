@@ -83,7 +83,7 @@ def gate_saturation(units: pd.DataFrame, *, layer: str | None = None) -> Figure:
     rows, shown = of_layer(units, "units", columns, layer)
     gates = _gates(rows.dropna(subset=["left_saturated", "right_saturated"]), "units")
     words = "saturation of each unit's gates, share of timesteps"
-    figure = blank(210, words)
+    figure = blank(225, words)
     panels = figure.subplots(1, max(len(gates), 2), sharex=True, sharey=True, squeeze=False)[0]
     for spare in panels[len(gates) :]:
         spare.set_visible(False)
