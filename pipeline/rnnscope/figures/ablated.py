@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from rnnscope.analysis.ablation.columns import NEEDED
 from rnnscope.errors import UserError, brief
 from rnnscope.figures.drawing import Figure, styled
 from rnnscope.figures.lines import Curve, curves
@@ -45,6 +44,8 @@ def ablation(
     Raises:
         rnnscope.errors.UserError: the table does not have these columns, no such layer or change.
     """
+    from rnnscope.analysis.ablation.columns import NEEDED  # imports all of scipy.stats
+
     columns = ("unit", "method", "q_value", "loss_change")
     rows, shown = of_layer(ablation, "ablation", columns, layer)
     chosen = change or main_change(ablation)

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from rnnscope.errors import UserError, brief, listed
 from rnnscope.figures.drawing import LABEL, SOFT, Figure, of_class, panel, styled, title
@@ -123,6 +122,8 @@ def _name(
 
 def apart(y: Float, gap: float) -> Float:
     """Heights at least ``gap`` apart, in the same order and together as near to ``y`` as can be."""
+    from scipy.optimize import isotonic_regression  # slow to import
+
     order = np.argsort(y, kind="stable")
     steps = gap * np.arange(len(y))
     moved: Float = np.empty_like(y)

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from rnnscope.errors import UserError, brief
 from rnnscope.figures.drawing import LABEL, Figure, blank, colour_bar, of_class, styled, title
@@ -173,6 +171,9 @@ def matrix(pairs: pd.DataFrame) -> Float:
 
 def alike(r: Float) -> NDArray[Any]:
     """Places of the units such that those of large |r| are neighbours; without r, alike to none."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # slow to import
+    from scipy.spatial.distance import squareform
+
     distance = 1 - np.abs(np.nan_to_num(r))
     np.fill_diagonal(distance, 0)
     return leaves_list(linkage(squareform(distance, checks=False), "average"))
