@@ -189,9 +189,12 @@ def test_training_that_keras_cuts_short_is_no_result(tensorflow: None, tmp_path:
 
 DRAW = """
 import pandas as pd
-from rnnscope.report import figures
+from rnnscope.libraries.plain_matplotlib import load_matplotlib
+load_matplotlib()
+from rnnscope import figures
+from rnnscope.report.drawing import inline
 history = pd.DataFrame({"step": [1, 2, 3], "loss": [3.0, 2.0, 1.5], "val_loss": [3.0, 2.5, 2.0]})
-print(figures.training(history, "loss", "loss, nats", "a"))
+print(inline(figures.training_curve(history), "a"))
 """
 RC = "font.size: 30\nfigure.dpi: 300\naxes.facecolor: red\ntext.usetex: True\nlines.linestyle: :\n"
 
@@ -238,12 +241,13 @@ def test_no_backend_changes_a_figure(undisturbed: str, tmp_path: Path) -> None:
 def test_what_a_users_module_set_changes_no_figure() -> None:
     import matplotlib as mpl
 
-    from rnnscope.report import figures
+    from rnnscope import figures
+    from rnnscope.report.drawing import inline
 
     history = pd.DataFrame({"step": np.arange(3), "loss": [3.0, 2.0, 1.5]})
 
     def figure() -> str:
-        return figures.training(history, "loss", "loss", "a")
+        return inline(figures.training_curve(history), "a")
 
     plain = figure()
     others = {"text.usetex": True, "axes.facecolor": "red", "lines.linestyle": ":", "timezone": "X"}

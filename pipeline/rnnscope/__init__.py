@@ -23,6 +23,7 @@ def _without_working_folder() -> None:
 _without_working_folder()
 
 if TYPE_CHECKING:
+    from rnnscope import figures
     from rnnscope.live.callback import RecordStates
     from rnnscope.live.matching import match
     from rnnscope.live.measuring import measure
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RecordStates",
     "States",
+    "figures",
     "match",
     "measure",
     "measure_steps",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "figures": "rnnscope.figures",
     "RecordStates": "rnnscope.live.callback",
     "States": "rnnscope.live.states",
     "match": "rnnscope.live.matching",
@@ -60,7 +63,7 @@ _HOMES = {
     "record": "rnnscope.live.recording",
     "recording": "rnnscope.trace",
 }
-"""Public name -> its module, imported on first access: TensorFlow takes seconds to import."""
+"""Public name -> its module, or itself one, imported on first access: TensorFlow takes seconds."""
 
 
 def __getattr__(name: str) -> Any:
@@ -68,7 +71,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("importlib.metadata").version("rnnscope")
     if name not in _HOMES:
         raise AttributeError(f"module 'rnnscope' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module = importlib.import_module(_HOMES[name])
+    return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

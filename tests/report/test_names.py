@@ -7,8 +7,10 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from rnnscope import figures
 from rnnscope.errors import brief
-from rnnscope.report import drawing, figures, page, table
+from rnnscope.figures.drawing import LABEL, blank
+from rnnscope.report import drawing, page, table
 
 NAMES = (
     *("a$b", r"$\frac{", "$x$", "</script><script>alert(1)</script>", '" onload="alert(1)', "'\"&"),
@@ -24,19 +26,16 @@ def read(svg: str) -> ElementTree.Element:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_class_is_named_in_a_figure_as_it_is(name: str) -> None:
-    rows = pd.DataFrame({"component_1": [0.0, 1.0], "component_2": [0.0, 2.0]})
-    drawn = read(figures.paths({name: rows}, "paths"))
-    assert brief(name, figures.LABEL) in [
-        element.text for element in drawn.iter() if element.tag == "text"
-    ]
+    rows = {"layer": "lstm", "signal": "c", "label": 0, "timestep": [0, 1]}
+    paths = pd.DataFrame(rows | {"component_1": [0.0, 1.0], "component_2": [0.0, 2.0]})
+    drawn = read(drawing.inline(figures.class_paths(paths, classes=[name]), "paths"))
+    assert brief(name, LABEL) in [element.text for element in drawn.iter() if element.tag == "text"]
     assert {element.tag for element in drawn.iter()}.isdisjoint({"script", "b"})
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figures_description_is_one_attribute(name: str) -> None:
-    figure, axes = drawing.panel(100)
-    axes.plot([1, 2])
-    drawn = read(drawing.svg(figure, name))
+    drawn = read(drawing.inline(blank(100, name), "a"))
     assert drawn.attrib["aria-label"] == name
     assert "onload" not in drawn.attrib
 

@@ -18,10 +18,10 @@ from rnnscope import states, store
 from rnnscope.analysis.ablation.columns import IMPORTANCE
 from rnnscope.analysis.ablation.importance import rank_correlations
 from rnnscope.analysis.statistics.testing import with_q_values
+from rnnscope.figures import heat_maps
 from rnnscope.report import (
     ablation,
     analyses,
-    figures,
     outcome,
     over_time,
     page,
@@ -284,8 +284,8 @@ def test_units_are_ordered_by_the_time_of_their_peak_then_by_its_value() -> None
 def test_colours_end_where_one_loud_unit_does_not_hide_the_rest() -> None:
     mean = np.ones((100, 10))
     mean[0, 0] = -1000
-    assert figures.limit(mean) == 1
-    assert figures.limit(np.zeros((2, 2))) == 1
+    assert heat_maps.limit(mean) == 1
+    assert heat_maps.limit(np.zeros((2, 2))) == 1
 
 
 @pytest.mark.slow

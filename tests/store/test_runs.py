@@ -434,6 +434,15 @@ def test_a_runs_config_is_flat_and_of_files_has_path_and_digest(tmp_path: Path) 
     ]
 
 
+def test_runs_do_not_differ_by_how_their_results_are_shown(tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    (plain,) = find(tmp_path).runs
+    make(tmp_path, "report", list(made.values()), slice={"report": {"format": ["svg"]}})
+    (run,) = find(tmp_path).runs
+    assert "report" in run.stages
+    assert run.config == plain.config
+
+
 def test_changes_between_two_sets_of_runs_are_counted() -> None:
     old = {"a/extract": "1", "a/units": "2", "b/extract": "3", "c/extract": "4"}
     assert runs.changes(old, old) == []

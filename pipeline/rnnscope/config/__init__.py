@@ -26,6 +26,7 @@ from rnnscope.config.stages import (
     Decoding,
     Extract,
     Population,
+    Report,
     Train,
     Units,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Population",
     "RecordedStates",
     "Recurrent",
+    "Report",
     "Tf1Checkpoint",
     "TorchWeights",
     "Train",

@@ -174,6 +174,15 @@ class Ablation:
 
 
 @dataclass
+class Report:
+    """Stage report: the run's results on one page, and its figures as files."""
+
+    format: list[str] = option(choices=("html", "png", "svg"), most=3)
+    """What is written: html, the page; png and svg, each figure as a file of its own, for slides
+    and papers, 4.6 inches wide on white."""
+
+
+@dataclass
 class Collect:
     """Stage collect: the tables of all finished runs below the root, concatenated."""
 

@@ -18,6 +18,7 @@ from rnnscope.config.stages import (
     Decoding,
     Extract,
     Population,
+    Report,
     Train,
     Units,
 )
@@ -50,6 +51,7 @@ class Config:
     population: Population = option()
     decoding: Decoding = option()
     ablation: Ablation = option()
+    report: Report = option()
     collect: Collect = option()
     compare: Compare = option()
     engine: Engine = option()

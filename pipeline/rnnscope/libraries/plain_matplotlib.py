@@ -29,8 +29,17 @@ def without_matplotlib() -> Iterator[None]:
             del modules[NAME]
 
 
+def load_matplotlib() -> None:
+    """Import Matplotlib with its own defaults, for a stage that draws.
+
+    A notebook imports it with those of its user, and ``rnnscope.figures`` leaves them as they are.
+    """
+    with _own_defaults():
+        import matplotlib  # noqa: F401
+
+
 @contextlib.contextmanager
-def own_defaults() -> Iterator[None]:
+def _own_defaults() -> Iterator[None]:
     """Have Matplotlib read its own matplotlibrc if it is imported inside.
 
     It looks in the working folder before anywhere else, so that is where its own lies meanwhile.

@@ -4,26 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
+from rnnscope import figures
 from rnnscope.analysis.ablation.columns import NEEDED
-from rnnscope.report import figures
+from rnnscope.figures.ablated import METHODS
 from rnnscope.report.analyses import by_layer
-from rnnscope.report.figures import Curve
+from rnnscope.report.drawing import inline
 from rnnscope.report.table import CHANGES
 from rnnscope.states import place_of
 from rnnscope.store import parquet
 
 STATISTICS = 8
 """How many statistics are listed, those with the smallest p-values."""
-METHODS = {
-    "h_zero": "h at 0",
-    "h_mean": "h at mean",
-    "c_zero": "c at 0",
-    "c_mean": "c at mean",
-}
 
 
 def section(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,24 +29,14 @@ def section(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     table = parquet.frame(folder / "ablation.parquet")
     importance = parquet.frame(folder / "importance.parquet")
     by_loss = bool(table["loss_change"].notna().any())
-    change = "loss_change" if by_loss else "output_change"
-    title = _title(table)
     entries = []
     for number, (layer, rows) in enumerate(by_layer(table)):
         here = importance["layer"].astype(str).map(place_of) == layer
-        curves = [
-            _ranked(str(method), of, change)
-            for method, of in rows.groupby("method", observed=True, sort=False)
-        ]
         same = manifest.get("same_as", {}).get(layer, {})
         entries.append(
             {
                 "layer": layer,
-                "ranked": Markup(
-                    figures.curves(
-                        curves, title, f"ablation-{number}", x="unit, largest change first"
-                    )
-                ),
+                "ranked": inline(figures.ablation(rows), f"ablation-{number}"),
                 "needed": _needed(rows) if by_loss else [],
                 "units": rows["unit"].nunique(),
                 "same": [(_named(method), _named(other)) for method, other in same.items()],
@@ -91,13 +74,6 @@ def _said(row: dict[Any, Any]) -> str:
     return f"{text}.".replace("-", "\N{MINUS SIGN}")
 
 
-def _ranked(method: str, rows: pd.DataFrame, change: str) -> Curve:
-    """The changes by one method, largest first, with a dot where the unit is needed."""
-    ranked = rows.sort_values(change, ascending=False, ignore_index=True)
-    place = pd.Series(np.arange(1, len(ranked) + 1))
-    return Curve(_named(method), place, ranked[change], marked=ranked["q_value"] < NEEDED)
-
-
 def _needed(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """How many units each method needs."""
     needed = (rows["q_value"] < NEEDED).groupby(rows["method"], observed=True, sort=False).sum()
@@ -124,14 +100,6 @@ def _tests(importance: pd.DataFrame) -> int:
 
 def _named(method: str) -> str:
     return METHODS.get(method, method)
-
-
-def _title(table: pd.DataFrame) -> str:
-    """The name of the change that the page shows, with its unit."""
-    if table["loss_change"].isna().all():
-        return "change of the output"
-    classes = table["accuracy_change"].notna().any()
-    return "rise of the loss, nats" if classes else "rise of the squared error"
 
 
 def with_changes(units: pd.DataFrame, folder: Path, manifest: Mapping[str, Any]) -> pd.DataFrame:

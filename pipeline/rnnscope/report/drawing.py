@@ -1,99 +1,69 @@
-"""The style of the page's figures: inline SVG in the page's own colours, light and dark.
-
-A figure is drawn ``WIDTH`` points wide, one column on a desktop and the width of a phone. Heat maps
-are pictures inside it, at two pixels per point.
-"""
+"""A figure as a part of the page: inline SVG in the page's own font and colours, light and dark."""
 
 import html
 import io
 import re
-from contextlib import AbstractContextManager
 
-from rnnscope.report.plotting import Axes, Figure, MaxNLocator, StrMethodFormatter, drawn
+from markupsafe import Markup
 
-WIDTH = 460
-INK, SOFT, RULE = "#000001", "#000002", "#000003"
-SERIES = ("#000011", "#000012", "#000013", "#000014")
+from rnnscope.figures.drawing import INK, RULE, SERIES, SOFT, WIDTH, Figure, settings
+
 PAGE_COLOURS = {
     INK: "var(--ink)",
     SOFT: "var(--soft)",
     RULE: "var(--rule)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
 }
-"""Placeholder colour -> the page's colour that replaces it in the SVG."""
-DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
-    "-",
-    (0, (5, 2)),
-    (0, (1.6, 1.2)),
-    "-.",
-)
-STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a name such as $a is itself
-    "font.size": 13,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": SOFT,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 14,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-}
+"""A figure's colour -> the page's. Colours of further classes stay: they show on light and dark."""
+COLOUR = re.compile("|".join(PAGE_COLOURS))
+PIXELS = 920
+"""Of a heat map's picture across: two per pixel of a figure that is 460 of them wide."""
 
 
-def styled(name: str) -> AbstractContextManager[None]:
-    """The page's style for one figure, whose name is unique among the page's."""
-    return drawn(STYLE, name)
-
-
-def panel(height: int) -> tuple[Figure, Axes]:
-    """A figure with one set of axes, whole numbers along x, and horizontal grid lines."""
-    figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
-    axes = figure.subplots()
-    axes.grid(visible=True, axis="y", linewidth=0.8)
-    axes.tick_params(length=3)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    whole_numbers(axes)
-    return figure, axes
-
-
-def whole_numbers(axes: Axes) -> None:
-    """Label x at whole numbers only."""
-    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-
-
-def svg(figure: Figure, description: str) -> str:
-    """A figure as an ``<svg>`` element in the page's font and colours, byte for byte reproducible.
+def inline(figure: Figure, name: str) -> Markup:
+    """A figure as an ``<svg>`` element for the page, byte for byte reproducible.
 
     Removed is what the page does not need: XML prologue, namespaces, unused ids, and a style rule
     that would apply to the whole page.
+
+    Args:
+        figure: as a function of ``rnnscope.figures`` draws it.
+        name: unique among the page's figures, from which ids in the SVG follow.
+    """
+    text = svg(figure, name, transparent=True)
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", _tag, text)  # and not the text between, which users may have named
+    text = re.sub(r"\s*\n\s*", " ", text)
+    size = r'<svg width="[^"]*" height="[^"]*"'
+    labelled = f'<svg role="img" aria-label="{html.escape(figure.alt)}"'
+    return Markup(re.sub(size, lambda _: labelled, text, count=1))
+
+
+def _tag(found: re.Match[str]) -> str:
+    """A tag without what the page does not need, its style in the page's colours."""
+    tag = re.sub(r' (?:id="\w[\w.]*_\d+"|xmlns(?::xlink)?="[^"]*"|version="1.1")', "", found[0])
+    tag = re.sub(r' id="image\w+"', "", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    tag = tag.replace("xlink:href", "href").replace("base64, ", "base64,")
+    return re.sub(r'(?<= style=")[^"]*', _in_page_colours, tag)
+
+
+def _in_page_colours(style: re.Match[str]) -> str:
+    return COLOUR.sub(lambda colour: PAGE_COLOURS[colour[0]], style[0])
+
+
+def svg(figure: Figure, name: str, *, transparent: bool = False) -> str:
+    """A figure as an SVG file whose text is text, the same bytes each time.
+
+    Args:
+        figure: as a function of ``rnnscope.figures`` draws it.
+        name: from which ids in the file follow.
+        transparent: whether the background is left out.
     """
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", dpi=144, transparent=True, metadata=nothing)
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r' (?:id="\w[\w.]*_\d+"|xmlns(?::xlink)?="[^"]*"|version="1.1")', "", text)
-    text = re.sub(r' id="image\w+"', "", text)
-    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-    text = re.sub(r"\s*\n\s*", " ", text).replace("xlink:href", "href")
-    text = text.replace("base64, ", "base64,")
-    for colour, variable in PAGE_COLOURS.items():
-        text = text.replace(colour, variable)
-    size = r'<svg width="[^"]*" height="[^"]*"'
-    labelled = f'<svg role="img" aria-label="{html.escape(description)}"'
-    return re.sub(size, lambda _: labelled, text, count=1)
+    with settings(**{"svg.fonttype": "none", "svg.hashsalt": name}):
+        dpi = PIXELS / WIDTH
+        figure.savefig(file, format="svg", dpi=dpi, transparent=transparent, metadata=nothing)
+    return file.getvalue()

@@ -1,36 +1,14 @@
 """A signal's mean over sequences at each timestep: from the table of tuning, or from the states."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rnnscope.analysis.units.columns import TUNING
+from rnnscope.figures.over_time import OverTime, by_peak, coarsen, of_tuning, sum_over_time
 from rnnscope.states.signals import Signal
 from rnnscope.store import parquet
 from rnnscope.store.tables import table_file
 
-Float = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class OverTime:
-    """Sums over the sequences that reach each timestep, or each run of timesteps."""
-
-    units: tuple[int, ...]
-    """The units' numbers [U]."""
-    total: Float
-    """Sum of x [U, T]."""
-    count: NDArray[np.int64]
-    """Rows in each sum [T]."""
-
-    @property
-    def mean(self) -> Float:
-        """Mean of x [U, T]; NaN where there is no row."""
-        with np.errstate(invalid="ignore"):
-            return self.total / self.count
+__all__ = ["OverTime", "by_peak", "coarsen", "from_states", "from_tuning", "sum_over_time"]
 
 
 def from_tuning(units: Path, layer: str, signal: str, timesteps: int) -> OverTime:
@@ -47,55 +25,10 @@ def from_tuning(units: Path, layer: str, signal: str, timesteps: int) -> OverTim
         columns=["unit", "timestep", "count", "mean"],
         filters=[("layer", "==", layer), ("signal", "==", signal)],
     )
-    sums = rows.assign(total=rows["count"] * rows["mean"]).pivot_table(
-        ["total", "count"], "unit", "timestep", aggfunc="sum", fill_value=0
-    )
-    total, count = (
-        sums[name].reindex(columns=range(timesteps), fill_value=0) for name in ("total", "count")
-    )
-    return OverTime(tuple(total.index), total.to_numpy(np.float64), count.to_numpy(np.int64)[0])
+    return of_tuning(rows, timesteps)
 
 
 def from_states(signal: Signal, timesteps: int) -> OverTime:
     """The sums over all recorded sequences of one signal, read part by part."""
     parts = ((rows.timestep, values) for rows, values in signal.read())
     return sum_over_time(parts, signal.units, timesteps)
-
-
-def sum_over_time(
-    parts: Iterable[tuple[NDArray[np.integer], NDArray[np.floating]]],
-    units: tuple[int, ...],
-    timesteps: int,
-) -> OverTime:
-    """The sums [U, T] and counts [T] of rows in any order, one part in memory at a time.
-
-    Args:
-        parts: the timesteps [R] of some rows, and their values [U, R].
-        units: their numbers [U].
-        timesteps: T, past every timestep that occurs.
-    """
-    count = np.zeros(timesteps, np.int64)
-    total = np.zeros((len(units), timesteps))
-    for timestep, values in parts:
-        count += np.bincount(timestep, minlength=timesteps)
-        for line, unit in zip(total, values, strict=True):
-            line += np.bincount(timestep, weights=unit, minlength=timesteps)
-    return OverTime(units, total, count)
-
-
-def coarsen(sums: OverTime, columns: int) -> tuple[OverTime, int]:
-    """The sums over runs of timesteps, at most ``columns`` of them, and the length of a run.
-
-    A screen has some hundred columns: with more, the browser would decide which timesteps show.
-    """
-    timesteps = len(sums.count)
-    width = -(-timesteps // columns)
-    starts = np.arange(0, timesteps, width)
-    total = np.add.reduceat(sums.total, starts, axis=1)
-    return OverTime(sums.units, total, np.add.reduceat(sums.count, starts)), width
-
-
-def by_peak(mean: Float) -> NDArray[np.intp]:
-    """Places of the units [U] in order of the timestep of their largest |mean|, then that mean."""
-    peak = np.abs(mean).argmax(axis=1)
-    return np.lexsort((mean[np.arange(len(mean)), peak], peak))

@@ -9,19 +9,23 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from rnnscope import store
+from rnnscope import figures, store
 from rnnscope.config import Config
+from rnnscope.figures import gates as gates_over_time
+from rnnscope.figures import heat_maps
+from rnnscope.figures.sequences import draw_lengths
+from rnnscope.figures.tables import GATES
 from rnnscope.report import (
     ablation,
     analyses,
     commands,
-    figures,
     outcome,
     over_time,
     provenance,
     table,
     timescales,
 )
+from rnnscope.report.drawing import inline
 from rnnscope.report.explorer import contents
 from rnnscope.report.over_time import OverTime
 from rnnscope.states.signals import open_signal
@@ -33,8 +37,6 @@ SCRIPTS = (
     *("gates", "paths", "main"),
 )
 """The page's scripts in the order in which each uses those before it."""
-GATES = {"i": "input", "f": "forget", "o": "output", "z": "update", "r": "reset"}
-"""Signals between 0 and 1, with their names."""
 STATES = {"c": "cell state", "h": "hidden state"}
 """Signals shown unit by unit, with their names; of each layer the first that it has."""
 LISTED = 3
@@ -129,7 +131,10 @@ def _training(inputs: Mapping[str, Path], manifests: provenance.Manifests) -> di
         "accuracy": "accuracy, share of sequences",
     }
     curves = [
-        Markup(figures.training(history, quantity, label, f"training-{quantity}", step))
+        inline(
+            figures.training_curve(history, quantity, label=label, step=step),
+            f"training-{quantity}",
+        )
         for quantity, label in labels.items()
         if quantity in history and len(history)
     ]
@@ -172,7 +177,8 @@ def _over_time(
     entries = []
     for number, (layer, signal) in enumerate(states.items()):
         order = over_time.by_peak(sums[layer].mean)
-        limit = figures.limit(sums[layer].mean)
+        limit = heat_maps.limit(sums[layer].mean)
+        drawn = heat_maps.draw(sums[layer], order, f"mean {signal} over sequences")
         gates = {gate: means(layer, gate) for gate in GATES if gate in layers[layer]}
         entries.append(
             {
@@ -180,19 +186,17 @@ def _over_time(
                 "signal": signal,
                 "word": STATES[signal],
                 "order": [sums[layer].units[place] for place in order],
-                "heat_map": Markup(
-                    figures.heat_map(sums[layer], order, limit, signal, f"states-{number}")
-                ),
-                "gates": Markup(figures.gate_means(gates, GATES, f"gates-{number}"))
-                if gates
-                else None,
+                "heat_map": inline(drawn, f"states-{number}"),
+                "gates": inline(gates_over_time.draw(gates), f"gates-{number}") if gates else None,
                 "clipped": bool(np.nanmax(np.abs(sums[layer].mean)) > limit),
             }
         )
     return {
         "layers": entries,
-        "run": -(-timesteps // figures.COLUMNS),
-        "reaching": Markup(figures.reaching(found.lengths)) if len(found.lengths) > 1 else None,
+        "run": -(-timesteps // heat_maps.COLUMNS),
+        "reaching": inline(draw_lengths(found.lengths), "reaching")
+        if len(found.lengths) > 1
+        else None,
     }
 
 

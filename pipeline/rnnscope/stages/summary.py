@@ -23,12 +23,20 @@ def summary(folders: Mapping[str, Path]) -> str:
     Args:
         folders: stage name -> folder of its finished artefact, for the stages of this run.
     """
+    shown = dict(SHOWN)
+    if "report" in folders and _without_page(folders["report"]):
+        shown["report"] = ("figures", "")
     places = [
         f"{name:<10} {folders[stage].absolute() / file}"
-        for stage, (name, file) in SHOWN.items()
+        for stage, (name, file) in shown.items()
         if stage in folders
     ]
     return "\n".join(["", *places, *([""] if places else []), *_snippet(folders), ""])
+
+
+def _without_page(folder: Path) -> bool:
+    """Whether report.format left out the page."""
+    return folder.is_dir() and not (folder / PAGE).exists()
 
 
 def _snippet(folders: Mapping[str, Path]) -> list[str]:

@@ -63,7 +63,7 @@ STAGES = {
             version=5,
             module="rnnscope.report.stage",
             needs=("train", "extract", "units", "population", "decoding", "ablation"),
-            reads=("data",),
+            reads=("data", "report"),
         ),
     )
 }

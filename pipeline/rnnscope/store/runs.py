@@ -24,6 +24,9 @@ OVER = "runs"
 DIGITS = 4
 """Least number of digits of the key in a run's name, where several runs share a slug."""
 
+SHOWING = ("report",)
+"""Stages whose options choose how results are shown: runs do not differ by them."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -42,9 +45,12 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Every option that a stage read, by its dotted name; a file's digest as path.sha256."""
+        """Every option that a stage read, by its dotted name; a file's digest as path.sha256.
+
+        Left out are options of how results are shown.
+        """
         found: dict[str, Any] = {}
-        for each in self.stages.values():
+        for each in (made for stage, made in self.stages.items() if stage not in SHOWING):
             files = each.manifest["files"]
             for name, value in _flat(each.manifest["slice"]):
                 option = name.removesuffix(".sha256")
