@@ -27,7 +27,7 @@ def test_a_page_is_accessible_and_whole(name: str, run_of: RunOf, open_page: Ope
     ids = page.locator("[id]").evaluate_all("all => all.map(each => each.id)")
     assert len(set(ids)) == len(ids)
     targets = page.locator('a[href^="#"]').evaluate_all(
-        "all => all.map(each => each.hash.slice(1))"
+        "all => all.map(each => each.getAttribute('href').slice(1))"
     )
     assert targets
     assert {each for each in targets if "/" not in each} <= set(ids)  # others name units
