@@ -24,16 +24,16 @@ def report(run: Path) -> Path:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_page_is_accessible_and_whole(name: str, run_of: RunOf, open_page: Open) -> None:
     page = open_page(report(run_of(name)))
-    assert faults(page) == []
     ids = page.locator("[id]").evaluate_all("all => all.map(each => each.id)")
     assert len(set(ids)) == len(ids)
     targets = page.locator('a[href^="#"]').evaluate_all(
-        "all => all.map(each => each.hash.slice(1))"
+        "all => all.map(each => each.getAttribute('href').slice(1))"
     )
     assert targets
     assert {each for each in targets if "/" not in each} <= set(ids)  # others name units
     rows = len(pd.read_parquet(run_of(name) / "units" / "units.parquet"))
     assert page.locator("#status").inner_text().startswith(f"{rows} of {rows} rows")
+    assert faults(page) == []
 
 
 @pytest.mark.parametrize(("width", "dark"), LOOKS)

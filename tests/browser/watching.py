@@ -10,6 +10,10 @@ from playwright.sync_api import BrowserContext, Dialog, Page
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 """Lets the page draw, and with that raise what it would raise."""
 GRAVE = ("serious", "critical")
+ALIKE = "#rows tbody tr:nth-child(n + 4), svg[role=img] g"
+"""Further rows of the unit table, and the inside of figures that Matplotlib drew: thousands of
+elements, on which axe-core would spend most of its time."""
+THIN = "alike => document.querySelectorAll(alike).forEach(each => each.remove())"
 
 
 @dataclass
@@ -47,7 +51,7 @@ class Watch:
 
 
 def faults(page: Page, rules: tuple[str, ...] = ()) -> list[str]:
-    """What axe-core finds serious or critical on a page as it is now.
+    """What axe-core finds serious or critical on a page, which is of no use afterwards.
 
     Args:
         page: an open page.
@@ -56,7 +60,8 @@ def faults(page: Page, rules: tuple[str, ...] = ()) -> list[str]:
     Returns:
         One line for each element: the rule and the element.
     """
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    page.evaluate(THIN, ALIKE)
+    options: dict[str, Any] = {"resultTypes": ["violations"], "selectors": False}
     if rules:
         options["runOnly"] = list(rules)
     found = Axe().run(page, options=options).response
