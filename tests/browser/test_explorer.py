@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 import rnnscope
 from rnnscope import states
@@ -28,67 +28,6 @@ def opened(run: Path, open_page: Open, **options: Any) -> Page:
 
 def number(text: str) -> float:
     return float(text.replace("−", "-"))
-
-
-def cell(plot: Locator, timesteps: int, units: int, t: int, line: int) -> dict[str, float]:
-    """Where a cell of a heat map is, from its upper left corner."""
-    box = plot.bounding_box()
-    assert box is not None
-    return {"x": (t + 0.5) / timesteps * box["width"], "y": (line + 0.5) / units * box["height"]}
-
-
-def test_numbers_read_from_a_heat_map_are_those_of_the_files(
-    run_of: RunOf, open_page: Open
-) -> None:
-    run = run_of("digits")
-    page = opened(run, open_page)
-    page.locator("#sort").select_option("number")
-    recorded = run / "extract"
-    dense = {name: states.read_states(recorded, name, as_array=True) for name in "hcifog"}
-    timesteps, units = dense["c"].shape[1:]
-    read = 0
-    for sequence in (0, 3):
-        page.locator("#sequence").fill(str(sequence))
-        page.locator("#sequence").press("Enter")
-        plot = page.locator(".map canvas").nth(1)
-        plot.scroll_into_view_if_needed()
-        for t, unit in ((0, 0), (timesteps - 1, units - 1)):
-            plot.hover(position=cell(plot, timesteps, units, t, unit))  # type: ignore[arg-type]
-            said = page.locator("#readout").inner_text()
-            assert said.startswith(f"timestep {t}, unit {unit}: ")
-            for name, text in re.findall(r"([hcifog]) ([−\d.]+)", said.partition(":")[2]):
-                values = dense[name]
-                step = 1 / 250 if name in "ifo" else 2 * np.abs(values).max() / 125
-                assert abs(number(text) - values[sequence, t, unit]) <= step / 2 + 0.0051
-                read += 1
-    assert read == 24
-
-
-def test_sequences_are_chosen_by_class_and_by_what_was_predicted(
-    run_of: RunOf, open_page: Open
-) -> None:
-    run = run_of("digits")
-    page = opened(run, open_page)
-    table = pd.read_parquet(run / "extract" / "sequences.parquet")
-    choices = page.locator("#list .choice")
-    assert choices.count() == len(table)
-    page.locator("#of-class").select_option(label="4")
-    assert choices.count() == (table["label"] == 4).sum()
-    page.locator("#of-class").select_option("")
-    page.locator("#of-outcome").select_option("false")
-    wrong = table.loc[~table["correct"], "sequence"]
-    numbers = choices.evaluate_all("all => all.map(each => Number(each.dataset.sequence))")
-    assert numbers == wrong.tolist()
-    choices.last.click()
-    row = table.set_index("sequence").loc[wrong.iloc[-1]]
-    outcome = f"class {row['label']}, taken for {row['prediction']}"
-    title = f"sequence {wrong.iloc[-1]}, {outcome}, 8 timesteps"
-    expect(page.locator(".pane h3").first).to_have_text(title)
-    page.locator("#side").check()
-    choices.first.click()
-    assert page.locator(".pane").count() == 2
-    page.get_by_role("button", name="close").click()
-    assert page.locator(".pane").count() == 1
 
 
 @pytest.mark.parametrize(("name", "signal"), [("digits", "c"), ("tokens", "h"), ("series", "h")])
@@ -147,42 +86,6 @@ def held_against(
     return True
 
 
-def test_dragging_selects_timesteps_and_finds_matches(run_of: RunOf, open_page: Open) -> None:
-    page = opened(run_of("digits"), open_page)
-    plot = page.locator(".map canvas").first
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
-    at = [cell(plot, 8, 4, t, 1) for t in (2, 5)]
-    page.mouse.move(box["x"] + at[0]["x"], box["y"] + at[0]["y"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + at[1]["x"], box["y"] + at[1]["y"], steps=4)
-    page.mouse.up()
-    assert page.locator("#match-start").input_value() == "2"
-    assert page.locator("#match-stop").input_value() == "5"
-    assert page.evaluate("location.hash") == ""  # a drag opens no unit
-    expect(page.locator("#match-said")).not_to_be_empty()
-
-
-def test_a_heat_map_is_worked_by_keys(run_of: RunOf, open_page: Open) -> None:
-    page = opened(run_of("digits"), open_page, width=390)
-    page.locator("#sort").select_option("number")
-    plot = page.locator(".map canvas").first
-    plot.focus()
-    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
-        page.keyboard.press(key)
-    expect(page.locator("#readout")).to_contain_text("timestep")
-    before = page.locator("#readout").inner_text()
-    page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Shift+ArrowRight")
-    assert page.locator("#readout").inner_text() != before
-    start, stop = (int(page.locator(f"#match-{end}").input_value()) for end in ("start", "stop"))
-    assert stop - start == 2
-    page.keyboard.press("Enter")
-    assert re.fullmatch(r"#lstm/h/\d", page.evaluate("location.hash"))
-    expect(page.locator("#unit-title")).to_be_focused()
-
-
 def test_an_address_opens_a_unit_with_what_drives_it(run_of: RunOf, open_page: Open) -> None:
     run = run_of("digits")
     page = opened(run, open_page, fragment="#lstm/c/3")
@@ -228,3 +131,26 @@ def test_names_are_text_everywhere_and_no_formula_in_a_download(
     assert not any(str(name).startswith("=") for name in table["preferred_class"])
     eta2 = written.sort_values("eta2", ascending=False)["eta2"]
     np.testing.assert_allclose(table["eta2"], eta2, rtol=1e-5)
+
+
+def test_the_page_of_another_run_is_shown_beside(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("digits"), open_page)
+    page.locator("#sequence").fill("4")
+    page.locator("#sequence").press("Enter")
+    page.locator("#other").set_input_files(run_of("tokens") / "report" / "report.html")
+    title = page.locator(".pane h3").nth(1)
+    expect(title).to_contain_text("tokens-tokens")
+    expect(title).to_contain_text("sequence 4,")
+    dense = states.read_states(run_of("tokens") / "extract", "c", as_array=True)
+    plot = page.locator(".pane").nth(1).locator(".map canvas").nth(1)
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    said = page.locator("#readout").inner_text()
+    unit, shown = re.findall(r"timestep 1, unit (\d):.* c ([−\d.]+)", said)[0]
+    assert number(shown) == pytest.approx(
+        float(dense[4, 1, int(unit)]), abs=0.0051 + float(np.nanmax(dense)) / 60
+    )
+    page.locator("#other").set_input_files(
+        {"name": "x.html", "mimeType": "text/html", "buffer": b"<p>no page of ours"}
+    )
+    expect(page.locator("#other-said")).to_contain_text("x.html is no page of rnnscope")

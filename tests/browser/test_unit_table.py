@@ -42,6 +42,12 @@ def head(page: Page, column: str) -> Any:
     return page.locator(f"#rows th.{column}")
 
 
+def every_column(page: Page) -> None:
+    page.get_by_text("Choose columns").click()
+    for box in page.locator("#choose-columns input").all():
+        box.check()
+
+
 def choice(page: Page, name: str) -> Any:
     return page.locator("#filters").get_by_role("combobox", name=name)
 
@@ -72,7 +78,7 @@ def test_numbers_on_the_page_are_those_of_the_file(
 ) -> None:
     run = run_of("digits")
     page = opened(run, open_page)
-    page.locator("#every").check()
+    every_column(page)
     units = units_of(run).set_index(["signal", "unit"])
     shown = names(page)
     assert len(shown) == len(units) == 24
@@ -85,7 +91,7 @@ def test_a_click_on_a_head_sorts_and_another_turns_the_order(
 ) -> None:
     run = run_of("digits")
     page = opened(run, open_page)
-    page.locator("#every").check()
+    every_column(page)
     units = units_of(run)
     if column != "eta2":  # by which it is sorted already
         head(page, column).get_by_role("button").click()
@@ -125,21 +131,68 @@ def test_choices_are_offered_only_where_there_is_something_to_choose(
     assert options.all_text_contents() == ["all", *SIGNALS]
 
 
-def test_further_columns_appear_when_asked_for(run_of: RunOf, open_page: Open) -> None:
+def test_further_columns_appear_when_chosen(run_of: RunOf, open_page: Open) -> None:
     page = opened(run_of("digits"), open_page)
-    hidden = page.locator("#rows th.extra").first
-    expect(hidden).to_be_hidden()
-    page.get_by_label("columns").check()
-    expect(hidden).to_be_visible()
+    for part in ("th", "td"):
+        expect(page.locator(f"#rows {part}.median").first).to_be_hidden()
+        expect(page.locator(f"#rows {part}.eta2").first).to_be_visible()
+    page.get_by_text("Choose columns").click()
+    chosen = page.locator("#choose-columns")
+    chosen.get_by_label("median", exact=True).check()
+    chosen.get_by_label("eta2", exact=True).uncheck()
+    for part in ("th", "td"):
+        expect(page.locator(f"#rows {part}.median").first).to_be_visible()
+        expect(page.locator(f"#rows {part}.eta2").first).to_be_hidden()
+
+
+def test_bounds_on_columns_leave_the_rows_within_and_can_be_taken_back(
+    run_of: RunOf, open_page: Open
+) -> None:
+    run = run_of("digits")
+    page = opened(run, open_page)
+    units = units_of(run)
+    for column, side, bound in (("eta2", "above", 0.3), ("std", "below", 0.2)):
+        page.locator("#bound-name").select_option(column)
+        page.locator("#bound-side").select_option(side)
+        page.locator("#bound-value").fill(str(bound))
+        page.locator("#bound").get_by_role("button", name="Filter").click()
+    kept = units[(units["eta2"] >= 0.3) & (units["std"] <= 0.2)]
+    assert 0 < len(kept) < (units["eta2"] >= 0.3).sum()
+    assert sorted(names(page)) == sorted(zip(kept["signal"], kept["unit"], strict=True))
+    page.locator("#bounds button").first.click()
+    assert len(names(page)) == (units["std"] <= 0.2).sum()
+
+
+def test_the_download_is_the_table_as_it_is_filtered(
+    run_of: RunOf, open_page: Open, tmp_path: Path
+) -> None:
+    run = run_of("digits")
+    page = opened(run, open_page)
+    choice(page, "Signal").select_option("f")
+    with page.expect_download() as coming:
+        page.locator("#download").click()
+    assert coming.value.suggested_filename.endswith(".csv")
+    coming.value.save_as(tmp_path / "units.csv")
+    found = pd.read_csv(tmp_path / "units.csv").set_index("unit").sort_index()
+    known = units_of(run).query("signal == 'f'").set_index("unit").sort_index()
+    numeric = [name for name in found if name in known and known[name].dtype.kind == "f"]
+    assert len(numeric) > 20
+    for name in numeric:
+        assert found[name].to_numpy() == pytest.approx(known[name].to_numpy(), 1e-5, nan_ok=True), (
+            name
+        )
+
+
+def test_a_row_opens_its_unit(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("digits"), open_page)
+    (signal, unit), *_ = names(page)
+    page.locator("#rows tbody tr").first.locator("td.signal").click()
+    expect(page.locator("#unit-title")).to_contain_text(f"Unit {unit} of lstm: {signal}")
 
 
 def test_the_table_is_sorted_and_scrolled_by_keys(run_of: RunOf, open_page: Open) -> None:
     page = opened(run_of("digits"), open_page, width=390)
-    page.locator("#every").focus()
-    page.keyboard.press("Space")
-    expect(page.locator("#every")).to_be_checked()
-    page.keyboard.press("Tab")
-    expect(page.locator("#rows")).to_be_focused()
+    page.locator("#rows").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => document.getElementById('rows').scrollLeft > 0")
     page.keyboard.press("Tab")
@@ -153,7 +206,7 @@ def test_the_table_is_sorted_and_scrolled_by_keys(run_of: RunOf, open_page: Open
 @pytest.mark.slow
 def test_names_with_markup_are_shown_as_text(run_of: RunOf, open_page: Open) -> None:
     page = opened(run_of("markup"), open_page)
-    page.locator("#every").check()
+    every_column(page)
     for name in (LAYER, ANNOTATION, CLASSES[0]):
         assert page.get_by_text(name).count() >= 1, name
     assert set(cells(page, "layer")) == {LAYER}

@@ -31,6 +31,7 @@ def population(
     table = parquet.frame(folder / "population.parquet")
     paths = parquet.frame(folder / "trajectories.parquet")
     components = parquet.frame(folder / "components.parquet")
+    pairs = parquet.frame(folder / "correlation.parquet")
     keys = components[["layer", "signal", "unit"]].astype({"layer": str, "signal": str})
     counts = keys.groupby(["layer", "signal"])["unit"].nunique()
     entries = []
@@ -48,6 +49,7 @@ def population(
                 "paths": _paths(
                     paths[paths["layer"] == layer], signal, classes, layer in backward, number
                 ),
+                "alike": _alike(pairs[pairs["layer"] == layer], signal, number),
                 "redundant": [
                     {
                         "signal": name,
@@ -62,6 +64,27 @@ def population(
     least = manifest["slice"]["population"]["redundant"]
     bounded = bool(table["participation_ratio_low"].notna().any())
     return {"layers": entries, "least": least, "bounded": bounded}
+
+
+def _alike(pairs: pd.DataFrame, signal: str, number: int) -> Markup | None:
+    """The correlations of a signal's units; None where there is a single unit."""
+    if not (pairs["signal"] == signal).any():
+        return None
+    return inline(figures.unit_correlations(pairs, signal), f"alike-{number}")
+
+
+def effects(units: Path) -> list[dict[str, Any]]:
+    """For each layer η² of its units by timestep; none without classes.
+
+    Args:
+        units: the output of stage units.
+    """
+    table = parquet.frame(units / "timesteps.parquet")
+    return [
+        {"layer": layer, "figure": inline(figures.eta2_over_time(rows), f"effects-{number}")}
+        for number, (layer, rows) in enumerate(by_layer(table))
+        if rows["eta2"].notna().any()
+    ]
 
 
 def paths(folder: Path, classes: list[str], backward: Collection[str]) -> dict[str, Any]:

@@ -87,6 +87,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
             inputs["population"], manifests["population"], classes, _backward(recorded, extract)
         ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
+        "effects": analyses.effects(inputs["units"]),
         "ablation": ablation.section(inputs["ablation"], manifests["ablation"]) if reran else None,
         "timescales": timescales.summary(units),
         "table": table.contents(shown, classes),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnscope import engine, states
 from rnnscope.config import Config
+from rnnscope.figures.population import alike, matrix
 from rnnscope.report.explorer import choosing, curves, histograms, inputs, kin, reading, scales
 from rnnscope.report.explorer.blob import Blob
 from rnnscope.report.explorer.reading import Pass
@@ -215,12 +216,11 @@ def _add_kin(blob: Blob, population: Path, signals: Sequence[Signal]) -> None:
         rows = pairs[(keys[0] == signal.layer) & (keys[1] == signal.name)]
         if not len(rows):
             continue
-        name, found = f"{signal.layer}/{signal.name}", kin.matrix(rows, signal.units)
+        name, found = f"{signal.layer}/{signal.name}", matrix(rows)
         places, r = kin.closest(found)
         blob.add(f"closest/{name}", places)
         blob.add(f"closest_r/{name}", r)
-        if (order := kin.order(found)) is not None:
-            blob.add(f"order/{name}", order)
+        blob.add(f"order/{name}", alike(found).astype(np.int32))
 
 
 def _about(layer: str, signals: Sequence[Signal], plan: Plan) -> dict[str, Any]:

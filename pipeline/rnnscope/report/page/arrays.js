@@ -107,12 +107,13 @@ const className = (label) => own.className(label);
 
 // The run of another page's text, of which nothing but these two texts is looked at.
 async function runOf(text) {
-  const between = (start) => {
+  const between = (type, id) => {
+    const start = `<script type="${type}" id="${id}">`;
     const at = text.indexOf(start);
     return at < 0 ? null : text.slice(at + start.length, text.indexOf("<" + "/script>", at));
   };
-  const about = between('<script type="application/json" id="explore">');
-  const arrays = between('<script type="text/plain" id="arrays">');
+  const about = between("application/json", "explore");
+  const arrays = between("text/plain", "arrays");
   if (about === null || arrays === null) return null;
   return new Run(JSON.parse(about), await inflated(arrays.trim()));
 }

@@ -68,10 +68,20 @@ function drawLines(canvas, { values, timesteps, features }, marked) {
 
 const wordOf = (sequence, token) => sequence.run.meta.input.words?.[token] ?? String(token);
 const spaceOf = (sequence) => (sequence.run.meta.input.words ? "" : " ");
-const tokensOf = (sequence) => {
-  const input = sequence.run.meta.input.kind === "tokens" ? inputOf(sequence) : null;
-  return input ? [...input.values].filter((token) => token >= 0) : null;
-};
+
+// The tokens of a sequence, without padding behind the last that was read.
+function tokensOf(sequence) {
+  const { run, place } = sequence;
+  const input = run.meta.input.kind === "tokens" ? inputOf(sequence) : null;
+  if (!input) return null;
+  const tokens = [...input.values].filter((token) => token >= 0);
+  if (place === undefined) return tokens;
+  const layer = run.meta.layers[0];
+  const codes = run.signal(layer, layer.signals[0]).row(place, 0);
+  let read = codes.length;
+  while (read > 0 && codes[read - 1] === NONE) read--;
+  return codes.length === input.timesteps ? tokens.slice(0, read) : tokens;
+}
 
 // A small picture of a sequence for lists, with the timesteps marked.
 function thumbnail(sequence, marked = null) {

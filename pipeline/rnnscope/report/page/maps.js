@@ -1,6 +1,6 @@
 // A heat map of one signal of one sequence: units by timesteps, to be read, brushed and clicked.
 class HeatMap {
-  // told: { read(unit, t), enter(unit), brush(start, stop) }, places among the signal's units.
+  // told: { read(unit, t, aloud), enter(unit), brush(start, stop) }, places among the signal's units.
   constructor(signal, place, order, told) {
     Object.assign(this, { signal, place, order, told, cell: [0, 0], from: null });
     this.canvas = element("canvas", {
@@ -87,7 +87,7 @@ class HeatMap {
     });
     canvas.addEventListener("pointermove", (event) => {
       const [line, t] = this.#cellAt(event);
-      told.read(this.order[line], t);
+      told.read(this.order[line], t, false);
       if (this.down === undefined || this.down === null) return;
       this.moved ||= Math.abs(event.clientX - this.down[0]) > 4;
       if (this.moved) told.brush(...span(t), false);
@@ -113,7 +113,7 @@ class HeatMap {
     if (!event.shiftKey) this.anchor = undefined;
     const line = Math.min(units - 1, Math.max(0, this.cell[0] + down));
     const t = Math.min(timesteps - 1, Math.max(0, this.cell[1] + right));
-    this.told.read(this.order[line], t);
+    this.told.read(this.order[line], t, true);
     if (event.shiftKey) {
       this.told.brush(Math.min(this.anchor, t), Math.max(this.anchor, t) + 1, true);
     }

@@ -73,7 +73,10 @@ function paneOf(sequence, pane) {
     const signal = run.signal(layer, name);
     const order = run === own ? orderOf(signal) : [...signal.numbers.keys()];
     const map = new HeatMap(signal, sequence.place, order, {
-      read: (unit, t) => point(signal.numbers[unit], t, pane),
+      read: (unit, t, aloud) => {
+        byId("readout").setAttribute("aria-live", aloud ? "polite" : "off");
+        point(signal.numbers[unit], t, pane);
+      },
       enter: (unit) => run === own && openUnit(view.layer, signal.name, signal.numbers[unit]),
       brush: (start, stop, done) => pane === 0 && select(start, stop, done),
     });
@@ -205,10 +208,24 @@ function drawList() {
   markChosen();
 }
 
+// One stop for the Tab key; arrow keys go from sequence to sequence.
+function walkList(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const buttons = [...byId("list").children];
+  const next = buttons[buttons.indexOf(document.activeElement) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+  next.click();
+}
+
 function markChosen() {
   const [a, b] = view.panes;
-  for (const button of byId("list").children) {
+  const buttons = [...byId("list").children];
+  const first = buttons.find((each) => Number(each.dataset.sequence) === a.number) ?? buttons[0];
+  for (const button of buttons) {
     const n = Number(button.dataset.sequence);
+    button.tabIndex = button === first ? 0 : -1;
     button.setAttribute("aria-pressed", n === a.number || (b?.run === own && n === b.number));
   }
   byId("sequence").value = a.number;
@@ -246,6 +263,7 @@ function startStates() {
     if (found?.shown) show(found);
     else byId("listed").textContent = `sequence ${byId("sequence").value} is not on this page`;
   });
+  byId("list").addEventListener("keydown", walkList);
   byId("other").addEventListener("change", openOther);
   byId("sort").addEventListener("change", () => { view.sort = byId("sort").value; drawPanes(); });
   byId("sort-by").addEventListener("change", () => { view.by = byId("sort-by").value; setSorts(); drawPanes(); });

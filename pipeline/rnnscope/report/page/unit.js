@@ -24,7 +24,12 @@ function openUnit(layer, signal, unit, scroll = true) {
 function fromAddress(scroll = true) {
   const parts = location.hash.slice(1).split("/");
   if (parts.length !== 3) return false;
-  const [name, signal, text] = parts.map(decodeURIComponent);
+  let name, signal, text;
+  try {
+    [name, signal, text] = parts.map(decodeURIComponent);
+  } catch {
+    return false; // a percent sign that encodes nothing
+  }
   const layer = meta.layers.find((each) => each.name === name);
   if (!layer?.units[signal]?.includes(Number(text))) return false;
   openUnit(layer, signal, Number(text), scroll);
