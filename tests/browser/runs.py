@@ -1,5 +1,6 @@
 """Small whole runs, one for each form of data that a page shows, and what their data is."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def tokens(folder: Path, slice_: Path) -> list[str]:
     read = keras.Input((t,))
     states = layers.LSTM(5, name="lstm")(layers.Embedding(TOKENS, 4, mask_zero=True)(read))
     _save(read, layers.Dense(2, "softmax")(states), folder / "tokens.keras")
-    return [*_files(folder, "tokens"), *QUICK]
+    words = ["<pad>", *(f"w{token} " for token in range(1, TOKENS))]
+    (folder / "words.json").write_text(json.dumps(words))
+    return [*_files(folder, "tokens"), f"report.vocabulary={folder / 'words.json'}", *QUICK]
 
 
 def markup(folder: Path, slice_: Path) -> list[str]:

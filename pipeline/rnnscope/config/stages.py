@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rnnscope.config.options import (
     NAME,
     NAMES,
+    PATH,
     SEED,
     SEQUENCES,
     SIGNAL_NAMES,
@@ -180,6 +181,9 @@ class Report:
     format: list[str] = option(choices=("html", "png", "svg"), most=3)
     """What is written: html, the page; png and svg, each figure as a file of its own, for slides
     and papers, 4.6 inches wide on white."""
+    vocabulary: str | None = option(longest=PATH, file=True)
+    """For data of tokens, a file with the text of each: a text file with a line for each token from
+    0 on, or a JSON list. Null shows their numbers."""
 
 
 @dataclass

@@ -10,9 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import engine, states
-from rnnscope.config import Config
+from rnnscope.config import Config, located
 from rnnscope.figures.population import alike, matrix
-from rnnscope.report.explorer import choosing, curves, histograms, inputs, kin, reading, scales
+from rnnscope.report.explorer import (
+    choosing,
+    curves,
+    histograms,
+    inputs,
+    kin,
+    reading,
+    scales,
+    words,
+)
 from rnnscope.report.explorer.blob import Blob
 from rnnscope.report.explorer.reading import Pass
 from rnnscope.states.signals import Signal, open_signal
@@ -102,7 +111,9 @@ def gather(config: Config, folders: Mapping[str, Path], extract: Mapping[str, An
     if isinstance(given, inputs.Shown):
         blob.add("input", given.cells)
         blob.add("input_sequences", given.sequences)
-        about = {"kind": given.kind, "low": given.low, "high": given.high}
+        about: dict[str, Any] = {"kind": given.kind, "low": given.low, "high": given.high}
+        if path := located(config.report).vocabulary:
+            about["words"] = words.of_input(Path(path), given)
     else:
         about = {"kind": "none", "why": given.why}
     meta = {
