@@ -74,12 +74,13 @@ def held_against(
         return False
     units = [int(text) for text in page.locator("#match-units a").all_text_contents()]
     assert units == found.units
-    shown = []
+    shown, scores = [], []
     for card in page.locator("#matches .card").all():
         head, score, where = card.locator("span, small").all_inner_texts()[-3:]
         shown.append((int(re.findall(r"#(\d+)", head)[0]), *map(int, re.findall(r"\d+", where))))
-        assert 0 < float(score.split(" · ")[0]) <= 1
+        scores.append(float(score.split(" · ")[0]))
     expected = found.places.head(24)
+    np.testing.assert_allclose(scores, expected["score"], atol=0.00501)
     stops = expected["stop"] - 1
     assert shown == list(zip(expected["sequence"], expected["start"], stops, strict=True))
     assert f"in {len(found.places)} of" in said

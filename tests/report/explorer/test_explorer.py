@@ -58,6 +58,7 @@ def test_a_code_tells_exactly_whether_a_value_is_at_or_above_an_edge(
     assert (np.diff(edges) > 0).all()
     assert edges[0] <= values.min()
     assert values.max() <= edges[-1]
+    values = np.append(values, edges)  # a value may be an edge
     codes = scales.codes_of(values, edges)
     np.testing.assert_array_equal(codes >= number, values >= edges[number])
 
