@@ -116,20 +116,20 @@ def test_of_equal_values_the_first_sequence_and_timestep_count() -> None:
         assert ends.timestep.tolist() == [[0, 0, 0, 0]]
 
 
-@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(("labelled", "k"), [(True, 3), (True, 1), (False, 1)])
 def test_histograms_count_each_sequence_once_at_its_final_step(
-    tmp_path: Path, labelled: bool
+    tmp_path: Path, labelled: bool, k: int
 ) -> None:
     recorded = extracted(tmp_path, labelled=labelled)
     rows = states.read_states(recorded, "h")
     values = rows.filter(like="h_").to_numpy(np.float64)
-    bins = histograms.Bins(values.min(axis=0), values.max(axis=0), 3 if labelled else 1)
+    bins = histograms.Bins(values.min(axis=0), values.max(axis=0), k)
     found = reading.over_all(open_signal(recorded, "lstm", "h"), bins, extremes=False).counts
     assert found is not None
     final = rows.groupby("sequence").tail(1)
     for unit in range(3):
         for label in range(bins.classes):
-            of = final[final["label"] == label] if labelled else final
+            of = final[final["label"] == label] if k > 1 else final
             edges = bins.low[unit], bins.high[unit]
             expected, _ = np.histogram(of[f"h_{unit:03d}"], histograms.BINS, edges)
             np.testing.assert_array_equal(found[unit, label], expected)

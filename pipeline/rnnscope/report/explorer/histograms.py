@@ -21,7 +21,7 @@ class Bins:
     high: NDArray[np.float64]
     """[U]."""
     classes: int
-    """K; 1 without labels."""
+    """K; 1 where all sequences count together."""
 
 
 def bins_of(units: pd.DataFrame, layer: str, signal: str, classes: int) -> Bins | None:
@@ -51,7 +51,10 @@ def counts(rows: RowKeys, values: NDArray[np.float32], bins: Bins) -> NDArray[np
     units, width = len(final), bins.high - bins.low
     share = (final - bins.low[:, np.newaxis]) / np.where(width > 0, width, 1)[:, np.newaxis]
     place = np.clip((share * BINS).astype(np.intp), 0, BINS - 1)
-    label = np.zeros(final.shape[1], np.intp) if rows.label is None else rows.label[rows.final]
+    if rows.label is None or bins.classes == 1:
+        label: NDArray[np.integer] = np.zeros(final.shape[1], np.intp)
+    else:
+        label = rows.label[rows.final]
     cell = (np.arange(units)[:, np.newaxis] * bins.classes + label) * BINS + place
     size = units * bins.classes * BINS
     found = np.bincount(cell.ravel(), minlength=size).reshape(units, bins.classes, BINS)
