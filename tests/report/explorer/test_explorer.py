@@ -201,7 +201,7 @@ def test_the_plan_fits_the_page(
 
 def test_class_means_are_those_of_the_tuning_table(tmp_path: Path) -> None:
     folders = inputs_in(tmp_path, history=None)
-    found = curves.class_means(folders["units"], "lstm", "c", 5)
+    found = curves.class_means(folders["units"], "lstm", "c", 5, 20)
     assert found is not None
     assert found.classes == [0, 1, 2]
     table = pd.read_parquet(folders["units"] / "tuning.parquet")
@@ -219,6 +219,35 @@ def test_class_means_are_those_of_the_tuning_table(tmp_path: Path) -> None:
     there = {(row.unit, row.label, row.timestep) for row in rows.itertuples()}
     missing = np.argwhere(found.mean == curves.LEVELS + 1)
     assert all(tuple(at) not in there for at in missing.tolist())
+
+
+def test_the_means_of_many_classes_are_over_all_sequences(tmp_path: Path) -> None:
+    n, t, u, k = 60, 4, 3, 25
+    random = np.random.default_rng(0)
+    values = random.normal(size=(n, t, u))
+    values[:7, -1] = np.nan
+    label = np.concatenate([np.arange(k), random.integers(0, k, n - k)])
+    long = pd.DataFrame(
+        {
+            "unit": np.tile(np.arange(u), n * t),
+            "timestep": np.tile(np.repeat(np.arange(t), u), n),
+            "label": np.repeat(label, t * u),
+            "x": values.ravel(),
+        }
+    ).dropna()
+    by_class = long.groupby(["unit", "label", "timestep"])["x"].agg(["count", "mean", "sem"])
+    rows = by_class.reset_index().rename(columns={"sem": "standard_error"})
+    rows.assign(layer="lstm", signal="c").to_parquet(tmp_path / "tuning.parquet")
+    found = curves.class_means(tmp_path, "lstm", "c", t, 20)
+    assert found is not None
+    assert found.classes == [-1]
+    assert found.mean.shape == (u, 1, t)
+    every = long.groupby(["unit", "timestep"])["x"].agg(["mean", "sem"])
+    low, width = found.low[:, None], (found.high - found.low)[:, None]
+    mean = low + found.mean[:, 0] / curves.LEVELS * width
+    error = found.error[:, 0] / curves.LEVELS * found.most[:, None]
+    np.testing.assert_allclose(mean, every["mean"].unstack(), atol=1e-4)
+    np.testing.assert_allclose(error, every["sem"].unstack(), atol=1e-4)
 
 
 def test_the_closest_units_are_those_that_correlate_most() -> None:

@@ -30,6 +30,11 @@ def test_only_tokens_that_occur_have_a_text(tmp_path: Path, name: str, text: str
     assert of_input(tmp_path / name, shown()) == {"0": "zero", "2": "two", "3": "three"}
 
 
+def test_a_character_that_other_programs_break_lines_at_is_a_token(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_bytes("\x0c\n\u2028\n\x85\n \n".encode())
+    assert of_input(tmp_path / "c.txt", shown()) == {"0": "\x0c", "2": "\x85", "3": " "}
+
+
 def test_a_character_may_be_a_line_break_in_json(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps(["\n", "a", "<b>", " "]))
     assert of_input(tmp_path / "c.json", shown()) == {"0": "\n", "2": "<b>", "3": " "}

@@ -205,8 +205,8 @@ def _add_curves(
         left -= len(signal.units) * steps * k
         if left < 0:
             break
-        found = curves.class_means(units, signal.layer, signal.name, steps)
-        if found is None or len(found.classes) > CLASSES:
+        found = curves.class_means(units, signal.layer, signal.name, steps, CLASSES)
+        if found is None:
             continue
         name = f"{signal.layer}/{signal.name}"
         blob.add(f"mean/{name}", found.mean)

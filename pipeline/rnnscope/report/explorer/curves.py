@@ -10,6 +10,8 @@ from rnnscope.analysis.units.columns import TUNING
 from rnnscope.store import parquet
 from rnnscope.store.tables import table_file
 
+Float = NDArray[np.float64]
+
 LEVELS = 65_534
 """Steps of a unit's range in which means are kept; the code after them stands for none."""
 
@@ -32,7 +34,9 @@ class ClassMeans:
     """The labels [K]; a single -1 where there are none."""
 
 
-def class_means(units: Path, layer: str, signal: str, timesteps: int) -> ClassMeans | None:
+def class_means(
+    units: Path, layer: str, signal: str, timesteps: int, most: int
+) -> ClassMeans | None:
     """The means of one signal; None where stage units did not measure it.
 
     Args:
@@ -40,10 +44,11 @@ def class_means(units: Path, layer: str, signal: str, timesteps: int) -> ClassMe
         layer: its name.
         signal: its letter.
         timesteps: T; later ones are left out.
+        most: of more classes the mean is that over all sequences.
     """
     rows = parquet.frame(
         table_file(units, TUNING.name),
-        columns=["unit", "label", "timestep", "mean", "standard_error"],
+        columns=["unit", "label", "timestep", "count", "mean", "standard_error"],
         filters=[("layer", "==", layer), ("signal", "==", signal), ("timestep", "<", timesteps)],
     )
     if not len(rows):
@@ -51,20 +56,33 @@ def class_means(units: Path, layer: str, signal: str, timesteps: int) -> ClassMe
     label = rows["label"].fillna(-1).to_numpy(np.int64)
     numbers, unit = np.unique(rows["unit"], return_inverse=True)
     classes, of_class = np.unique(label, return_inverse=True)
-    table = np.full((2, len(numbers), len(classes), timesteps), np.nan)
-    for values, name in zip(table, ("mean", "standard_error"), strict=True):
+    table = np.full((3, len(numbers), len(classes), timesteps), np.nan)
+    for values, name in zip(table, ("mean", "standard_error", "count"), strict=True):
         values[unit, of_class, rows["timestep"]] = rows[name].to_numpy(np.float64)
-    mean, error = table
+    mean, error = table[:2] if len(classes) <= most else _over_all(*table)
     low, high = (reach(mean, axis=(1, 2)) for reach in (np.nanmin, np.nanmax))
-    most = np.nanmax(np.nan_to_num(error), axis=(1, 2))
+    largest = np.nanmax(np.nan_to_num(error), axis=(1, 2))
     return ClassMeans(
         _steps(mean - low[:, np.newaxis, np.newaxis], high - low),
-        _steps(error, most),
+        _steps(error, largest),
         low.astype(np.float32),
         high.astype(np.float32),
-        most.astype(np.float32),
-        classes.tolist(),
+        largest.astype(np.float32),
+        classes.tolist() if len(classes) <= most else [-1],
     )
+
+
+def _over_all(mean: Float, error: Float, count: Float) -> tuple[Float, Float]:
+    """Mean and standard error over the sequences of all classes [U, 1, T], from each class's own.
+
+    The squares about the common mean are those within the classes and those between their means.
+    """
+    n = np.nansum(count, axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        common = np.nansum(count * mean, axis=1, keepdims=True) / n
+        within = np.nan_to_num(error) ** 2 * count * (count - 1)
+        squares = np.nansum(within + count * (mean - common) ** 2, axis=1, keepdims=True)
+        return common, np.where(n > 1, np.sqrt(squares / (n - 1) / n), np.nan)
 
 
 def _steps(values: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.uint16]:

@@ -29,7 +29,7 @@ def of_input(path: Path, given: Shown) -> dict[str, str]:
     if given.kind != "tokens":
         raise UserError(f"{at}: the inputs are no tokens; leave it out")
     tokens = given.cells
-    every = _json(path, at) if path.suffix.lower() == ".json" else _text(path, at).splitlines()
+    every = _json(path, at) if path.suffix.lower() == ".json" else _lines(path, at)
     numbers = np.unique(tokens[tokens >= 0]).tolist()
     if numbers and numbers[-1] >= len(every):
         raise UserError(
@@ -46,6 +46,11 @@ def _text(path: Path, at: str) -> str:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{at}: is no text in UTF-8 (byte {error.start})") from error
+
+
+def _lines(path: Path, at: str) -> list[str]:
+    """The lines of a text file; characters such as a form feed are tokens, and end no line."""
+    return _text(path, at).removesuffix("\n").split("\n")
 
 
 def _json(path: Path, at: str) -> list[str]:
