@@ -343,3 +343,40 @@ def test_timesteps_past_a_sequences_end_have_no_values(run_of: RunOf, open_page:
     page.locator("#match-stop").fill(str(length))
     page.locator("#match-form").get_by_role("button", name="Find").click()
     expect(page.locator("#match-said")).to_contain_text("has no rows")
+
+
+def test_what_was_found_is_of_what_is_looked_at(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("unlabelled"), open_page)
+    page.locator("#match-threshold").fill("100")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("#matches button").first).to_be_visible()
+    page.locator("#list button").nth(3).click()
+    expect(page.locator("#matches button")).to_have_count(0)
+    expect(page.locator("#match-said")).to_contain_text("Drag over timesteps")
+    page.get_by_role("button", name="Find").click()
+    page.locator("#layer").select_option("bidirectional.forward")
+    expect(page.locator("#match-units a[href*='backward']")).to_have_count(0)
+    expect(page.locator("#unit-title")).to_contain_text("of bidirectional.forward")
+
+
+def test_bands_of_means_lie_within_the_axes(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("digits"), open_page)
+    sizes = """all => all.map(each => each.getBBox()).map(box => [box.y, box.y + box.height])"""
+    bands = page.locator("#unit-figures path.band").evaluate_all(sizes)
+    assert len(bands) > 1
+    assert min(top for top, _ in bands) == pytest.approx(8, abs=0.2), "the padding above"
+    assert max(bottom for _, bottom in bands) == pytest.approx(170, abs=0.2)
+
+
+def test_a_unit_that_is_not_there_is_refused(run_of: RunOf, open_page: Open) -> None:
+    page = opened(run_of("digits"), open_page)
+    number = page.locator("#unit-number")
+    title = page.locator("#unit-title").inner_text()
+    number.fill("999")
+    number.press("Enter")
+    assert number.evaluate("field => field.validationMessage") == "c of this unit is not here"
+    expect(page.locator("#unit-title")).to_have_text(title)
+    number.fill("1")
+    number.press("Enter")
+    assert number.evaluate("field => field.validationMessage") == ""
+    expect(page.locator("#unit-title")).to_contain_text("Unit 1 of lstm")

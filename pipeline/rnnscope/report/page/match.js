@@ -88,13 +88,20 @@ function findMatches() {
     said.textContent = "No unit is at or above the threshold throughout: take a lower one, or fewer timesteps.";
     return;
   }
-  said.textContent = `${count(units.length)} of ${count(signal.units)} units are on; some of them are on ` +
-    `together in ${count(places.length)} of ${count(shown.length - 1)} other sequences on this page.`;
+  said.textContent = `${count(units.length)} of ${count(signal.units)} units are on in ${signal.name}; some of them are on ` +
+    `together in ${count(places.length)} of ${count(shown.length)} sequences on this page, outside this window.`;
   byId("match-units").replaceChildren(...units.map((unit) => unitLink(signal.layer.name, signal.name, signal.numbers[unit])));
   byId("matches").replaceChildren(...places.slice(0, MATCHES).map((found) => card(
     found.sequence, [found.start, found.stop],
     `${number(found.score, 2)} · ${found.shared} of ${units.length}`,
     `timesteps ${found.start} to ${found.stop - 1}`)));
+}
+
+// What was found is of the sequence and the layer that were looked at then.
+function forgetMatches() {
+  byId("match-said").textContent = "Drag over timesteps in a heat map above, or give them here.";
+  byId("match-units").replaceChildren();
+  byId("matches").replaceChildren();
 }
 
 // A sequence in a list of results; a click shows it beside the other one.
@@ -118,8 +125,18 @@ function exampleWindow() {
     return sum;
   });
   const best = sizes.indexOf(Math.max(...sizes));
-  const start = Math.max(0, Math.min(best - 1, signal.timesteps - 2));
-  return [start, Math.min(signal.timesteps, start + 2)];
+  const there = (t) => t >= 0 && t < signal.timesteps && signal.row(place, 0)[t] !== NONE;
+  if (there(best - 1)) return [best - 1, best + 1];
+  return [best, there(best + 1) ? best + 2 : best + 1];
+}
+
+// At most what the highest of the first sequence's units reaches throughout a window.
+function exampleThreshold(start, stop) {
+  const signal = signalOf(view.layer, view.by);
+  const lowest = (unit) => Math.min(...signal.row(view.panes[0].place, unit).subarray(start, stop));
+  const slider = byId("match-threshold");
+  slider.value = Math.min(slider.value, Math.max(...Array.from({ length: signal.units }, (_, unit) => lowest(unit))));
+  sayThreshold();
 }
 
 function startMatch() {
@@ -132,5 +149,7 @@ function startMatch() {
     if (start < stop) select(start, stop);
     findMatches();
   });
-  select(...exampleWindow(), true);
+  const [start, stop] = exampleWindow();
+  exampleThreshold(start, stop);
+  select(start, stop, true);
 }

@@ -48,7 +48,10 @@ const named = (sequence) => {
 };
 
 function show(sequence, pane = 0) {
-  if (pane === 0 && sequence !== view.panes[0]) select(null);
+  if (pane === 0 && sequence !== view.panes[0]) {
+    select(null);
+    forgetMatches();
+  }
   view.panes[pane] = sequence;
   drawPanes();
   markChosen();
@@ -191,6 +194,8 @@ function listed() {
     : by === "short" ? a.length - b.length : 0) || a.number - b.number);
 }
 
+const listedText = () => `${count(listed().length)} of ${count(shown.length)} sequences`;
+
 function drawList() {
   const rows = listed();
   byId("list").replaceChildren(...rows.map((sequence) => {
@@ -204,7 +209,7 @@ function drawList() {
     }, thumbnail(sequence), element("span", { className: "caption" }, text,
       wrong ? ` → ${className(sequence.prediction)}` : ""));
   }));
-  byId("listed").textContent = `${count(rows.length)} of ${count(shown.length)} sequences`;
+  byId("listed").textContent = listedText();
   markChosen();
 }
 
@@ -244,7 +249,10 @@ function drawSignals() {
 function startStates() {
   fill(byId("layer"), meta.layers.map((layer) => [layer.name, layer.name]));
   byId("layer").parentElement.hidden = meta.layers.length < 2;
-  byId("layer").addEventListener("change", () => setLayer(byId("layer").value));
+  byId("layer").addEventListener("change", () => {
+    setLayer(byId("layer").value);
+    drawUnit(view.layer, view.by, view.layer.units[view.by][0]);
+  });
   const labels = [...new Set(shown.map((each) => each.label))].filter((each) => each !== undefined && each !== null);
   labels.sort((a, b) => a - b);
   fill(byId("of-class"), [["", "all"], ...labels.map((label) => [label, className(label)])]);
@@ -261,7 +269,8 @@ function startStates() {
   byId("sequence").addEventListener("change", () => {
     const found = byNumber.get(Number(byId("sequence").value));
     if (found?.shown) show(found);
-    else byId("listed").textContent = `sequence ${byId("sequence").value} is not on this page`;
+    const missing = `sequence ${byId("sequence").value} is not on this page`;
+    byId("listed").textContent = found?.shown ? listedText() : missing;
   });
   byId("list").addEventListener("keydown", walkList);
   byId("other").addEventListener("change", openOther);
@@ -300,6 +309,8 @@ function setLayer(name) {
   setThreshold();
   drawSignals();
   drawPanes();
+  if (view.range) findMatches();
+  else forgetMatches();
 }
 
 // What rows can be sorted by: the statistics that this signal has.

@@ -21,7 +21,7 @@ function openUnit(layer, signal, unit, scroll = true) {
   point(unit, maps[0]?.cell[1] ?? 0, 0, false);
 }
 
-function fromAddress(scroll = true) {
+function fromAddress() {
   const parts = location.hash.slice(1).split("/");
   if (parts.length !== 3) return false;
   let name, signal, text;
@@ -32,7 +32,7 @@ function fromAddress(scroll = true) {
   }
   const layer = meta.layers.find((each) => each.name === name);
   if (!layer?.units[signal]?.includes(Number(text))) return false;
-  openUnit(layer, signal, Number(text), scroll);
+  openUnit(layer, signal, Number(text));
   return true;
 }
 
@@ -78,7 +78,9 @@ function ticks(low, high, most) {
   return found;
 }
 
-const pathOf = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+// A single point is drawn as a dot, by the round caps of a line of hardly any length.
+const pathOf = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") +
+  (points.length === 1 ? "h0.01" : "");
 
 function figureOf(title, svg, legend = null, note = "") {
   return element("figure", {}, element("figcaption", {}, title), svg, legend,
@@ -100,12 +102,15 @@ function meansFigure(signal, place) {
   const value = (code) => (code === 65535 ? NaN : low + (code / 65534) * (high - low));
   const spread = (code) => (code === 65535 ? 0 : (code / 65534) * most);
   const title = labels[0] < 0 ? "Mean over sequences" : "Mean of each class";
-  const { svg, x, y } = axes(low, high, 0, Math.max(1, timesteps - 1), "timestep", `${title} over time`);
+  const lines = labels.map((_, c) => [...Array(timesteps).keys()]
+    .map((t) => [t, value(mean[(place * k + c) * timesteps + t]), spread(error[(place * k + c) * timesteps + t])])
+    .filter(([, m]) => !Number.isNaN(m)));
+  const bottom = lines.flat().reduce((least, [, m, e]) => Math.min(least, m - e), Infinity);
+  const top = lines.flat().reduce((largest, [, m, e]) => Math.max(largest, m + e), -Infinity);
+  const { svg, x, y } = axes(bottom, top, 0, Math.max(1, timesteps - 1), "timestep", `${title} over time`);
   labels.forEach((label, c) => {
     const colour = labels[0] < 0 ? series(0) : series(label);
-    const steps = [...Array(timesteps).keys()]
-      .map((t) => [t, value(mean[(place * k + c) * timesteps + t]), spread(error[(place * k + c) * timesteps + t])])
-      .filter(([, m]) => !Number.isNaN(m));
+    const steps = lines[c];
     const band = [...steps.map(([t, m, e]) => [x(t), y(m + e)]),
       ...steps.reverse().map(([t, m, e]) => [x(t), y(m - e)])];
     steps.reverse();
@@ -236,10 +241,12 @@ function startUnit() {
   const go = () => {
     const layer = view.layer;
     const [signal, unit] = [byId("unit-signal").value, Number(byId("unit-number").value)];
-    if (layer.units[signal].includes(unit)) openUnit(layer, signal, unit, false);
+    const there = layer.units[signal].includes(unit);
+    byId("unit-number").setCustomValidity(there ? "" : `${signal} of this unit is not here`);
+    if (there) openUnit(layer, signal, unit, false);
+    else byId("unit-number").reportValidity();
   };
   byId("unit-signal").addEventListener("change", go);
   byId("unit-number").addEventListener("change", go);
   addEventListener("hashchange", () => fromAddress());
-  addEventListener("popstate", () => fromAddress(false));
 }
