@@ -1,5 +1,6 @@
 """The results of stages population and decoding, as the page shows them."""
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from rnnscope.report.drawing import inline
 from rnnscope.store import parquet
 
 COMPONENTS = ("component_1", "component_2", "component_3")
+PATH_DIGITS = 5
+"""Digits of the largest coordinate of a class's path; the others have as many decimals."""
 
 
 def population(
@@ -105,11 +108,13 @@ def paths(folder: Path, classes: list[str], backward: Collection[str]) -> dict[s
         labels = here["label"].unique()
         if len(axes) < 2 or not 1 <= len(labels) <= PATHS:
             continue
+        largest = float(here[axes].abs().to_numpy(float).max())
+        digits = PATH_DIGITS - math.ceil(math.log10(largest or 1))
         lines = [
             {
                 "label": int(label),
                 "name": classes[label] if label < len(classes) else str(label),
-                "points": of[axes].astype(float).round(4).to_numpy().tolist(),
+                "points": of[axes].astype(float).round(digits).to_numpy().tolist(),
             }
             for label, of in here.groupby("label", sort=True)
         ]

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from rnnscope import data, states, store
+from rnnscope.report import analyses
 from rnnscope.report.explorer import (
     blob,
     choosing,
@@ -317,3 +318,14 @@ def test_inputs_are_those_of_the_data(tmp_path: Path) -> None:
     assert (found.kind, found.sequences.tolist(), found.timesteps) == ("picture", [3, 5, 358], 8)
     images = data.load(config.data).test.x[[3, 5, 358], :6]
     np.testing.assert_allclose(found.cells / 254, images, atol=0.5 / 254)
+
+
+def test_paths_of_any_size_keep_their_digits(tmp_path: Path) -> None:
+    places = np.random.default_rng(0).normal(size=(6, 3))
+    for size in (1e-6, 1.0, 1e6):
+        table = pd.DataFrame(places * size, columns=["component_1", "component_2", "component_3"])
+        known = {"layer": "lstm", "signal": "c", "label": [0, 0, 0, 1, 1, 1]}
+        table.assign(**known).to_parquet(tmp_path / "trajectories.parquet")
+        lines = analyses.paths(tmp_path, ["a", "b"], [])["lstm"]["lines"]
+        points = np.concatenate([line["points"] for line in lines])
+        np.testing.assert_allclose(points, places * size, atol=2e-4 * size)

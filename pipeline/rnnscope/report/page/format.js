@@ -5,6 +5,8 @@ const SIGNALS = {
 };
 const ORDER = "hcifozrg";
 const minus = (text) => text.replace("-", "−");
+// The least and the largest of any number of values; a call takes only so many arguments.
+const extent = (values) => values.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
 const count = (n) => n.toLocaleString("en");
 
 function number(x, digits = 3) {

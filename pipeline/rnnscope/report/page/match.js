@@ -124,7 +124,7 @@ function exampleWindow() {
     for (let unit = 0; unit < signal.units; unit++) sum += Math.abs(signal.at(place, unit, t)) || 0;
     return sum;
   });
-  const best = sizes.indexOf(Math.max(...sizes));
+  const best = sizes.indexOf(extent(sizes)[1]);
   const there = (t) => t >= 0 && t < signal.timesteps && signal.row(place, 0)[t] !== NONE;
   if (there(best - 1)) return [best - 1, best + 1];
   return [best, there(best + 1) ? best + 2 : best + 1];

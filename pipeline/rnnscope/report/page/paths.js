@@ -10,10 +10,10 @@ function turnable(canvas, { lines, components }) {
   const angle = { about: 0, tilt: 0 };
   const all = lines.flatMap((line) => line.points);
   const middle = [0, 1, 2].map((axis) => {
-    const values = all.map((point) => point[axis] ?? 0);
-    return (Math.min(...values) + Math.max(...values)) / 2;
+    const [least, largest] = extent(all.map((point) => point[axis] ?? 0));
+    return (least + largest) / 2;
   });
-  const size = Math.max(...all.map((point) => Math.hypot(...point.map((x, axis) => x - middle[axis])))) || 1;
+  const size = extent(all.map((point) => Math.hypot(...point.map((x, axis) => x - middle[axis]))))[1] || 1;
 
   function project(point) {
     const [a, b, c] = [0, 1, 2].map((axis) => ((point[axis] ?? 0) - middle[axis]) / size);

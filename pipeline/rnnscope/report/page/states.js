@@ -88,7 +88,11 @@ function paneOf(sequence, pane) {
   });
   maps.push(...here);
   const shut = pane === 1
-    ? element("button", { type: "button", className: "shut", onclick: () => show(null, 1) }, "close")
+    ? element("button", { type: "button", className: "shut", onclick: () => {
+      byId("other").value = ""; // so that the same file can be chosen again
+      byId("other-said").textContent = "";
+      show(null, 1);
+    } }, "close")
     : null;
   const side = element("div", { className: "given" });
   const box = element("div", { className: `pane ${run.meta.input.kind}` },

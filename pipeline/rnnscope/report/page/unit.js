@@ -105,8 +105,7 @@ function meansFigure(signal, place) {
   const lines = labels.map((_, c) => [...Array(timesteps).keys()]
     .map((t) => [t, value(mean[(place * k + c) * timesteps + t]), spread(error[(place * k + c) * timesteps + t])])
     .filter(([, m]) => !Number.isNaN(m)));
-  const bottom = lines.flat().reduce((least, [, m, e]) => Math.min(least, m - e), Infinity);
-  const top = lines.flat().reduce((largest, [, m, e]) => Math.max(largest, m + e), -Infinity);
+  const [bottom, top] = extent(lines.flat().flatMap(([, m, e]) => [m - e, m + e]));
   const { svg, x, y } = axes(bottom, top, 0, Math.max(1, timesteps - 1), "timestep", `${title} over time`);
   labels.forEach((label, c) => {
     const colour = labels[0] < 0 ? series(0) : series(label);
@@ -161,7 +160,7 @@ function tracesFigure(layer, unit) {
   const rows = chosen.flatMap((sequence, pane) => lines.map((signal, i) => ({ pane, i, values:
     [...signal.row(sequence.place, placeOf(signal, unit))].map((code) => signal.values[code]) })));
   const known = rows.flatMap((row) => row.values).filter((value) => !Number.isNaN(value));
-  const [low, high] = [Math.min(0, ...known), Math.max(1, ...known)];
+  const [low, high] = extent([0, 1, ...known]);
   const { svg, x, y } = axes(low, high, 0, Math.max(1, lines[0].timesteps - 1), "timestep", "All signals of this unit");
   for (const { pane, i, values } of rows) {
     const points = values.map((value, t) => [x(t), y(value)]).filter((each) => !Number.isNaN(each[1]));
