@@ -90,9 +90,7 @@ def test_an_order_that_is_not_that_of_names_is_refused(tmp_path: Path, form: str
 
 def test_the_remedies_work(tmp_path: Path, form: str) -> None:
     column = ranks(ordered=True).to_pandas()
-    codes = load(
-        table(tmp_path, pa.array(column.cat.codes if form is None else column.codes), form)
-    )
+    codes = load(table(tmp_path, pa.array(column.cat.codes), form))
     assert codes.test.y[:].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
     texts = load(table(tmp_path, pa.array(column.astype(str)), form))
     assert texts.test.y[:].tolist() == [1, 2, 0, 1, 2, 0, 1, 2]
