@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnnscope.data import parquet
+from rnnscope.data import Dataset, parquet
 from rnnscope.data.decimals import as_numbers
 from rnnscope.errors import UserError
 from tests.data.test_data import load
@@ -37,8 +37,14 @@ def table(folder: Path, label: Any, form: str = "long") -> Path:
     return folder / "mine.parquet"
 
 
-def decimals(values: Any, scale: int = 0) -> pa.Array:
-    return pa.array([Decimal(value) for value in values], pa.decimal128(12, scale))
+def values(known: Dataset) -> list[float]:
+    """The labels or targets of its test split."""
+    assert known.test.y is not None
+    return list(known.test.y[:].tolist())
+
+
+def decimals(given: Any, scale: int = 0) -> pa.Array:
+    return pa.array([Decimal(value) for value in given], pa.decimal128(12, scale))
 
 
 def ranks(*, ordered: bool, order: list[str] = RANKS) -> pa.Array:
@@ -66,14 +72,14 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 def test_numbers_are_numbers_in_any_type(tmp_path: Path, label: pa.Array, form: str) -> None:
     known = load(table(tmp_path, label, form), task="classification" if form == "wide" else None)
     assert known.occurring == (1, 2, 10)
-    assert known.test.y[:].tolist() == LABELS
+    assert values(known) == LABELS
     assert known.classes == tuple(map(str, range(11)))
 
 
 def test_fractions_are_no_classes(tmp_path: Path, form: str) -> None:
     path = table(tmp_path, decimals([f"{each}.5" for each in LABELS], 1), form)
     if form == "wide":
-        assert load(path).test.y.tolist() == [each + 0.5 for each in LABELS]
+        assert values(load(path)) == [each + 0.5 for each in LABELS]
         return
     with pytest.raises(UserError, match="not fractions"):
         load(path)
@@ -91,9 +97,9 @@ def test_an_order_that_is_not_that_of_names_is_refused(tmp_path: Path, form: str
 def test_the_remedies_work(tmp_path: Path, form: str) -> None:
     column = ranks(ordered=True).to_pandas()
     codes = load(table(tmp_path, pa.array(column.cat.codes), form))
-    assert codes.test.y[:].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert values(codes) == [0, 1, 2, 0, 1, 2, 0, 1]
     texts = load(table(tmp_path, pa.array(column.astype(str)), form))
-    assert texts.test.y[:].tolist() == [1, 2, 0, 1, 2, 0, 1, 2]
+    assert values(texts) == [1, 2, 0, 1, 2, 0, 1, 2]
 
 
 def test_of_a_series_too(tmp_path: Path) -> None:
@@ -103,7 +109,7 @@ def test_of_a_series_too(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "series.parquet")
     found = load(tmp_path / "series.parquet", window=2)
     assert found.occurring == (0, 5, 10)
-    assert found.test.y[:].tolist() == [5, 0, 10, 5, 0, 10]
+    assert values(found) == [5, 0, 10, 5, 0, 10]
     frame["label"] = pd.Categorical(RANKS * 4, RANKS, ordered=True)
     frame.to_parquet(tmp_path / "series.parquet")
     with pytest.raises(UserError, match="in the order 'low', 'mid', 'high'"):
@@ -111,7 +117,7 @@ def test_of_a_series_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "found"),
+    ("given", "kind", "found"),
     [
         (["2", "10"], "i", [2, 10]),
         (["2", "10.0"], "f", [2.0, 10.0]),
@@ -121,8 +127,8 @@ def test_of_a_series_too(tmp_path: Path) -> None:
         (["9007199254740993"], "i", [2**53 + 1]),
     ],
 )
-def test_values(values: list[str], kind: str, found: list[float]) -> None:
-    made = as_numbers(np.array([Decimal(each) for each in values], object), "y")
+def test_values(given: list[str], kind: str, found: list[float]) -> None:
+    made = as_numbers(np.array([Decimal(each) for each in given], object), "y")
     assert made.dtype.kind == kind
     np.testing.assert_array_equal(made, found)
 

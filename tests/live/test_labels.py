@@ -67,6 +67,7 @@ def test_so_are_those_of_tables_of_timesteps(of_steps: keras.Model, order: str) 
     labels = [dummies("abc", [*each, *"abc"])[:T][list(order)] for each in names]
     with pytest.warns(UserWarning, match=IN_ORDER):
         states = rnnscope.record(of_steps, X, labels=labels)
+    assert states.steps is not None
     assert states.steps["correct"].all()
 
 
@@ -142,7 +143,8 @@ def test_tables_whose_columns_differ_in_order_are_refused(
 ) -> None:
     orders = [list("abc"), list("cba")]
     tables = [pd.DataFrame(each, columns=list("abc"))[orders[n % 2]] for n, each in enumerate(X)]
-    known = {"x": {}, "annotations": {"annotations": {"a": tables}}, "labels": {"labels": tables}}
+    known: dict[str, Any] = {"x": {}, "annotations": {"annotations": {"a": tables}}}
+    known["labels"] = {"labels": tables}
     x = tables if given == "x" else X
     with pytest.raises(UserError, match=r"\[1\] has column 'c' at another place than .*\[0\]"):
         rnnscope.record(of_steps, x, **known[given])

@@ -46,7 +46,8 @@ def measure(states: States, labels: Any = None, **options: Any) -> pd.DataFrame:
     Args:
         states: recorded, in memory or in files.
         labels: classes of the sequences [N] or of each timestep of the model's input [N, T], in
-            whole numbers or names, in place of those that were recorded, if any were.
+            whole numbers or names, in place of those that were recorded, if any were. Those of a
+            pandas series whose index has the names of the sequences go by these.
         **options: of stage units: layers, signals, gate_cuts, tanh_cuts, dead_variance, lags,
             permutations, seed, memory_mb.
 
