@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import rnnscope
 from tests.compose import analysed, composed
@@ -69,7 +68,6 @@ def test_a_layer_of_the_same_timesteps_has_them(name: str) -> None:
 
 UNTOLD: dict[str, Callable[[Any], Any]] = {
     "taken": lambda x: keras.ops.take(x, np.arange(12), axis=1),
-    "mapped": lambda x: keras.layers.Lambda(lambda each: tf.map_fn(lambda one: one, each))(x),
     "stacked": lambda x: keras.ops.stack(keras.ops.unstack(x, axis=1), axis=1),
     "reshaped": lambda x: keras.ops.reshape(keras.ops.reshape(x, (-1, 36)), (-1, 12, 3)),
     "einsum": lambda x: keras.ops.einsum("btf,ts->bsf", x, np.eye(12, dtype="float32")),
