@@ -121,6 +121,11 @@ def test_days_and_months_are_told_apart_by_any_row() -> None:
     assert order(["03/04/2016", "02/05/2016"], [0, 1])  # within a sequence, there is no order
 
 
+def test_wide_digits_of_dates_and_clocks_are_digits() -> None:
+    assert order(["２０１６-０３-０４", "２０１６-０３-０１"]) == [1, 0]
+    assert order(["９:３０:０１.５", "９:３０:０２"]) == [0, 1]
+
+
 def test_other_types_keep_their_values() -> None:
     times = pd.date_range("2016-03-01", periods=4, tz="Europe/Vienna")[::-1]
     assert order(times) == [3, 2, 1, 0]
@@ -135,6 +140,11 @@ def test_other_types_keep_their_values() -> None:
     [
         (["04/03/2016", "05/02/2016"], "'04/03/2016' may have the day or the month first"),
         (["t1", "t10"], r"'t1' is no number, date or clock: .*cumcount\(\)"),
+        (["1_000", "2"], r"'1_000' is no number, date or clock: .*cumcount\(\)"),
+        (["2", "1_000"], "'2' and '1_000', which are not of one kind"),
+        (["１", "２"], "'１' is no number, date or clock"),
+        (["1" * 30, "2"], f"'{'1' * 30}', past 64 bits"),
+        (["-1", str(2**64 - 1)], f"'{2**64 - 1}', past 64 bits"),
         (["1", "0:55"], "'1' and '0:55', which are not of one kind"),
         (["0:55", "0:55:10"], "with and without seconds"),
         (["23:00", "23:30", "0:00", "0:30"], "from 23:30 to 0:00: past midnight"),

@@ -1,6 +1,7 @@
 """Labels and annotations of timesteps go to layers whose timesteps they are, and to no other."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import rnnscope
+from tests.compose import analysed, composed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -62,3 +64,32 @@ def test_a_layer_of_the_same_timesteps_has_them(name: str) -> None:
     frame = states.frame("last", "h")
     assert (frame["label"] == labels[frame["sequence"], frame["timestep"]]).all()
     assert rnnscope.measure(states, **FEW)["best_correlation"].notna().all()
+
+
+UNTOLD: dict[str, Callable[[Any], Any]] = {
+    "taken": lambda x: keras.ops.take(x, np.arange(12), axis=1),
+    "stacked": lambda x: keras.ops.stack(keras.ops.unstack(x, axis=1), axis=1),
+    "reshaped": lambda x: keras.ops.reshape(keras.ops.reshape(x, (-1, 36)), (-1, 12, 3)),
+    "einsum": lambda x: keras.ops.einsum("btf,ts->bsf", x, np.eye(12, dtype="float32")),
+}
+
+
+@pytest.mark.filterwarnings("ignore:no accuracy and no loss")
+@pytest.mark.parametrize("name", UNTOLD)
+def test_a_layer_of_untold_timesteps_has_none_and_is_named(name: str) -> None:
+    with pytest.warns(UserWarning, match="layer last: the model's graph does not tell of which"):
+        states = recorded(UNTOLD[name], annotations={"known": KNOWN})
+    assert rnnscope.measure(states, **FEW)["best_correlation"].isna().all()
+
+
+@pytest.mark.filterwarnings("ignore:no accuracy and no loss")
+@pytest.mark.parametrize("known", ["labels", "annotations"])
+def test_decoding_says_why_such_a_layer_has_no_rows(known: str, tmp_path: Path) -> None:
+    given = {"labels": (KNOWN > 0).astype(int), "annotations": {"known": KNOWN}}[known]
+    with pytest.warns(UserWarning, match="it is given none"):
+        states = recorded(UNTOLD["taken"], **{known: given})
+    written = states.write(tmp_path / "states")
+    found = analysed("decoding", composed(tmp_path).decoding, written, tmp_path)
+    place = {"labels": "last", "annotations": "last/known"}[known]
+    assert list(found["why"]) == [place]
+    assert "its timesteps are others" in found["why"][place]

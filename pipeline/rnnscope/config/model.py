@@ -64,8 +64,9 @@ class ModelFile(Trained):
     """Python module with the model's custom classes and functions, such as package.module, found
     among installed packages or in the working folder. It is imported when the model is loaded, so
     its code runs; null imports nothing. What is computed is made again when its source changes, or
-    that of a module of yours that it imports; installed packages and files that it reads do not
-    count."""
+    that of a module of yours that it imports by name, from the working folder or PYTHONPATH; what
+    it imports or runs of yours in any other way is refused; installed packages and files that it
+    reads do not count."""
     architecture: str | None = option(longest=PATH, file=True)
     """A file with the text of model.to_json(), where path holds weights alone (save_weights); null
     for a file that holds the whole model."""

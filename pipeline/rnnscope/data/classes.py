@@ -57,6 +57,8 @@ class Classes:
     """Of the K classes, by their numbers."""
     occurring: tuple[int, ...] = ()
     """Where the data's labels are whole numbers: each of them once, rising."""
+    columns: int = 0
+    """Where they are one-hot: of how many columns."""
 
     @property
     def ranked(self) -> bool:
@@ -214,6 +216,8 @@ def places(classes: Classes, k: int) -> Classes:
     Whole numbers below K are places among the outputs, counted from 0. Where they are not, but are
     K different ones, such as 1 to K, the outputs stand for them in rising order.
     """
+    if classes.columns not in (0, k):
+        return classes  # whose columns are not the outputs
     if line := taken(classes, k):
         log.info(line)
     if not (values := classes.occurring):

@@ -167,6 +167,8 @@ class Dataset:
     """Names of the K classes; empty where the data has no labels, or numbers."""
     occurring: tuple[int, ...] = ()
     """Where the data's labels are whole numbers: each of them once, rising."""
+    columns: int = 0
+    """Where they are one-hot, for a model that was trained elsewhere: of how many columns."""
 
     @property
     def counted(self) -> bool:
@@ -175,11 +177,13 @@ class Dataset:
 
     def as_outputs(self, k: int) -> "Dataset":
         """The data set with its classes numbered as the K outputs of a model, where that fits."""
-        return self._numbered(places(Classes(self.classes, self.occurring), k))
+        new = self._numbered(places(Classes(self.classes, self.occurring, self.columns), k))
+        return replace(new, columns=self.columns)
 
     def as_trained(self) -> "Dataset":
         """The data set for a model that is trained on it: with only the classes that occur."""
-        return self._numbered(only_occurring(Classes(self.classes, self.occurring)))
+        new = self._numbered(only_occurring(Classes(self.classes, self.occurring)))
+        return replace(new, columns=0)
 
     def _numbered(self, new: Classes) -> "Dataset":
         """The data set with other numbers of its classes."""

@@ -71,7 +71,8 @@ def load_files(
     train, val = splits.get("train"), splits.get("val")
     if train is not None and val is None and config.validation_fraction:
         train, val = hold_out(train, config.validation_fraction, config.split_seed)
-    dataset = Dataset(splits["test"], train, val, classes.names, classes.occurring)
+    known = classes.names, classes.occurring, classes.columns
+    dataset = Dataset(splits["test"], train, val, *known)
     announce(dataset, config)
     return dataset
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.data.classes import MOST, TEXT, Classes, decided, numbered, texts_of, values_of
+from rnnscope.data.decimals import as_numbers
 from rnnscope.data.forms import NUMBERS, plain, refuse_horizons
 from rnnscope.data.lengths import blocks
 from rnnscope.data.mapped import LazyArray, recoded, release
@@ -68,7 +69,10 @@ def labels_from(
             of which it is not clear which are the same.
     """
     known, found, k = {}, [], 0
-    for part, each in given.items():
+    for part, raw in given.items():
+        each = raw
+        if raw.y.dtype == object:
+            each = replace(raw, y=as_numbers(raw.y[:], raw.where))
         _refuse_type(each)
         y, of_form = plain(each.y, each.timesteps, each.lengths, each.where, labels)
         k = max(k, of_form)
@@ -84,7 +88,7 @@ def labels_from(
     if not clear and not classes.occurring:
         _refuse_unclear(known, classes)
     if k and classes.occurring:
-        classes = numbered(np.array(classes.occurring), k)
+        classes = replace(numbered(np.array(classes.occurring), k), columns=k)
     return {part: _coded(each.y, classes) for part, each in known.items()}, classes
 
 

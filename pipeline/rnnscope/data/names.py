@@ -14,7 +14,7 @@ import pandas as pd
 
 from rnnscope.data.lines import place
 from rnnscope.data.written import MISSING, NUMBER
-from rnnscope.errors import UserError, brief
+from rnnscope.errors import UserError, brief, listed
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,27 @@ def refuse_unclear(values: "pd.Series[Any]", at: str) -> None:
         lambda text: place(known.index, int((known == text).to_numpy().argmax())),
         [place(values.index, len(values) - 1)] if len(values) >= FEWEST else [],
     )
+
+
+def refuse_ranks(labels: "pd.Series[Any]", at: str) -> None:
+    """Raise for ordered categories whose order is not that in which names are numbered, sorted.
+
+    Args:
+        labels: a column of classes.
+        at: what to call the table in an error.
+    """
+    kind = labels.dtype
+    if not isinstance(kind, pd.CategoricalDtype) or not kind.ordered:
+        return
+    categories = list(map(str, kind.categories))
+    occurring = set(labels.dropna().astype(str))
+    if [each for each in categories if each in occurring] != sorted(occurring):
+        raise UserError(
+            f"{at}: column '{labels.name}' is categorical, in the order "
+            f"{listed(map(repr, categories))}, and names are numbered from 0 as they occur, "
+            "sorted: write .cat.codes of it if the model's outputs are in that order, "
+            "else .astype(str)"
+        )
 
 
 def refuse_unclear_names(

@@ -159,6 +159,8 @@ def open_table(options: Files) -> LongTable | None:
         pa.types.is_nested(schema.field(key).type) for _, _, schema in known for key in columns.keys
     ):
         return None
+    if "label" in columns.keys and any(map(_special, (s.field("label").type for *_, s in known))):
+        return None  # pandas tells what its values are
     groups, counts = [], [0]
     for number, (_, metadata, _) in enumerate(known):
         for inner in range(metadata.num_row_groups):
@@ -190,6 +192,12 @@ def _columns(schema: pa.Schema) -> list[str]:
     """Its columns, without those that pandas takes as the index."""
     index = (schema.pandas_metadata or {}).get("index_columns", [])
     return [name for name in schema.names if name not in index]
+
+
+def _special(kind: pa.DataType) -> bool:
+    """Whether values are decimals, or categories with an order."""
+    ordered = pa.types.is_dictionary(kind) and kind.ordered
+    return ordered or pa.types.is_decimal(_values(kind))
 
 
 def _text(kind: pa.DataType) -> bool:

@@ -13,11 +13,12 @@ from rnnscope.config import Files
 from rnnscope.data.classes import MOST, Classes, numbered, refuse_many
 from rnnscope.data.columns import refuse_index, warn_of_features
 from rnnscope.data.dataset import Split
+from rnnscope.data.decimals import in_column
 from rnnscope.data.elapsed import elapsed, refuse_unclear_steps
 from rnnscope.data.groups import groups_of_column, refuse_lost, refuse_two
 from rnnscope.data.lines import ROW, place
 from rnnscope.data.missing import REMEDY, filled
-from rnnscope.data.names import refuse_unclear
+from rnnscope.data.names import refuse_ranks, refuse_unclear
 from rnnscope.data.precision import warn_of_coarse_columns
 from rnnscope.data.shared import refuse_same, refuse_shared
 from rnnscope.data.timesteps import in_time, warn_of_gaps
@@ -200,9 +201,8 @@ def with_classes(
     """
     if "label" not in frame:
         return frame, Classes()
-    labels = frame["label"]
-    if isinstance(labels.dtype, pd.CategoricalDtype):
-        labels = labels.astype(str)
+    labels = in_column(frame["label"], f"data.path={path}: column 'label'")
+    refuse_ranks(labels, f"data.path={path}")
     if pd.api.types.is_bool_dtype(labels) or not pd.api.types.is_numeric_dtype(labels):
         codes, names = pd.factorize(labels.astype(str), sort=True)
         refuse_many(len(names), f"data.path={path}: column 'label'", most)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.data.lines import place
+from rnnscope.data.written import NUMBER
 from rnnscope.errors import UserError, brief
 
 log = logging.getLogger(__name__)
@@ -119,15 +120,17 @@ def is_clock(text: str) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+    """Whether pandas reads a text as a number, as Python also does 1_000 and １."""
+    return NUMBER.fullmatch(text) is not None and bool(np.isfinite(float(text)))
 
 
 def _numbers(text: "pd.Series[Any]", sequences: Any, where: str) -> NDArray[Any]:
     _refuse_months(text, where)
-    return pd.to_numeric(text).to_numpy()
+    keys = pd.to_numeric(text).to_numpy()
+    if keys.dtype.kind not in "iuf":
+        longest = max(text, key=len)
+        raise UserError(f"{where} holds '{brief(longest)}', past 64 bits: {REMEDY}")
+    return keys
 
 
 def _clocks(text: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -> NDArray[Any]:

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.decimals import in_column
 from rnnscope.data.groups import without_groups
 from rnnscope.data.label_column import FEWEST, NO_STEPS, NUMBERED, is_run, label_of
 from rnnscope.data.lines import place
 from rnnscope.data.missing import filled
-from rnnscope.data.names import refuse_unclear
+from rnnscope.data.names import refuse_ranks, refuse_unclear
 from rnnscope.data.shared import refuse_shared
 from rnnscope.data.written import in_numbers
 from rnnscope.errors import UserError, brief, listed
@@ -66,7 +67,8 @@ def arrays_from_wide(
         else:
             arrays[f"x_{part}"] = x
         if label is not None:
-            y = frame[label]
+            y = in_column(frame[label], f"{at}: column '{brief(label)}'")
+            refuse_ranks(y, at)
             if y.isna().any():
                 row = place(frame.index, int(y.isna().to_numpy().argmax()))
                 raise UserError(f"{at}: {row} has no label")

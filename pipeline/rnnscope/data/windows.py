@@ -7,9 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.config import Files
+from rnnscope.data.decimals import in_column
 from rnnscope.data.lines import place
-from rnnscope.data.names import refuse_unclear
-from rnnscope.errors import UserError
+from rnnscope.data.names import refuse_ranks, refuse_unclear
+from rnnscope.errors import UserError, brief
 
 
 def windows_of(values: NDArray[Any], first: NDArray[np.int64], window: int) -> NDArray[Any]:
@@ -27,6 +28,8 @@ def labels_of(
 ) -> NDArray[Any]:
     """The target [N] after each window; or its last label [N], or all its labels [N, W]."""
     window = options.window or 0
+    column = in_column(column, f"{at}: column '{brief(column.name)}'")
+    refuse_ranks(column, at)
     refuse_unclear(column, at)
     each = options.labels == "timestep"
     if options.horizon and each:

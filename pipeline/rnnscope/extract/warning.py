@@ -49,14 +49,30 @@ def noticed(record: Recorder, unmasked: set[str], lost: Mapping[str, str]) -> No
         depends = padding.depending(record.passed, record.model, record.split, record.rows, drawn)
         if depends.layers or depends.outputs:
             found.append(padding.warning(record.model, read, depends, record.rows))
-    moved = [name for name in record.of_other_time if record.rows.displaced.get(name)]
-    if moved and (record.split.per_timestep or record.split.steps):
-        found.append(
-            f"layer {listed(moved)}: the model moves or pools time on the way to it, so labels and "
-            "annotations of timesteps are not those of its timesteps: it is given none"
-        )
+    if record.split.per_timestep or record.split.steps:
+        found += _without_known(record)
     found += [
         padding.lost(layer, maker, record.rows, record.split)
         for layer, maker in sorted(lost.items())
     ]
     return Noticed(silent, read, lost, found)
+
+
+def _without_known(record: Recorder) -> list[str]:
+    """Why layers are given no labels and annotations of timesteps that one may expect there."""
+    others = record.of_other_time
+    moved = [name for name in others if record.rows.displaced.get(name)]
+    untold = [name for name in others if name not in moved and not record.rows.reads(name)]
+    found = []
+    if moved:
+        found.append(
+            f"layer {listed(moved)}: the model moves or pools time on the way to it, so labels and "
+            "annotations of timesteps are not those of its timesteps: it is given none"
+        )
+    if untold:
+        found.append(
+            f"layer {listed(untold)}: the model's graph does not tell of which input's timesteps "
+            "its own are, so labels and annotations of timesteps may not be theirs: it is given "
+            "none"
+        )
+    return found

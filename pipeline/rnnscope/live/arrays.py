@@ -8,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rnnscope.errors import UserError, listed
+from rnnscope.errors import UserError, brief, listed
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def plain(given: Any, where: str) -> Array:
             )
         return Array(given.numpy())
     _refuse_masked(given, where)
+    refuse_shuffled(given, where)
     if isinstance(given, pd.Series):
         return Array(given.to_numpy())
     if isinstance(given, np.ndarray) and given.dtype != object:
@@ -95,6 +96,7 @@ def _of_list(given: Any, where: str) -> Array:
     """A list of numbers or names, or of sequences, which may differ in length."""
     for number, each in enumerate(given):  # np.ma.masked is one of these arrays too
         _refuse_masked(each, f"{where}[{number}]")
+    _refuse_other_columns(given, where)
     parts = [np.asarray(each) for each in given]
     shapes = [each.shape for each in parts]
     if len(set(shapes)) <= 1:
@@ -120,13 +122,50 @@ def _refuse_masked(given: Any, where: str) -> None:
         )
 
 
+def refuse_shuffled(given: Any, where: str) -> None:
+    """Raise for an index that counts the rows, in another order: which of the two is the order?"""
+    if not isinstance(given, pd.Series | pd.DataFrame):
+        return
+    index = given.index
+    if index.dtype.kind not in "iu" or index.is_monotonic_increasing or not index.is_unique:
+        return
+    if index.min() == 0 and index.max() == len(index) - 1:
+        raise UserError(
+            f"{where}: its index is 0 to {len(index) - 1} in another order: give "
+            f"{where}.to_numpy() if the values are in the order of the sequences, else "
+            f"{where}.sort_index()"
+        )
+
+
+def _refuse_other_columns(given: Any, where: str) -> None:
+    """Raise for a list of tables in which a column stands at different places."""
+    tables = {n: each for n, each in enumerate(given) if isinstance(each, pd.DataFrame)}
+    if not tables:
+        return
+    first, model = next(iter(tables.items()))
+    known = {name: place for place, name in enumerate(model.columns)}
+    for number, each in tables.items():
+        moved = [n for place, n in enumerate(each.columns) if known.get(n, place) != place]
+        if moved:
+            raise UserError(
+                f"{where}[{number}] has column {brief(repr(moved[0]))} at another place than "
+                f"{where}[{first}]: give all with their columns in one order, that of the model's "
+                f"features, such as [table[names] for table in {where}]"
+            )
+
+
 def _refuse_empty(lengths: NDArray[Any], where: str) -> None:
     if len(lengths) and not lengths.all():
         raise UserError(f"{where}[{int(lengths.argmin())}] has no timesteps: leave it out")
 
 
-def refuse_order(given: Any, where: str) -> None:
+def refuse_order(given: Any, where: str, table: str | None = None) -> None:
     """Raise for categories that are not numbered as names are: all that occur, sorted.
+
+    Args:
+        given: labels in any form.
+        where: what to call them in an error.
+        table: whose columns are the categories, in words.
 
     Raises:
         UserError: with what to give in their place.
@@ -138,9 +177,13 @@ def refuse_order(given: Any, where: str) -> None:
         return
     occurring = set(given) & set(categories)
     if categories != sorted(occurring, key=lambda name: (str(type(name)), str(name))):
-        codes = f"{where}.cat.codes" if isinstance(given, pd.Series) else f"{where}.codes"
+        own = f"{where}.cat.codes" if isinstance(given, pd.Series) else f"{where}.codes"
+        codes = own if table is None else f"np.asarray({table}).argmax(axis=1)"
+        names = f"np.asarray({where}, str)"
+        if table is not None:
+            names = f"{table}.idxmax(axis=1).astype(str)"
         raise UserError(
             f"{where} is categorical, in the order {listed(map(repr, categories))}, and names are "
             f"numbered from 0 as they occur, sorted: give {codes} if the model's outputs are in "
-            f"the order of the categories, else np.asarray({where}, str)"
+            f"the order of the categories, else {names}"
         )

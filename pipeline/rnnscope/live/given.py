@@ -23,6 +23,7 @@ from rnnscope.data.table import splits_from_table
 from rnnscope.errors import UserError, listed
 from rnnscope.live import streams
 from rnnscope.live.arrays import Array, plain, refuse_order
+from rnnscope.live.labels import named
 from rnnscope.live.options import chosen
 from rnnscope.live.wording import PATH, outside
 from rnnscope.models.feeding import sequence_shapes, types
@@ -83,8 +84,10 @@ def dataset_of(
         arrays |= {f"{kind}_test" if n is None else f"{kind}_{n}_test": a for n, a in found.items()}
     of_steps = None
     if gathered.labels is not None:
-        arrays["y_test"], of_steps = _labels(gathered.labels)
-        _refuse_other_ends(plain(gathered.labels, "labels"), own, "labels")
+        steps = {each.shape[1] for each in gathered.inputs.values() if each.ndim > 1}
+        known = named(gathered.labels, steps)
+        arrays["y_test"], of_steps = _labels(known)
+        _refuse_other_ends(plain(known, "labels"), own, "labels")
     for name, each in noted.items():
         _refuse_other_ends(each, own, f"annotations['{name}']")
         arrays[f"{name}_test"] = each.numbers
@@ -100,8 +103,10 @@ def _options(**given: Any) -> Files:
 
 
 def _dataset(model: keras.Model, split: Split, classes: Classes) -> Dataset:
-    dataset = Dataset(split, None, None, classes.names, classes.occurring)
-    if line := taken(classes, count(model, dataset) or 0):
+    known = classes.names, classes.occurring, classes.columns
+    dataset = Dataset(split, None, None, *known)
+    k = count(model, dataset) or 0
+    if classes.columns in (0, k) and (line := taken(classes, k)):
         warnings.warn(line, stacklevel=outside())
     return numbered(model, dataset)
 

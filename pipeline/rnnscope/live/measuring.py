@@ -17,6 +17,7 @@ from rnnscope.data.classes import places
 from rnnscope.data.labels import Given, labels_from
 from rnnscope.errors import UserError, listed
 from rnnscope.live.arrays import plain, refuse_order
+from rnnscope.live.labels import in_order, named
 from rnnscope.live.opened import Opened
 from rnnscope.live.options import chosen
 from rnnscope.live.states import States
@@ -45,7 +46,8 @@ def measure(states: States, labels: Any = None, **options: Any) -> pd.DataFrame:
     Args:
         states: recorded, in memory or in files.
         labels: classes of the sequences [N] or of each timestep of the model's input [N, T], in
-            whole numbers or names, in place of those that were recorded, if any were.
+            whole numbers or names, in place of those that were recorded, if any were. Those of a
+            pandas series whose index has the names of the sequences go by these.
         **options: of stage units: layers, signals, gate_cuts, tanh_cuts, dead_variance, lags,
             permutations, seed, memory_mb.
 
@@ -83,15 +85,17 @@ def _folder(states: States) -> Iterator[Path]:
 def _classes(states: States, labels: Any, layers: list[str]) -> NDArray[np.int32]:
     """Labels as the numbers of classes, those of the model's outputs."""
     refuse_order(labels, "labels")
-    found, sequences = plain(labels, "labels"), states.sequences
+    sequences = states.sequences
+    longest = {layer: states._source.longest(layer) for layer in layers}
+    timesteps = max(longest.values())
+    ordered = in_order(labels, sequences.get("id"))
+    found = plain(named(ordered, {timesteps}), "labels")
     y, lengths = found.numbers, sequences["length"].to_numpy()
     if found.lengths is not None and not np.array_equal(found.lengths, lengths):
         raise UserError(
             "labels differ in length, and not as the sequences of states do: give one value per "
             "timestep of each sequence"
         )
-    longest = {layer: states._source.longest(layer) for layer in layers}
-    timesteps = max(longest.values())
     if y.shape[:1] != lengths.shape:
         raise UserError(f"labels has shape {y.shape}; it must be [{len(lengths)}], as states")
     of_steps = "timestep" if y.ndim == 3 and y.shape[-1] == 1 else None

@@ -1,7 +1,6 @@
 """The user's own Python module, with what a saved model is made of beyond Keras' classes."""
 
 import contextlib
-import functools
 import importlib
 import inspect
 import sys
@@ -14,35 +13,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from rnnscope.config.reached import is_installed
 from rnnscope.config.source import specs
 from rnnscope.errors import UserError
-from rnnscope.models import guard
+from rnnscope.models import guard, unseen
 from rnnscope.store import digests
 
 _DIGESTS: dict[str, str] = {}
 """Of the files of what this process imported, as they were then. Python imports a module once."""
 _NAMED: list[str] = []
 """The modules that were named in this process."""
-_RAN: set[str] = set()
-"""The files whose text was run since ``_modules`` was last asked, as Python reports it."""
-
-
-def _modules() -> set[str]:
-    """The modules that there are; from here on it is noted whose text is run."""
-    _RAN.clear()
-    return set(sys.modules)
-
-
-@functools.cache
-def _listen() -> None:
-    """Have Python report whose text is run, also past its own ``import``; it goes on for good."""
-
-    def heard(event: str, given: tuple[Any, ...]) -> None:
-        if event == "exec":
-            _RAN.add(getattr(given[0], "co_filename", ""))
-
-    sys.addaudithook(heard)
+_FILES: dict[str, str] = {}
+"""The files in the key of the module that was named last, by the names of their modules."""
+_OWN: set[str] = set()
+"""The outermost packages of the user's that were not there before."""
+_UNSEEN: dict[str, str] = {}
+"""What was refused, by the file of the module that was named: its helpers are imported now."""
 
 
 def members(name: str) -> dict[str, Any]:
@@ -59,8 +44,13 @@ def members(name: str) -> dict[str, Any]:
     files = {each: str(spec.origin) for each, spec in found.items() if spec.has_location}
     here = f"model.custom_objects={name}"
     _refuse_edited(here, files)
-    _listen()
-    before = _modules()
+    if (said := _UNSEEN.get(files[name])) is not None:
+        raise UserError(said)
+    _FILES.clear()
+    _FILES.update(files)
+    before = unseen.modules()
+    there = {each.partition(".")[0] for each in before}
+    _OWN.update({each.partition(".")[0] for each in found} - there)
     _FINDER.known.update(found)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)  # before Python's own, which would take bytecode
@@ -90,7 +80,7 @@ def explaining() -> Iterator[None]:
         UserError: what was raised, and in which line; other exceptions pass as they are. Or a
             module was imported that is not in the key.
     """
-    before = _modules()
+    before = unseen.modules()
     try:
         yield
     except UserError:
@@ -136,9 +126,9 @@ class _Finder(MetaPathFinder):
         """Where a module is, if it is among those known."""
         if (spec := self.known.get(fullname)) is None:
             return None
-        led = None if path is None else PathFinder.find_spec(fullname, path)
-        if led is not None and led.origin != spec.origin:
-            return None  # its package leads elsewhere, which is refused once it is imported
+        led = PathFinder.find_spec(fullname, path)
+        if led is not None and _elsewhere(led, spec, within=path is not None):
+            return None  # sys.path or its package leads elsewhere: refused once it is imported
         inner = spec.submodule_search_locations
         folders = None if inner is None else list(inner)
         if spec.has_location:
@@ -154,6 +144,13 @@ class _Finder(MetaPathFinder):
 _FINDER = _Finder()
 
 
+def _elsewhere(led: ModuleSpec, spec: ModuleSpec, *, within: bool) -> bool:
+    """Whether Python would take a module, within a package or not, from another file."""
+    if within or not (led.has_location and spec.has_location):
+        return within and led.origin != spec.origin
+    return Path(str(led.origin)).resolve() != Path(str(spec.origin)).resolve()
+
+
 def _refuse_edited(here: str, files: Mapping[str, str]) -> None:
     """Raise if a file was edited since this process imported it."""
     for name, file in files.items():
@@ -164,7 +161,7 @@ def _refuse_edited(here: str, files: Mapping[str, str]) -> None:
 
 
 def refuse_unseen(before: Collection[str]) -> None:
-    """Raise if a module of the user's was imported whose content is not in the key.
+    """Raise if a file of the user's was imported or run whose content is not in the key.
 
     A layer may import one when it is made or called, by a name that it computes.
 
@@ -172,38 +169,15 @@ def refuse_unseen(before: Collection[str]) -> None:
         before: the names of the modules that were there before.
 
     Raises:
-        UserError: with the module, and how to write it.
+        UserError: with the file, and how to write it.
     """
-    own = {name.partition(".")[0] for name in _NAMED}
-    for each in set(sys.modules).difference(before, _FINDER.known) if own else ():
-        file = getattr(sys.modules[each], "__file__", None)
-        if not isinstance(file, str) or file in _DIGESTS:
-            continue
-        if each.partition(".")[0] in own or _lies_here(Path(file)):
-            raise UserError(
-                f"model.custom_objects={_NAMED[-1]}: it imports {each} by a name that its source "
-                f"does not spell, so that an edit of {file} would pass unnoticed: write "
-                f"import {each}"
-            )
-    # Its own dictionary is asked: a module that is loaded on first use would be loaded by getattr.
-    held = [getattr(each, "__dict__", {}) for each in list(sys.modules.values())]
-    imported = {str(each.get("__file__")) for each in held}
-    for file in _RAN.difference(_DIGESTS, imported):
-        if own and Path(file).is_file() and _lies_here(Path(file).resolve()):
-            raise UserError(
-                f"model.custom_objects={_NAMED[-1]}: it runs {file} without importing it, so that "
-                f"an edit would pass unnoticed: write import {Path(file).stem}"
-            )
-
-
-def _lies_here(file: Path) -> bool:
-    """Whether a file lies in the working folder, and is not of what is installed there."""
-    ours = Path(__file__).parents[2]
-    return (
-        file.is_relative_to(Path.cwd())
-        and not file.is_relative_to(ours)
-        and not is_installed(str(file.parent))
-    )
+    if not _NAMED:
+        return
+    last = _NAMED[-1]
+    own = _OWN | {name.partition(".")[0] for name in _NAMED}
+    if said := unseen.module(before, _DIGESTS, own, _FILES) or unseen.text(_DIGESTS):
+        _UNSEEN[_FILES[last]] = f"model.custom_objects={last}: {said}"
+        raise UserError(_UNSEEN[_FILES[last]])
 
 
 def _why(error: Exception, files: set[str]) -> str:

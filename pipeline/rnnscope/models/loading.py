@@ -124,7 +124,7 @@ def load(
         if (line := custom.blamed(error)) is not None:
             raise UserError(f"model.custom_objects={custom_objects}: {line}") from error
         raise UserError(f"model.path={path}: {_reason(error, custom_objects)}") from error
-    if own:
+    if custom_objects is not None:
         custom.refuse_unseen(before)
     _refuse_not_finite(loaded, path)
     return loaded

@@ -121,9 +121,15 @@ def _refuse_few(output: Output, dataset: Dataset) -> None:
 
 
 def _refuse_unplaced(output: Output, dataset: Dataset) -> None:
-    """Raise where classes are names, and fewer than the outputs: which of them is which?"""
+    """Raise where classes are names or columns, fewer than the outputs: which of them is which?"""
     k = len(dataset.classes)
     count = 2 if output.kind == SIGMOID else (output.shape or (k,))[-1] or k
+    if count > dataset.columns > 0:
+        raise UserError(
+            f"y is one-hot, of {dataset.columns} classes, and the model has {count} outputs: which "
+            "of them is which is not known; write y as whole numbers, those of the outputs, "
+            "counted from 0"
+        )
     if count > k and not dataset.counted:
         raise UserError(
             f"y has the classes {brief(listed(dataset.classes), 80)}, and the model {count} "

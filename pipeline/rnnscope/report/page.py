@@ -247,9 +247,11 @@ def _score(score: float) -> str:
 
 
 def _p(probability: float) -> str:
-    """A p- or q-value with two or three digits."""
+    """A p- or q-value; below 1e-12 no more than that, as no test's assumptions hold so far out."""
     if probability != probability:
         return "\N{EN DASH}"
+    if probability < 1e-12:
+        return "< 1e\N{MINUS SIGN}12"
     return f"{probability:.0e}" if probability < 0.001 else f"{probability:.3f}"
 
 

@@ -20,7 +20,7 @@ from rnnscope.states.parts import (
     write_part,
 )
 from rnnscope.states.signals import Signal, open_signal
-from rnnscope.states.steps import annotations, of_other_time, read_annotations
+from rnnscope.states.steps import annotations, has_other_time, of_other_time, read_annotations
 
 __all__ = [
     "KEYS",
@@ -35,6 +35,7 @@ __all__ = [
     "columns",
     "folders",
     "footers_of",
+    "has_other_time",
     "layers",
     "of_other_time",
     "open_signal",

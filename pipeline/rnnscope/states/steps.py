@@ -25,6 +25,13 @@ def of_other_time(layers: list[str]) -> dict[bytes, bytes]:
     return {OTHER_TIME: json.dumps(layers).encode()} if layers else {}
 
 
+def has_other_time(folder: Path, layer: str) -> bool:
+    """Whether what is known of single timesteps does not belong to those of a layer."""
+    path = held(folder, STEPS)
+    said = (parquet.schema(path).metadata or {}) if path.is_file() else {}
+    return layer in json.loads(said.get(OTHER_TIME, b"[]"))
+
+
 def annotations(folder: Path) -> list[str]:
     """The names of the recorded annotations that are numbers, and of a target of timesteps."""
     path = held(folder, STEPS)
@@ -46,10 +53,9 @@ def read_annotations(
     found = np.full((len(names), len(rows.sequence)), np.nan)
     if not names or not len(rows.sequence):
         return found
-    path = held(folder, STEPS)
-    said = parquet.schema(path).metadata or {}
-    if layer in json.loads(said.get(OTHER_TIME, b"[]")):
+    if has_other_time(folder, layer):
         return found
+    path = held(folder, STEPS)
     sequence = ds.field("sequence")
     among = (sequence >= int(rows.sequence[0])) & (sequence <= int(rows.sequence[-1]))
     columns = ["sequence", "timestep", *names]

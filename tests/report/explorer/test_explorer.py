@@ -24,9 +24,9 @@ from rnnscope.report.explorer import (
     inputs,
     kin,
     peaks,
-    reading,
     scales,
 )
+from rnnscope.report.explorer.reading import Wanted, read
 from rnnscope.states.signals import open_signal
 from tests.compose import composed
 from tests.report.test_report import LABELS, LENGTHS, PREDICTIONS, extracted, inputs_in
@@ -95,7 +95,7 @@ def test_the_sequences_that_drive_a_unit_are_those_with_its_extreme_values(
     tmp_path: Path, parts: int
 ) -> None:
     recorded = extracted(tmp_path, parts=parts)
-    found = reading.over_all(open_signal(recorded, "lstm", "c"), None, extremes=True)
+    found = read(Wanted(open_signal(recorded, "lstm", "c"), extremes=True))
     assert found.counts is None
     assert found.extremes is not None
     rows = states.read_states(recorded, "c")
@@ -125,7 +125,7 @@ def test_histograms_count_each_sequence_once_at_its_final_step(
     rows = states.read_states(recorded, "h")
     values = rows.filter(like="h_").to_numpy(np.float64)
     bins = histograms.Bins(values.min(axis=0), values.max(axis=0), k)
-    found = reading.over_all(open_signal(recorded, "lstm", "h"), bins, extremes=False).counts
+    found = read(Wanted(open_signal(recorded, "lstm", "h"), bins=bins)).counts
     assert found is not None
     final = rows.groupby("sequence").tail(1)
     for unit in range(3):
@@ -143,8 +143,9 @@ def test_the_states_of_some_sequences_are_those_that_pandas_reads(
     recorded = extracted(tmp_path, parts=parts)
     dense = states.read_states(recorded, "f", as_array=True)
     chosen = np.array([0, 3, 4], np.int32)
-    found = reading.of_sequences(open_signal(recorded, "lstm", "f"), chosen, 4)
-    np.testing.assert_array_equal(found, dense[chosen, :4].transpose(0, 2, 1))
+    found = read(Wanted(open_signal(recorded, "lstm", "f"), sequences=chosen, timesteps=4))
+    assert found.states is not None
+    np.testing.assert_array_equal(found.states, dense[chosen, :4].transpose(0, 2, 1))
 
 
 # Which sequences

@@ -7,7 +7,7 @@ are held in memory.
 import functools
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ TASK = ("label", "target")
 """What a model is trained to predict; every other target of a probe is an annotation."""
 Y = "y of "
 """Prefix of a target's column, because an annotation may be called row, say."""
+
+
+OTHER_TIME = "labels and annotations of timesteps were not given to it: its timesteps are others"
+"""Why a layer has no targets though the data has some."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,13 @@ def choose(
     ends = ~keys.duplicated("sequence", keep=end)
     whole = len(np.unique(sources)) < len(sources)
     able = functools.partial(_able, options, signal.backward, " of whole groups" if whole else "")
-    return {
+    found = {
         name.removeprefix(Y): _chosen(shared.assign(y=keys[name]), ends, able, options)
         for name in known
     }
+    if states.has_other_time(recorded, signal.layer):
+        found |= {name: replace(found[name], said={"why": OTHER_TIME}) for name in names}
+    return found
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:

@@ -94,7 +94,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
                 continue
             targets = gathering.choose(recorded, signals[0], sequences, options)
             if not targets:
-                said[layer] = {"why": "no labels and no targets"}
+                other = states.has_other_time(recorded, layer)
+                said[layer] = {"why": gathering.OTHER_TIME if other else "no labels and no targets"}
             for target, chosen in targets.items():
                 place = _named(layer, target)
                 said[place] = chosen.said

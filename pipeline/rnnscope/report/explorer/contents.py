@@ -1,6 +1,6 @@
 """All that one explores on the page, as JSON and one blob of arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,11 @@ from rnnscope.report.explorer import (
     histograms,
     inputs,
     kin,
-    reading,
     scales,
     words,
 )
 from rnnscope.report.explorer.blob import Blob
-from rnnscope.report.explorer.reading import Pass
+from rnnscope.report.explorer.reading import Found, Wanted, read
 from rnnscope.states.signals import Signal, open_signal
 from rnnscope.store import parquet
 
@@ -81,26 +80,34 @@ def gather(config: Config, folders: Mapping[str, Path], extract: Mapping[str, An
     classes = len(extract.get("classes", []))
     every = [signal for named in plan.shown.values() for signal in named]
     k = classes if 1 <= classes <= CLASSES else 1
-    bins = [histograms.bins_of(units, each.layer, each.name, k) for each in every]
-    driven = [each.name in _states_of(signals[each.layer]) for each in every]
-
-    def passed(number: int) -> Pass:
-        return reading.over_all(every[number], bins[number], extremes=driven[number])
-
-    todo = range(len(every))
-    passes = list(engine.run(passed, todo, config.engine, what="report", unit="signal"))
-    ends = [found.extremes for found in passes if found.extremes is not None]
+    bins = {id(each): histograms.bins_of(units, each.layer, each.name, k) for each in every}
+    driving = [each for each in every if each.name in _states_of(signals[each.layer])]
+    first = _read((Wanted(each, True, bins[id(each)]) for each in driving), config)
+    ends = [found.extremes for found in first if found.extremes is not None]
     chosen = choosing.choose(recorded, plan.count, ends)
+    known = {id(each): found for each, found in zip(driving, first, strict=True)}
+    left = (
+        Wanted(
+            each,
+            bins=None if id(each) in known else bins[id(each)],
+            sequences=chosen,
+            timesteps=min(each.timesteps, plan.timesteps),
+        )
+        for each in every
+    )
     blob = Blob()
-    for signal, found, bin_ in zip(every, passes, bins, strict=True):
+    for signal, found in zip(every, _read(left, config), strict=True):
+        before = known.get(id(signal), found)
         name = f"{signal.layer}/{signal.name}"
-        _add_states(blob, name, signal, chosen, plan.timesteps)
-        if found.extremes is not None:
-            for end, peaks in (("most", found.extremes.most), ("least", found.extremes.least)):
+        assert found.states is not None
+        _add_states(blob, signal, found.states)
+        if before.extremes is not None:
+            for end, peaks in (("most", before.extremes.most), ("least", before.extremes.least)):
                 blob.add(f"{end}/{name}", np.stack([peaks.sequence, peaks.timestep]))
                 blob.add(f"{end}_value/{name}", peaks.value)
-        if found.counts is not None and bin_ is not None:
-            blob.add(f"counts/{name}", found.counts)
+        bin_ = bins[id(signal)]
+        if before.counts is not None and bin_ is not None:
+            blob.add(f"counts/{name}", before.counts)
             ranges = np.stack([bin_.low, bin_.high], axis=1)
             blob.add(f"bins/{name}", ranges.astype(np.float32))
     drawn = _add_curves(blob, folders["units"], every, plan.timesteps, k)
@@ -177,15 +184,22 @@ def _states_of(signals: Sequence[Signal]) -> list[str]:
     return [name for name in STATES if name in names] or names[:1]
 
 
-def _add_states(
-    blob: Blob, name: str, signal: Signal, chosen: NDArray[np.int32], timesteps: int
-) -> None:
+def _read(wanted: Iterable[Wanted], config: Config) -> list[Found]:
+    """What is asked for of several signals, in the engine's threads."""
+    return list(engine.run(read, list(wanted), config.engine, what="report", unit="signal"))
+
+
+def _add_states(blob: Blob, signal: Signal, values: NDArray[np.float32]) -> None:
     """The codes of the chosen sequences, each as its difference to that of the timestep before.
 
     The differences compress to two thirds of the codes.
+
+    Args:
+        blob: what they are added to.
+        signal: theirs.
+        values: [n, U, T].
     """
-    steps = min(signal.timesteps, timesteps)
-    values = reading.of_sequences(signal, chosen, steps)
+    name = f"{signal.layer}/{signal.name}"
     there = np.abs(values[np.isfinite(values)])
     spread = float(np.median(there)) if len(there) else 1.0
     low, high = (float(reach(values)) if len(there) else 0.0 for reach in (np.nanmin, np.nanmax))

@@ -89,7 +89,7 @@ function findMatches() {
     return;
   }
   said.textContent = `${count(units.length)} of ${count(signal.units)} units are on in ${signal.name}; some of them are on ` +
-    `together in ${count(places.length)} of ${count(shown.length)} sequences on this page, outside this window.`;
+    `together elsewhere in ${count(places.length)} of ${count(shown.length)} sequences on this page.`;
   byId("match-units").replaceChildren(...units.map((unit) => unitLink(signal.layer.name, signal.name, signal.numbers[unit])));
   byId("matches").replaceChildren(...places.slice(0, MATCHES).map((found) => card(
     found.sequence, [found.start, found.stop],

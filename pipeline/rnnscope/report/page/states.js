@@ -118,7 +118,8 @@ function fillInput(side, sequence, pane) {
   if (tokens) {
     side.append(element("p", { className: "tokens", id: `tokens-${pane}` },
       ...tokens.map((token, t) => element("span", { onpointerenter: () => readToken(pane, t) },
-        wordOf(sequence, token), spaceOf(sequence)))));
+        wordOf(sequence, token), spaceOf(sequence)))),
+    element("p", { className: "caption", id: `tokens-said-${pane}` }));
   } else if (inputOf(sequence)) {
     const canvas = element("canvas", { id: `input-${pane}`, className: sequence.run.meta.input.kind,
       role: "img", "aria-label": `input of sequence ${sequence.number}` });
@@ -154,7 +155,8 @@ function point(unit, t, pane = 0, say = true) {
   if (canvas && say) drawInput(canvas, sequence, pane === 0 && view.range ? view.range : [t, t + 1]);
 }
 
-// Each token in the colour of a unit's value after it, as Karpathy, Johnson & Fei-Fei (2015) did.
+// Each token in the colour of a unit's value after it, as Karpathy, Johnson & Fei-Fei (2015) did;
+// the colours end at the unit's own largest value here.
 function colourTokens(pane, unit, t) {
   const tokens = byId(`tokens-${pane}`);
   if (!tokens) return;
@@ -163,9 +165,12 @@ function colourTokens(pane, unit, t) {
   const signal = run.signal(layer, layer.signals.includes(view.by) ? view.by : layer.signals[0]);
   const place = placeOf(signal, unit);
   if (place < 0) return;
+  const values = [...signal.row(row, place)].map((code) => signal.values[code]);
+  const most = Math.max(...values.map(Math.abs).filter((value) => !Number.isNaN(value)), 1e-30);
+  const positive = signal.edges[0] === 0;
+  byId(`tokens-said-${pane}`).textContent = `Coloured by ${signal.name} of unit ${unit}, from ${positive ? "0" : `−${number(most, 2)}`} to ${number(most, 2)}.`;
   [...tokens.children].forEach((token, step) => {
-    const value = step < signal.timesteps ? signal.at(row, place, step) : NaN;
-    const colour = colourOf(value, signal.limit, signal.edges[0] === 0);
+    const colour = colourOf(values[step] ?? NaN, most, positive);
     token.style.background = `rgb(${colour.join(" ")})`;
     const light = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] > 140;
     token.style.color = light ? "#111" : "#fff";
