@@ -177,19 +177,19 @@ class Dataset:
 
     def as_outputs(self, k: int) -> "Dataset":
         """The data set with its classes numbered as the K outputs of a model, where that fits."""
-        new = self._numbered(places(Classes(self.classes, self.occurring, self.columns), k))
-        return replace(new, columns=self.columns)
+        return self._numbered(
+            places(Classes(self.classes, self.occurring, self.columns), k), self.columns
+        )
 
     def as_trained(self) -> "Dataset":
         """The data set for a model that is trained on it: with only the classes that occur."""
-        new = self._numbered(only_occurring(Classes(self.classes, self.occurring)))
-        return replace(new, columns=0)
+        return self._numbered(only_occurring(Classes(self.classes, self.occurring)), 0)
 
-    def _numbered(self, new: Classes) -> "Dataset":
-        """The data set with other numbers of its classes."""
+    def _numbered(self, new: Classes, columns: int) -> "Dataset":
+        """The data set with other numbers of its classes, and other ``columns``."""
         old = Classes(self.classes, self.occurring)
         if old.names == new.names:
-            return self
+            return self if columns == self.columns else replace(self, columns=columns)
 
         def renumbered(split: Split | None) -> Split | None:
             if split is None or split.y is None:
@@ -202,7 +202,7 @@ class Dataset:
         test = renumbered(self.test)
         assert test is not None
         train, val = renumbered(self.train), renumbered(self.val)
-        return Dataset(test, train, val, new.names, new.occurring)
+        return Dataset(test, train, val, new.names, new.occurring, columns)
 
     @property
     def labelled(self) -> Split | None:
