@@ -16,6 +16,8 @@ from rnnscope.report.drawing import inline
 from rnnscope.store import parquet
 
 COMPONENTS = ("component_1", "component_2", "component_3")
+POINTS = 300
+"""Most points of a class's path."""
 PATH_DIGITS = 5
 """Digits of the largest coordinate of a class's path; the others have as many decimals."""
 
@@ -114,12 +116,18 @@ def paths(folder: Path, classes: list[str], backward: Collection[str]) -> dict[s
             {
                 "label": int(label),
                 "name": classes[label] if label < len(classes) else str(label),
-                "points": of[axes].astype(float).round(digits).to_numpy().tolist(),
+                "points": _thinned(of[axes]).astype(float).round(digits).to_numpy().tolist(),
             }
             for label, of in here.groupby("label", sort=True)
         ]
         found[layer] = {"signal": signal, "components": len(axes), "lines": lines}
     return found
+
+
+def _thinned(path: pd.DataFrame) -> pd.DataFrame:
+    """At most about ``POINTS`` of the points, evenly, and the last one."""
+    step = -(-len(path) // POINTS)
+    return path[(len(path) - 1) % step :: step]
 
 
 def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,19 @@ from rnnscope.store import parquet
 
 HERE = Path(__file__).parent / "page"
 SCRIPTS = (
-    *("format", "arrays", "colours", "input", "table", "maps", "states", "match", "unit"),
+    *(
+        "format",
+        "arrays",
+        "colours",
+        "input",
+        "table",
+        "maps",
+        "list",
+        "states",
+        "match",
+        "chart",
+        "unit",
+    ),
     *("gates", "paths", "main"),
 )
 """The page's scripts in the order in which each uses those before it."""
@@ -63,6 +75,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
     explored = contents.gather(config, inputs, extract)
     sections = {
         "slug": provenance.slug(recorded),
+        "data": extract["slice"]["data"],
         "ablation": ablation.by_unit(inputs["ablation"]) if reran else [],
         "paths": analyses.paths(inputs["population"], classes, _backward(recorded, extract)),
     }

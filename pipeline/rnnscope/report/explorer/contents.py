@@ -30,13 +30,13 @@ STATES = ("h", "c")
 """The signals of which the page says what drives a unit; of other cells the first."""
 MOST = 300
 """Most sequences whose states are on the page."""
-CODES = 4_500_000
+CODES = 4_000_000
 """Most values of states on the page."""
 FEWEST, SHORTEST = 24, 8
 """With fewer sequences than the first, gates are left out; than the second, late timesteps."""
 CLASSES = 20
 """With more classes, means and histograms are over all sequences."""
-CURVES = 700_000
+CURVES = 300_000
 """Most means over time on the page."""
 
 

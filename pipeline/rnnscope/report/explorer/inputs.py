@@ -17,7 +17,7 @@ from rnnscope.store import parquet
 
 PICTURE = 8
 """From so many features on, an input is a picture, timesteps by features; below it, lines."""
-BYTES = 1_500_000
+BYTES = 1_000_000
 """Most bytes of inputs on a page."""
 
 
@@ -64,7 +64,10 @@ def read(
         timesteps: later ones are left out.
     """
     if "inputs" not in extract and not extract.get("no_proof"):
-        return Hidden("the states were recorded by an earlier version, which did not note them")
+        return Hidden(
+            "the states were recorded by an earlier version, which did not note how they were "
+            "read; stage=extract mode=force records them again"
+        )
     try:
         split = _split(config, extract, recorded)
     except UserError as error:
@@ -74,7 +77,8 @@ def read(
     if why := _unlike(split, recorded):
         return Hidden(why)
     if len(split.x.shape) > 3:
-        return Hidden(f"they have {len(split.x.shape) - 1} axes")
+        shape = ", ".join(map(str, split.x.shape[1:]))
+        return Hidden(f"each is an array [{shape}]; only sequences of features or tokens are")
     steps = min(timesteps, split.timesteps)
     count = BYTES // (steps * max(split.features, 1))
     every = np.array(list(dict.fromkeys(np.concatenate(wanted).tolist())), np.int32)

@@ -20,11 +20,11 @@ DENSE = 4.0
 
 
 def edges_of(signal: str, low: float, high: float, spread: float) -> Values:
-    """The rising edges of a signal's intervals, one more than there are intervals.
+    """The edges of a signal's intervals, never falling, one more than there are intervals.
 
     Those of gates lie evenly from 0 to 1, of h and g about 0 as far as their values reach. Values
     without bounds have intervals of the width of a hyperbolic sine: fine near 0, and in proportion
-    far from it.
+    far from it; or even ones, where all values lie close together far from 0.
 
     Args:
         signal: its letter.
@@ -37,6 +37,8 @@ def edges_of(signal: str, low: float, high: float, spread: float) -> Values:
     if signal in BETWEEN_MINUS_1_AND_1 and low >= -1 and high <= 1:
         reach = max(abs(low), abs(high), 1e-30)
         return np.linspace(-reach, reach, STEPS + 1).astype(np.float32)
+    if max(low, -high) > high - low > 0:
+        return np.linspace(low, high, STEPS + 1).astype(np.float32)
     scale = spread / DENSE
     most = np.arcsinh(max(abs(low), abs(high), 1e-30) / scale)
     edges = np.sinh(np.linspace(-most, most, STEPS + 1)) * scale

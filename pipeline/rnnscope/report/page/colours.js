@@ -23,3 +23,9 @@ function palette(signal) {
 }
 
 const series = (number) => `var(--class-${(number % 10) + 1})`;
+
+// Black or white, whichever has more contrast to a colour (relative luminance of WCAG 2).
+function inkOn(colour) {
+  const [r, g, b] = colour.map((x) => (x <= 10 ? x / 3294 : ((x / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+}

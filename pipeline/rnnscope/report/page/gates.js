@@ -44,7 +44,7 @@ function forgetFigure(layer) {
   if (!finite.length) return null;
   const logs = finite.map(({ tau }) => Math.log10(tau));
   const [low, high] = [Math.floor(Math.min(...logs)), Math.max(Math.ceil(Math.max(...logs)), Math.floor(Math.min(...logs)) + 1)];
-  const { svg, x } = axes(0, 1, 1, Math.max(2, finite.length), "units, longest first", "Forget timescales, sorted");
+  const { svg, x } = axes(0, 1, 1, Math.max(2, finite.length), "units, longest first", "Forget timescales, sorted", true);
   svg.setAttribute("role", "group");
   svg.querySelectorAll(".grid, .end").forEach((each) => each.remove());
   const y = (value) => HEIGHT - PAD.bottom - ((value - low) / (high - low)) * (HEIGHT - PAD.top - PAD.bottom);

@@ -42,7 +42,7 @@ const named = (sequence) => {
   if (known(label)) facts.push(`class ${run.className(label)}`);
   if (known(label) && known(prediction) && prediction !== label) facts.push(`taken for ${run.className(prediction)}`);
   if (known(target)) facts.push(`target ${number(target)}`, `output ${number(prediction ?? null)}`);
-  facts.push(`${count(length)} timesteps`);
+  facts.push(`${count(length)} ${length === 1 ? "timestep" : "timesteps"}`);
   if (run !== own) facts.unshift(run.meta.slug);
   return facts.join(", ");
 };
@@ -135,7 +135,7 @@ const readToken = (pane, t) => {
 
 // Mark a unit at a timestep in all maps of a pane, and say the values there.
 function point(unit, t, pane = 0, say = true) {
-  view.unit = unit;
+  if (view.panes[pane].run === own) view.unit = unit;
   const here = maps.filter((map) => map.pane === pane);
   for (const map of here) {
     const place = placeOf(map.signal, unit);
@@ -172,8 +172,7 @@ function colourTokens(pane, unit, t) {
   [...tokens.children].forEach((token, step) => {
     const colour = colourOf(values[step] ?? NaN, most, positive);
     token.style.background = `rgb(${colour.join(" ")})`;
-    const light = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] > 140;
-    token.style.color = light ? "#111" : "#fff";
+    token.style.color = inkOn(colour);
     token.classList.toggle("here", step === t);
   });
 }
@@ -191,60 +190,6 @@ function select(start, stop, done = false) {
   if (done) findMatches();
 }
 
-// The list of sequences to choose from.
-function listed() {
-  const label = byId("of-class").value;
-  const outcome = byId("of-outcome").value;
-  const rows = shown.filter((each) =>
-    (label === "" || String(each.label) === label) &&
-    (outcome === "" || String(each.correct) === outcome));
-  const by = byId("list-order").value;
-  return rows.sort((a, b) => (by === "loss" ? b.loss - a.loss : by === "length" ? b.length - a.length
-    : by === "short" ? a.length - b.length : 0) || a.number - b.number);
-}
-
-const listedText = () => `${count(listed().length)} of ${count(shown.length)} sequences`;
-
-function drawList() {
-  const rows = listed();
-  byId("list").replaceChildren(...rows.map((sequence) => {
-    const wrong = sequence.correct === false ? "wrong" : "";
-    const text = sequence.label === undefined || sequence.label === null
-      ? `${sequence.number}` : className(sequence.label);
-    return element("button", {
-      type: "button", className: `choice ${wrong}`, title: named(sequence),
-      onclick: (event) => show(sequence, event.shiftKey || byId("side").checked ? 1 : 0),
-      "data-sequence": sequence.number,
-    }, thumbnail(sequence), element("span", { className: "caption" }, text,
-      wrong ? ` → ${className(sequence.prediction)}` : ""));
-  }));
-  byId("listed").textContent = listedText();
-  markChosen();
-}
-
-// One stop for the Tab key; arrow keys go from sequence to sequence.
-function walkList(event) {
-  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const buttons = [...byId("list").children];
-  const next = buttons[buttons.indexOf(document.activeElement) + step];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-  next.click();
-}
-
-function markChosen() {
-  const [a, b] = view.panes;
-  const buttons = [...byId("list").children];
-  const first = buttons.find((each) => Number(each.dataset.sequence) === a.number) ?? buttons[0];
-  for (const button of buttons) {
-    const n = Number(button.dataset.sequence);
-    button.tabIndex = button === first ? 0 : -1;
-    button.setAttribute("aria-pressed", n === a.number || (b?.run === own && n === b.number));
-  }
-  byId("sequence").value = a.number;
-}
-
 function drawSignals() {
   const boxes = view.layer.signals.map((name) => element("label", {},
     element("input", { type: "checkbox", value: name, checked: view.signals.has(name),
@@ -256,6 +201,10 @@ function drawSignals() {
 }
 
 function startStates() {
+  // Enter in a field chooses, and sends no form.
+  for (const form of document.querySelectorAll("form.controls")) {
+    form.addEventListener("submit", (event) => event.preventDefault());
+  }
   fill(byId("layer"), meta.layers.map((layer) => [layer.name, layer.name]));
   byId("layer").parentElement.hidden = meta.layers.length < 2;
   byId("layer").addEventListener("change", () => {
@@ -302,7 +251,9 @@ async function openOther() {
   const wanted = view.panes[0].number;
   const found = run.byNumber.get(wanted);
   show(found?.shown ? found : run.shown[0], 1);
-  said.textContent = found?.shown ? "" : `sequence ${wanted} is not on that page: its first is shown`;
+  const same = JSON.stringify(run.meta.data) === JSON.stringify(meta.data);
+  const data = same ? "" : "That run is of other data. ";
+  said.textContent = data + (found?.shown ? "" : `Sequence ${wanted} is not on that page: its first is shown.`);
 }
 
 function setLayer(name) {

@@ -1,8 +1,4 @@
 // One unit: what drives it, what it does in each class, what is known of it.
-const WIDTH = 420;
-const HEIGHT = 200;
-const PAD = { left: 44, right: 8, top: 8, bottom: 30 };
-
 const hashOf = (layer, signal, unit) => `#${encodeURIComponent(layer)}/${signal}/${unit}`;
 const unitLink = (layer, signal, unit) =>
   element("a", { href: hashOf(layer, signal, unit), className: "chip" }, String(unit));
@@ -50,51 +46,10 @@ function drawUnit(layer, signal, unit) {
   byId("unit-row").replaceChildren(...statistics(layer.name, signal, unit));
 }
 
-// Axes for y from low to high and x from 0 to steps; returns the SVG and both scales.
-function axes(low, high, left, right, xName, label) {
-  const x = (value) => PAD.left + ((value - left) / (right - left || 1)) * (WIDTH - PAD.left - PAD.right);
-  const y = (value) => HEIGHT - PAD.bottom - ((value - low) / (high - low || 1)) * (HEIGHT - PAD.top - PAD.bottom);
-  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
-  for (const value of ticks(low, high, 4)) {
-    svg.append(drawn("line", { x1: PAD.left, x2: WIDTH - PAD.right, y1: y(value), y2: y(value), class: "grid" }),
-      drawn("text", { x: PAD.left - 6, y: y(value) + 4, class: "tick end" }, minus(String(value))));
-  }
-  for (const value of ticks(left, right, 6)) {
-    svg.append(drawn("text", { x: x(value), y: HEIGHT - PAD.bottom + 15, class: "tick middle" }, minus(String(value))));
-  }
-  svg.append(drawn("text", { x: (PAD.left + WIDTH) / 2, y: HEIGHT - 2, class: "tick middle" }, xName));
-  return { svg, x, y };
-}
-
-function ticks(low, high, most) {
-  if (!(high > low)) return [low];
-  const raw = (high - low) / most;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= raw);
-  const found = [];
-  for (let value = Math.ceil(low / step); value * step <= high * (1 + 1e-9); value++) {
-    found.push(Number((value * step).toPrecision(6)));
-  }
-  return found;
-}
-
-// A single point is drawn as a dot, by the round caps of a line of hardly any length.
-const pathOf = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") +
-  (points.length === 1 ? "h0.01" : "");
-
-function figureOf(title, svg, legend = null, note = "") {
-  return element("figure", {}, element("figcaption", {}, title), svg, legend,
-    note ? element("p", { className: "caption" }, note) : null);
-}
-
-const legendOf = (names, colours) => element("p", { className: "legend" }, ...names.map((name, i) => {
-  const swatch = element("i");
-  swatch.style.background = colours[i];
-  return element("span", {}, swatch, name);
-}));
+const absent = (why) => element("p", { className: "caption" }, why);
 
 function meansFigure(signal, place) {
-  if (!meta.curves.includes(signal.key)) return null;
+  if (!meta.curves.includes(signal.key)) return absent("Means over time are not on this page, for their size: tuning.parquet has them.");
   const { values: mean, shape: [, k, timesteps] } = array(`mean/${signal.key}`);
   const error = array(`error/${signal.key}`).values;
   const [low, high, most] = array(`reach/${signal.key}`).values.subarray(3 * place, 3 * place + 3);
@@ -106,7 +61,7 @@ function meansFigure(signal, place) {
     .map((t) => [t, value(mean[(place * k + c) * timesteps + t]), spread(error[(place * k + c) * timesteps + t])])
     .filter(([, m]) => !Number.isNaN(m)));
   const [bottom, top] = extent(lines.flat().flatMap(([, m, e]) => [m - e, m + e]));
-  const { svg, x, y } = axes(bottom, top, 0, Math.max(1, timesteps - 1), "timestep", `${title} over time`);
+  const { svg, x, y } = axes(bottom, top, 0, Math.max(1, timesteps - 1), "timestep", `${title} over time`, true);
   labels.forEach((label, c) => {
     const colour = labels[0] < 0 ? series(0) : series(label);
     const steps = lines[c];
@@ -116,6 +71,7 @@ function meansFigure(signal, place) {
     const name = labels[0] < 0 ? "all" : className(label);
     const line = drawn("path", { d: pathOf(steps.map(([t, m]) => [x(t), y(m)])), class: "line" }, drawn("title", {}, name));
     line.style.stroke = colour;
+    line.style.strokeDasharray = dashes(labels[0] < 0 ? 0 : label);
     const area = drawn("path", { d: `${pathOf(band)}Z`, class: "band" });
     area.style.fill = colour;
     svg.append(area, line);
@@ -129,7 +85,7 @@ function histogramFigure(signal, place) {
   if (!has(`counts/${signal.key}`)) return null;
   const { values, shape: [, k, bins] } = array(`counts/${signal.key}`);
   const [low, high] = array(`bins/${signal.key}`).values.subarray(2 * place, 2 * place + 2);
-  if (!(high > low)) return null;
+  if (!(high > low)) return absent(`${signal.name} of this unit is always ${number(low)}.`);
   const rows = [...Array(k).keys()].map((c) => ({ c, counts: [...values.subarray((place * k + c) * bins, (place * k + c + 1) * bins)] }))
     .map((row) => ({ ...row, total: row.counts.reduce((a, b) => a + b, 0) })).filter((row) => row.total);
   const { svg, x } = axes(0, 1, low, high, `${signal.name} at the final step`, "Histogram of each class at the final step");
@@ -161,7 +117,7 @@ function tracesFigure(layer, unit) {
     [...signal.row(sequence.place, placeOf(signal, unit))].map((code) => signal.values[code]) })));
   const known = rows.flatMap((row) => row.values).filter((value) => !Number.isNaN(value));
   const [low, high] = extent([0, 1, ...known]);
-  const { svg, x, y } = axes(low, high, 0, Math.max(1, lines[0].timesteps - 1), "timestep", "All signals of this unit");
+  const { svg, x, y } = axes(low, high, 0, Math.max(1, lines[0].timesteps - 1), "timestep", "All signals of this unit", true);
   for (const { pane, i, values } of rows) {
     const points = values.map((value, t) => [x(t), y(value)]).filter((each) => !Number.isNaN(each[1]));
     const line = drawn("path", { d: pathOf(points), class: pane ? "line second" : "line" }, drawn("title", {}, lines[i].name));
