@@ -34,7 +34,8 @@ def compared(folder: Path, runs: list[Run], names: list[str]) -> Path:
             f"{name}/extract": run.stages["extract"].artefact.key
             for name, run in zip(names, runs, strict=True)
         },
-        "slice": {"compare": {"timesteps": "all"}},
+        "slice": {"compare": {"timesteps": "all", "runs": ["a*", "b"]}},
+        "files": {},
         "sequences": {"compared": 100},
     }
     (folder / store.MANIFEST).write_text(json.dumps(manifest))
@@ -46,6 +47,7 @@ def test_each_pair_stands_at_the_runs_it_is_of_whatever_they_were_called(tmp_pat
     some = [runs[4], runs[1], runs[3]]
     folder = compared(tmp_path / "compare" / "x", some, ["z", "a", "m"])
     found = similarity.read(folder, collected(runs))
+    assert found["command"] == "rnnscope 'compare.runs=[a*,b]' stage=compare"
     assert (found["runs"], found["compared"], found["of"]) == ([1, 3, 4], 3, 5)
     number = {"z": 4, "a": 1, "m": 3}
     table = pd.read_parquet(folder / "compare.parquet")

@@ -52,7 +52,11 @@ def gather(
         "count": len(collected.runs),
         "options": [_option(each) for each in along if each.name != RUN],
         "origins": origins(collected.runs),
-        "commands": [*commands.sweep(collected.runs), commands.collect(wanted)],
+        "commands": [
+            *commands.sweep(collected.runs),
+            *([found["command"]] if "command" in found else []),
+            commands.collect(wanted),
+        ],
         "rows": listing.rows(collected),
         "columns": columns,
         "metrics": len(shown),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from rnnscope import store
 from rnnscope.analysis.compare.columns import COMPARE
+from rnnscope.report.commands import command
 from rnnscope.report.sweep.collected import Collected
 from rnnscope.report.sweep.metrics import number
 from rnnscope.store import parquet
@@ -38,6 +39,7 @@ def read(folder: Path | None, collected: Collected) -> dict[str, Any]:
     shown = table.assign(a=a, b=b).dropna(subset=["a", "b"])
     return {
         "why": "",
+        "command": command([manifest], "compare"),
         "runs": list(place),
         "compared": len(compared),
         "of": len(collected.runs),
