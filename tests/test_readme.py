@@ -16,6 +16,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,8 +58,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
     _lend_environment(folder / ".venv")
     with np.load(mnist) as whole:  # all that is trained on, and ten test sequences of each class
         few = [np.flatnonzero(whole["y_test"] == each)[:10] for each in range(10)]
-        test = {name: whole[name][np.concatenate(few)] for name in ("x_test", "y_test")}
-        np.savez(folder / "mnist.npz", **{**whole, **test})
+        arrays: dict[str, Any] = dict(whole)
+        arrays |= {name: whole[name][np.concatenate(few)] for name in ("x_test", "y_test")}
+    np.savez(folder / "mnist.npz", **arrays)
     return folder
 
 
