@@ -17,7 +17,7 @@ from tests.slurm import REMEDY, missing
 
 MNIST = Path(__file__).parent / "fixtures" / "mnist.npz"
 """The first 1,000 + 300 sequences of MNIST, in their official order."""
-LONG = ("readme", "cluster", "process")
+LONG = ("readme", "cluster", "process", "slow")
 """Marks of tests that take long, the longest first."""
 NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     # Under CI=true these two are not left out: without Slurm, or a browser, they fail.

@@ -2,18 +2,26 @@
 
 Blocks without a language are not run: listings, and what takes a cluster, a user's own file or
 minutes. Those for Slurm and Dask are the commands of tests/sweep and tests/engine.
+
+The first snippet of a page runs in an environment as `make` leaves it. Those behind it are
+processes of their own too, from the same entry point, but begin with TensorFlow imported.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from tests import forks
 from tests.compose import PROJECT
 
 PAGES = ("README.md", "conf/RECIPES.md")
@@ -23,6 +31,18 @@ LANGUAGES = {"", "bash", "python"}
 def snippets(section: str) -> list[tuple[str, str]]:
     """The fenced blocks of a section in their order: language and code."""
     return re.findall(r"^```(\w*)\n(.*?)^```$", section, flags=re.DOTALL | re.MULTILINE)
+
+
+def in_order(text: str) -> Iterator[tuple[str, str, str]]:
+    """Each snippet that is run: its language, its code, and the Python before it in its section."""
+    for section in text.split("\n## "):
+        before = ""
+        for language, code in snippets(section):
+            assert language in LANGUAGES, code
+            if language:
+                yield language, code, before
+            if language == "python":
+                before += code
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +56,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, folder / name)
     _lend_environment(folder / ".venv")
-    (folder / "mnist.npz").symlink_to(mnist)
+    with np.load(mnist) as whole:  # all that is trained on, and ten test sequences of each class
+        few = [np.flatnonzero(whole["y_test"] == each)[:10] for each in range(10)]
+        arrays: dict[str, Any] = dict(whole)
+        arrays |= {name: whole[name][np.concatenate(few)] for name in ("x_test", "y_test")}
+    np.savez(folder / "mnist.npz", **arrays)
     return folder
 
 
@@ -60,20 +84,42 @@ def _lend_environment(folder: Path) -> None:
         (folder / stamp).touch()
 
 
-def run(language: str, code: str, clone: Path, before: str) -> subprocess.CompletedProcess[str]:
-    """Run one snippet in the clone; a Python snippet sees what those ``before`` it defined."""
-    python = str(clone / ".venv" / "bin" / "python")
-    command = ["bash", "-ec", code] if language == "bash" else [python, "-c", before + code]
-    # What `make` tells the processes that it starts, these tests among them.
-    inherited = {name: os.environ[name] for name in os.environ.keys() - {"MAKEFLAGS", "ARGS"}}
-    environment = {
+def environment(clone: Path) -> dict[str, str]:
+    """What a snippet finds: the clone's environment as after its activation."""
+    # What `make` tells the processes that it starts, these tests among them; and what would have
+    # each process compile the clone's code anew.
+    others = {"MAKEFLAGS", "ARGS", "PYTHONDONTWRITEBYTECODE"}
+    return {
+        **{name: os.environ[name] for name in os.environ.keys() - others},
         "PATH": f"{clone / '.venv' / 'bin'}:{os.environ['PATH']}",
         "PYTEST_ADDOPTS": "--collect-only --quiet",  # `make test` would run this very test
     }
+
+
+@contextlib.contextmanager
+def warmed(clone: Path, folder: Path) -> Iterator[str]:
+    """In place of the clone's interpreter and its command: processes with TensorFlow imported."""
+    cold = clone / ".venv" / "bin" / "rnnscope"
+    script = cold.rename(folder / "rnnscope")
+    python = cold.with_name("python")
+    about = {**environment(clone), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with forks.served(python, folder / "server", script, about) as command:
+        cold.symlink_to(command)
+        try:
+            yield str(command)
+        finally:
+            cold.unlink()
+            script.rename(cold)
+
+
+def run(
+    language: str, code: str, clone: Path, python: str, before: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one snippet in the clone; a Python snippet sees what those ``before`` it defined."""
     return subprocess.run(
-        command,
+        ["bash", "-ec", code] if language == "bash" else [python, "-c", before + code],
         cwd=clone,
-        env={**inherited, **environment},
+        env=environment(clone),
         capture_output=True,
         text=True,
         timeout=600,
@@ -84,18 +130,15 @@ def run(language: str, code: str, clone: Path, before: str) -> subprocess.Comple
 @pytest.mark.process
 @pytest.mark.readme
 @pytest.mark.parametrize("page", PAGES)
-def test_every_snippet_runs_in_order(page: str, clone: Path) -> None:
+def test_every_snippet_runs_in_order(page: str, clone: Path, tmp_path: Path) -> None:
     text = (PROJECT / page).read_text()
-    for section in text.split("\n## "):
-        python = ""
-        for language, code in snippets(section):
-            assert language in LANGUAGES, code
-            if not language:
-                continue
-            done = run(language, code, clone, python)
+    cold = warm = str(clone / ".venv" / "bin" / "python")
+    with contextlib.ExitStack() as stack:
+        for language, code, before in in_order(text):
+            done = run(language, code, clone, warm, before)
             assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
-            if language == "python":
-                python += code
+            if warm == cold:
+                warm = stack.enter_context(warmed(clone, tmp_path))
     assert {"bash", "python"} <= {language for language, _ in snippets(text)}
     assert list((clone / "outputs" / "extract").glob("[!.]*/_manifest.json"))
 

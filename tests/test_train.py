@@ -33,7 +33,17 @@ def train(root: Path, *overrides: str) -> tuple[keras.Model, pd.DataFrame, Path]
     """The trained model, its history, and the artefact's folder."""
     (step,) = stages.run(composed(root, *SMALL, *overrides))
     folder = step.artefact.folder
-    return models.load(folder / "model.keras"), pd.read_parquet(folder / "history.parquet"), folder
+    return models.load(folder / "model.keras"), history_of(folder), folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artefact's folder of one training, to be read."""
+    return train(tmp_path_factory.mktemp("trained"))[2]
+
+
+def history_of(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "history.parquet")
 
 
 def weights(model: keras.Model) -> bytes:
@@ -78,12 +88,12 @@ def test_a_saved_model_is_the_same_bytes_whatever_was_made_before(tmp_path: Path
     np.testing.assert_equal(again.get_weights(), made[0].get_weights())
 
 
-def test_tensorboard_reads_the_history(tmp_path: Path) -> None:
+def test_tensorboard_reads_the_history(trained: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    _, history, folder = train(tmp_path)
+    history = history_of(trained)
     for run, prefix in (("train", ""), ("validation", "val_")):
-        events = EventAccumulator(str(folder / "tensorboard" / run))
+        events = EventAccumulator(str(trained / "tensorboard" / run))
         events.Reload()
         for name in ("loss", "accuracy"):
             found = events.Scalars(name)
@@ -102,10 +112,10 @@ def test_the_loss_is_keras_own_cross_entropy() -> None:
         assert float(ours(*each)) == pytest.approx(float(stock(*each)), rel=1e-6)
 
 
-def test_a_trained_model_is_saved_with_a_loss_that_keras_can_load(tmp_path: Path) -> None:
-    _, history, folder = train(tmp_path)
-    model = keras.saving.load_model(folder / "model.keras")
-    val = data.load(composed(tmp_path).data).val
+def test_a_trained_model_is_saved_with_a_loss_that_keras_can_load(trained: Path) -> None:
+    history = history_of(trained)
+    model = keras.saving.load_model(trained / "model.keras")
+    val = data.load(composed(trained).data).val
     assert val is not None
     batch = val.take(slice(None))
     loss = model.evaluate(batch.x, batch.y, verbose=0)[0]
@@ -147,15 +157,15 @@ def test_the_seed_decides_the_order_of_batches_and_the_initial_weights(tmp_path:
     assert weights(a) != weights(b)
 
 
-def test_history_counts_every_step_and_ends_at_the_last(tmp_path: Path) -> None:
-    _, history, folder = train(tmp_path)
+def test_history_counts_every_step_and_ends_at_the_last(trained: Path) -> None:
+    history = history_of(trained)
     assert history["step"].tolist() == [20, 30]
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(history)
-    manifest = store.read_manifest(folder)
+    manifest = store.read_manifest(trained)
     first, last = manifest["history_seconds"]
     assert 0 < first < last < manifest["seconds"]
     assert manifest["headline"]["steps"] == 30
-    assert list((folder / "tensorboard").rglob("events.out.tfevents.*"))
+    assert list((trained / "tensorboard").rglob("events.out.tfevents.*"))
 
 
 def test_no_steps_leave_the_network_untrained(tmp_path: Path) -> None:
@@ -172,9 +182,9 @@ def test_training_lowers_the_loss_and_beats_chance(tmp_path: Path) -> None:
     assert history["val_accuracy"].iloc[-1] > 0.5
 
 
-def test_the_validation_in_the_history_is_that_of_the_model(tmp_path: Path) -> None:
-    model, history, _ = train(tmp_path)
-    val = data.load(composed(tmp_path).data).val
+def test_the_validation_in_the_history_is_that_of_the_model(trained: Path) -> None:
+    model, history = models.load(trained / "model.keras"), history_of(trained)
+    val = data.load(composed(trained).data).val
     assert val is not None
     batch = val.take(slice(None))
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])

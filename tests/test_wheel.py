@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose import PROJECT
+from tests.shared import made
 
 pytestmark = pytest.mark.process
 
@@ -29,28 +30,32 @@ def said(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this checkout."""
-    folder = tmp_path_factory.mktemp("dist")
     uv = (sys.executable, "-m", "uv", "build", "--wheel", "--no-build-isolation", "--offline")
-    said(*uv, "--out-dir", folder, PROJECT, cwd=PROJECT)
+    folder = made(
+        tmp_path_factory, "dist", lambda out: said(*uv, "--out-dir", out, PROJECT, cwd=PROJECT)
+    )
     (found,) = folder.glob("*.whl")
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin/ of a fresh environment with the wheel in it."""
-    folder = tmp_path_factory.mktemp("fresh")
-    said(sys.executable, "-m", "venv", folder, cwd=folder)
+    return made(tmp_path_factory, "fresh", lambda folder: _install(wheel, folder)) / "bin"
+
+
+def _install(wheel: Path, folder: Path) -> None:
+    said(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     (packages,) = folder.glob("lib/python*/site-packages")
     # Folders that a .pth file names are searched; .pth files in them, such as that of an editable
     # rnnscope, are not read.
     borrowed = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "borrowed.pth").write_text("\n".join(borrowed) + "\n")
-    said(folder / "bin" / "python", "-m", "pip", "install", "--no-deps", wheel, cwd=folder)
-    return folder / "bin"
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
+    said(*pip, "install", "--no-deps", wheel, cwd=folder)
 
 
 def test_the_wheel_holds_the_package_its_configs_and_the_plugin_and_nothing_else(

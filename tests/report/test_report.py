@@ -35,6 +35,7 @@ from rnnscope.stages.summary import summary
 from rnnscope.states.signals import Signal, open_signal
 from rnnscope.store.inputs import Inputs
 from tests.compose import composed
+from tests.crashes import tree
 
 PROJECT = Path(__file__).resolve().parents[2]
 LENGTHS = np.array([3, 5, 1, 5, 2, 4])
@@ -126,18 +127,38 @@ def extracted(
     return finish(folder, manifest)
 
 
+ANALYSED: dict[str, dict[str, bytes]] = {}
+"""What the analyses gave for states, by the content of these: many tests have the same."""
+
+
 def analysed(root: Path, recorded: Path) -> dict[str, Path]:
     """The analysis stages' own output for those states; ablation's, of a model, by hand."""
+    folders = {stage: root / stage / "made-up" for stage in (*MEASURED, "ablation")}
+    key = repr(tree(recorded))
+    if key not in ANALYSED:
+        analyse(root, recorded, folders)
+        files = [file for folder in folders.values() for file in folder.rglob("*")]
+        ANALYSED[key] = {
+            str(file.relative_to(root)): file.read_bytes() for file in files if file.is_file()
+        }
+    for name, content in ANALYSED[key].items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return folders
+
+
+MEASURED = ("units", "population", "decoding")
+
+
+def analyse(root: Path, recorded: Path, folders: dict[str, Path]) -> None:
     few = "decoding.folds=2", "decoding.max_timesteps=2", "decoding.together=false"
     config = composed(Path("unused"), *few, "engine.workers=1")
-    folders = {}
-    for stage in ("units", "population", "decoding"):
-        folders[stage] = root / stage / "made-up"
+    for stage in MEASURED:
         folders[stage].mkdir(parents=True)
         found = STAGES[stage].run(config, Inputs({"extract": recorded}), folders[stage])
         slice_ = {"gate_cuts": [0.1, 0.9], "redundant": 0.9}
         finish(folders[stage], made(stage, {stage: slice_}, **found))
-    return folders | {"ablation": ablated(root, folders["units"])}
+    assert ablated(root, folders["units"]) == folders["ablation"]
 
 
 def ablated(root: Path, units: Path) -> Path:
@@ -188,6 +209,20 @@ def page_of(root: Path, inputs: dict[str, Path]) -> str:
     folder.mkdir(exist_ok=True)
     assert run_stage(composed(root), Inputs(inputs), folder)["page"] == "report.html"
     return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a labelled run."""
+    root = tmp_path_factory.mktemp("drawn")
+    return page_of(root, inputs_in(root))
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a run without labels."""
+    root = tmp_path_factory.mktemp("unlabelled")
+    return page_of(root, inputs_in(root, labelled=False))
 
 
 def table_in(page: str) -> dict[str, Any]:
@@ -457,12 +492,11 @@ def test_a_preferred_class_has_the_sign_of_its_dprime(tmp_path: Path) -> None:
 # The page
 
 
-def test_the_page_asks_the_network_nothing(tmp_path: Path) -> None:
-    page = page_of(tmp_path, inputs_in(tmp_path))
-    links = re.findall(r"""(?:src|href|srcset|action)\s*=\s*["']?([^"'\s>]*)""", page)
+def test_the_page_asks_the_network_nothing(drawn: str) -> None:
+    links = re.findall(r"""(?:src|href|srcset|action)\s*=\s*["']?([^"'\s>]*)""", drawn)
     assert links
     assert all(link.startswith(("#", "data:")) for link in links)
-    page = page.replace(f'"{SVG}"', "")  # a namespace, which nobody loads
+    page = drawn.replace(f'"{SVG}"', "")  # a namespace, which nobody loads
     assert "http://" not in page
     assert "https://" not in page
     assert "@import" not in page
@@ -470,18 +504,17 @@ def test_the_page_asks_the_network_nothing(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
 
 
-def test_text_of_users_is_escaped(tmp_path: Path) -> None:
-    page = page_of(tmp_path, inputs_in(tmp_path))
-    assert "<title>&lt;i&gt;odd-lstm3-s0 ·" in page
-    assert "&lt;b&gt;" in page
-    assert "&lt;someone&gt;" in page
+def test_text_of_users_is_escaped(drawn: str) -> None:
+    assert "<title>&lt;i&gt;odd-lstm3-s0 ·" in drawn
+    assert "&lt;b&gt;" in drawn
+    assert "&lt;someone&gt;" in drawn
     for raw in ("<b>", "<i>", "<someone>"):
-        assert raw not in page
-    assert table_in(page)["classes"] == CLASSES
+        assert raw not in drawn
+    assert table_in(drawn)["classes"] == CLASSES
 
 
-def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
-    page = re.sub(r"\s+", " ", page_of(tmp_path, inputs_in(tmp_path)))
+def test_the_page_shows_headline_proof_and_provenance(drawn: str) -> None:
+    page = re.sub(r"\s+", " ", drawn)
     for text in (
         "66.7 <small>%</small>",
         "0.500 <small>nats</small>",
@@ -503,17 +536,15 @@ def test_the_page_shows_headline_proof_and_provenance(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_page_shows_what_each_analysis_found(tmp_path: Path) -> None:
-    inputs = inputs_in(tmp_path)
-    text = page_of(tmp_path, inputs)
+def test_the_page_shows_what_each_analysis_found(drawn: str) -> None:
     for section in ("population", "decoding", "ablation", "timescales"):
-        assert f'<section id="{section}">' in text
+        assert f'<section id="{section}">' in drawn
     for words in (
         *("dimension (participation ratio)", "accuracy of a linear decoder", "h at 0", ">chance<"),
         "Accuracy at the final step",
     ):
-        assert words in text, words
-    columns = {column["name"]: column["values"] for column in table_in(text)["columns"]}
+        assert words in drawn, words
+    columns = {column["name"]: column["values"] for column in table_in(drawn)["columns"]}
     rows = zip(columns["signal"], columns["unit"], columns["loss_change"], strict=True)
     for signal, unit, change in rows:
         # h was clamped to 0, and c at 0 is that by algebra.
@@ -571,8 +602,8 @@ def test_the_statistics_that_go_with_importance_most_surely_come_first(tmp_path:
     assert found["tests"] == 4
 
 
-def test_of_three_units_no_statistic_is_ranked(tmp_path: Path) -> None:
-    assert "that takes five units" in page_of(tmp_path, inputs_in(tmp_path))
+def test_of_three_units_no_statistic_is_ranked(drawn: str) -> None:
+    assert "that takes five units" in drawn
 
 
 def decoded(folder: Path, **columns: Any) -> Path:
@@ -679,9 +710,8 @@ def test_layers_without_timescales_are_left_out() -> None:
     assert timescales.summary(units)["layers"] == []
 
 
-def test_without_labels_the_page_says_why_nothing_is_read_out(tmp_path: Path) -> None:
-    page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
-    assert "Not decoded: lstm: no labels and no targets" in page
+def test_without_labels_the_page_says_why_nothing_is_read_out(unlabelled: str) -> None:
+    assert "Not decoded: lstm: no labels and no targets" in unlabelled
 
 
 @pytest.mark.slow
@@ -792,11 +822,10 @@ def test_training_without_validation_is_drawn(tmp_path: Path, rows: int) -> None
     assert "validation values are" not in page
 
 
-def test_without_labels_nothing_is_said_of_classes(tmp_path: Path) -> None:
-    page = page_of(tmp_path, inputs_in(tmp_path, labelled=False))
-    assert 'id="accuracy"' not in page
-    assert "Test accuracy" not in page
-    contents = table_in(page)
+def test_without_labels_nothing_is_said_of_classes(unlabelled: str) -> None:
+    assert 'id="accuracy"' not in unlabelled
+    assert "Test accuracy" not in unlabelled
+    contents = table_in(unlabelled)
     names = {column["name"] for column in contents["columns"]}
     assert not {"eta2", "selectivity", "preferred_class", "p_value", "q_value"} & names
     assert contents["sorted"] == "std"

@@ -20,9 +20,10 @@ from rnnscope.sweep.slurm import _last_line
 from tests.compose import PROJECT, composed
 from tests.slurm import REMEDY, Slurm, cluster, missing, wait_until
 
-TINY = ("stage=extract", "model.units=4", "train.steps=2")
+TINY = ("stage=extract", "model.units=4", "train.steps=2", "data.test_fraction=0.1")
 MANY_PARTS = "extract.part_rows=8"
-"""One sequence in each part: 359 of them, and time to meet a job between two."""
+PARTS = 180
+"""One sequence in each part: so many of them, and time to meet a job between two."""
 pytestmark = [pytest.mark.tensorflow, pytest.mark.process, pytest.mark.cluster]
 
 PATIENCE = 240.0
@@ -165,7 +166,7 @@ def test_a_requeued_job_goes_on_from_its_stages_and_parts(
     made = artefacts(root, job)
     assert (made["train"].folder / MANIFEST).stat().st_mtime < began
     parts = sorted(made["extract"].folder.glob("lstm/c/part-*.parquet"))
-    assert len(parts) == 359
+    assert len(parts) == PARTS
     # How many parts it still made before it was killed is a matter of its speed.
     assert parts[0].stat().st_mtime < began
     assert began < (made["extract"].folder / MANIFEST).stat().st_mtime
@@ -286,7 +287,7 @@ def test_parts_go_to_slurm_jobs_and_cancelled_ones_are_replaced(
     assert set(workers_of(slurm, "all")) > set(first)
     there = root / "extract" / here.name
     files = sorted(path.relative_to(here) for path in here.rglob("*.parquet"))
-    assert len(files) > 6 * 359
+    assert len(files) > 6 * PARTS
     assert all((here / file).read_bytes() == (there / file).read_bytes() for file in files)
 
 
