@@ -356,7 +356,9 @@ def test_a_sweep_tells_of_every_job_and_makes_what_they_share_once(tmp_path: Pat
     status, said, complained = ran(f"root={tmp_path}", "stage=collect", many=False)
     assert status == 0, complained
     assert re.search("^collect +runs$", said, re.MULTILINE)
-    assert all(said.splitlines()), said  # no empty lines where there is nothing to sum up
+    (page,) = tmp_path.glob("collect/*/sweep.html")
+    assert said.endswith(f"\n\npage       {page}\n"), said
+    assert "\n\n\n" not in said
 
 
 def table_of(*rows: tuple[str, str | None]) -> pd.DataFrame:

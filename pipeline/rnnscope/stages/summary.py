@@ -31,7 +31,9 @@ def summary(folders: Mapping[str, Path]) -> str:
         for stage, (name, file) in shown.items()
         if stage in folders
     ]
-    return "\n".join(["", *places, *([""] if places else []), *_snippet(folders), ""])
+    code = _snippet(folders)
+    between = [""] if places and code else []
+    return "\n".join(["", *places, *between, *code, *([""] if code else [])])
 
 
 def _without_page(folder: Path) -> bool:
