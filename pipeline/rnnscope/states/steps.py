@@ -26,7 +26,7 @@ def of_other_time(layers: list[str]) -> dict[bytes, bytes]:
 
 
 def has_other_time(folder: Path, layer: str) -> bool:
-    """Whether what is known of single timesteps does not belong to those of a layer."""
+    """Whether labels and annotations of timesteps are of other timesteps than a layer has."""
     path = held(folder, STEPS)
     said = (parquet.schema(path).metadata or {}) if path.is_file() else {}
     return layer in json.loads(said.get(OTHER_TIME, b"[]"))

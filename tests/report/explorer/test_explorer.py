@@ -24,6 +24,7 @@ from rnnscope.report.explorer import (
     inputs,
     kin,
     peaks,
+    plan,
     scales,
 )
 from rnnscope.report.explorer.reading import Wanted, read
@@ -198,10 +199,10 @@ def test_the_plan_fits_the_page(
     for signal in signals:
         object.__setattr__(signal, "units", tuple(range(units)))
         object.__setattr__(signal, "timesteps", timesteps)
-    found = contents.planned({"lstm": signals}, 10_000)
+    found = plan.planned({"lstm": signals}, 10_000)
     count, shown, kept = expected
     assert (found.count, found.timesteps, len(found.shown["lstm"])) == (count, shown, kept)
-    assert found.count * found.timesteps * units * kept <= contents.CODES
+    assert found.count * found.timesteps * units * kept <= plan.CODES
 
 
 # Tables
