@@ -85,8 +85,8 @@ def unlabelled(folder: Path, slice_: Path) -> list[str]:
     np.savez(folder / "unlabelled.npz", x_test=random.normal(size=(40, 9, 3)).astype(np.float32))
     keras.utils.set_random_seed(0)
     read = keras.Input((9, 3))
-    below = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(read)
-    states = layers.Bidirectional(layers.LSTM(3))(below)
+    below = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="bidirectional")(read)
+    states = layers.Bidirectional(layers.LSTM(3), name="bidirectional_1")(below)
     _save(read, layers.Dense(2)(states), folder / "unlabelled.keras")
     return [*_files(folder, "unlabelled"), *QUICK]
 
