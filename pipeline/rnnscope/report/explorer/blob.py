@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LEVEL = 3
+"""Of zlib; 6 takes twice the time for 2 % fewer bytes."""
 ALIGNED = 8
 """Each array begins at a multiple of so many bytes, as typed arrays of a browser have to."""
 
@@ -32,4 +34,4 @@ class Blob:
     @property
     def text(self) -> str:
         """All of them, compressed by zlib's deflate, in base64."""
-        return base64.b64encode(zlib.compress(bytes(self._bytes), 6)).decode("ascii")
+        return base64.b64encode(zlib.compress(bytes(self._bytes), LEVEL)).decode("ascii")
