@@ -78,7 +78,7 @@ def held_against(
     for card in page.locator("#matches .card").all():
         head, score, where = card.locator("span, small").all_inner_texts()[-3:]
         shown.append((int(re.findall(r"#(\d+)", head)[0]), *map(int, re.findall(r"\d+", where))))
-        scores.append(float(score.split(" · ")[0]))
+        scores.append(float(score.split(",")[0].removeprefix("score ")))
     expected = found.places.head(24)
     np.testing.assert_allclose(scores, expected["score"], atol=0.00501)
     stops = expected["stop"] - 1

@@ -266,7 +266,8 @@ def test_a_brushed_window_finds_what_the_definition_finds(digits: Path, open_pag
                 best[number] = score
     want = sorted((round(score, 2) for score in best.values()), reverse=True)[:24]
     texts = page.locator("#matches button small:first-of-type").all_inner_texts()
-    assert [float(each.split(" ")[0]) for each in texts] == pytest.approx(want, abs=0.006)
+    scores = [float(re.findall(r"score ([\d.]+),", each)[0]) for each in texts]
+    assert scores == pytest.approx(want, abs=0.006)
     found = [
         int(each)
         for text in page.locator("#matches button span").all_inner_texts()

@@ -93,7 +93,7 @@ function findMatches() {
   byId("match-units").replaceChildren(...units.map((unit) => unitLink(signal.layer.name, signal.name, signal.numbers[unit])));
   byId("matches").replaceChildren(...places.slice(0, MATCHES).map((found) => card(
     found.sequence, [found.start, found.stop],
-    `${number(found.score, 2)} · ${found.shared} of ${units.length}`,
+    `score ${number(found.score, 2)}, ${found.shared} of ${units.length} units`,
     `timesteps ${found.start} to ${found.stop - 1}`)));
 }
 
