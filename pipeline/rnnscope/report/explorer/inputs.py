@@ -17,7 +17,7 @@ from rnnscope.store import parquet
 
 PICTURE = 8
 """From so many features on, an input is a picture, timesteps by features; below it, lines."""
-BYTES = 1_000_000
+BYTES = 1_500_000
 """Most bytes of inputs on a page."""
 
 
