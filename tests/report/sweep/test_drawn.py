@@ -3,8 +3,8 @@
 import html
 import json
 import math
+import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ import pytest
 from rnnscope.report.sweep import SWEEP, page
 from rnnscope.stages import collect
 from rnnscope.store.runs import Run
+from tests import browser
 from tests.report.sweep.made import collected, made, units
 from tests.report.sweep.test_page import MARKUP
 from tests.report.sweep.test_similarity import compared
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="takes chromium")
+CHROMIUM = browser.program()
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and os.environ.get("CI") != "true", reason=browser.REMEDY
+)
 
 WATCH = """<script>
 window.faults = [];
