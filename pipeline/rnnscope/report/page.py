@@ -33,20 +33,8 @@ from rnnscope.store import parquet
 
 HERE = Path(__file__).parent / "page"
 SCRIPTS = (
-    *(
-        "format",
-        "arrays",
-        "colours",
-        "input",
-        "table",
-        "maps",
-        "list",
-        "states",
-        "match",
-        "chart",
-        "unit",
-    ),
-    *("gates", "paths", "main"),
+    *("format", "arrays", "colours", "input", "table", "maps", "list", "states", "match"),
+    *("chart", "unit", "gates", "paths", "main"),
 )
 """The page's scripts in the order in which each uses those before it."""
 STATES = {"c": "cell state", "h": "hidden state"}
@@ -72,12 +60,13 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
     shown = units
     if reran:
         shown = ablation.with_changes(units, inputs["ablation"], manifests["ablation"])
+    backward = _backward(recorded, extract)
     explored = contents.gather(config, inputs, extract)
     sections = {
         "slug": provenance.slug(recorded),
         "data": extract["slice"]["data"],
         "ablation": ablation.by_unit(inputs["ablation"]) if reran else [],
-        "paths": analyses.paths(inputs["population"], classes, _backward(recorded, extract)),
+        "paths": analyses.paths(inputs["population"], classes, backward),
     }
     return {
         "explored": explored.meta | sections,
@@ -97,7 +86,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "accuracy": None if found.pairs is None else outcome.accuracy(found.pairs, classes),
         "over_time": _over_time(inputs, extract["layers"], units, found),
         "population": analyses.population(
-            inputs["population"], manifests["population"], classes, _backward(recorded, extract)
+            inputs["population"], manifests["population"], classes, backward
         ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
         "effects": analyses.effects(inputs["units"]),

@@ -19,10 +19,10 @@ from rnnscope.report.explorer import (
     blob,
     choosing,
     contents,
+    correlated,
     curves,
     histograms,
     inputs,
-    kin,
     peaks,
     plan,
     scales,
@@ -174,6 +174,14 @@ def test_every_class_is_there_with_wrong_and_right_sequences(tmp_path: Path) -> 
     assert chosen[label[chosen] == 0].max() > 450  # not merely the first ones
 
 
+def test_sequences_without_a_label_are_drawn_too(tmp_path: Path) -> None:
+    label = pd.array([0, None] * 20, dtype="Int32")
+    frame = pd.DataFrame({"sequence": np.arange(40), "label": label})
+    frame.to_parquet(tmp_path / states.SEQUENCES, index=False)
+    chosen = choosing.choose(tmp_path, 10, [])
+    assert np.bincount(chosen % 2).tolist() == [5, 5]
+
+
 def test_those_that_drive_units_are_at_most_half(tmp_path: Path) -> None:
     frame = pd.DataFrame({"sequence": np.arange(100)})
     frame.to_parquet(tmp_path / states.SEQUENCES, index=False)
@@ -267,7 +275,7 @@ def test_the_closest_units_are_those_that_correlate_most() -> None:
     )
     values += 0.3 * rng.normal(size=values.shape)
     r: NDArray[np.float64] = np.asarray(np.corrcoef(values.T))
-    places, sizes = kin.closest(r)
+    places, sizes = correlated.closest(r)
     for unit in range(5):
         others = [each for each in range(5) if each != unit]
         expected = sorted(others, key=lambda each: -abs(r[unit, each]))

@@ -64,15 +64,17 @@ def _queues(file: Path, count: int) -> list[list[int]]:
         more["hash"] = hashes(more["sequence"].to_numpy())
         kept = pd.concat([kept, more]) if len(kept) else more
         kept = kept.sort_values("hash")
-        kept = kept.groupby(known, sort=False).head(count) if known else kept.head(count)
-    classes = kept.groupby("label", sort=True) if "label" in known else [(None, kept)]
-    return [_in_turn(of_class) for _, of_class in classes]
+        kept = (
+            kept.groupby(known, sort=False, dropna=False).head(count) if known else kept.head(count)
+        )
+    classes = kept.groupby("label", sort=True, dropna=False) if "label" in known else [(None, kept)]
+    return [_in_turn(rows) for _, rows in classes]
 
 
 def _in_turn(sequences: pd.DataFrame) -> list[int]:
     """Numbers of sequences in the order of their hashes, wrong and right ones in turn."""
     if "correct" not in sequences:
         return sequences["sequence"].tolist()
-    turn = sequences.groupby("correct").cumcount()
+    turn = sequences.groupby("correct", dropna=False).cumcount()
     order = sequences.assign(turn=turn).sort_values(["turn", "correct", "hash"])
     return order["sequence"].tolist()

@@ -51,7 +51,7 @@ def gather(config: Config, folders: Mapping[str, Path], extract: Mapping[str, An
     bins = _bins(folders["units"], plan, k)
     chosen, ends = _add_states(blob, plan, driving, bins, recorded, config)
     drawn = filling.add_curves(blob, folders["units"], plan.signals, plan.timesteps, k)
-    filling.add_kin(blob, folders["population"], plan.signals)
+    filling.add_correlated(blob, folders["population"], plan.signals)
     wanted = [chosen, *_of_extremes(ends)]
     given = inputs.read(config, extract, recorded, wanted, plan.timesteps)
     meta = {

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.figures.population import alike, matrix
-from rnnscope.report.explorer import curves, kin, scales
+from rnnscope.figures.tables import STATES
+from rnnscope.report.explorer import correlated, curves, scales
 from rnnscope.report.explorer.blob import Blob
 from rnnscope.report.explorer.histograms import Bins
 from rnnscope.report.explorer.peaks import Extremes
-from rnnscope.report.explorer.plan import CLASSES, STATES, name_of
+from rnnscope.report.explorer.plan import CLASSES, name_of
 from rnnscope.states.signals import Signal
 from rnnscope.store import parquet
 
@@ -75,7 +76,7 @@ def add_curves(
     return drawn
 
 
-def add_kin(blob: Blob, population: Path, signals: Sequence[Signal]) -> None:
+def add_correlated(blob: Blob, population: Path, signals: Sequence[Signal]) -> None:
     """Of each signal with correlations: the closest units of each, and an order of all."""
     pairs = parquet.frame(
         population / "correlation.parquet", ["layer", "signal", "unit", "other", "correlation"]
@@ -86,7 +87,7 @@ def add_kin(blob: Blob, population: Path, signals: Sequence[Signal]) -> None:
         if not len(rows):
             continue
         name, found = name_of(signal), matrix(rows)
-        places, r = kin.closest(found)
+        places, r = correlated.closest(found)
         blob.add(f"closest/{name}", places)
         blob.add(f"closest_r/{name}", r)
         blob.add(f"order/{name}", alike(found).astype(np.int32))

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rnnscope.figures.tables import STATES
 from rnnscope.states.signals import Signal
 
-STATES = ("h", "c")
-"""The signals of which the page says what drives a unit; of other cells the first."""
 MOST = 300
 """Most sequences whose states are on the page."""
 CODES = 4_000_000
@@ -59,7 +58,10 @@ def planned(signals: Mapping[str, Sequence[Signal]], sequences: int) -> Plan:
 
 
 def states_of(signals: Sequence[Signal]) -> list[str]:
-    """The names of a layer's states."""
+    """The names of a layer's states, of which the page says what drives a unit.
+
+    They are h and c; of other cells the first signal.
+    """
     names = [each.name for each in signals]
     return [name for name in STATES if name in names] or names[:1]
 

@@ -7,9 +7,10 @@ is an edge selects on the page just what it selects in the states.
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope.figures.tables import GATES
+
 Values = NDArray[np.float32]
 
-BETWEEN_0_AND_1 = "ifozr"
 BETWEEN_MINUS_1_AND_1 = "hg"
 STEPS = 250
 """Intervals of a scale."""
@@ -32,7 +33,7 @@ def edges_of(signal: str, low: float, high: float, spread: float) -> Values:
         high: its largest value.
         spread: a typical size of its values, above 0; of a signal without bounds.
     """
-    if signal in BETWEEN_0_AND_1 and low >= 0 and high <= 1:
+    if signal in GATES and low >= 0 and high <= 1:
         return np.linspace(0, 1, STEPS + 1).astype(np.float32)
     if signal in BETWEEN_MINUS_1_AND_1 and low >= -1 and high <= 1:
         reach = max(abs(low), abs(high), 1e-30)
