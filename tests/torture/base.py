@@ -9,8 +9,9 @@ from pathlib import Path
 from tests.torture import command
 
 RUN = ("train", "extract", "units", "population", "decoding", "ablation", "report")
-OVER = ("collect", "compare")
-"""The stages of a run in their order, and those over several runs."""
+OVER = ("compare", "collect")
+"""The stages of a run in their order, and those over several runs: collect shows what was
+compared."""
 CHAIN = 3
 """The first stages of a run, each made from the one before; the others are made from these."""
 

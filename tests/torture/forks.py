@@ -9,6 +9,7 @@ the imports is shared: each command begins as it would by itself.
 import contextlib
 import json
 import os
+import queue
 import resource
 import signal
 import subprocess
@@ -33,41 +34,48 @@ class Measured:
 
 
 class Forks:
-    """A process that forks commands, one at a time."""
+    """Processes that fork commands, each one at a time."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.forks"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._lock = threading.Lock()
+    def __init__(self, count: int) -> None:
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.torture.forks"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(count)
+        ]
+        self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
+        for each in self._processes:
+            self._idle.put(each)
 
     def run(self, words: list[str], folder: Path, within: float) -> Measured:
         """``rnnscope <words>`` with ``folder`` as its working folder."""
-        assert self._process.stdin
-        assert self._process.stdout
         request = {"words": words, "folder": str(folder), "within": within}
-        with self._lock:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            said = json.loads(self._process.stdout.readline())
+        process = self._idle.get()
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        said = json.loads(process.stdout.readline())
+        self._idle.put(process)
         out, err = (folder / name for name in (".out", ".err"))
         ended = Ended(said["code"], _text(out), _text(err))
         return Measured(ended, said["seconds"], said["memory"])
 
     def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        """End the processes."""
+        for each in self._processes:
+            assert each.stdin
+            each.stdin.close()
+            each.wait()
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Forks]:
-    """A process that forks commands while the context is open."""
-    forks = Forks()
+def opened(count: int = 2) -> Iterator[Forks]:
+    """``count`` processes that fork commands while the context is open."""
+    forks = Forks(count)
     try:
         yield forks
     finally:
