@@ -55,12 +55,12 @@ class Files(Data):
     files: x_train and x_test [sequences, timesteps, features]; y_train and y_test [sequences],
     classes (whole numbers, names, one-hot vectors) or numeric targets (floats), or the same of each
     timestep [sequences, timesteps], where floats may also be several targets of each [sequences,
-    timesteps, targets]; optionally x_val and y_val. Sequences of different lengths are padded on the
-    right, with NaN, or with anything and lengths_train and lengths_test. Bytes are pixels and are
-    scaled to [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model
-    with an embedding, and one feature for any other model. A model of several inputs takes an array
-    for each, named x_<input>_train and x_<input>_test; a plain x_train goes to the input that is
-    left. Inputs that differ in length have lengths_<input>_test each; lengths_test belongs to the
+    timesteps, targets]; optionally x_val and y_val. Sequences of different lengths are padded on
+    the right, with NaN, or with anything and lengths_train and lengths_test. Bytes are pixels and
+    are scaled to [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model with an
+    embedding, and one feature for any other model. A model of several inputs takes an array for
+    each, named x_<input>_train and x_<input>_test; a plain x_train goes to the input that is left.
+    Inputs that differ in length have lengths_<input>_test each; lengths_test belongs to the
     input whose timesteps a recurrent layer reads, of several to x_test. Labels and annotations of
     timesteps are of the input whose timesteps the model's output has.
 

@@ -133,12 +133,12 @@ class Lagged(Generated):
 
 @dataclass
 class Text(Data):
-    """The next character of a text, in windows of it (Karpathy, Johnson & Fei-Fei 2015).
+    r"""The next character of a text, in windows of it (Karpathy, Johnson & Fei-Fei 2015).
 
     The vocabulary are the characters of the file, of which each is a feature that is 1 where it is
     read. The text is parted in time: training, validation (the last data.validation_fraction of
     what is not test), test; no window reaches from one into another, and each starts from nothing.
-    Line ends of Windows are read as \\n.
+    Line ends of Windows are read as \n.
 
     Annotations of a character: uppercase, lowercase, digit, space (or tab), newline, punctuation
     (any other that is no letter): 1 or 0; line_position, how many characters of its line are before

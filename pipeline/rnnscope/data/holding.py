@@ -56,4 +56,3 @@ def _hold_out_groups(
     divide = GroupShuffleSplit(1, test_size=held, random_state=seed)
     kept, apart = next(divide.split(groups, groups=groups))
     return split.select(np.sort(kept)), split.select(np.sort(apart))
-

@@ -7,8 +7,8 @@ _TARGET = "its target, a number; only where the data has numeric targets"
 _PREDICTION = "the class with the largest score; of numeric targets the model's output"
 _CORRECT = "whether the predicted class is its label"
 _LOSS = (
-    "cross-entropy of its label in nats, or of numeric targets the squared error, of several the mean "
-    "of these"
+    "cross-entropy of its label in nats, or of numeric targets the squared error, of several their "
+    "mean"
 )
 
 STATES = Table(

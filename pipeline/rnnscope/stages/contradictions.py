@@ -32,11 +32,11 @@ def _of_data(config: Config) -> Iterator[str]:
     data = config.data
     if isinstance(data, Delay) and data.shortest_delay >= data.length:
         yield (
-            f"data.shortest_delay={data.shortest_delay}: the longest that data.length={data.length} "
-            f"has room for is {data.length - 1}"
+            f"data.shortest_delay={data.shortest_delay}: the longest for which there is room in "
+            f"data.length={data.length} is {data.length - 1}"
         )
     if isinstance(data, Lagged) and data.lag >= data.length:
-        yield f"data.lag={data.lag}: data.length={data.length} has no timestep so long after another"
+        yield f"data.lag={data.lag}: data.length={data.length} has no timesteps so far apart"
     if not isinstance(data, Files):
         return
     if data.window is None:

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from scipy import stats
 
@@ -86,7 +85,7 @@ def test_brackets_are_well_formed(types: int, deepest: int, length: int) -> None
 
 def test_each_word_of_a_length_is_as_likely_as_any_other() -> None:
     """Words of 6 brackets of two types, no deeper than 2: four shapes, each with 2³ types."""
-    dataset = loaded("dyck", types=2, max_depth=2, length=6, sequences=2, test_sequences=6000)
+    dataset = loaded("dyck", types=2, max_depth=2, length=6, sequences=20, test_sequences=6000)
     found = Counter(read[1:] for read, _, _ in words(dataset, dataset.test) if len(read) == 7)
     shapes = ["()()()", "(())()", "()(())", "(()())"]
     want = {typed(shape, kinds) for shape in shapes for kinds in itertools.product("([", repeat=3)}
@@ -107,4 +106,4 @@ def typed(shape: str, kinds: tuple[str, ...]) -> str:
 
 
 def test_one_type_has_no_annotation_of_types() -> None:
-    assert list(loaded("dyck", sequences=2, test_sequences=1).test.steps) == ["depth", "position"]
+    assert list(loaded("dyck", sequences=20, test_sequences=1).test.steps) == ["depth", "position"]

@@ -15,7 +15,7 @@ from tests.compose import composed
 
 
 def loaded(name: str, **options: Any) -> Dataset:
-    overrides = [f"data.{key}={value}" for key, value in {"sequences": 2, **options}.items()]
+    overrides = [f"data.{key}={value}" for key, value in {"sequences": 20, **options}.items()]
     return data.load(composed(Path(), f"data={name}", *overrides).data)
 
 

@@ -4,13 +4,15 @@ Philox is a function of a key and a counter (Salmon et al. 2011), so each sequen
 counts to itself, and none has to be drawn before another.
 """
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
 AT_ONCE = 4
 """Numbers that NumPy's Philox makes of one count."""
-BITS = 53
-"""Of a float64's fraction."""
+BITS = 52
+"""Of each number; one more is left in a float64 for the half that keeps numbers from 0 and 1."""
 
 
 def uniform(
@@ -40,4 +42,4 @@ def _runs(sequences: NDArray[np.integer]) -> list[slice]:
         return []
     breaks = np.flatnonzero(np.diff(sequences) != 1) + 1
     ends = [0, *breaks.tolist(), len(sequences)]
-    return [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(ends)]

@@ -33,24 +33,22 @@ def load_text(options: Text) -> Dataset:
     """
     at = f"data.path={options.path}"
     text = _read(Path(options.path), at)
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    distinct, places = np.unique(points, return_inverse=True)
-    characters = tuple(map(chr, distinct.tolist()))
+    characters = tuple(sorted(set(text)))
     _refuse_unlikely(characters, at)
-    codes = places.astype(np.int16)
+    code_of = np.zeros(ord(characters[-1]) + 1, np.int16)
+    code_of[[ord(each) for each in characters]] = np.arange(len(characters))
+    codes = code_of[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
     steps = annotations(characters, codes)
     splits = {
         part: _split(codes, steps, first, options)
         for part, first in _firsts(len(codes), options, at).items()
     }
     classes = tuple(map(printed, characters))
-    return Dataset(
-        splits["test"], splits["train"], splits.get("val"), classes, symbols=characters
-    )
+    return Dataset(splits["test"], splits["train"], splits.get("val"), classes, symbols=characters)
 
 
 def printed(character: str) -> str:
-    """A character as it can be seen: ␣ for a space, ↵ for a line end, \\t for a tab."""
+    r"""A character as it can be seen: ␣ for a space, ↵ for a line end, \t for a tab."""
     if character in SEEN or character.isprintable():
         return SEEN.get(character, character)
     return character.encode("unicode_escape").decode()
