@@ -236,7 +236,6 @@ def test_names_keep_their_numbers_whatever_the_model() -> None:
         (STEPS * 1.0, {"task": "regression"}, "data.labels=timestep; if not"),
         (np.ones((N, 3)) / 3, {}, "3 numbers for each sequence, .*keep one column.* without y"),
         (np.ones((N, 3), int), {}, "3 numbers for each sequence, which are not one-hot"),
-        (np.ones((N, T, 3)), {}, "18 numbers for each sequence"),
         (np.ones((N, 3)) / 3, {"labels": "timestep"}, r"data.labels=timestep takes \[40, 6\]"),
         (np.eye(5)[PLAIN], {"labels": "timestep"}, "does not go with data.labels=timestep"),
         (np.eye(5)[STEPS], {"labels": "sequence"}, "does not go with data.labels=sequence"),
