@@ -105,7 +105,7 @@ def test_outputs_stay_beside_the_project_whatever_the_working_directory(tmp_path
         (["extract.compression=rar"], ["extract.compression=rar", "lz4", "zstd"]),
         (["mode=dance"], ["mode=dance", "run, plan, force"]),
         (["stage=unit"], ["stage=unit", "train, extract, units, population"]),
-        (["data=digts"], ["data=digts", "digits, files, mnist"]),
+        (["data=digts"], ["data=digts", "anbn, ar1, delay, digits, dyck"]),
         (["data=files"], ["data.path"]),
         (["data=digits", "data.path=x.npz"], ["data.path", "data=mnist or data=files"]),
         (["model.path=x.keras"], ["model.path", "model=file or model=tf1_checkpoint"]),

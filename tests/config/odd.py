@@ -79,6 +79,13 @@ BASES = tuple(
         ("files", "gru", "dask"),
         ("mnist", "file", "dask_slurm"),
         ("files", "tf1_checkpoint", "local"),
+        ("anbn", "lstm", "local"),
+        ("dyck", "lstm", "local"),
+        ("flipflop", "lstm", "local"),
+        ("ar1", "lstm", "local"),
+        ("delay", "lstm", "local"),
+        ("lagged", "lstm", "local"),
+        ("text", "lstm", "local"),
     )
 )
 """Choices that together have every option."""

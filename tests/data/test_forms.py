@@ -236,7 +236,6 @@ def test_names_keep_their_numbers_whatever_the_model() -> None:
         (STEPS * 1.0, {"task": "regression"}, "data.labels=timestep; if not"),
         (np.ones((N, 3)) / 3, {}, "3 numbers for each sequence, .*keep one column.* without y"),
         (np.ones((N, 3), int), {}, "3 numbers for each sequence, which are not one-hot"),
-        (np.ones((N, T, 3)), {}, "18 numbers for each sequence"),
         (np.ones((N, 3)) / 3, {"labels": "timestep"}, r"data.labels=timestep takes \[40, 6\]"),
         (np.eye(5)[PLAIN], {"labels": "timestep"}, "does not go with data.labels=timestep"),
         (np.eye(5)[STEPS], {"labels": "sequence"}, "does not go with data.labels=sequence"),
@@ -285,3 +284,51 @@ def test_no_message_spells_out_all_of_many_names(tmp_path: Path) -> None:
     names = [f"c{n}x" for n in range(141)]
     says = complaint(write(tmp_path, frame.join(pd.DataFrame(0, frame.index, names))))
     assert says.count("x,") < 13
+
+
+@pytest.mark.parametrize("folder", [npz, npy])
+@pytest.mark.parametrize(("labels", "task"), [(None, None), ("timestep", "regression")])
+def test_floats_of_three_axes_are_several_targets_of_each_timestep(
+    folder: Any, labels: str | None, task: str | None, tmp_path: Path
+) -> None:
+    """Also where all are whole, as of a flip-flop, and with anything in the padding."""
+    y = np.where(np.arange(N * T * 2).reshape(N, T, 2) % 3, 1.0, -1.0)
+    lengths = np.arange(N) % T + 1
+    valid = np.arange(T) < lengths[:, np.newaxis]
+    given = np.where(valid[:, :, np.newaxis], y, np.nan)
+    both = {f"x_{part}": np.ones((N, T, 3)) for part in ("train", "test")}
+    both |= {f"y_{part}": given for part in ("train", "test")}
+    both |= {f"lengths_{part}": lengths for part in ("train", "test")}
+    dataset = load(folder(tmp_path, both), labels=labels, task=task)
+    assert dataset.test.labels == "vector of 2 numbers per timestep"
+    assert (dataset.test.targets, dataset.classes) == (2, ())
+    np.testing.assert_array_equal(ready(dataset), np.where(valid[:, :, np.newaxis], y, 0))
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "says"),
+    [
+        (np.ones((N, T, 3), int), {}, "3 whole numbers for each timestep, .* written as floats"),
+        (np.ones((N, T, 3)), {"task": "classification"}, "takes one class for each"),
+        (np.ones((N, T, 3)), {"labels": "sequence"}, "18 numbers for each sequence"),
+        (np.ones((N, T + 1, 3)), {}, "numbers for each sequence, which are not one-hot"),
+        (np.full((N, T, 3), np.nan), {}, r"y_test\[0, 0, 0\] is nan; a target must be a finite"),
+    ],
+)
+def test_other_arrays_of_three_axes_are_refused(
+    y: Any, options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    assert re.search(says, complaint(npz(tmp_path, made(y)), **options))
+
+
+def test_splits_have_as_many_targets_as_each_other(tmp_path: Path) -> None:
+    both = made(np.ones((N, T, 3))) | {"x_train": np.ones((N, T, 2)), "y_train": np.ones((N, T, 2))}
+    says = complaint(npz(tmp_path, both))
+    assert "train has a vector of 2 numbers per timestep" in says
+    assert "test has a vector of 3 numbers per timestep" in says
+
+
+@pytest.mark.parametrize("name", ["target_0", "prediction_12"])
+def test_annotations_do_not_take_the_names_of_several_targets(name: str, tmp_path: Path) -> None:
+    path = npz(tmp_path, made(PLAIN) | {f"{name}_test": STEPS})
+    assert f"'{name}' is a reserved name" in complaint(path, annotations=[name])

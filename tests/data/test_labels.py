@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnscope.data import Dataset, Split, lengths, parquet, rows
-from rnnscope.data.dataset import hold_out
+from rnnscope.data.holding import hold_out
 from rnnscope.data.labels import Given, labels_from
 from rnnscope.data.mapped import Chosen
 from rnnscope.data.rows import Streamed

@@ -191,3 +191,23 @@ def test_scores_are_left_out_where_they_are_not_wanted() -> None:
     )
     assert list(table)[-3:] == ["p_0", "p_1", "p_2"]
     pd.testing.assert_frame_equal(table.iloc[:, :-3], without)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_several_numbers_have_the_mean_of_their_squared_errors(fits: bool) -> None:
+    random, count, steps, _, lengths = drawn(3)
+    y = random.normal(size=(count, steps, 3)).astype(np.float32)
+    got = random.normal(size=(count, steps, 3 if fits else 2)).astype(np.float32)
+    sequences, at = outcomes(got, batch(y, lengths, steps), lengths, 0, "values" if fits else None)
+    assert at is not None
+    names = [f"target_{number}" for number in range(3)]
+    if not fits:
+        assert list(at) == ["sequence", "timestep", *names]
+        assert list(sequences) == ["sequence", "length"]
+        return
+    assert list(at)[-7:] == [*names, *(f"prediction_{number}" for number in range(3)), "loss"]
+    for number, length in enumerate(lengths):
+        rows = at[at["sequence"] == number]
+        np.testing.assert_array_equal(rows[names], y[number, :length])
+        want = mean_squared_error(y[number, :length], got[number, :length])
+        assert sequences.loc[number, "loss"] == pytest.approx(want, rel=1e-5)

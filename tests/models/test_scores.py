@@ -161,6 +161,7 @@ def test_the_final_step_of_a_readout_of_every_timestep_is_that_readout(every: bo
 
 
 CLASSES, BINARY, NUMBERS = [0, 1, 2, 1], [0, 1, 1, 0], np.zeros(N, np.float32)
+SEVERAL = np.zeros((N, T, 3), np.float32)
 OF_TIMESTEPS = np.zeros((N, T), np.int32)
 
 
@@ -183,6 +184,9 @@ def linear(units: int) -> layers.Layer:
         (lambda: ending(layers.Dense(3, "relu")), CLASSES, 3, None, "operation '.*Relu'"),
         (lambda: ending(linear(1)), NUMBERS, 0, "logits", ""),
         (lambda: ending(linear(2)), NUMBERS, 0, None, r"is \[sequences, 2\], not one number"),
+        (lambda: ending(linear(3), every=True), SEVERAL, 0, "logits", ""),
+        (lambda: ending(linear(1), every=True), SEVERAL, 0, None, "not 3 numbers"),
+        (lambda: ending(linear(3)), SEVERAL, 0, None, "y has 5 timesteps"),
         (lambda: ending(linear(3), every=True), CLASSES, 3, None, r"is \[sequences, 5, 3\]"),
         (lambda: ending(linear(3), every=True), OF_TIMESTEPS, 3, "logits", ""),
         (

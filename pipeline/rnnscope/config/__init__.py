@@ -30,6 +30,7 @@ from rnnscope.config.stages import (
     Train,
     Units,
 )
+from rnnscope.config.tasks import Anbn, Ar1, Delay, Dyck, FlipFlop, Generated, Lagged, Text
 from rnnscope.config.whole import Config, absent_if_null, counted, files, located
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "KINDS",
     "Ablation",
     "Analysis",
+    "Anbn",
+    "Ar1",
     "Collect",
     "Compare",
     "Config",
@@ -44,10 +47,15 @@ __all__ = [
     "DaskSlurm",
     "Data",
     "Decoding",
+    "Delay",
     "Digits",
+    "Dyck",
     "Engine",
     "Extract",
     "Files",
+    "FlipFlop",
+    "Generated",
+    "Lagged",
     "Lstm",
     "Mnist",
     "Model",
@@ -56,6 +64,7 @@ __all__ = [
     "RecordedStates",
     "Recurrent",
     "Report",
+    "Text",
     "Tf1Checkpoint",
     "TorchWeights",
     "Train",

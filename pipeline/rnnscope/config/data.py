@@ -9,12 +9,26 @@ from rnnscope.config.options import NAME, NAMES, PATH, SEED, TIMESTEPS, option
 class Data:
     """Options of every data set."""
 
-    name: str = option(choices=("digits", "mnist", "files"))
+    name: str = option(
+        choices=(
+            "digits",
+            "mnist",
+            "files",
+            "anbn",
+            "dyck",
+            "flipflop",
+            "ar1",
+            "delay",
+            "lagged",
+            "text",
+        )
+    )
     """The kind of data, set by data=<kind>."""
     validation_fraction: float = option(low=0, below=1)
     """Fraction of the training sequences held out for validation, if the data has no such split."""
     split_seed: int = option(low=0, high=SEED)
-    """Seed of random splits, separate from the run's seed so that runs share test sequences."""
+    """Seed of random splits and of generated sequences, separate from the run's seed so that runs
+    share test sequences."""
 
 
 @dataclass
@@ -40,12 +54,13 @@ class Files(Data):
     Arrays, in an .npz file, a .mat file of MATLAB, an HDF5 file (.h5, .hdf5) or a folder of .npy
     files: x_train and x_test [sequences, timesteps, features]; y_train and y_test [sequences],
     classes (whole numbers, names, one-hot vectors) or numeric targets (floats), or the same of each
-    timestep [sequences, timesteps]; optionally x_val and y_val. Sequences of different lengths are
-    padded on the right, with NaN, or with anything and lengths_train and lengths_test. Bytes are
-    pixels and are scaled to [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model
-    with an embedding, and one feature for any other model. A model of several inputs takes an array
-    for each, named x_<input>_train and x_<input>_test; a plain x_train goes to the input that is
-    left. Inputs that differ in length have lengths_<input>_test each; lengths_test belongs to the
+    timestep [sequences, timesteps], where floats may also be several targets of each [sequences,
+    timesteps, targets]; optionally x_val and y_val. Sequences of different lengths are padded on
+    the right, with NaN, or with anything and lengths_train and lengths_test. Bytes are pixels and
+    are scaled to [0, 1]. Whole numbers [sequences, timesteps] are tokens for a model with an
+    embedding, and one feature for any other model. A model of several inputs takes an array for
+    each, named x_<input>_train and x_<input>_test; a plain x_train goes to the input that is left.
+    Inputs that differ in length have lengths_<input>_test each; lengths_test belongs to the
     input whose timesteps a recurrent layer reads, of several to x_test. Labels and annotations of
     timesteps are of the input whose timesteps the model's output has.
 

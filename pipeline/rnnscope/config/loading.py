@@ -21,12 +21,24 @@ from rnnscope.config.model import (
 from rnnscope.config.options import allowed
 from rnnscope.config.paths import settled
 from rnnscope.config.resolving import ABSENT, Written, entry
+from rnnscope.config.tasks import Anbn, Ar1, Delay, Dyck, FlipFlop, Lagged, Text
 from rnnscope.config.values import MisfitError, fitting
 from rnnscope.config.whole import Config
 from rnnscope.errors import UserError
 
 KINDS: dict[str, dict[str, type]] = {
-    "data": {"digits": Digits, "mnist": Mnist, "files": Files},
+    "data": {
+        "digits": Digits,
+        "mnist": Mnist,
+        "files": Files,
+        "anbn": Anbn,
+        "dyck": Dyck,
+        "flipflop": FlipFlop,
+        "ar1": Ar1,
+        "delay": Delay,
+        "lagged": Lagged,
+        "text": Text,
+    },
     "model": {
         "lstm": Lstm,
         "gru": Recurrent,

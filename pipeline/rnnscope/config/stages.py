@@ -183,7 +183,8 @@ class Report:
     and papers, 4.6 inches wide on white."""
     vocabulary: str | None = option(longest=PATH, file=True)
     """For data of tokens, a file with the text of each: a text file with a line for each token from
-    0 on, or a JSON list. Null shows their numbers."""
+    0 on, or a JSON list. Null shows their numbers, and the symbols of data=anbn,
+    dyck and text."""
 
 
 @dataclass

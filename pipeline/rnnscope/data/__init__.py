@@ -1,6 +1,7 @@
 """From config to sequences: one module per source, and one form for all of them."""
 
 from rnnscope import config
+from rnnscope.data import tasks
 from rnnscope.data.dataset import Batch, Dataset, Split
 from rnnscope.data.digits import load_digits
 from rnnscope.data.files import load_files
@@ -38,4 +39,18 @@ def load(
             return load_mnist(data)
         case config.Files():
             return load_files(data, roles, recorded)
+        case config.Anbn():
+            return tasks.load_anbn(data)
+        case config.Dyck():
+            return tasks.load_dyck(data)
+        case config.FlipFlop():
+            return tasks.load_flipflop(data)
+        case config.Ar1():
+            return tasks.load_ar1(data)
+        case config.Delay():
+            return tasks.load_delay(data)
+        case config.Lagged():
+            return tasks.load_lagged(data)
+        case config.Text():
+            return tasks.load_text(data)
     raise TypeError(f"no loader for {type(data).__name__}")

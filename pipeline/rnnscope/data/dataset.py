@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from rnnscope.data.classes import Classes, only_occurring, places
 from rnnscope.data.mapped import LazyArray, chosen, read, recoded, release
-from rnnscope.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,8 @@ class Batch:
     tokens."""
     y: NDArray[Any] | None
     """Classes (int32) or numeric targets (float32) of the sequences [B] or of each timestep [B, T],
-    the latter zero beyond a sequence's length."""
+    or D numeric targets of each timestep [B, T, D]; those of timesteps are zero beyond a sequence's
+    length."""
     lengths: NDArray[np.int32] | None
     """Valid timesteps of each sequence [B]; None where all have T."""
     others: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -74,7 +73,8 @@ class Split:
     axes or more are pixels, which batches scale to [0, 1]."""
     y: LazyArray | None = None
     """Labels or targets of the sequences [N] or of each timestep [N, T]: whole numbers are classes
-    from 0, floats are numeric targets. Values beyond a sequence's length are ignored."""
+    from 0, floats are numeric targets, of which a timestep may have D [N, T, D]. Values beyond a
+    sequence's length are ignored."""
     lengths: NDArray[np.int32] | None = None
     """Valid timesteps [N], each from 1 to T; None where all sequences have T."""
     ids: NDArray[np.object_] | NDArray[np.int64] | None = None
@@ -111,14 +111,23 @@ class Split:
     @property
     def per_timestep(self) -> bool:
         """Whether y belongs to single timesteps."""
-        return self.y is not None and len(self.y.shape) == 2
+        return self.y is not None and len(self.y.shape) > 1
+
+    @property
+    def targets(self) -> int:
+        """D: how many numeric targets a sequence or a timestep has; 0 without any."""
+        if self.y is None or not self.numeric:
+            return 0
+        return int(self.y.shape[2]) if len(self.y.shape) == 3 else 1
 
     @property
     def labels(self) -> str | None:
-        """What y holds, in words: class or number, per sequence or per timestep."""
+        """What y holds, in words: class, number or vector, per sequence or per timestep."""
         if self.y is None:
             return None
         what = "number" if self.numeric else "class"
+        if self.targets > 1:
+            what = f"vector of {self.targets:,} numbers"
         return f"{what} per {'timestep' if self.per_timestep else 'sequence'}"
 
     def take(self, index: slice | NDArray[np.integer]) -> Batch:
@@ -169,6 +178,8 @@ class Dataset:
     """Where the data's labels are whole numbers: each of them once, rising."""
     columns: int = 0
     """Where they are one-hot, for a model that was trained elsewhere: of how many columns."""
+    symbols: tuple[str, ...] = ()
+    """Where x is one-hot, of symbols such as characters: what each of its features stands for."""
 
     @property
     def counted(self) -> bool:
@@ -202,7 +213,8 @@ class Dataset:
         test = renumbered(self.test)
         assert test is not None
         train, val = renumbered(self.train), renumbered(self.val)
-        return Dataset(test, train, val, new.names, new.occurring, columns)
+        named = replace(self, classes=new.names, occurring=new.occurring, columns=columns)
+        return replace(named, test=test, train=train, val=val)
 
     @property
     def labelled(self) -> Split | None:
@@ -217,54 +229,6 @@ class Dataset:
         return len({split.timesteps for split in splits}) > 1 or any(
             split.lengths is not None or split.other_lengths for split in splits
         )
-
-
-def hold_out(
-    split: Split, fraction: float, seed: int, option: str = "data.validation_fraction"
-) -> tuple[Split, Split]:
-    """Divide a split in two at random, stratified by class where sequences have classes.
-
-    Where a class has too few sequences for that, it is not stratified. Where sequences have groups,
-    whole groups are divided, and not stratified.
-
-    Args:
-        split: N sequences.
-        fraction: share of N, or of the groups, in the second part; above 0.
-        seed: of the random choice.
-        option: that sets the fraction.
-    """
-    if split.groups is not None:
-        return _hold_out_groups(split, split.groups, fraction, seed, option)
-    index = np.arange(len(split))
-    count = round(fraction * len(split))
-    if not 0 < count < len(split):
-        raise UserError(
-            f"{option}={fraction:g}: this fraction of {len(split)} sequences leaves an empty "
-            "split; choose another"
-        )
-    stratify = None
-    if split.y is not None and not split.numeric and not split.per_timestep:
-        _, counts = np.unique(split.y, return_counts=True)
-        if counts.min() >= 2 and min(count, len(split) - count) >= len(counts):
-            stratify = split.y
-    kept, held = train_test_split(index, test_size=count, random_state=seed, stratify=stratify)
-    return split.select(np.sort(kept)), split.select(np.sort(held))
-
-
-def _hold_out_groups(
-    split: Split, groups: NDArray[Any], fraction: float, seed: int, option: str
-) -> tuple[Split, Split]:
-    """Divide a split in two at random, by whole groups [N]."""
-    count = len(np.unique(groups))
-    held = round(fraction * count)
-    if not 0 < held < count:
-        raise UserError(
-            f"{option}={fraction:g}: this fraction of {count} groups leaves an empty split; choose "
-            "another"
-        )
-    divide = GroupShuffleSplit(1, test_size=held, random_state=seed)
-    kept, apart = next(divide.split(groups, groups=groups))
-    return split.select(np.sort(kept)), split.select(np.sort(apart))
 
 
 def _clear(values: NDArray[Any], lengths: NDArray[np.int32] | None) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn import datasets
 
 from rnnscope.config import Digits
-from rnnscope.data.dataset import Dataset, Split, hold_out
+from rnnscope.data.dataset import Dataset, Split
+from rnnscope.data.holding import hold_out
 
 
 def load_digits(config: Digits) -> Dataset:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Files
 from rnnscope.data.arrays import splits_from_arrays
-from rnnscope.data.dataset import Dataset, Split, hold_out
+from rnnscope.data.dataset import Dataset, Split
 from rnnscope.data.delimited import ENDINGS
 from rnnscope.data.groups import refuse_name, warn_of_shared
 from rnnscope.data.hdf5 import read_hdf5
+from rnnscope.data.holding import hold_out
 from rnnscope.data.inputs import Roles
 from rnnscope.data.labels import refuse_names
 from rnnscope.data.matlab import read_mat

@@ -19,9 +19,12 @@ def plain(
 ) -> tuple[LazyArray, int]:
     """A y of any form as one value for each sequence [N] or timestep [N, T], and its form's K.
 
+    Floats may be D values for each timestep [N, T, D].
+
     Args:
         y: [N] or [N, T]; [N, 1] or [N, T, 1], whose last axis is dropped; or one-hot, [N, K] or
-            [N, T, K], which becomes the number of the 1. Its padding may hold any value.
+            [N, T, K], which becomes the number of the 1; or floats [N, T, D], which stay. Its
+            padding may hold any value.
         timesteps: T.
         lengths: valid timesteps [N]; None where all have T.
         where: what to call y in an error.
@@ -54,6 +57,13 @@ def plain(
                 f"not go with data.labels={labels}: leave that option out"
             )
         return _places(y), shape[-1]
+    if each and y.dtype.kind == "f" and labels != "sequence":
+        return y, 0
+    if each and y.dtype.kind in "iub":
+        raise UserError(
+            f"{found}: {shape[2]} whole numbers for each timestep, which are not one-hot; written "
+            "as floats they are numeric targets, of which a timestep may have several"
+        )
     if labels == "timestep":
         raise UserError(f"{found}; data.labels=timestep takes {list(of_timesteps)}, as x")
     raise UserError(f"{found}: {_several(y)}")

@@ -15,7 +15,7 @@ from rnnscope.data.mapped import LazyArray, recoded, release
 from rnnscope.data.names import FEWEST, refuse_unclear_names
 from rnnscope.data.precision import warn_of_coarse
 from rnnscope.errors import UserError
-from rnnscope.states.steps import OUTCOME
+from rnnscope.states.steps import NUMBERED, OUTCOME
 
 TAKEN = ("sequence", "timestep", "split", "label", "target", *OUTCOME)
 """Reserved names of columns, which no annotation may have."""
@@ -28,7 +28,7 @@ def refuse_names(annotations: list[str]) -> None:
     """Raise where an annotation has a reserved name, or the name of another annotation."""
     option = f"data.annotations=[{','.join(annotations)}]"
     for number, name in enumerate(annotations):
-        if name in TAKEN:
+        if name in TAKEN or NUMBERED.fullmatch(name):
             raise UserError(f"{option}: '{name}' is a reserved name; choose another")
         if name in annotations[:number]:
             raise UserError(f"{option}: '{name}' is named twice")
@@ -55,7 +55,9 @@ def labels_from(
     *,
     clear: bool = False,
 ) -> tuple[dict[str, LazyArray], Classes]:
-    """The labels or targets of the splits, [N] or [N, T], and their classes, none if numeric.
+    """The labels or targets of the splits, and their classes, none if numeric.
+
+    They are [N], or of timesteps [N, T]; D numeric targets of each timestep are [N, T, D].
 
     Args:
         given: the y of each split, in any of the forms that ``forms.plain`` takes.
@@ -82,6 +84,9 @@ def labels_from(
         _refuse_huge(known[part])
         found.append(values_of(_valid(y, each.lengths), each.where))
     where = ", ".join(each.where.rpartition(" ")[2] for each in given.values())
+    if several := [each for each in known.values() if len(each.y.shape) == 3]:
+        _refuse_several_classes(several[0], task)
+        task = "regression"
     classes = decided(found, task, said=where, most=most)
     if classes is None:
         return {part: _targets(each, labels) for part, each in known.items()}, Classes()
@@ -90,6 +95,15 @@ def labels_from(
     if k and classes.occurring:
         classes = replace(numbered(np.array(classes.occurring), k), columns=k)
     return {part: _coded(each.y, classes) for part, each in known.items()}, classes
+
+
+def _refuse_several_classes(given: Given, task: str | None) -> None:
+    """Raise where numbers [N, T, D] are to be classes."""
+    if task == "classification":
+        raise UserError(
+            f"{given.where} has shape {tuple(given.y.shape)}: {given.y.shape[2]} numbers for each "
+            "timestep, which are not one-hot; data.task=classification takes one class for each"
+        )
 
 
 def _refuse_unclear(known: dict[str, Given], classes: Classes) -> None:
@@ -129,7 +143,7 @@ def _refuse_endless(given: Given) -> None:
     if given.y.dtype.kind == "f":
         for start, piece, valid in _pieces(given.y, given.lengths):
             says = "a target must be a finite number"
-            if np.isnan(piece[valid]).any() and piece.ndim == 2:
+            if np.isnan(piece[valid]).any() and piece.ndim > 1:
                 says += "; where that is padding, give the data's lengths"
             _refuse(piece, valid & ~_finite(piece), f"{given.where}[{{}}] is {{}}; {says}", start)
 
@@ -154,15 +168,15 @@ def _refuse_negative(given: Given) -> None:
 
 
 def _targets(given: Given, labels: str | None) -> LazyArray:
-    """Numeric targets [N] or [N, T]."""
+    """Numeric targets [N], [N, T] or [N, T, D]."""
     y = given.y
     if len(y.shape) == 2 and labels is None:
         refuse_horizons(y, given.where)
     warn_of_coarse(y, given.where, "", "")
-    if y.dtype.kind == "f" and len(y.shape) == 2:
+    if y.dtype.kind == "f" and len(y.shape) > 1:
         return y
     made = recoded(y, lambda values: values, tuple(y.shape), np.float32)
-    return made if len(y.shape) == 2 else made[:]
+    return made if len(y.shape) > 1 else made[:]
 
 
 def _coded(y: LazyArray, classes: Classes) -> LazyArray:
@@ -212,14 +226,15 @@ def _pieces(
     for block in blocks(values):
         piece = values[block]
         valid = np.ones(piece.shape, bool)
-        if lengths is not None and len(values.shape) == 2:
-            valid = np.arange(values.shape[1]) < lengths[block, np.newaxis]
+        if lengths is not None and len(values.shape) > 1:
+            there = np.arange(values.shape[1]) < lengths[block, np.newaxis]
+            valid &= there.reshape(*there.shape, *(1 for _ in values.shape[2:]))
         yield block.start, piece, valid
         release(values)
 
 
 def _valid(y: LazyArray, lengths: NDArray[np.int32] | None) -> Iterator[NDArray[Any]]:
-    """The valid values [V] of a y [N] or [N, T], about ``AT_ONCE`` at a time."""
+    """The valid values [V] of a y [N], [N, T] or [N, T, D], about ``AT_ONCE`` at a time."""
     size = max(1, AT_ONCE // int(np.prod(y.shape[1:])))
     for _, piece, valid in _pieces(y, lengths):
         for start in range(0, len(piece), size):

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.config import Mnist
-from rnnscope.data.dataset import Dataset, Split, hold_out
+from rnnscope.data.dataset import Dataset, Split
+from rnnscope.data.holding import hold_out
 from rnnscope.data.npy import read_npz
 from rnnscope.errors import UserError, listed
 

@@ -67,6 +67,8 @@ def _labels(dataset: Dataset, options: Files) -> str:
     if not split.numeric:
         return f"classes{of} {listed(_names(dataset))}"
     said = f"numeric targets{of}"
+    if split.targets > 1:
+        said += f", {split.targets:,} of each"
     if split.per_timestep or options.task is not None or options.horizon is not None:
         return said
     values = np.concatenate([_values(each) for each in _splits(dataset).values()])

@@ -13,10 +13,11 @@ from rnnscope.config import Files
 from rnnscope.data.arrays import splits_from_arrays
 from rnnscope.data.classes import Classes
 from rnnscope.data.columns import warn_of_scales
-from rnnscope.data.dataset import Split, hold_out
+from rnnscope.data.dataset import Split
 from rnnscope.data.delimited import ENDINGS, Read, read_delimited
 from rnnscope.data.footers import read_parquet
 from rnnscope.data.groups import refuse_lost
+from rnnscope.data.holding import hold_out
 from rnnscope.data.label_column import is_run, without_counts
 from rnnscope.data.order import refuse_other_order
 from rnnscope.data.series import arrays_from_series

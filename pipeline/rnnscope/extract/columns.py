@@ -6,7 +6,10 @@ _LABEL = "its class, as a whole number from 0; only where the data has classes"
 _TARGET = "its target, a number; only where the data has numeric targets"
 _PREDICTION = "the class with the largest score; of numeric targets the model's output"
 _CORRECT = "whether the predicted class is its label"
-_LOSS = "cross-entropy of its label in nats, or of numeric targets the squared error"
+_LOSS = (
+    "cross-entropy of its label in nats, or of numeric targets the squared error, of several their "
+    "mean"
+)
 
 STATES = Table(
     "states",
@@ -59,7 +62,9 @@ STEPS = Table(
         Column("timestep", "timestep, from 0"),
         Column("label", _LABEL),
         Column("target", _TARGET, nulls=(Null("the data has no target for it"),)),
+        Column("target_<number>", "one of its targets, from 0; only where it has several"),
         Column("prediction", _PREDICTION),
+        Column("prediction_<number>", "the model's output for that target"),
         Column("correct", _CORRECT),
         Column("loss", _LOSS),
         Column(

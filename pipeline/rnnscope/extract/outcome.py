@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnnscope.data import Batch
 from rnnscope.extract.finite import refuse_outputs
 from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID
+from rnnscope.states.steps import columns_of
 
 SCORED = ("correct", "loss")
 """The columns whose means over sequences are a model's accuracy and loss."""
@@ -71,13 +72,14 @@ def outcome(
     """One row per sequence or timestep: its label or target, the prediction and the loss.
 
     Of classes: label, prediction, correct, loss and p_0 to p_K-1; the loss is the cross-entropy in
-    nats. Of numeric targets: target, prediction, loss; the loss is the squared error.
+    nats. Of numeric targets: target, prediction, loss; the loss is the squared error. Of D of them:
+    target_0 to target_D-1, prediction_0 to prediction_D-1, and the mean of their squared errors.
 
     Args:
         outputs: one score per class [B, K], K > 1; one sigmoid [B, 1] or [B], the probability of
-            class 1 of two; or one number [B, 1] or [B] where y holds numeric targets. From outputs
-            of any other shape nothing is predicted.
-        y: classes [B] in whole numbers, numeric targets [B] in floats, or None.
+            class 1 of two; or one number [B, 1] or [B] where y holds numeric targets, or D numbers
+            [B, D] where it holds so many. From outputs of any other shape nothing is predicted.
+        y: classes [B] in whole numbers, numeric targets [B] or [B, D] in floats, or None.
         kind: as ``models.scores`` gives it; of "values" and None no classes are read.
         scores: whether p_0 to p_K-1 are wanted.
     """
@@ -100,18 +102,21 @@ def outcome(
 def _predicts(outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str | None) -> bool:
     """Whether anything is predicted from outputs."""
     if y is not None and y.dtype.kind == "f":
-        return kind is not None and outputs.shape[1:] in ((), (1,))
+        fitting = ((), (1,)) if y.ndim == 1 else (y.shape[1:],)
+        return kind is not None and outputs.shape[1:] in fitting
     return _of_classes(outputs, kind) is not None
 
 
 def _of_numbers(
     outputs: NDArray[np.floating], targets: NDArray[np.float32], kind: str | None
 ) -> pd.DataFrame:
-    """Target, prediction and squared error, one row each."""
-    known: dict[str, Any] = {"target": targets}
+    """Targets, predictions and squared error, one row each."""
+    known: dict[str, Any] = columns_of("target", targets)
     if _predicts(outputs, targets, kind):
-        known["prediction"] = prediction = outputs.reshape(-1).astype(np.float32)
-        known["loss"] = (prediction.astype(np.float64) - targets) ** 2
+        prediction = outputs.reshape(targets.shape).astype(np.float32)
+        known |= columns_of("prediction", prediction)
+        squared = (prediction.astype(np.float64) - targets) ** 2
+        known["loss"] = squared if squared.ndim == 1 else squared.mean(axis=1)
     return pd.DataFrame(known)
 
 

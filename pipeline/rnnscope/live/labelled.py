@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.live.source import Source
-from rnnscope.states.steps import OUTCOME
+from rnnscope.states.steps import is_outcome
 
 
 def dataset(source: Source, layer: str) -> Any:
@@ -49,7 +49,9 @@ def _of_steps(source: Source, steps: NDArray[np.intp]) -> dict[str, Any]:
     shape = len(source.sequences), len(steps)
     place = kept["sequence"].to_numpy(), np.searchsorted(steps, kept["timestep"])
     found = {}
-    for name in table.columns.difference(["sequence", "timestep", *OUTCOME], sort=False):
+    for name in table.columns.difference(["sequence", "timestep"], sort=False):
+        if is_outcome(name):
+            continue
         values = np.full(shape, np.nan)
         values[place] = kept[name]
         # One of sequences may have the name too.

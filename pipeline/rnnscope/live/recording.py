@@ -53,8 +53,9 @@ def record(
         lengths: valid timesteps of each sequence [N], from 1 to T; of several inputs a dict. All
             are valid by default.
         labels: a class, in whole numbers or names, or a numeric target, as floats, of each
-            sequence [N] or, as [N, T] or [N, T, 1], of each timestep. Columns of a one-hot pandas
-            table are names of classes.
+            sequence [N] or, as [N, T] or [N, T, 1], of each timestep; as floats [N, T, D], D
+            numeric targets of each timestep. Columns of a one-hot pandas table are names of
+            classes.
         annotations: numbers known of each timestep, {name: [N, T]}; of a table the names of its
             columns.
         batch_size: sequences per forward pass.

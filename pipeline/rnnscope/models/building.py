@@ -14,8 +14,8 @@ def build(model: config.Recurrent, data: Dataset) -> keras.Model:
 
     Inputs: x [B, T, F], and if sequences differ in length a second one, mask [B, T] (bool). Unlike
     a padding value, a mask cannot be mistaken for data. Output: logits [B, K], or for numeric
-    targets one number [B, 1]; if each timestep has its own label or target, the readout is from
-    every timestep, [B, T, K] or [B, T, 1].
+    targets one number [B, 1]; if each timestep has its own label or targets, the readout is from
+    every timestep, [B, T, K], or [B, T, D] for D numbers.
     """
     labelled = data.labelled
     assert labelled is not None
@@ -32,7 +32,7 @@ def build(model: config.Recurrent, data: Dataset) -> keras.Model:
     for number in range(1, model.layers + 1):
         every = number < model.layers or labelled.per_timestep
         y = _layer(model, number, every=every)(y, mask=mask)
-    outputs = 1 if labelled.numeric else len(data.classes)
+    outputs = labelled.targets or len(data.classes)
     readout = keras.layers.Dense(outputs, name="readout")(y)
     built = keras.Model(x if mask is None else {"x": x, MASK: mask}, readout, name=model.name)
     if isinstance(model, config.Lstm):

@@ -95,7 +95,9 @@ def _misfit(output: Output, dataset: Dataset) -> str:
         return f"is {shown}, y has {test.y.shape[1]} timesteps"
     single = shape[lead:] in ((), (1,))
     if test.numeric:
-        return "" if single else f"is {shown}, not one number"
+        wanted = "one number" if test.targets == 1 else f"{test.targets:,} numbers"
+        fits = single if test.targets == 1 else shape[lead:] == (test.targets,)
+        return "" if fits else f"is {shown}, not {wanted}"
     if single:
         if output.kind != SIGMOID or test.y is None:
             return f"is {shown}, from {output.made_by}, not from a sigmoid"

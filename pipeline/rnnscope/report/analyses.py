@@ -20,6 +20,8 @@ POINTS = 300
 """Most points of a class's path."""
 PATH_DIGITS = 5
 """Digits of the largest coordinate of a class's path; the others have as many decimals."""
+TASK, FIRST = ("label", "target"), "target_0"
+"""What a decoder's target is called where it is what the network is trained for."""
 
 
 def population(
@@ -136,14 +138,14 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     entries = []
     for number, (layer, every) in enumerate(by_layer(table)):
         rows = every[every["train_timestep"] >= 0]
-        word, signal = score_name(every), main_signal(every)
+        share, signal = score_name(every) == "accuracy", main_signal(every)
         final = at_final_step(every)
         grid = across_time(every[every["signal"] == signal])
         entries.append(
             {
                 "layer": layer,
                 "signal": signal,
-                "word": word,
+                "word": _score_of(every),
                 "sequences": int(every["sequences"].max()),
                 "scores": inline(figures.decoding(every), f"decoding-{number}")
                 if len(rows)
@@ -151,7 +153,7 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
                 "across": inline(figures.generalisation(every), f"generalisation-{number}")
                 if min(grid.shape) > 1
                 else None,
-                "final": [_cut(row, word == "accuracy") for row in final.to_dict("records")],
+                "final": [_cut(row, share) for row in final.to_dict("records")],
             }
         )
     why = "; ".join(f"{layer}: {reason}" for layer, reason in manifest.get("why", {}).items())
@@ -164,9 +166,16 @@ def _cut(row: dict[Any, Any], share: bool) -> dict[Any, Any]:
     return {**row, "score_low": low, "score_high": min(row["score_high"], 1)}
 
 
+def _score_of(rows: pd.DataFrame) -> str:
+    """What the scores are, and of which target where there are several."""
+    target = str(rows["target"].iloc[0])
+    return f"{score_name(rows)}{'' if target in TASK else f' of {target}'}"
+
+
 def _of_class(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the label or target, without those of annotations."""
-    return table[table["target"].isin(["label", "target"])]
+    """The rows of the label or target, of several targets of the first; none of annotations."""
+    known = table["target"].isin(TASK)
+    return table[known if known.any() else table["target"] == FIRST]
 
 
 def by_layer(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -173,7 +173,7 @@ def _name(stage: Stage, config: Config) -> str:
 def slug(config: Config) -> str:
     """A readable name for the run, such as ``digits-lstm64-s0``."""
     data, model = config.data.name, config.model.name
-    if isinstance(config.data, schema.Files):
+    if isinstance(config.data, schema.Files | schema.Text):
         data = _safe(Path(config.data.path).stem)
     if isinstance(config.model, schema.Trained):
         name = re.sub(r"\.(keras|h5|hdf5|index)$", "", Path(config.model.path).name)

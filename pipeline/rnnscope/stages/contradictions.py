@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from rnnscope.config import Analysis, Config, Digits, Extract, Files, Mnist, Recurrent
+from rnnscope.config import Analysis, Config, Delay, Extract, Files, Lagged, Recurrent
 from rnnscope.config.options import spelled
 from rnnscope.errors import UserError, listed
 
@@ -30,6 +30,13 @@ def refuse(config: Config, stages: Collection[str]) -> None:
 
 def _of_data(config: Config) -> Iterator[str]:
     data = config.data
+    if isinstance(data, Delay) and data.shortest_delay >= data.length:
+        yield (
+            f"data.shortest_delay={data.shortest_delay}: the longest for which there is room in "
+            f"data.length={data.length} is {data.length - 1}"
+        )
+    if isinstance(data, Lagged) and data.lag >= data.length:
+        yield f"data.lag={data.lag}: data.length={data.length} has no timesteps so far apart"
     if not isinstance(data, Files):
         return
     if data.window is None:
@@ -60,7 +67,7 @@ def _of_training(config: Config) -> Iterator[str]:
             continue
         if not train.steps:
             yield f"train.{name}={spelled(value)}: does not go with train.steps=0, no training"
-        if isinstance(data, Digits | Mnist) and not data.validation_fraction:
+        if not isinstance(data, Files) and not data.validation_fraction:
             yield (
                 f"train.{name}={spelled(value)}: needs validation sequences, of which "
                 "data.validation_fraction=0 leaves none"

@@ -1,7 +1,9 @@
 """Annotations of single timesteps, among them targets that timesteps have of their own."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +15,27 @@ from rnnscope.states.parts import KEYS, STEPS, RowKeys
 from rnnscope.store import parquet
 
 OUTCOME = ("prediction", "correct", "loss")
-"""Columns of table steps that come from the model rather than from the data."""
+"""Columns of table steps that come from the model rather than from the data; where timesteps have D
+numeric targets, also prediction_0 to prediction_D-1."""
+NUMBERED = re.compile(r"(target|prediction)_\d+")
+"""Names of columns that belong to one of several targets."""
 
 
 OTHER_TIME = b"rnnscope.layers_of_other_time"
 """Key under which the schema of the tables names the layers to which steps do not belong."""
+
+
+def is_outcome(name: str) -> bool:
+    """Whether a column of table steps comes from the model."""
+    numbered = NUMBERED.fullmatch(name)
+    return name in OUTCOME or (numbered is not None and numbered[1] == "prediction")
+
+
+def columns_of(name: str, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Values of rows [R] as a column of that name; of D values each [R, D] as name_0, name_1, …."""
+    if values.ndim == 1:
+        return {name: values}
+    return {f"{name}_{number}": column for number, column in enumerate(values.T)}
 
 
 def of_other_time(layers: list[str]) -> dict[bytes, bytes]:
@@ -33,13 +51,13 @@ def has_other_time(folder: Path, layer: str) -> bool:
 
 
 def annotations(folder: Path) -> list[str]:
-    """The names of the recorded annotations that are numbers, and of a target of timesteps."""
+    """The names of the recorded annotations that are numbers, and of targets of timesteps."""
     path = held(folder, STEPS)
     fields = parquet.schema(path) if path.is_file() else []
     return [
         field.name
         for field in fields
-        if field.name not in KEYS + OUTCOME and _is_number(field.type)
+        if field.name not in KEYS and not is_outcome(field.name) and _is_number(field.type)
     ]
 
 

@@ -32,12 +32,13 @@ class Batches:
 def examples(model: keras.Model, batch: Batch) -> tuple[Any, ...]:
     """A batch as ``fit`` takes it: inputs, labels or targets, and weights where there is padding.
 
-    Labels are classes [B] or [B, T], targets numbers [B, 1] or [B, T, 1], as the model's outputs.
+    Labels are classes [B] or [B, T], targets numbers [B, 1] or [B, T, D], as the model's outputs.
     Weights [B, T] are 0 for padding.
     """
     assert batch.y is not None
-    y = batch.y[..., np.newaxis] if batch.y.dtype.kind == "f" else batch.y
-    padded = batch.y.ndim == 2 and batch.lengths is not None
+    single = batch.y.dtype.kind == "f" and batch.y.ndim < 3
+    y = batch.y[..., np.newaxis] if single else batch.y
+    padded = batch.y.ndim > 1 and batch.lengths is not None
     weights = (batch.valid.astype(np.float32),) if padded else ()
     return models.inputs(model, batch), y, *weights
 

@@ -40,8 +40,9 @@ class Fitted:
 def fit(model: keras.Model, dataset: Dataset, config: Config, folder: Path) -> Fitted:
     """Fit in place, and keep the model after ``train.checkpoints`` in the folder.
 
-    The loss is the cross-entropy in nats, of numeric targets the mean squared error; where each
-    timestep has its own label or target, a batch's loss is the mean over its valid timesteps.
+    The loss is the cross-entropy in nats, of numeric targets the mean squared error, over all of
+    them where there are several; where each timestep has its own labels or targets, a batch's
+    loss is the mean over its valid timesteps.
 
     Raises:
         Diverged: with the history, at the step whose loss or weights are not finite.

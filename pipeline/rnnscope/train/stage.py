@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 _NOT_FINITE = Null("it is not finite")
 _LOSS = (
-    "cross-entropy in nats, or of numeric targets the squared error; where timesteps have their "
-    "own labels or targets, over valid timesteps"
+    "cross-entropy in nats, or of numeric targets the squared error, of several their mean; where "
+    "timesteps have their own labels or targets, over valid timesteps"
 )
 
 HISTORY = Table(

@@ -6,6 +6,7 @@ import pandas as pd
 from rnnscope import states
 from rnnscope.data import Batch, Split
 from rnnscope.extract.notes import Part
+from rnnscope.states.steps import columns_of
 
 
 def of_part(split: Split, batch: Batch, part: Part) -> dict[str, pd.DataFrame]:
@@ -34,7 +35,8 @@ def of_part(split: Split, batch: Batch, part: Part) -> dict[str, pd.DataFrame]:
         number, timestep = np.nonzero(valid)
         steps = pd.DataFrame({"sequence": numbers[number], "timestep": timestep.astype(np.int32)})
         if y is not None and split.per_timestep:
-            steps[word] = y[valid]
+            for name, values in columns_of(word, y[valid]).items():
+                steps[name] = values
         for name, values in batch.steps.items():
             steps[name] = values[valid]
         found[states.STEPS] = steps

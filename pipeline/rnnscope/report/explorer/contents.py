@@ -154,6 +154,8 @@ def _add_input(blob: Blob, given: inputs.Shown | inputs.Hidden, config: Config) 
     about: dict[str, Any] = {"kind": given.kind, "low": given.low, "high": given.high}
     if path := located(config.report).vocabulary:
         about["words"] = words.of_input(Path(path), given)
+    elif given.symbols:
+        about["words"] = words.of_symbols(given.symbols)
     return about
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope import data, states
 from rnnscope.config import Config, located
-from rnnscope.data import Recorded, Roles, Split
+from rnnscope.data import Dataset, Recorded, Roles, Split
 from rnnscope.errors import UserError
 from rnnscope.report.explorer.scales import NONE
 from rnnscope.store import parquet
@@ -19,6 +19,8 @@ PICTURE = 8
 """From so many features on, an input is a picture, timesteps by features; below it, lines."""
 BYTES = 1_500_000
 """Most bytes of inputs on a page."""
+AT_ONCE = 500
+"""Sequences of one-hot vectors that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Shown:
     """What 254 stands for."""
     timesteps: int
     """T of the data; ``cells`` may have fewer."""
+    symbols: tuple[str, ...] = ()
+    """The text of each token, where the data tells it."""
 
 
 @dataclass(frozen=True)
@@ -69,35 +73,40 @@ def read(
             "read; stage=extract mode=force records them again"
         )
     try:
-        split = _split(config, extract, recorded)
+        dataset = _data(config, extract, recorded)
     except UserError as error:
         return Hidden(str(error))
-    if split is None:
+    if dataset is None:
         return Hidden("the data has labels alone")
+    split, symbols = dataset.test, dataset.symbols
     if why := _unlike(split, recorded):
         return Hidden(why)
     if len(split.x.shape) > 3:
         shape = ", ".join(map(str, split.x.shape[1:]))
         return Hidden(f"each is an array [{shape}]; only sequences of features or tokens are")
     steps = min(timesteps, split.timesteps)
-    count = BYTES // (steps * max(split.features, 1))
+    count = BYTES // (steps * (1 if symbols else max(split.features, 1)))
     every = np.array(list(dict.fromkeys(np.concatenate(wanted).tolist())), np.int32)
     if count < len(wanted[0]):
         return Hidden(f"{split.features:,} features of {steps:,} timesteps are too many for a page")
     chosen = np.sort(every[:count])
+    if symbols:
+        tokens = _tokens(split, chosen, steps)
+        return Shown("tokens", chosen, tokens, [], [], split.timesteps, symbols)
     return _shown(split, chosen, steps)
 
 
-def _split(config: Config, extract: Mapping[str, Any], recorded: Path) -> Split | None:
-    """The test split, of which no values are read yet; None where it has no inputs."""
+def _data(config: Config, extract: Mapping[str, Any], recorded: Path) -> Dataset | None:
+    """The data set, of which no values are read yet; None where it has no inputs."""
     source = located(config.data)
     if extract.get("no_proof"):
         lengths = states.read_sequences(recorded)["length"].to_numpy(np.int32)
         known = Recorded(len(lengths), int(lengths.max()), lambda: lengths, "the states")
-        split = data.load(source, recorded=known).test
-        return None if 0 in getattr(split.x, "strides", ()) else split  # a stand-in takes no memory
+        found = data.load(source, recorded=known)
+        stand_in = 0 in getattr(found.test.x, "strides", ())  # which takes no memory
+        return None if stand_in else found
     roles = extract["inputs"]
-    return data.load(source, None if roles is None else Roles.read(roles)).test
+    return data.load(source, None if roles is None else Roles.read(roles))
 
 
 def _unlike(split: Split, recorded: Path) -> str | None:
@@ -110,6 +119,17 @@ def _unlike(split: Split, recorded: Path) -> str | None:
     if (lengths > own).any():  # a mask may have made them shorter
         return "the recorded sequences are longer than those of the data"
     return None
+
+
+def _tokens(split: Split, chosen: NDArray[np.int32], timesteps: int) -> NDArray[np.int32]:
+    """Which symbol each timestep has [n, T], from one-hot vectors; -1 where there is none."""
+    found = np.full((len(chosen), timesteps), -1, np.int32)
+    for start in range(0, len(chosen), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        batch = split.take(chosen[rows])
+        known = np.where(batch.valid, batch.x.argmax(axis=2), -1)
+        found[rows] = known[:, :timesteps]
+    return found
 
 
 def _shown(split: Split, chosen: NDArray[np.int32], timesteps: int) -> Shown:

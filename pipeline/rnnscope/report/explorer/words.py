@@ -39,6 +39,17 @@ def of_input(path: Path, given: Shown) -> dict[str, str]:
     return {str(number): every[number][:LONGEST] for number in numbers}
 
 
+def of_symbols(symbols: tuple[str, ...]) -> dict[str, str]:
+    """The text of each symbol by its number, with line ends that can be seen, and other signs."""
+    return {str(number): _seen(symbol) for number, symbol in enumerate(symbols)}
+
+
+def _seen(symbol: str) -> str:
+    if symbol == "\n":
+        return "↵\n"
+    return symbol if symbol.isprintable() else symbol.encode("unicode_escape").decode()
+
+
 def _text(path: Path, at: str) -> str:
     if path.stat().st_size > LARGEST:
         raise UserError(f"{at}: has {path.stat().st_size:,} bytes; that is no vocabulary")
