@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tests.torture import command
 
-RUN = ("train", "extract", "units", "population", "decoding", "ablation", "report")
+RUN = (
+    *("train", "extract", "units", "population", "decoding", "ablation", "fixed_points"),
+    "report",
+)
 OVER = ("collect", "compare")
 """The stages of a run in their order, and those over several runs."""
 CHAIN = 3

@@ -58,7 +58,7 @@ def section(
         for place, (name, of) in enumerate(by_input[:INPUTS]):
             drawn = (of, tables[1], paths[paths["layer"] == layer])
             figure = _figure(*drawn, classes, layer in backward, f"points-{number}-{place}")
-            searched = manifest["search"][layer]["inputs"][str(name)]
+            searched = manifest["search"][layer][str(name)]
             shown.append(
                 {
                     "input": _words(str(name), classes),
@@ -68,18 +68,15 @@ def section(
                     "searched": searched,
                 }
             )
-        seconds = manifest["search"][layer]["seconds"]
         entries.append(
             {
                 "layer": layer,
                 "inputs": shown,
                 "more": [_words(str(name), classes) for name, _ in by_input[INPUTS:]],
-                "seconds": seconds,
             }
         )
-    searched = manifest["search"]
     known = {entry["layer"] for entry in entries}
-    none = [layer for layer, each in searched.items() if layer not in known and each["inputs"]]
+    none = [layer for layer, each in manifest["search"].items() if layer not in known and each]
     classes_known = bool(tables[0]["nearest_class"].notna().any())
     return {
         "layers": entries,

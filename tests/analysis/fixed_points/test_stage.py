@@ -130,9 +130,9 @@ def test_the_manifest_says_where_every_start_ended(latest: Path) -> None:
     manifest = store.read_manifest(latest / "fixed_points")
     assert manifest["sequences"] == 36
     assert manifest["left_out"] == manifest["inputs_left_out"] == {}
-    (layer,) = manifest["search"].values()
-    assert layer["seconds"] > 0
-    for name, said in layer["inputs"].items():
+    (searched,) = manifest["search"].values()
+    assert manifest["search_seconds"]["lstm"] > 0
+    for name, said in searched.items():
         rows = points[points["input"] == name]
         assert said["starts"] == said["fixed"] + said["slow"] + said["neither"] == 128
         assert rows["starts"].sum() == said["fixed"] + said["slow"]
@@ -168,7 +168,7 @@ def test_each_class_has_an_input_of_its_own_and_a_file_more(
     made = again(finished_root, tmp_path / "made", *options, file)
     points, _ = tables(tmp_path / "made")
     names = [*(f"class_{k}" for k in range(10)), "file_0", "file_1"]
-    assert list(made["search"]["lstm"]["inputs"]) == names
+    assert list(made["search"]["lstm"]) == names
     batch = data.load(composed(finished_root, *FINISHED).data).test.take(slice(None))
     cell = models.load(finished_root / "latest/train" / models.MODEL).get_layer("lstm").cell
     given = {f"class_{k}": batch.x[batch.y == k].mean(axis=(0, 1)) for k in range(10)}
@@ -188,13 +188,13 @@ def test_only_so_many_points_are_kept_the_fixed_ones_of_the_most_starts(
     with caplog.at_level("INFO"):
         made = again(finished_root, tmp_path / "few", *loose, *few)
     every, some = (tables(tmp_path / name)[0] for name in ("whole", "few"))
-    for name, said in made["search"]["lstm"]["inputs"].items():
+    for name, said in made["search"]["lstm"].items():
         there = every[every["input"] == name]
         assert said["points"] == 3
         assert said["points_left_out"] == len(there) - 3
         kept = some[some["input"] == name]
         assert kept["starts"].sum() == there["starts"].nlargest(3).sum()
-    assert whole["search"]["lstm"]["inputs"]["zeros"]["cut_short"] > 0
+    assert whole["search"]["lstm"]["zeros"]["cut_short"] > 0
     assert "fixed_points.max_points sets how many are kept" in caplog.text
 
 

@@ -68,13 +68,15 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     given, lacking = constants(model, dataset, there, options, count)
     found: list[Points] = []
     said: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
     for name, place in there.items():
         seen = Visited(tuple(open_signal(recorded, name, each) for each in place.states), count)
         axes = _axes(population, name, place)
-        more, said[name] = _of_layer(name, place, recorded, seen, given[name], axes, options)
+        more, said[name], seconds[name] = _of_layer(name, place, recorded, seen, given[name], axes, options)
         found += more
     return _written(found, folder) | {
         "search": said,
+        "search_seconds": seconds,
         "left_out": left_out,
         "inputs_left_out": lacking,
         "sequences": count,
@@ -89,8 +91,8 @@ def _of_layer(
     given: Constants,
     axes: Axes,
     options: FixedPoints,
-) -> tuple[list[Points], dict[str, Any]]:
-    """The points of one layer under each input, and what the manifest says of the search."""
+) -> tuple[list[Points], dict[str, Any], float]:
+    """The points of one layer under each input, what the manifest says of the search, and seconds."""
     dynamics = dynamics_of(place.cell, features_of(place.cell))
     starts, means = drawn(seen, options.starts, options.noise, options.seed)
     ended, seconds = search(name, dynamics, starts, given, options)
@@ -111,8 +113,7 @@ def _of_layer(
         )
         for each, (start, stop) in zip(ended, itertools.pairwise(ends), strict=True)
     ]
-    said = {"seconds": seconds, "inputs": {each.input: each.said for each in ended}}
-    return found, said
+    return found, {each.input: each.said for each in ended}, seconds
 
 
 def _written(found: list[Points], folder: Path) -> Figures:
