@@ -124,8 +124,14 @@ def _draw_paths(axes: Axes, rows: pd.DataFrame, classes: Sequence[str] | None) -
         axes.plot(x, y, color=colour, linestyle=dashes, linewidth=0.7, alpha=0.75)
         if named and pd.notna(label):
             text = brief(class_name(int(label), classes), LABEL)
-            where = {"textcoords": "offset points", "color": colour, "weight": "bold"}
-            axes.annotate(text, (x[-1], y[-1]), (3.5, 2), **where)
+            axes.annotate(
+                text,
+                (x[-1], y[-1]),
+                (3.5, 2),
+                textcoords="offset points",
+                color=colour,
+                weight="bold",
+            )
 
 
 def _draw_points(
