@@ -40,7 +40,10 @@ def by_column(folder: Path) -> dict[str, ToParquet]:
         return tape.gradient(after, s)[0]
 
     def jacobians(states: NDArray[np.float64], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        given = [(tf.constant(s[None]), tf.constant(x[None])) for s, x in zip(states, inputs, strict=True)]
+        given = [
+            (tf.constant(s[None]), tf.constant(x[None]))
+            for s, x in zip(states, inputs, strict=True)
+        ]
         numbers = list(map(tf.constant, range(dynamics.size)))
         return np.array([[row(s, x, number).numpy() for number in numbers] for s, x in given])
 

@@ -277,7 +277,6 @@ def test_several_runs_are_not_drawn_as_one() -> None:
         figures.timescales(UNIT_TABLE.assign(run=["a", "b"] * (len(UNIT_TABLE) // 2)))
 
 
-
 @pytest.mark.parametrize("name", OF_LAYERS)
 def test_a_layers_name_is_shown_as_text(name: str) -> None:
     function, table, given = EVERY[name]

@@ -188,6 +188,9 @@ class FixedPoints:
     features. Null means none."""
     starts: int = option(low=1, high=1_000_000)
     """From how many states the search begins: drawn at random from those that the network visited."""
+    settle: int = option(low=0, high=1_000_000)
+    """Each start is used twice: as it is, and as it is after so many timesteps under the constant
+    input, where it is near an attractor. 0 leaves out the second."""
     noise: float = option(low=0, high=1_000)
     """Normal noise that is added to them, in standard deviations of each unit's states: with it
     points are found that the network avoids."""

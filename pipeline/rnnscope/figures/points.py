@@ -32,7 +32,7 @@ def fixed_points(
     signal: str | None = None,
     *,
     layer: str | None = None,
-    input: str | None = None,  # noqa: A002 - the column's name
+    input: str | None = None,
     classes: Sequence[str] | None = None,
     backward: bool = False,
 ) -> Figure:
@@ -147,7 +147,9 @@ def _draw_points(
         row = rows.iloc[at]
         some = by_point.get(row["point"])
         if some is not None:
-            for vector in _slow(some, stable=row["stability"] == "stable")[list(columns)].to_numpy():
+            for vector in _slow(some, stable=row["stability"] == "stable")[
+                list(columns)
+            ].to_numpy():
                 line = np.stack([xy[at] - reach * vector, xy[at] + reach * vector])
                 axes.plot(*line.T, color=INK, linewidth=1.0, solid_capstyle="round")
     for at in order:

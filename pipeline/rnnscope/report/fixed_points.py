@@ -104,7 +104,9 @@ def _figure(
     known = [
         state
         for state in STATES
-        if state in signals and {*along(state)} <= {*rows} and rows[along(state)].notna().all(axis=None)
+        if state in signals
+        and {*along(state)} <= {*rows}
+        and rows[along(state)].notna().all(axis=None)
     ]
     if not known or "component_2" not in paths:
         return None

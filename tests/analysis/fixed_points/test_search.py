@@ -32,7 +32,7 @@ def searched(made: Any, starts: Float, x: Float | None = None, block: int | None
     search = Search(dynamics)
     search.block = block or search.block
     given = np.zeros(dynamics.features) if x is None else x
-    return search.minimise(starts, np.tile(given, (len(starts), 1)), 200, TOLERANCE)
+    return search.minimise(starts, np.tile(given, (len(starts), 1)), 200, TOLERANCE, 1e-3)
 
 
 def fixed(made: Any, starts: Float, x: Float | None = None) -> Float:
@@ -90,7 +90,9 @@ def test_points_are_roots_of_the_equations_and_every_root_that_scipy_finds_is_am
     assert len(points)
     for each in points:
         np.testing.assert_allclose(step(each), each, atol=1e-9)
-    for each in roots(step, starts[:40]):
+    known = roots(step, starts[:40])
+    # Far out, where a gate is 1 but for rounding, everything is a root.
+    for each in known[np.abs(known).max(axis=1) < 3]:
         assert np.linalg.norm(points - each, axis=1).min() < 1e-5
     modes = modes_at(made, points, x)
     for number, each in enumerate(points):
@@ -196,7 +198,10 @@ def test_neither_the_order_of_starts_nor_their_blocks_change_what_is_found() -> 
     made, starts = ring(4), wide(60, 4)
     whole = searched(made, starts)
     order = np.random.default_rng(5).permutation(60)
-    for found, place in ((searched(made, starts[order], block=7), order), (searched(made, starts), ...)):
+    for found, place in (
+        (searched(made, starts[order], block=7), order),
+        (searched(made, starts), ...),
+    ):
         np.testing.assert_allclose(found.states, whole.states[place], atol=1e-10)
         points = distinct(found.states, found.q, 1e-3, TOLERANCE)
         expected = distinct(whole.states, whole.q, 1e-3, TOLERANCE)

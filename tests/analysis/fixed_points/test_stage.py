@@ -34,7 +34,9 @@ def latest(finished_root: Path) -> Path:
 
 
 def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    points, modes = (pd.read_parquet(folder / f"{name}.parquet") for name in ("fixed_points", "modes"))
+    points, modes = (
+        pd.read_parquet(folder / f"{name}.parquet") for name in ("fixed_points", "modes")
+    )
     return points, modes
 
 
@@ -98,7 +100,9 @@ def test_points_lie_in_the_same_components_as_the_classes_paths(latest: Path) ->
         last = recorded[recorded["timestep"] == 7].groupby("label")[columns(signal, U)].mean()
         path = paths[(paths["signal"] == signal) & (paths["timestep"] == 7)]
         here = (last.to_numpy(np.float64) - mean[0]) @ loading.T
-        np.testing.assert_allclose(here, path[["component_1", "component_2", "component_3"]], atol=1e-6)
+        np.testing.assert_allclose(
+            here, path[["component_1", "component_2", "component_3"]], atol=1e-6
+        )
         found = (coordinates(points, signal) - mean[0]) @ loading.T
         names = [f"{signal}_pc_{n}" for n in (1, 2, 3)]
         np.testing.assert_allclose(points[names], found, atol=1e-9)
@@ -108,7 +112,10 @@ def test_the_nearest_class_and_visited_state_are_those_of_all_distances(latest: 
     points, _ = tables(latest / "fixed_points")
     parts = [read_states(latest / "extract", signal) for signal in "hc"]
     visited = np.concatenate(
-        [part[columns(name, U)].to_numpy(np.float64) for part, name in zip(parts, "hc", strict=True)],
+        [
+            part[columns(name, U)].to_numpy(np.float64)
+            for part, name in zip(parts, "hc", strict=True)
+        ],
         axis=1,
     )
     keys = parts[0]
@@ -121,7 +128,9 @@ def test_the_nearest_class_and_visited_state_are_those_of_all_distances(latest: 
     label = keys["label"].to_numpy()[final]
     means = np.array([visited[final][label == each].mean(axis=0) for each in np.unique(label)])
     to_class = np.linalg.norm(coordinates(points)[:, None] - means, axis=2)
-    np.testing.assert_array_equal(points["nearest_class"], np.unique(label)[to_class.argmin(axis=1)])
+    np.testing.assert_array_equal(
+        points["nearest_class"], np.unique(label)[to_class.argmin(axis=1)]
+    )
     np.testing.assert_allclose(points["nearest_class_distance"], to_class.min(axis=1), atol=1e-9)
 
 
@@ -134,7 +143,7 @@ def test_the_manifest_says_where_every_start_ended(latest: Path) -> None:
     assert manifest["search_seconds"]["lstm"] > 0
     for name, said in searched.items():
         rows = points[points["input"] == name]
-        assert said["starts"] == said["fixed"] + said["slow"] + said["neither"] == 128
+        assert said["starts"] == said["fixed"] + said["slow"] + said["neither"] == 96
         assert rows["starts"].sum() == said["fixed"] + said["slow"]
         assert said["points"] == len(rows)
         assert rows["point"].tolist() == list(range(len(rows)))
@@ -263,12 +272,21 @@ def test_layers_above_others_are_given_what_those_give_and_other_cells_are_left_
     np.savez(tmp_path / "data.npz", x_test=given, y_test=y)
     module = f"model.custom_objects={Leaky.__module__}"
     file = ("model=file", f"model.path={tmp_path / 'model.keras'}", module)
-    files = ("data=files", f"data.path={tmp_path / 'data.npz'}", "fixed_points.inputs=[mean,classes]")
+    files = (
+        "data=files",
+        f"data.path={tmp_path / 'data.npz'}",
+        "fixed_points.inputs=[mean,classes]",
+    )
     folder = run(tmp_path / "root", *file, *files, "fixed_points.starts=20")
     points, _ = tables(folder)
     recorded = tmp_path / "root" / "latest" / "extract"
     manifest = store.read_manifest(folder)
-    assert list(manifest["search"]) == ["both.forward", "both.backward", "stack.cell0", "stack.cell1"]
+    assert list(manifest["search"]) == [
+        "both.forward",
+        "both.backward",
+        "stack.cell0",
+        "stack.cell1",
+    ]
     assert manifest["left_out"] == {"leaky": "its cell is no LSTM, GRU or simple RNN of Keras' own"}
     h = {
         layer: read_states(recorded, "h", layer=layer, as_array=True)

@@ -17,7 +17,6 @@ Float = NDArray[np.float64]
 KINDS = ("fixed", "slow")
 
 
-
 def _layer(of: Points) -> NDArray[np.object_]:
     return np.full(of.size, of.layer, dtype=object)
 
@@ -64,7 +63,9 @@ FIXED_POINTS = Table(
             "kind",
             "`fixed` where q is at most fixed_points.tolerance: the state stays as it is; `slow` "
             "where q is at most fixed_points.slow_tolerance: the state moves, but slowly",
-            lambda of: pd.Categorical.from_codes(np.where(of.ended.q <= of.tolerance, 0, 1), categories=KINDS),
+            lambda of: pd.Categorical.from_codes(
+                np.where(of.ended.q <= of.tolerance, 0, 1), categories=KINDS
+            ),
         ),
         Column(
             "q",

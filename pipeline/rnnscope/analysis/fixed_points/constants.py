@@ -63,7 +63,11 @@ class _Sums:
 
 
 def constants(
-    model: keras.Model, dataset: Dataset, places: Mapping[str, Place], options: FixedPoints, count: int
+    model: keras.Model,
+    dataset: Dataset,
+    places: Mapping[str, Place],
+    options: FixedPoints,
+    count: int,
 ) -> tuple[dict[str, Constants], dict[str, str]]:
     """The constant inputs of each place, by its name; and of those that it lacks why.
 
@@ -91,7 +95,9 @@ def constants(
                 lacking[name] = "classes: its timesteps have no classes"
     if options.inputs_path is not None and places:
         rows = read(Path(options.inputs_path))
-        fitting = [name for name, place in places.items() if features_of(place.cell) == rows.shape[1]]
+        fitting = [
+            name for name, place in places.items() if features_of(place.cell) == rows.shape[1]
+        ]
         if not fitting:
             sizes = ", ".join(f"{name} {features_of(each.cell)}" for name, each in places.items())
             raise UserError(

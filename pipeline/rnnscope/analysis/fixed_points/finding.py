@@ -2,7 +2,6 @@
 
 import logging
 import time
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,6 @@ log = logging.getLogger(__name__)
 Float = NDArray[np.float64]
 
 
-
 def search(
     layer: str, dynamics: Dynamics, starts: Float, given: Constants, options: FixedPoints
 ) -> tuple[list[Ended], float]:
@@ -39,14 +37,25 @@ def search(
         return [], 0.0
     started = time.perf_counter()
     searching = Search(dynamics)
-    inputs = np.repeat(np.array(list(given.values())), len(starts), axis=0)
-    states = np.tile(starts, (len(given), 1))
-    found = searching.minimise(states, inputs, options.iterations, options.tolerance)
+    begun = [_starts(searching, starts, constant, options) for constant in given.values()]
+    inputs = np.repeat(np.array(list(given.values())), len(begun[0]), axis=0)
+    found = searching.minimise(
+        *(np.concatenate(begun), inputs, options.iterations),
+        *(options.tolerance, options.slow_tolerance),
+    )
     ended = [
         _of_input(f"layer '{layer}', input {name}", name, constant, searching, part, options)
         for (name, constant), part in zip(given.items(), found.split(len(given)), strict=True)
     ]
     return ended, time.perf_counter() - started
+
+
+def _starts(searching: Search, starts: Float, constant: Float, options: FixedPoints) -> Float:
+    """The starts under one input, and behind them what they become under it, if that is asked."""
+    if not options.settle:
+        return starts
+    inputs = np.tile(constant, (len(starts), 1))
+    return np.concatenate([starts, searching.settled(starts, inputs, options.settle)])
 
 
 def _of_input(
@@ -82,9 +91,7 @@ def _of_input(
     return Ended(name, state[order], found.q[place][order], starts[order], linear, said)
 
 
-def nearest_class(
-    state: Float, means: ClassMeans | None
-) -> tuple["pd.arrays.IntegerArray", Float]:
+def nearest_class(state: Float, means: ClassMeans | None) -> tuple["pd.arrays.IntegerArray", Float]:
     """The class whose mean is nearest to each state [P, S], and its distance; null without."""
     if means is None:
         nothing = np.full(len(state), np.nan)

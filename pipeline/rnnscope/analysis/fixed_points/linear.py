@@ -19,7 +19,8 @@ DIGITS = 9
 @dataclass(frozen=True)
 class Modes:
     """The S modes at each of P points, by falling |λ|; of a complex pair the one with imag > 0
-    first."""
+    first.
+    """
 
     value: Complex
     """λ [P, S]."""

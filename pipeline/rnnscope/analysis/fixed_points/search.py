@@ -30,6 +30,8 @@ REJECTED = 100.0
 """Factor of the damping where none of the three lowered q."""
 STALLED = 1e-9
 """A step that lowers q by less than this share of it is the last."""
+PATIENCE, FALL = 10, 0.8
+"""A start is given up where q is still large and after so many steps not below this share of it."""
 ROUNDING = 8 * np.finfo(np.float64).eps
 """‖F(s) − s‖ below this, times √S + ‖s‖, is rounding."""
 MEMORY = 256_000_000
@@ -71,11 +73,19 @@ class Search:
                 tf.TensorSpec((None,), tf.float64),
             ],
         )
+        states, inputs, _ = self.improved.input_signature
+        self.kept_on = tf.function(
+            self._kept_on,
+            autograph=False,
+            input_signature=[states, inputs, tf.TensorSpec((), tf.int32)],
+        )
         self.linearised = tf.function(
-            dynamics.linearised, autograph=False, input_signature=self.improved.input_signature[:2]
+            dynamics.linearised, autograph=False, input_signature=[states, inputs]
         )
 
-    def minimise(self, starts: Float, inputs: Float, iterations: int, tolerance: float) -> Found:
+    def minimise(
+        self, starts: Float, inputs: Float, iterations: int, tolerance: float, large: float
+    ) -> Found:
         """Where starts [B, S] under constant inputs [B, F] end, after so many steps at most.
 
         Args:
@@ -83,10 +93,11 @@ class Search:
             inputs: of each start.
             iterations: most steps of each.
             tolerance: a start whose q is below and that no step lowers has arrived.
+            large: of q; a start whose q hardly falls while it is above is given up.
         """
+        cuts = [slice(at, at + self.block) for at in range(0, len(starts), self.block)]
         blocks = [
-            self._block(starts[at : at + self.block], inputs[at : at + self.block], iterations, tolerance)
-            for at in range(0, len(starts), self.block)
+            self._block(starts[cut], inputs[cut], iterations, tolerance, large) for cut in cuts
         ]
         return Found(
             np.concatenate([each.states for each in blocks]),
@@ -94,19 +105,27 @@ class Search:
             np.concatenate([each.iterations for each in blocks]),
         )
 
+    def settled(self, starts: Float, inputs: Float, timesteps: int) -> Float:
+        """The states [B, S] so many timesteps after starts [B, S], under constant inputs [B, F].
+
+        Those that grow beyond all numbers are left where they were.
+        """
+        after: Float = self.kept_on(starts, inputs, np.int32(timesteps)).numpy()
+        return np.where(np.isfinite(after).all(axis=1, keepdims=True), after, starts)
+
     def jacobians(self, states: Float, inputs: Float) -> Float:
         """The Jacobians dF/ds [P, S, S] at states [P, S] under inputs [P, F]."""
-        found = [
-            self.linearised(states[at : at + self.block], inputs[at : at + self.block])[1].numpy()
-            for at in range(0, len(states), self.block)
-        ]
-        return np.concatenate(found) if found else np.empty((0, self.dynamics.size, self.dynamics.size))
+        cuts = [slice(at, at + self.block) for at in range(0, len(states), self.block)]
+        found = [self.linearised(states[cut], inputs[cut])[1].numpy() for cut in cuts]
+        return np.concatenate([np.empty((0, *2 * (self.dynamics.size,))), *found])
 
-    def _block(self, starts: Float, inputs: Float, iterations: int, tolerance: float) -> Found:
+    def _block(
+        self, starts: Float, inputs: Float, iterations: int, tolerance: float, large: float
+    ) -> Found:
         states, q = starts.copy(), np.full(len(starts), np.inf)
         damping, taken = np.full(len(starts), FIRST), np.zeros(len(starts), np.int64)
-        active = np.arange(len(starts))
-        for _ in range(iterations):
+        active, marked = np.arange(len(starts)), np.full(len(starts), np.inf)
+        for number in range(1, iterations + 1):
             tried = self.improved(states[active], inputs[active], damping[active])
             after, before_q, after_q, next_damping = (each.numpy() for each in tried)
             states[active], q[active], damping[active] = after, after_q, next_damping
@@ -117,10 +136,19 @@ class Search:
             done |= better & (before_q - after_q <= STALLED * before_q)
             done |= ~better & ((after_q <= tolerance) | (next_damping > MOST))
             done |= ~np.isfinite(before_q)
+            if number % PATIENCE == 0:
+                done |= (after_q > large) & (after_q > FALL * marked[active])
+                marked[active] = after_q
             active = active[~done]
             if not len(active):
                 break
         return Found(states, q, taken)
+
+    def _kept_on(self, s: Tensor, x: Tensor, timesteps: Tensor) -> Tensor:
+        step = self.dynamics.step
+        return tf.while_loop(
+            lambda at, _: at < timesteps, lambda at, s: (at + 1, step(s, x)), (tf.constant(0), s)
+        )[1]
 
     def _improved(self, s: Tensor, x: Tensor, damping: Tensor) -> tuple[Tensor, ...]:
         """The states after one step, q before and after, and the next damping.

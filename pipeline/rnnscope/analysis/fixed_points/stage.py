@@ -72,7 +72,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     for name, place in there.items():
         seen = Visited(tuple(open_signal(recorded, name, each) for each in place.states), count)
         axes = _axes(population, name, place)
-        more, said[name], seconds[name] = _of_layer(name, place, recorded, seen, given[name], axes, options)
+        more, said[name], seconds[name] = _of_layer(
+            name, place, recorded, seen, given[name], axes, options
+        )
         found += more
     return _written(found, folder) | {
         "search": said,

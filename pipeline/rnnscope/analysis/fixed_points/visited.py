@@ -63,9 +63,7 @@ class ClassMeans:
     """[K, S]"""
 
 
-def drawn(
-    visited: Visited, count: int, noise: float, seed: int
-) -> tuple[Float, ClassMeans | None]:
+def drawn(visited: Visited, count: int, noise: float, seed: int) -> tuple[Float, ClassMeans | None]:
     """States drawn at random without replacement [n, S], with noise; and the means of classes.
 
     Args:
