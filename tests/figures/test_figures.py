@@ -645,7 +645,7 @@ def test_points_lie_where_they_are_filled_where_stable_with_lines_along_slow_mod
 
 
 def test_of_several_inputs_one_is_to_be_named_and_without_classes_there_is_one_path() -> None:
-    with pytest.raises(UserError, match="fixed_points has the inputs .*; give input= one of them"):
+    with pytest.raises(UserError, match=r"fixed_points has the inputs .*; give input= one of them"):
         of("fixed_points", input=None)
     with pytest.raises(UserError, match="fixed_points has no input ones; it has"):
         of("fixed_points", input="ones")

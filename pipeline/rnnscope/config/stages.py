@@ -176,7 +176,7 @@ class Ablation:
 
 @dataclass
 class FixedPoints:
-    """Stage fixed_points: states that a cell keeps under a constant input, and the dynamics there."""
+    """Stage fixed_points: states that a cell keeps under a constant input, and dynamics nearby."""
 
     layers: list[str] | None = option(longest=NAME, most=NAMES)
     """Which recurrent layers, by name; null means all whose cell is Keras' own."""
@@ -187,7 +187,7 @@ class FixedPoints:
     """A .npy file of further constant inputs, [inputs, features]; for the layers that take so many
     features. Null means none."""
     starts: int = option(low=1, high=1_000_000)
-    """From how many states the search begins: drawn at random from those that the network visited."""
+    """States from which the search begins, drawn at random from those that the network visited."""
     settle: int = option(low=0, high=1_000_000)
     """Each start is used twice: as it is, and as it is after so many timesteps under the constant
     input, where it is near an attractor. 0 leaves out the second."""
@@ -209,8 +209,8 @@ class FixedPoints:
     distinct: float = option(above=0, high=1_000)
     """States further apart than this, by their Euclidean distance, are two points."""
     max_points: int = option(low=1, high=1_000_000)
-    """At most this many points per layer and input, fixed ones and those of the most starts first; a
-    line says how many are left out."""
+    """At most this many points per layer and input, fixed ones and those of the most starts first;
+    a line says how many are left out."""
     max_state: int | None = option(low=1, high=UNITS)
     """Layers whose state, h and c together, has more numbers than this are left out, as the work
     grows with their third power; null sets no limit."""

@@ -69,7 +69,8 @@ def roots(step: Map, starts: Float) -> Float:
     """The distinct roots of F(s) − s that SciPy finds from some starts [R, S]."""
     found: list[Float] = []
     for start in starts:
-        solved = root(lambda s: step(s) - s, start, tol=1e-13)
+        with np.errstate(over="ignore"):
+            solved = root(lambda s: step(s) - s, start, tol=1e-13)
         at = solved.x
         if np.abs(step(at) - at).max() < 1e-11 and not any(
             np.linalg.norm(at - other) < 1e-3 for other in found

@@ -177,7 +177,7 @@ def test_where_a_pair_of_points_has_just_vanished_the_minimum_of_q_is_a_slow_poi
     weight, bias = 2.0, 0.54  # fixed points near h = -0.7 vanish at a bias of 0.5329
     made = keras.layers.SimpleRNNCell(1)
     made.build((None, 1))
-    made.set_weights([np.zeros((1, 1)), [[weight]], [bias]])
+    made.set_weights([np.zeros((1, 1)), np.array([[weight]]), np.array([bias])])
     kept = float(made.get_weights()[2][0])
 
     def q(h: float) -> float:

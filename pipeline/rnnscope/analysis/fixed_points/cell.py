@@ -1,8 +1,8 @@
 """One timestep of a layer's cell in float64, as a function of its state.
 
 The weights are those of the model, cast from the precision in which they are; rounding of float32
-would hide fixed points behind a floor of q of about 1e-14. The copy is of Keras' own cell, called as
-Keras calls it.
+would hide fixed points behind a floor of q of about 1e-14. The copy is of Keras' own cell, called
+as Keras calls it.
 """
 
 from dataclasses import dataclass

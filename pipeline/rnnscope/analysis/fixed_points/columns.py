@@ -36,9 +36,9 @@ def _point(of: Points) -> NDArray[np.int32]:
 
 INPUT = Column(
     "input",
-    "constant input that the layer is given at every timestep: `zeros`; `mean`, of what it is given "
-    "in the first fixed_points.max_sequences test sequences; `class_<number>`, the same of one "
-    "class; `file_<row>` of fixed_points.inputs_path",
+    "constant input that the layer is given at every timestep: `zeros`; `mean`, of what it reads in "
+    "the first fixed_points.max_sequences test sequences; `class_<number>`, the same of one class; "
+    "`file_<row>` of fixed_points.inputs_path",
     _input,
 )
 POINT = Column(
@@ -82,16 +82,16 @@ FIXED_POINTS = Table(
         ),
         Column(
             "stability",
-            "`stable` if no mode grows, `unstable` if all do, else `saddle`; of a slow point that of "
-            "the linear part alone",
+            "`stable` if no mode grows, `unstable` if all do, else `saddle`; of a slow point that "
+            "of the linear part alone",
             lambda of: of.stability,
         ),
         Column("spectral_radius", "the largest |λ|", lambda of: of.modulus.max(axis=1, initial=0)),
         Column(
             "time_constant",
-            "timesteps, −1/ln|λ| of the slowest mode, whose |λ| is closest to 1 by ratio: it decays "
-            "to 1/e in so many; negative where it grows, by e in so many; +inf where |λ| is 1 within "
-            "1e-9",
+            "timesteps, −1/ln|λ| of the slowest mode, whose |λ| is closest to 1 by ratio: it "
+            "decays to 1/e in so many; negative where it grows, by e in so many; +inf where |λ| is "
+            "1 within 1e-9",
             lambda of: of.of_slowest,
             source="Maheswaranathan et al. 2019",
         ),
@@ -161,8 +161,8 @@ MODES = Table(
         ),
         Column(
             "time_constant",
-            "timesteps, −1/ln|λ|: in so many the mode decays to 1/e; negative where it grows, by e in "
-            "so many; +inf where |λ| is 1, 0 where it is 0",
+            "timesteps, −1/ln|λ|: in so many the mode decays to 1/e; negative where it grows, by e "
+            "in so many; +inf where |λ| is 1, 0 where it is 0",
             lambda of: linear.time_constants(of.modulus).ravel(),
             source="Maheswaranathan et al. 2019",
         ),

@@ -95,11 +95,10 @@ def constants(
                 lacking[name] = "classes: its timesteps have no classes"
     if options.inputs_path is not None and places:
         rows = read(Path(options.inputs_path))
-        fitting = [
-            name for name, place in places.items() if features_of(place.cell) == rows.shape[1]
-        ]
+        features = {name: features_of(place.cell) for name, place in places.items()}
+        fitting = [name for name, size in features.items() if size == rows.shape[1]]
         if not fitting:
-            sizes = ", ".join(f"{name} {features_of(each.cell)}" for name, each in places.items())
+            sizes = ", ".join(f"{name} {size}" for name, size in features.items())
             raise UserError(
                 f"fixed_points.inputs_path={options.inputs_path}: has inputs of {rows.shape[1]} "
                 f"numbers; the layers take: {sizes}"

@@ -69,8 +69,8 @@ def _of_input(
     first = np.lexsort((-starts, ~fixed))[: options.max_points]
     if dropped := len(place) - len(first):
         log.info(
-            f"{'':<10} {where}: {len(place):,} points, of which {dropped:,} are left out, slow ones "
-            "and those of the fewest starts; fixed_points.max_points sets how many are kept"
+            f"{'':<10} {where}: {len(place):,} points, of which {dropped:,} are left out, slow "
+            "ones and those of the fewest starts; fixed_points.max_points sets how many are kept"
         )
     place, starts, fixed = place[first], starts[first], fixed[first]
     state = found.states[place]

@@ -1,4 +1,4 @@
-"""The rows of all layers and inputs as one table, its columns in the order of their declarations."""
+"""The rows of all layers and inputs as one table, columns in the order of their declarations."""
 
 from collections.abc import Iterable
 

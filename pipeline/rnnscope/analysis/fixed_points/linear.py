@@ -18,9 +18,7 @@ DIGITS = 9
 
 @dataclass(frozen=True)
 class Modes:
-    """The S modes at each of P points, by falling |λ|; of a complex pair the one with imag > 0
-    first.
-    """
+    """The S modes at each of P points, by falling |λ|, of a pair the one with imag > 0 first."""
 
     value: Complex
     """λ [P, S]."""

@@ -94,7 +94,7 @@ def _of_layer(
     axes: Axes,
     options: FixedPoints,
 ) -> tuple[list[Points], dict[str, Any], float]:
-    """The points of one layer under each input, what the manifest says of the search, and seconds."""
+    """The points of one layer under each input, what is said of the search, and its seconds."""
     dynamics = dynamics_of(place.cell, features_of(place.cell))
     starts, means = drawn(seen, options.starts, options.noise, options.seed)
     ended, seconds = search(name, dynamics, starts, given, options)
@@ -170,8 +170,8 @@ def _why_left_out(name: str, place: Place, recorded: Path, options: FixedPoints)
     size = place.units * len(place.states)
     if options.max_state is not None and size > options.max_state:
         return (
-            f"its state has {size:,} numbers, more than fixed_points.max_state={options.max_state}: "
-            "the work grows with their third power"
+            f"its state has {size:,} numbers, more than fixed_points.max_state="
+            f"{options.max_state}: the work grows with their third power"
         )
     signals = layers(recorded).get(name, [])
     for state in place.states:

@@ -31,7 +31,7 @@ class Visited:
         """Whether its rows have classes."""
         return self.signals[0].labelled
 
-    def keys(self) -> Iterator[RowKeys]:
+    def row_keys(self) -> Iterator[RowKeys]:
         """The keys of the rows, part by part."""
         for rows, _ in self.signals[0].read([]):
             here = rows.sequence < self.sequences
@@ -73,7 +73,7 @@ def drawn(visited: Visited, count: int, noise: float, seed: int) -> tuple[Float,
             number over the drawn states.
         seed: of both.
     """
-    total = sum(len(rows.sequence) for rows in visited.keys())
+    total = sum(len(rows.sequence) for rows in visited.row_keys())
     random = np.random.default_rng(seed)
     chosen = np.sort(random.choice(total, min(count, total), replace=False))
     found, sums, start = [], _Sums(), 0
