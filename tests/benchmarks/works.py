@@ -120,6 +120,14 @@ WORKS = (
         rule="limit",
     ),
     Work(
+        "fixed points: Jacobians of an LSTM of 128 units at 40 states",
+        (
+            Run("all at once", "rerun", "linearised:at_once", FEW),
+            Run("one column at a time", "rerun", "linearised:by_column", FEW),
+        ),
+        (20.0,),
+    ),
+    Work(
         "a sweep of six runs on digits",
         (Run("hydra/launcher=local", "sweep", "local"), Run("one after another", "sweep", "basic")),
         (1.7,),

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from rnnscope import figures
 from rnnscope.errors import UserError
 from rnnscope.figures.class_means import apart
-from rnnscope.figures.drawing import Figure
+from rnnscope.figures.drawing import INK, PAPER, Figure
 
 Values = NDArray[np.float64]
 UNITS, CLASSES, T = 5, 3, 4
 RANDOM = np.random.default_rng(0)
 LAYERS = ("first", "se/cond")
 SIGNALS = ("h", "c", "i", "f", "o")
+ODD = r"a$\frac{$c/<b>d</b>{{ 7 }}%s"  # as math it would be an error
 
 
 def keys(*names: str, **levels: Any) -> pd.DataFrame:
@@ -118,6 +119,24 @@ ABLATION = random(
     output_change=(0, 1),
     q_value=(0, 0.1),
 )
+POINTS = random(
+    keys("layer", "input", "point", input=("zeros", "mean"), point=range(4)),
+    **dict.fromkeys(("h_pc_1", "h_pc_2", "c_pc_1", "c_pc_2"), (-1, 1)),
+).assign(
+    kind=lambda table: np.where(table["point"] < 3, "fixed", "slow"),
+    stability=lambda table: np.where(table["point"] % 2, "saddle", "stable"),
+)
+MODES = random(
+    keys(
+        *("layer", "input", "point", "mode"),
+        layer=(*LAYERS, ODD),
+        input=("zeros", "mean"),
+        point=range(4),
+        mode=range(3),
+    ),
+    **dict.fromkeys(("h_pc_1", "h_pc_2", "c_pc_1", "c_pc_2"), (-1, 1)),
+).assign(modulus=lambda table: 1.2 - 0.15 * table["mode"] - 0.3 * (table["point"] % 2 == 0))
+EVERY_PATH = pd.concat([PATHS, PATHS[PATHS["layer"] == "first"].assign(layer=ODD)])
 SEQUENCES = pd.DataFrame({"label": [0, 0, 1, 3, 3, 3], "prediction": [0, 1, 1, 3, 3, 0]})
 SEQUENCES["length"] = [2, 5, 5, 3, 2, 5]
 STATES = random(
@@ -134,6 +153,11 @@ EVERY: dict[str, tuple[Callable[..., Figure], pd.DataFrame, dict[str, Any]]] = {
     "decoding": (figures.decoding, DECODING, {}),
     "dimension": (figures.dimension, POPULATION, {}),
     "eta2_over_time": (figures.eta2_over_time, TIMESTEPS, {}),
+    "fixed_points": (
+        figures.fixed_points,
+        POINTS,
+        {"modes": MODES, "trajectories": EVERY_PATH, "input": "mean"},
+    ),
     "forget_timescales": (figures.forget_timescales, UNIT_TABLE, {}),
     "gate_means": (figures.gate_means, TUNING, {}),
     "gate_saturation": (figures.gate_saturation, UNIT_TABLE, {}),
@@ -251,9 +275,6 @@ def test_of_several_layers_one_is_to_be_named(name: str) -> None:
 def test_several_runs_are_not_drawn_as_one() -> None:
     with pytest.raises(UserError, match="units is of the runs a, b; give the rows of one"):
         figures.timescales(UNIT_TABLE.assign(run=["a", "b"] * (len(UNIT_TABLE) // 2)))
-
-
-ODD = r"a$\frac{$c/<b>d</b>{{ 7 }}%s"  # as math it would be an error
 
 
 @pytest.mark.parametrize("name", OF_LAYERS)
@@ -585,3 +606,49 @@ def test_lengths_count_the_sequences_that_reach_a_timestep() -> None:
     for timestep in range(5):
         step = np.searchsorted(data.edges, timestep) - 1
         assert data[0][step] == (SEQUENCES["length"] > timestep).sum()
+
+
+@pytest.mark.parametrize("signal", ["h", "c"])
+def test_points_lie_where_they_are_filled_where_stable_with_lines_along_slow_modes(
+    signal: str,
+) -> None:
+    figure = of("fixed_points", signal=signal)
+    columns = [f"{signal}_pc_1", f"{signal}_pc_2"]
+    wanted = rows(POINTS, layer="se/cond", input="mean")
+    drawn = axes_of(figure).lines
+    marks = {tuple(line.get_xydata()[0]): line for line in drawn if line.get_marker() in ("o", "D")}
+    assert set(marks) == {tuple(place) for place in wanted[columns].to_numpy()}
+    segments = [line.get_xydata() for line in drawn if len(line.get_xydata()) == 2]
+    found = 0
+    for _, row in wanted.iterrows():
+        place = row[columns].to_numpy(float)
+        mark = marks[tuple(place)]
+        stable = row["stability"] == "stable"
+        assert mark.get_markerfacecolor() == (INK if stable else PAPER)
+        assert mark.get_marker() == ("o" if row["kind"] == "fixed" else "D")
+        modes = rows(MODES, layer="se/cond", input="mean", point=row["point"])
+        modes = modes.sort_values("modulus", ascending=False)
+        slow = modes.head(1) if stable else modes[modes["modulus"] > 1]
+        here = [each for each in segments if np.allclose(each.mean(axis=0), place)]
+        assert len(here) == len(slow) == (1 if stable else 2)
+        lengths = []
+        for line, vector in zip(here, slow[columns].to_numpy(), strict=True):
+            across = line[1] - line[0]
+            assert across[0] * vector[1] == pytest.approx(across[1] * vector[0])
+            lengths.append(np.linalg.norm(across) / np.linalg.norm(vector))
+        np.testing.assert_allclose(lengths, lengths[0])
+        found += len(here)
+    assert found == len(segments) == 6
+    (legend,) = figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == ["2 fixed, stable", "1 fixed, saddle", "1 slow, saddle"]
+
+
+def test_of_several_inputs_one_is_to_be_named_and_without_classes_there_is_one_path() -> None:
+    with pytest.raises(UserError, match=r"fixed_points has the inputs .*; give input= one of them"):
+        of("fixed_points", input=None)
+    with pytest.raises(UserError, match="fixed_points has no input ones; it has"):
+        of("fixed_points", input="ones")
+    path = EVERY_PATH[EVERY_PATH["label"] == 0].assign(label=pd.NA)
+    plain = axes_of(of("fixed_points", trajectories=path)).lines
+    assert sum(len(line.get_xydata()) == T for line in plain) == 1

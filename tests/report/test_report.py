@@ -133,7 +133,7 @@ ANALYSED: dict[str, dict[str, bytes]] = {}
 
 def analysed(root: Path, recorded: Path) -> dict[str, Path]:
     """The analysis stages' own output for those states; ablation's, of a model, by hand."""
-    folders = {stage: root / stage / "made-up" for stage in (*MEASURED, "ablation")}
+    folders = {stage: root / stage / "made-up" for stage in (*MEASURED, "ablation", "fixed_points")}
     key = repr(tree(recorded))
     if key not in ANALYSED:
         analyse(root, recorded, folders)
@@ -159,6 +159,7 @@ def analyse(root: Path, recorded: Path, folders: dict[str, Path]) -> None:
         slice_ = {"gate_cuts": [0.1, 0.9], "redundant": 0.9}
         finish(folders[stage], made(stage, {stage: slice_}, **found))
     assert ablated(root, folders["units"]) == folders["ablation"]
+    assert pointed(root, folders["population"]) == folders["fixed_points"]
 
 
 def ablated(root: Path, units: Path) -> Path:
@@ -179,6 +180,35 @@ def ablated(root: Path, units: Path) -> Path:
     slice_ = {"ablation": {"max_sequences": 6}}
     same = {layer: {"c_zero": "h_zero"} for layer in cells["layer"].unique()}
     return finish(folder, made("ablation", slice_, same_as=same, sources=None))
+
+
+def pointed(root: Path, population: Path) -> Path:
+    """What stage fixed_points might have found: of each layer a stable point and a saddle."""
+    folder = root / "fixed_points" / "made-up"
+    folder.mkdir(parents=True)
+    paths = pd.read_parquet(population / "trajectories.parquet")
+    layers = list(paths["layer"].unique())
+    rows = pd.DataFrame({"layer": layers}).merge(pd.DataFrame({"point": [0, 1]}), how="cross")
+    rows = rows.assign(input="mean")
+    along = {f"{state}_pc_{n}": rows["point"] - 0.5 for state in "hc" for n in (1, 2, 3)}
+    labelled = bool(paths["label"].notna().any())
+    rows.assign(
+        kind="fixed",
+        stability=np.where(rows["point"] == 0, "stable", "saddle"),
+        index=rows["point"],
+        spectral_radius=0.9 + 0.25 * rows["point"],
+        time_constant=np.where(rows["point"] == 0, 9.49, -7.16),
+        nearest_class=pd.array([1 if labelled else pd.NA] * len(rows), "Int32"),
+        visited_distance=0.125,
+        starts=40,
+        **along,
+    ).to_parquet(folder / "fixed_points.parquet", index=False)
+    rows.assign(modulus=1.15, **along).to_parquet(folder / "modes.parquet", index=False)
+    said = {"starts": 128, "fixed": 80, "slow": 0, "neither": 48, "points_left_out": 0}
+    search = {str(layer): {"mean": said} for layer in layers}
+    slice_ = {"fixed_points": {"slow_tolerance": 1e-6}}
+    left_out = {"<odd>": "its cell is no LSTM"}
+    return finish(folder, made("fixed_points", slice_, search=search, left_out=left_out))
 
 
 def trained(root: Path, history: pd.DataFrame) -> Path:
@@ -920,3 +950,19 @@ def test_the_summary_costs_no_heavy_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pandas", "matplotlib", "jinja2", "tensorflow", "pyarrow"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_the_page_lists_points_with_what_each_column_means(drawn: str, unlabelled: str) -> None:
+    page = re.sub(r"\s+", " ", drawn)
+    section = page.partition('<section id="fixed-points">')[2].partition("</section>")[0]
+    assert section.count("<svg") == 1
+    assert section.count("<tr>") == 3
+    for text in ("saddle", "9.49", "\N{MINUS SIGN}7.16", "1.150", "b &amp; c", "0.125"):
+        assert f">{text}</td>" in section, text
+    assert "the largest |λ|" in section  # in a tooltip
+    assert "Of 128 starts 80 ended at fixed points, 0 at slow ones, and 48 where" in section
+    assert "<code>&lt;odd&gt;</code> is left out: its cell is no LSTM." in section
+    assert ">Class</th>" in section
+    plain = unlabelled.partition('<section id="fixed-points">')[2].partition("</section>")[0]
+    assert ">Class</th>" not in plain
+    assert plain.count("<tr>") == 3

@@ -71,7 +71,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
     """Two finished runs, collected and compared."""
     root = tmp_path_factory.mktemp("outputs")
     for units in (3, 4):
-        for stage in ("population", "decoding", "ablation"):
+        for stage in ("population", "decoding", "ablation", "fixed_points"):
             stages.run(composed(root, *SMALL, f"stage={stage}", f"model.units={units}"))
     for stage in ("collect", "compare"):
         stages.run(composed(root, f"stage={stage}"))

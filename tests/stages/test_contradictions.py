@@ -39,6 +39,8 @@ CONTRADICTIONS = (
     (["decoding.folds=10", "decoding.max_sequences=9"], "decoding.max_sequences=9: fewer than "),
     (["ablation.units=[64]"], "ablation.units=[64]: there are 64, from 0 to 63"),
     (["model=gru", "ablation.methods=[c_zero]"], "model=gru has no c to clamp"),
+    (["fixed_points.layers=gru"], "fixed_points.layers: no 'gru'; there is lstm"),
+    (["fixed_points.tolerance=1e-5"], "fixed_points.slow_tolerance=1e-06: below fixed_points.tol"),
     ([*FILES, "data.stride=2"], "data.stride=2: needs data.window"),
     ([*FILES, "data.horizon=2"], "data.horizon=2: needs data.window"),
     ([*FILES, "data.window=9", "data.layout=wide"], "does not go with data.layout=wide"),

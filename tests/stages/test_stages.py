@@ -35,6 +35,7 @@ CHANGES = {
     "population": "population",
     "decoding": "decoding",
     "ablation": "ablation",
+    "fixed_points": "fixed_points",
     "report": "report",
 }
 """For each part of the config, the first stage whose result it can change."""
@@ -171,6 +172,7 @@ def test_each_option_changes_the_keys_of_its_stage_and_all_after_it_and_no_other
     assert list(before) == list(STAGES)
     for group, name in options(config):
         named = {("data", "name"), ("data", "path"), ("model", "name"), ("report", "vocabulary")}
+        named.add(("fixed_points", "inputs_path"))
         if (group, name) in named:  # other groups, and files
             continue
         after = keys(altered(config, group, name))
@@ -488,7 +490,8 @@ def test_what_needs_no_tensorflow_does_not_start_it(module: str, kept_out: str) 
 
 
 def test_tensorflow_is_imported_in_its_rooms_alone() -> None:
-    rooms = ["models/", "train/", "trace/", "extract/", "analysis/ablation/"]
+    rooms = ["models/", "train/", "trace/", "extract/"]
+    rooms += ["analysis/ablation/", "analysis/fixed_points/"]
     # Of what users import, the part that runs a model; states in files are opened without it.
     running = ("arrays", "before", "callback", "given", "prepared", "recording", "streams")
     rooms += [f"live/{name}.py" for name in running]

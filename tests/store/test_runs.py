@@ -108,6 +108,8 @@ def test_later_stages_belong_to_the_run_they_were_made_from(tmp_path: Path) -> N
     made["population"] = make(tmp_path, "population", [made["extract"]])
     made["decoding"] = make(tmp_path, "decoding", [made["extract"]])
     made["ablation"] = make(tmp_path, "ablation", [made["train"], made["units"]])
+    needed = [made[name] for name in ("train", "extract", "population")]
+    made["fixed_points"] = make(tmp_path, "fixed_points", needed)
     made["report"] = make(tmp_path, "report", list(made.values()))
     found = find(tmp_path)
     assert keys(found) == [of(made), of(other)]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tests.torture import command
 
-RUN = ("train", "extract", "units", "population", "decoding", "ablation", "report")
+RUN = (
+    *("train", "extract", "units", "population", "decoding", "ablation", "fixed_points"),
+    "report",
+)
 OVER = ("compare", "collect")
 """The stages of a run in their order, and those over several runs: collect shows what was
 compared."""

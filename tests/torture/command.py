@@ -22,7 +22,15 @@ SMALL = (
 )
 """A run of seconds with all stages; extract has seven parts."""
 
-VOLATILE = ("seconds", "history_seconds", "finished", "host", "peak_memory_bytes", "git_dirty")
+VOLATILE = (
+    "seconds",
+    "history_seconds",
+    "search_seconds",
+    "finished",
+    "host",
+    "peak_memory_bytes",
+    "git_dirty",
+)
 """Entries of a manifest that differ between two runs of the same."""
 ENOUGH = 600.0
 """Seconds after which a command counts as hanging."""

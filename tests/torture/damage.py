@@ -14,7 +14,7 @@ from tests.torture import base, command
 from tests.torture.base import Base
 from tests.torture.faults import SURVIVED, Fault, Outcome
 
-DAMAGED = ("train", "extract", "units", "population", "decoding", "ablation", "report")
+DAMAGED = base.RUN
 
 
 def flipped(file: Path, draw: random.Random) -> None:

@@ -94,6 +94,7 @@ def _serve() -> None:
 
     with without_greeting():
         import rnnscope.analysis.ablation.stage
+        import rnnscope.analysis.fixed_points.stage
         import rnnscope.extract.stage
         import rnnscope.train  # noqa: F401
     imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

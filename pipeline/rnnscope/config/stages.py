@@ -175,6 +175,48 @@ class Ablation:
 
 
 @dataclass
+class FixedPoints:
+    """Stage fixed_points: states that a cell keeps under a constant input, and dynamics nearby."""
+
+    layers: list[str] | None = option(longest=NAME, most=NAMES)
+    """Which recurrent layers, by name; null means all whose cell is Keras' own."""
+    inputs: list[str] = option(choices=("zeros", "mean", "classes"), most=3)
+    """Constant inputs under which points are looked for: zeros; the mean of what the layer is given
+    at all timesteps, of a layer above the first by the one below; that of each class."""
+    inputs_path: str | None = option(longest=PATH, file=True)
+    """A .npy file of further constant inputs, [inputs, features]; for the layers that take so many
+    features. Null means none."""
+    starts: int = option(low=1, high=1_000_000)
+    """States from which the search begins, drawn at random from those that the network visited."""
+    settle: int = option(low=0, high=1_000_000)
+    """Each start is used twice: as it is, and as it is after so many timesteps under the constant
+    input, where it is near an attractor. 0 leaves out the second."""
+    noise: float = option(low=0, high=1_000)
+    """Normal noise that is added to them, in standard deviations of each unit's states: with it
+    points are found that the network avoids."""
+    seed: int = option(low=0, high=SEED)
+    """Seed of the drawn states and of the noise."""
+    max_sequences: int | None = option(low=1, high=SEQUENCES)
+    """Only this many test sequences, the first ones, count as visited and for mean inputs; null
+    means all."""
+    iterations: int = option(low=1, high=1_000_000)
+    """Most steps of the search from each start; nearly all take fewer."""
+    tolerance: float = option(above=0, high=1)
+    """A point is fixed if q, half the squared distance that the state moves in a timestep, is at
+    most this. The search is in float64, and reaches 1e-28."""
+    slow_tolerance: float = option(above=0, high=1)
+    """Other points are slow if q is at most this; what moves faster is counted and left out."""
+    distinct: float = option(above=0, high=1_000)
+    """States further apart than this, by their Euclidean distance, are two points."""
+    max_points: int = option(low=1, high=1_000_000)
+    """At most this many points per layer and input, fixed ones and those of the most starts first;
+    a line says how many are left out."""
+    max_state: int | None = option(low=1, high=UNITS)
+    """Layers whose state, h and c together, has more numbers than this are left out, as the work
+    grows with their third power; null sets no limit."""
+
+
+@dataclass
 class Report:
     """Stage report: the run's results on one page, and its figures as files."""
 

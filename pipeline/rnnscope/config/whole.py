@@ -17,6 +17,7 @@ from rnnscope.config.stages import (
     Compare,
     Decoding,
     Extract,
+    FixedPoints,
     Population,
     Report,
     Train,
@@ -51,6 +52,7 @@ class Config:
     population: Population = option()
     decoding: Decoding = option()
     ablation: Ablation = option()
+    fixed_points: FixedPoints = option()
     report: Report = option()
     collect: Collect = option()
     compare: Compare = option()

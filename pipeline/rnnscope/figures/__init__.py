@@ -21,6 +21,7 @@ from rnnscope.figures.decoders import decoding, generalisation
 from rnnscope.figures.effects import eta2_over_time
 from rnnscope.figures.gates import gate_means, gate_saturation
 from rnnscope.figures.heat_maps import heat_map, mean_heat_map
+from rnnscope.figures.points import fixed_points
 from rnnscope.figures.population import class_paths, dimension, unit_correlations
 from rnnscope.figures.sequences import confusion_matrix, lengths
 from rnnscope.figures.training import training_curve
@@ -33,6 +34,7 @@ __all__ = [
     "decoding",
     "dimension",
     "eta2_over_time",
+    "fixed_points",
     "forget_timescales",
     "gate_means",
     "gate_saturation",

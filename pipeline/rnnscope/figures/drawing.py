@@ -23,8 +23,8 @@ WIDTH = 4.6
 """Inches."""
 UNIT = WIDTH / 460
 """Inches of what is one pixel where a figure is 460 of them wide; heights are given in these."""
-INK, SOFT, RULE = "#1a1f24", "#5a6570", "#dde2e7"
-"""Colours of text, of axes and baselines, and of grid lines."""
+INK, SOFT, RULE, PAPER = "#1a1f24", "#5a6570", "#dde2e7", "#ffffff"
+"""Colours of text, of axes and baselines, of grid lines, and of the inside of open marks."""
 SERIES = ("#0072b2", "#d55e00", "#00805c", "#9a4f7c")
 """Of curves: Okabe and Ito's colours, which colour-blind readers tell apart, the last two darker so
 that text in them can be read on white."""

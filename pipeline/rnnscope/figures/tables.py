@@ -19,6 +19,8 @@ STAGES = {
     "correlation": "population",
     "decoding": "decoding",
     "ablation": "ablation",
+    "fixed_points": "fixed_points",
+    "modes": "fixed_points",
 }
 """Table -> the stage that writes it."""
 STATES = ("h", "c")

@@ -6,12 +6,13 @@ import re
 
 from markupsafe import Markup
 
-from rnnscope.figures.drawing import INK, RULE, SERIES, SOFT, WIDTH, Figure, settings
+from rnnscope.figures.drawing import INK, PAPER, RULE, SERIES, SOFT, WIDTH, Figure, settings
 
 PAGE_COLOURS = {
     INK: "var(--ink)",
     SOFT: "var(--soft)",
     RULE: "var(--rule)",
+    PAPER: "var(--paper)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
 }
 """A figure's colour -> the page's. Colours of further classes stay: they show on light and dark."""

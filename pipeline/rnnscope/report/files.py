@@ -86,6 +86,9 @@ def _every(inputs: Mapping[str, Path]) -> Iterator[Drawing]:
         of_states = _of_states(inputs, layer, partial(_paths, classes, backward))
         for name, draw in (*of_units, *of_states):
             yield f"{name}-{safe[layer]}", draw
+        if "fixed_points" in inputs:
+            points = partial(_points, inputs, layer, classes, backward)
+            yield f"fixed-points-{safe[layer]}", points
     for layer in ablated:
         draw = _drawing(figures.ablation, inputs["ablation"], "ablation", layer)
         yield f"ablation-{safe[layer]}", draw
@@ -146,6 +149,18 @@ def _rows(folder: Path, name: str, layer: str, **only: Sequence[Any]) -> pd.Data
 
 def _paths(classes: list[str], backward: bool, trajectories: pd.DataFrame, *, layer: str) -> Figure:
     return figures.class_paths(trajectories, layer=layer, classes=classes, backward=backward)
+
+
+def _points(inputs: Mapping[str, Path], layer: str, classes: list[str], backward: bool) -> Figure:
+    """The points of a layer under the first of its constant inputs."""
+    points, modes = (
+        _rows(inputs["fixed_points"], name, layer) for name in ("fixed_points", "modes")
+    )
+    paths = _rows(inputs["population"], "trajectories", layer)
+    first = str(points["input"].iloc[0]) if len(points) else None
+    return figures.fixed_points(
+        points, modes, paths, layer=layer, input=first, classes=classes, backward=backward
+    )
 
 
 def _best(folder: Path, layer: str, signal: str, classes: list[str]) -> Figure:

@@ -19,6 +19,7 @@ from rnnscope.report import (
     ablation,
     analyses,
     commands,
+    fixed_points,
     outcome,
     over_time,
     provenance,
@@ -90,6 +91,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
         "effects": analyses.effects(inputs["units"]),
+        "fixed_points": _points(inputs, manifests, classes, backward),
         "ablation": ablation.section(inputs["ablation"], manifests["ablation"]) if reran else None,
         "timescales": timescales.summary(units),
         "table": table.contents(shown, classes),
@@ -97,6 +99,19 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "made": provenance.made(manifests, inputs),
         "packages": provenance.packages(manifests),
     }
+
+
+def _points(
+    inputs: Mapping[str, Path],
+    manifests: provenance.Manifests,
+    classes: list[str],
+    backward: list[str],
+) -> dict[str, Any] | None:
+    """The section of fixed points; None where there is no model to look for them in."""
+    if "fixed_points" not in inputs:
+        return None
+    folder, manifest = inputs["fixed_points"], manifests["fixed_points"]
+    return fixed_points.section(folder, manifest, inputs["population"], classes, backward)
 
 
 def _backward(recorded: Path, extract: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ grow with their number.
 """
 
 import contextlib
+import re
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
@@ -33,6 +34,8 @@ __all__ = ["TABLES", "differing_options", "run", "table"]
 ROWS = 100_000
 """Fewest rows of a row group but the last: many small ones are slow to read."""
 
+OF_UNIT = re.compile(r"[hc]_\d{3,}")
+"""The names of columns that hold a state unit by unit, of which runs need not have the same."""
 DTYPES = {
     bool: ("bool", "boolean"),
     int: ("int64", "Int64"),
@@ -47,7 +50,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
     ``runs.parquet`` has one row per run: its options, scores, costs and keys. Every other table is
     that of its stage, of all runs that have it, with the run and the options that differ between
-    runs in front of each row.
+    runs in front of each row. Of columns that depend on the data or the network, those that all
+    these runs have are kept, and coordinates of single units are left out.
 
     Args:
         config: the run's config.
@@ -176,12 +180,23 @@ def _beside(runs: pd.DataFrame, differ: list[str]) -> pd.DataFrame:
 
 def _tables(runs: list[Run], beside: pd.DataFrame, stage: str) -> Iterator[pa.Table]:
     """One stage's table of each run that has it, with the run's columns in front."""
-    for number, each in enumerate(runs):
-        if stage in each.stages:
-            rows = parquet.frame(table_file(each.stages[stage].artefact.folder, stage))
-            same = beside.iloc[np.full(len(rows), number)].reset_index(drop=True)
-            if len(rows):  # the columns of an empty table may have no type
-                yield pa.Table.from_pandas(pd.concat([same, rows], axis=1), preserve_index=False)
+    files = {
+        number: table_file(each.stages[stage].artefact.folder, stage)
+        for number, each in enumerate(runs)
+        if stage in each.stages
+    }
+    # The columns of an empty table may have no type, and it may have fewer.
+    about = {number: parquet.metadata(file) for number, file in files.items()}
+    filled = {number: each.schema.names for number, each in about.items() if each.num_rows}
+    shared = [
+        name
+        for name in next(iter(filled.values()), [])
+        if all(name in names for names in filled.values()) and not OF_UNIT.fullmatch(name)
+    ]
+    for number in filled:
+        rows = parquet.frame(files[number], columns=shared)
+        same = beside.iloc[np.full(len(rows), number)].reset_index(drop=True)
+        yield pa.Table.from_pandas(pd.concat([same, rows], axis=1), preserve_index=False)
 
 
 def _write(path: Path, tables: Iterable[pa.Table]) -> int:

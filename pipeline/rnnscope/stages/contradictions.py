@@ -16,13 +16,14 @@ ANALYSES = ("units", "population", "decoding")
 def refuse(config: Config, stages: Collection[str]) -> None:
     """Raise UserError for the first contradiction that concerns one of the stages."""
     found = itertools.chain(
-        _of_data(config) if {"train", "extract", "ablation"} & {*stages} else (),
+        _of_data(config) if {"train", "extract", "ablation", "fixed_points"} & {*stages} else (),
         _of_training(config) if "train" in stages else (),
         _of_checkpoints(config, stages),
         _of_extract(config) if "extract" in stages else (),
         *(_of_analysis(config, name) for name in ANALYSES if name in stages),
         _of_decoding(config) if "decoding" in stages else (),
         _of_ablation(config) if "ablation" in stages else (),
+        _of_fixed_points(config) if "fixed_points" in stages else (),
     )
     for mistake in found:
         raise UserError(mistake)
@@ -149,6 +150,17 @@ def _of_ablation(config: Config) -> Iterator[str]:
         )
     if not {method[0] for method in options.methods} & {*SIGNALS[model.name]}:
         yield f"ablation.methods={spelled(options.methods)}: model={model.name} has no c to clamp"
+
+
+def _of_fixed_points(config: Config) -> Iterator[str]:
+    options, model = config.fixed_points, config.model
+    if options.slow_tolerance < options.tolerance:
+        yield (
+            f"fixed_points.slow_tolerance={options.slow_tolerance:g}: below "
+            f"fixed_points.tolerance={options.tolerance:g}, up to which points are fixed"
+        )
+    if isinstance(model, Recurrent):
+        yield from _unknown("fixed_points.layers", options.layers, _layers(model))
 
 
 def _layers(model: Recurrent) -> list[str]:

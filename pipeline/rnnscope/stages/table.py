@@ -35,7 +35,7 @@ STAGES = {
         ),
         Stage(
             "population",
-            version=2,
+            version=3,
             module="rnnscope.analysis.population.stage",
             needs=("extract",),
             reads=("population",),
@@ -59,10 +59,22 @@ STAGES = {
             tensorflow=True,
         ),
         Stage(
+            "fixed_points",
+            version=1,
+            module="rnnscope.analysis.fixed_points.stage",
+            needs=("train", "extract", "population"),
+            reads=("data", "model", "fixed_points"),
+            tables=("fixed_points", "modes"),
+            tensorflow=True,
+        ),
+        Stage(
             "report",
-            version=5,
+            version=6,
             module="rnnscope.report.stage",
-            needs=("train", "extract", "units", "population", "decoding", "ablation"),
+            needs=(
+                *("train", "extract", "units", "population", "decoding", "ablation"),
+                "fixed_points",
+            ),
             reads=("data", "report"),
         ),
     )
@@ -96,7 +108,7 @@ CHECK = "check"
 """On the command line a stage too: it reads every file below the root and makes no artefact."""
 COLLECTED = tuple(name for name, stage in STAGES.items() if name in stage.tables)
 """The stages whose table of the same name is collected over runs."""
-RERUN = ("train", "ablation")
+RERUN = ("train", "ablation", "fixed_points")
 """The stages besides extract that run a model; where there are states alone, they are left out."""
 BROUGHT = "rnnscope.extract.brought.stage"
 """The module of stage extract for states that were recorded elsewhere."""

@@ -101,6 +101,7 @@ def test_every_analysis_gives_the_tables_of_the_run_that_recorded_them(
     assert "No proof was made:" in text
     assert "within the tolerance" not in text
     assert 'id="ablation"' not in text
+    assert 'id="fixed-points"' not in text
     manifest = json.loads((tmp_path / "latest" / "extract" / "_manifest.json").read_text())
     assert "recorded elsewhere" in manifest["no_proof"]
     assert {"residuals", "worst", "proved"}.isdisjoint(manifest)
@@ -122,7 +123,7 @@ def test_no_stage_of_theirs_takes_tensorflow_and_each_stage_that_reruns_says_why
     run = brought(tmp_path / "s.npz", "data=files", labels(tmp_path))
     steps = chain(composed(tmp_path, "stage=report", *run))
     assert not any(step.stage.tensorflow for step in steps)
-    for stage in ("train", "ablation"):
+    for stage in ("train", "ablation", "fixed_points"):
         with pytest.raises(UserError, match=f"stage={stage}: model=states has recorded states"):
             chain(composed(tmp_path, f"stage={stage}", *run))
 

@@ -178,6 +178,13 @@ COMPONENTS = Table(
             lambda of: np.repeat(of.axes.share, len(of.units)),
             nulls=(_NOTHING_VARIES,),
         ),
+        Column(
+            "mean",
+            "mean of the unit over all rows of the chosen timesteps, in the signal's own unit: a "
+            "state less these means, times the loadings, has the coordinates of "
+            "trajectories.parquet",
+            lambda of: np.tile(of.axes.centre, len(of.axes.loading)),
+        ),
     ),
 )
 

@@ -9,8 +9,10 @@ import pandas as pd
 from rnnscope.store.runs import Run
 from rnnscope.store.tables import Column, Table
 
-LATER = ("population", "decoding", "ablation", "report")
+LATER = ("population", "decoding", "ablation", "fixed_points", "report")
 """The stages of a run that stage collect can go without."""
+OF_MODELS = ("ablation", "fixed_points")
+"""Those of them that run the model; recorded states alone have none."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def page_of(run: Run) -> str | None:
 
 
 def missing(run: Run) -> list[str]:
-    """The later stages that the run does not have; states alone need no ablation."""
+    """The later stages that the run does not have; states alone have no model to rerun."""
     brought = bool(run.stages["extract"].manifest.get("no_proof"))
     return [
-        name for name in LATER if name not in run.stages and not (brought and name == "ablation")
+        name for name in LATER if name not in run.stages and not (brought and name in OF_MODELS)
     ]

@@ -1,0 +1,1 @@
+"""Stage fixed_points: states that a cell keeps under a constant input, and the dynamics nearby."""
