@@ -153,6 +153,10 @@ class Decoding(Analysis):
     choose theirs."""
     seed: int = option(low=0, high=SEED)
     """Seed of the drawn sequences, the folds and the shuffled labels."""
+    memory_lags: int | None = option(low=1, high=10_000, no_key_if_null=True)
+    """How many timesteps back inputs of the network are read out of the states, but at most half as
+    many as sequences have; of each sequence max_timesteps timesteps past them are used. Null leaves
+    it out."""
 
 
 @dataclass

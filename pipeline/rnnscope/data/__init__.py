@@ -1,5 +1,9 @@
 """From config to sequences: one module per source, and one form for all of them."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from rnnscope import config
 from rnnscope.data.dataset import Batch, Dataset, Split
 from rnnscope.data.digits import load_digits
@@ -7,15 +11,18 @@ from rnnscope.data.files import load_files
 from rnnscope.data.inputs import MASK, Roles
 from rnnscope.data.mnist import load_mnist
 from rnnscope.data.recorded import Recorded
+from rnnscope.data.reloading import Absent, how, split_of
 from rnnscope.data.summary import never_trained
 
 __all__ = [
     "MASK",
+    "Absent",
     "Batch",
     "Dataset",
     "Recorded",
     "Roles",
     "Split",
+    "again",
     "load",
     "never_trained",
 ]
@@ -39,3 +46,20 @@ def load(
         case config.Files():
             return load_files(data, roles, recorded)
     raise TypeError(f"no loader for {type(data).__name__}")
+
+
+def again(data: config.Data, extract: Mapping[str, Any], recorded: Path) -> Split | Absent:
+    """The test split that a recording was made of, of which no values are read yet; or why not.
+
+    Args:
+        data: the options of the data, as they were then.
+        extract: the manifest of stage extract.
+        recorded: its output.
+    """
+    way = how(extract, recorded)
+    if isinstance(way, Absent):
+        return way
+    try:
+        return split_of(load(config.located(data), way.roles, way.recorded), recorded)
+    except UserError as error:
+        return Absent(str(error))

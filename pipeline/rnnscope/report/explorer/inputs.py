@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope import data, states
-from rnnscope.config import Config, located
-from rnnscope.data import Recorded, Roles, Split
-from rnnscope.errors import UserError
+from rnnscope import data
+from rnnscope.config import Config
+from rnnscope.data import Absent, Split
 from rnnscope.report.explorer.scales import NONE
-from rnnscope.store import parquet
 
 PICTURE = 8
 """From so many features on, an input is a picture, timesteps by features; below it, lines."""
@@ -63,19 +61,9 @@ def read(
         wanted: numbers of sequences, the groups that matter most first; the first rising.
         timesteps: later ones are left out.
     """
-    if "inputs" not in extract and not extract.get("no_proof"):
-        return Hidden(
-            "the states were recorded by an earlier version, which did not note how they were "
-            "read; stage=extract mode=force records them again"
-        )
-    try:
-        split = _split(config, extract, recorded)
-    except UserError as error:
-        return Hidden(str(error))
-    if split is None:
-        return Hidden("the data has labels alone")
-    if why := _unlike(split, recorded):
-        return Hidden(why)
+    split = data.again(config.data, extract, recorded)
+    if isinstance(split, Absent):
+        return Hidden(split.why)
     if len(split.x.shape) > 3:
         shape = ", ".join(map(str, split.x.shape[1:]))
         return Hidden(f"each is an array [{shape}]; only sequences of features or tokens are")
@@ -86,30 +74,6 @@ def read(
         return Hidden(f"{split.features:,} features of {steps:,} timesteps are too many for a page")
     chosen = np.sort(every[:count])
     return _shown(split, chosen, steps)
-
-
-def _split(config: Config, extract: Mapping[str, Any], recorded: Path) -> Split | None:
-    """The test split, of which no values are read yet; None where it has no inputs."""
-    source = located(config.data)
-    if extract.get("no_proof"):
-        lengths = states.read_sequences(recorded)["length"].to_numpy(np.int32)
-        known = Recorded(len(lengths), int(lengths.max()), lambda: lengths, "the states")
-        split = data.load(source, recorded=known).test
-        return None if 0 in getattr(split.x, "strides", ()) else split  # a stand-in takes no memory
-    roles = extract["inputs"]
-    return data.load(source, None if roles is None else Roles.read(roles)).test
-
-
-def _unlike(split: Split, recorded: Path) -> str | None:
-    """Why the data's test split cannot be what was recorded; None if it can."""
-    rows = parquet.metadata(recorded / states.SEQUENCES).num_rows
-    if len(split) < rows:
-        return f"the data now has {len(split):,} sequences, and {rows:,} were recorded"
-    lengths = parquet.frame(recorded / states.SEQUENCES, ["length"])["length"].to_numpy()
-    own = np.full(rows, split.timesteps) if split.lengths is None else split.lengths[:rows]
-    if (lengths > own).any():  # a mask may have made them shorter
-        return "the recorded sequences are longer than those of the data"
-    return None
 
 
 def _shown(split: Split, chosen: NDArray[np.int32], timesteps: int) -> Shown:
