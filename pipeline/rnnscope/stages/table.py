@@ -39,7 +39,7 @@ STAGES = {
             module="rnnscope.analysis.population.stage",
             needs=("extract",),
             reads=("population",),
-            tables=("population", "components", "trajectories", "correlation", "demixed", "demixed_axes"),
+            tables=("population", "components", "trajectories", "correlation", "demixed"),
         ),
         Stage(
             "decoding",
