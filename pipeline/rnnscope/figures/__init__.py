@@ -22,6 +22,7 @@ from rnnscope.figures.effects import eta2_over_time
 from rnnscope.figures.gates import gate_means, gate_saturation
 from rnnscope.figures.heat_maps import heat_map, mean_heat_map
 from rnnscope.figures.population import class_paths, dimension, unit_correlations
+from rnnscope.figures.remembered import memory
 from rnnscope.figures.sequences import confusion_matrix, lengths
 from rnnscope.figures.training import training_curve
 
@@ -40,6 +41,7 @@ __all__ = [
     "heat_map",
     "lengths",
     "mean_heat_map",
+    "memory",
     "timescales",
     "training_curve",
     "unit_correlations",

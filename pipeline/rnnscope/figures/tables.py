@@ -18,6 +18,7 @@ STAGES = {
     "trajectories": "population",
     "correlation": "population",
     "decoding": "decoding",
+    "memory": "decoding",
     "ablation": "ablation",
 }
 """Table -> the stage that writes it."""

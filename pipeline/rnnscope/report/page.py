@@ -89,6 +89,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
             inputs["population"], manifests["population"], classes, backward
         ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
+        "memory": analyses.memory(inputs["decoding"], manifests["decoding"]),
         "effects": analyses.effects(inputs["units"]),
         "ablation": ablation.section(inputs["ablation"], manifests["ablation"]) if reran else None,
         "timescales": timescales.summary(units),
