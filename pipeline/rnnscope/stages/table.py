@@ -82,7 +82,7 @@ OVER_RUNS = {
         ),
         Stage(
             "compare",
-            version=2,
+            version=3,
             module="rnnscope.analysis.compare.stage",
             needs=("extract",),
             reads=("compare",),
