@@ -102,6 +102,9 @@ def test_each_table_has_its_rows_and_types(tmp_path: Path) -> None:
         "label": "Int32",
         "cluster": "Int32",
         "components_90": "Int32",
+        "marginalisation": "category",
+        "classes": "int64",
+        "timesteps": "int64",
     }
     for table in tables.values():
         for column, kind in table.dtypes.astype(str).items():

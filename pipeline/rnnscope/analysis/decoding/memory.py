@@ -68,6 +68,8 @@ def measure(
     """
     if split.x.dtype.kind in "iub" and len(split.x.shape) == 2:
         return "the input is tokens, whose numbers are names and no quantities"
+    if signals[0].timesteps > split.timesteps:
+        return "it has timesteps that the input does not have"
     assert options.memory_lags is not None
     group, fold = _groups(among, min(options.folds, FOLDS))
     steps = own_time.read(signals[0].files, 1 + max(int(each[1]) for each in signals[0].spans))

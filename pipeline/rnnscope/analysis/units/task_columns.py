@@ -1,6 +1,8 @@
 """The table of task variances: its values, meanings and sources."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,13 +26,13 @@ class Varying:
     each: list[Tasks]
     """Of the kinds that occur."""
 
-    def joined(self, values: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+    def joined(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Values of each kind [V, U] in the order of the table's rows: unit, kind, task."""
         if not values:
             return np.zeros(0)
         return np.concatenate(values).T.ravel()
 
-    def by_task(self, values: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+    def by_task(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Values of each kind [V] in the order of the table's rows."""
         return np.tile(np.concatenate(values), len(self.units)) if values else np.zeros(0)
 
