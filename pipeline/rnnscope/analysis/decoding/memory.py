@@ -1,7 +1,7 @@
 """What the states of a layer hold of earlier inputs of the network."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,6 @@ FOLDS = 10
 """Most folds; of more, several are taken together."""
 CELLS = 8_000_000
 """Values of states and inputs that are added up at a time."""
-INPUT = "the input"
-"""Name of the regressors that are the input of the same timestep alone."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,12 @@ class Lagged:
     """Of each sequence [N]; -1 for those that take no part."""
     partner: NDArray[np.intp]
     """Of each sequence that takes part another one [N]."""
+    sequences: int
+    """How many have rows."""
 
 
 def measure(
-    signals: list[Signal],
-    split: Split,
-    among: pd.DataFrame,
-    options: Decoding,
-    pool: Engine,
+    signals: list[Signal], split: Split, among: pd.DataFrame, options: Decoding, pool: Engine
 ) -> list[Memory] | str:
     """The memory of each signal of a layer, and of all together; or why there is none.
 
@@ -66,52 +62,65 @@ def measure(
         options: of the stage; ``memory_lags`` is a number.
         pool: where signals are measured.
     """
+    group, fold = _groups(among, min(options.folds, FOLDS))
+    rows = _rows(signals, split, among["sequence"].to_numpy(), group, len(fold), options)
+    if isinstance(rows, str):
+        return rows
+    sums, columns = _sums(rows, len(fold))
+    if options.together and len(signals) > 1:
+        columns["+".join(columns)] = slice(0, columns[signals[-1].name].stop)
+    score = functools.partial(_scores, sums, fold, (2, rows.lags + 1, len(rows.features)))
+    alone = slice(sums.x.shape[2] - len(rows.features), None)
+    every, what = [*columns.values(), alone], f"{signals[0].layer}: memory"
+    *found, by_input = engine.run(score, every, pool, what=what, unit="signal")
+    layer, counts = signals[0].layer, (rows.sequences, int(sums.count.sum()))
+    return [
+        Memory(layer, name, rows.features, *counts, units, r2[:, 0], r2[:, 1], by_input[:, 0])
+        for (name, of), r2 in zip(columns.items(), found, strict=True)
+        for units in [of.stop - of.start]
+    ]
+
+
+def _rows(
+    signals: list[Signal],
+    split: Split,
+    drawn: NDArray[np.integer],
+    group: NDArray[np.intp],
+    groups: int,
+    options: Decoding,
+) -> Lagged | str:
+    """The rows of a layer, or why there are none.
+
+    Args:
+        signals: of the layer.
+        split: what the network was given.
+        drawn: the sequences that take part [n].
+        group: of each of them [n].
+        groups: how many there are.
+        options: of the stage.
+    """
+    assert options.memory_lags is not None
     if split.x.dtype.kind in "iub" and len(split.x.shape) == 2:
         return "the input is tokens, whose numbers are names and no quantities"
     if signals[0].timesteps > split.timesteps:
         return "it has timesteps that the input does not have"
-    assert options.memory_lags is not None
-    group, fold = _groups(among, min(options.folds, FOLDS))
-    steps = own_time.read(signals[0].files, 1 + max(int(each[1]) for each in signals[0].spans))
-    drawn = among["sequence"].to_numpy()
-    drawn, group = (each[drawn < len(steps.reach)] for each in (drawn, group))
-    if (why := _refused(group, fold)) is not None:
-        return why
-    reached = [np.sort(steps.reach[drawn[group == number]])[-2] for number in range(len(fold))]
-    there = int(min(reached))
+    last = max(int(drawn.max()), *(span[1] for span in signals[0].spans))
+    steps = own_time.read(signals[0].files, last + 1)
+    reach = steps.reach[drawn]
+    if np.bincount(group, minlength=groups).min() < 2:
+        return f"fewer than two sequences in one of {groups} parts of them"
+    there = int(min(np.sort(reach[group == number])[-2] for number in range(groups)))
     lags = min(options.memory_lags, there // 2)
     if not lags:
         return "fewer than two sequences of two timesteps in a fold"
     of_all, partner = np.full((2, len(steps.reach)), -1)
     of_all[drawn] = group
-    partner[drawn] = drawn[
-        own_time.partners(steps.reach[drawn], np.random.default_rng([options.seed, 2]))
-    ]
+    random = np.random.default_rng([options.seed, 2])
+    partner[drawn] = drawn[own_time.partners(reach, random)]
     chosen = lags + gathering.spread(there - lags, options.max_timesteps)
     features = gathering.spread(split.features, FEATURES)
-    rows = Lagged(signals, split, features, steps, lags, chosen, of_all, partner)
-    sums, columns = _sums(rows, len(fold))
-    if options.together and len(signals) > 1:
-        columns = {**columns, "+".join(columns): slice(0, columns[signals[-1].name].stop)}
-    score = functools.partial(_scores, sums, fold, (2, lags + 1, len(features)))
-    inputs = {INPUT: slice(sums.x.shape[2] - len(features), None)}
-    every = [*columns.values(), *inputs.values()]
-    what = f"{signals[0].layer}: memory"
-    *found, alone = engine.run(score, every, pool, what=what, unit="signal")
-    return [
-        Memory(
-            signals[0].layer,
-            name,
-            features,
-            int((steps.reach[drawn] > chosen[0]).sum()),
-            int(sums.count.sum()),
-            columns[name].stop - columns[name].start,
-            r2[:, 0],
-            r2[:, 1],
-            alone[:, 0],
-        )
-        for name, r2 in zip(columns, found, strict=True)
-    ]
+    count = int((reach > chosen[0]).sum())
+    return Lagged(signals, split, features, steps, lags, chosen, of_all, partner, count)
 
 
 def _scores(
@@ -140,14 +149,7 @@ def _groups(
     return fold + folds * half, np.tile(np.arange(folds), 2)
 
 
-def _refused(group: NDArray[np.intp], fold: NDArray[np.intp]) -> str | None:
-    """Why nothing can be held out; None if it can."""
-    if np.bincount(group, minlength=len(fold)).min() < 2:
-        return f"fewer than two sequences in one of {len(fold)} parts of them"
-    return None
-
-
-def _sums(rows: Lagged, groups: int) -> tuple[Sums, Mapping[str, slice]]:
+def _sums(rows: Lagged, groups: int) -> tuple[Sums, dict[str, slice]]:
     """The sums over all parts, and the place of each signal among the regressors."""
     ends = np.cumsum([0, *(len(signal.units) for signal in rows.signals)]).tolist()
     columns = {

@@ -55,7 +55,7 @@ def read(files: Sequence[Path], count: int) -> Steps:
         origin[own] = rows.timestep[start]
         place = np.abs(np.arange(len(rows.sequence)) - np.repeat(start, counts))
         follows = place == np.abs(rows.timestep - np.repeat(origin[own], counts))
-        reach[own] = np.add.reduceat(follows, first)
+        reach[own] = np.add.reduceat(follows.astype(np.int64), first)
     return Steps(origin, reach, sign)
 
 
