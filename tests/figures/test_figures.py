@@ -112,6 +112,13 @@ DECODING = random(
 FINAL = (DECODING["train_timestep"] == T - 1) & (DECODING["test_timestep"] == T - 1)
 for column, value in (("shuffled", 0.15), ("shuffled_low", 0.1), ("shuffled_high", 0.2)):
     DECODING[column] = np.where(FINAL, value, np.nan)
+MEMORY = random(
+    keys("layer", "signal", "feature", "lag", feature=(0, 3), lag=range(T)).sort_values("lag"),
+    r2_low=(-0.1, 0.1),
+    r2=(0.1, 0.9),
+    r2_high=(0.9, 1.2),
+    from_input=(0, 0.1),
+)
 ABLATION = random(
     keys("layer", "unit", "method", unit=range(UNITS), method=("h_zero", "c_mean")),
     loss_change=(-1, 1),
@@ -165,6 +172,7 @@ EVERY: dict[str, tuple[Callable[..., Figure], pd.DataFrame, dict[str, Any]]] = {
     "heat_map": (figures.heat_map, STATES, {}),
     "lengths": (figures.lengths, SEQUENCES, {}),
     "mean_heat_map": (figures.mean_heat_map, TUNING, {}),
+    "memory": (figures.memory, MEMORY, {}),
     "timescales": (figures.timescales, UNIT_TABLE, {}),
     "training_curve": (figures.training_curve, HISTORY, {}),
     "unit_correlations": (figures.unit_correlations, PAIRS, {}),
@@ -512,6 +520,24 @@ def test_generalisation_is_a_grid_of_training_by_test() -> None:
     same = DECODING[DECODING["train_timestep"] == DECODING["test_timestep"]]
     with pytest.raises(UserError, match="no scores at other timesteps"):
         figures.generalisation(same[same["test_timestep"] == 0], layer="first")
+
+
+def test_memory_is_the_mean_over_features_or_one_with_its_interval() -> None:
+    figure = of("memory", signals=["c", "h"])
+    assert labels(figure) == ["c", "h", "input alone"]
+    for place, signal in enumerate("ch"):
+        every = rows(MEMORY, layer="se/cond", signal=signal)
+        means = [rows(every, lag=lag)["r2"].mean() for lag in range(T)]
+        assert lines(figure)[place] == (list(range(T)), pytest.approx(means))
+    assert bands(figure) == []
+    one = of("memory", signals="c", feature=3)
+    row = rows(MEMORY, layer="se/cond", signal="c", feature=3, lag=1).iloc[0]
+    assert lines(one)[0][1][1] == row["r2"]
+    assert {(1.0, row["r2_low"]), (1.0, min(row["r2_high"], 1))} <= bands(one)[0]
+    with pytest.raises(UserError, match="memory has no feature 1; it has 0, 3"):
+        of("memory", feature=1)
+    with pytest.raises(UserError, match="no R² here"):
+        figures.memory(MEMORY.assign(r2=np.nan), layer="first")
 
 
 def test_eta2_has_the_median_the_middle_and_the_largest_unit() -> None:

@@ -153,6 +153,10 @@ class Decoding(Analysis):
     choose theirs."""
     seed: int = option(low=0, high=SEED)
     """Seed of the drawn sequences, the folds and the shuffled labels."""
+    memory_lags: int | None = option(low=1, high=10_000, no_key_if_null=True)
+    """How many timesteps back inputs of the network are read out of the states, but at most half as
+    many as sequences have; of each sequence max_timesteps timesteps past them are used. Null leaves
+    it out."""
 
 
 @dataclass
@@ -251,6 +255,14 @@ class Compare(Analysis):
     variance: float = option(above=0, high=1)
     """Fraction of each run's variance across sequences that the principal directions kept for svcca
     explain."""
+    dsa: bool = option()
+    """Whether to compare how states move as well (dynamical similarity), which takes seconds per row
+    and the extra dsa."""
+    dsa_delays: int = option(low=1, high=1_000)
+    """Consecutive timesteps that are taken together as one state of it."""
+    dsa_rank: int = option(low=1, high=1_000)
+    """Rank of the linear operators that are compared, and most principal components of the states
+    that they are fitted to."""
     runs: str | list[str] | None = option(longest=NAME, most=NAMES)
     """Only runs whose name, with or without the digits of its key, matches: a pattern such as
     digits-lstm*, or a list of them; null means all."""

@@ -1,5 +1,9 @@
 """From config to sequences: one module per source, and one form for all of them."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from rnnscope import config
 from rnnscope.data import tasks
 from rnnscope.data.dataset import Batch, Dataset, Split
@@ -8,15 +12,18 @@ from rnnscope.data.files import load_files
 from rnnscope.data.inputs import MASK, Roles
 from rnnscope.data.mnist import load_mnist
 from rnnscope.data.recorded import Recorded
+from rnnscope.data.reloading import Absent, how, fitting
 from rnnscope.data.summary import never_trained
 
 __all__ = [
     "MASK",
+    "Absent",
     "Batch",
     "Dataset",
     "Recorded",
     "Roles",
     "Split",
+    "again",
     "load",
     "never_trained",
 ]
@@ -54,3 +61,20 @@ def load(
         case config.Text():
             return tasks.load_text(data)
     raise TypeError(f"no loader for {type(data).__name__}")
+
+
+def again(data: config.Data, extract: Mapping[str, Any], recorded: Path) -> Dataset | Absent:
+    """The data that a recording was made of, of which no values are read yet; or why not.
+
+    Args:
+        data: the options of the data, as they were then.
+        extract: the manifest of stage extract.
+        recorded: its output.
+    """
+    way = how(extract, recorded)
+    if isinstance(way, Absent):
+        return way
+    try:
+        return fitting(load(config.located(data), way.roles, way.recorded), recorded)
+    except UserError as error:
+        return Absent(str(error))

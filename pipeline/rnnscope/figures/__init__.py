@@ -23,6 +23,7 @@ from rnnscope.figures.gates import gate_means, gate_saturation
 from rnnscope.figures.heat_maps import heat_map, mean_heat_map
 from rnnscope.figures.points import fixed_points
 from rnnscope.figures.population import class_paths, dimension, unit_correlations
+from rnnscope.figures.remembered import memory
 from rnnscope.figures.sequences import confusion_matrix, lengths
 from rnnscope.figures.training import training_curve
 
@@ -42,6 +43,7 @@ __all__ = [
     "heat_map",
     "lengths",
     "mean_heat_map",
+    "memory",
     "timescales",
     "training_curve",
     "unit_correlations",

@@ -18,6 +18,7 @@ STAGES = {
     "trajectories": "population",
     "correlation": "population",
     "decoding": "decoding",
+    "memory": "decoding",
     "ablation": "ablation",
     "fixed_points": "fixed_points",
     "modes": "fixed_points",

@@ -160,6 +160,33 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"layers": entries, "why": why}
 
 
+def memory(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """For each layer, R² of earlier inputs by lag and the capacities; or why there are none."""
+    table = parquet.frame(folder / "memory.parquet")
+    sums = parquet.frame(folder / "memory_capacity.parquet")
+    entries = [
+        {
+            "layer": layer,
+            "figure": inline(figures.memory(rows), f"memory-{number}"),
+            "lags": int(rows["lag"].max()),
+            "features": rows["feature"].nunique(),
+            "sequences": int(rows["sequences"].max()),
+            "capacities": _capacities(sums[sums["layer"] == layer]),
+        }
+        for number, (layer, rows) in enumerate(by_layer(table.dropna(subset="r2")))
+    ]
+    why = {reason: 0 for reason in manifest.get("memory", {}).get("why", {}).values()}
+    return {"layers": entries, "why": "; ".join(why)}
+
+
+def _capacities(sums: pd.DataFrame) -> list[dict[Any, Any]]:
+    """By signal, the capacities summed over features."""
+    names = ["capacity", "shuffled", "from_input"]
+    groups = sums.groupby("signal", observed=True, sort=False)
+    found = groups[names].sum().assign(units=groups["units"].max()).reset_index()
+    return found.to_dict("records")
+
+
 def _cut(row: dict[Any, Any], share: bool) -> dict[Any, Any]:
     """A row with its interval cut at what the score can be."""
     low = max(row["score_low"], 0) if share else row["score_low"]

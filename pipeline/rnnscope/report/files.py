@@ -128,6 +128,7 @@ def _of_states(
     of = partial(_drawing, folder=inputs["decoding"], layer=layer)
     yield "decoding", of(figures.decoding, name="decoding")
     yield "generalisation", of(figures.generalisation, name="decoding")
+    yield "memory", of(figures.memory, name="memory")
 
 
 def _drawing(

@@ -90,6 +90,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
             inputs["population"], manifests["population"], classes, backward
         ),
         "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
+        "memory": analyses.memory(inputs["decoding"], manifests["decoding"]),
         "effects": analyses.effects(inputs["units"]),
         "fixed_points": _points(inputs, manifests, classes, backward),
         "ablation": ablation.section(inputs["ablation"], manifests["ablation"]) if reran else None,

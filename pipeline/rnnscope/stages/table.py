@@ -26,11 +26,11 @@ STAGES = {
         ),
         Stage(
             "units",
-            version=4,
+            version=5,
             module="rnnscope.analysis.units.stage",
             needs=("extract",),
             reads=("units",),
-            tables=("units", "tuning", "timesteps"),
+            tables=("units", "tuning", "timesteps", "task_variance"),
             spreads=True,
         ),
         Stage(
@@ -39,15 +39,15 @@ STAGES = {
             module="rnnscope.analysis.population.stage",
             needs=("extract",),
             reads=("population",),
-            tables=("population", "components", "trajectories", "correlation"),
+            tables=("population", "components", "trajectories", "correlation", "demixed"),
         ),
         Stage(
             "decoding",
-            version=2,
+            version=3,
             module="rnnscope.analysis.decoding.stage",
             needs=("extract",),
-            reads=("decoding",),
-            tables=("decoding", "decoding_units"),
+            reads=("data", "decoding"),
+            tables=("decoding", "decoding_units", "memory", "memory_capacity"),
         ),
         Stage(
             "ablation",
@@ -94,7 +94,7 @@ OVER_RUNS = {
         ),
         Stage(
             "compare",
-            version=2,
+            version=3,
             module="rnnscope.analysis.compare.stage",
             needs=("extract",),
             reads=("compare",),

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnscope import data, stages, states, store
-from rnnscope.analysis.compare import held
+from rnnscope.analysis.compare import dynamics, held
 from rnnscope.analysis.compare import stage as compare
 from rnnscope.analysis.compare.pairs import paired
 from rnnscope.analysis.compare.sums import MEASURES
@@ -26,10 +26,24 @@ from tests.analysis.compare.test_timestep import textbook_cka
 from tests.compose import composed
 from tests.recordings import Recording, drawn, write
 
-OPTIONS = Compare(layers=None, signals=None, timesteps="all", variance=0.99, runs=None)
+OPTIONS = Compare(
+    layers=None,
+    signals=None,
+    timesteps="all",
+    variance=0.99,
+    dsa=False,
+    dsa_delays=5,
+    dsa_rank=10,
+    runs=None,
+)
 ONE = Engine("local", 1)
 EVERY = [f"{name}{of}" for name in MEASURES for of in ("", "_null", "_low", "_high")]
 DATA = {"name": "digits", "validation_fraction": 0.1, "split_seed": 0, "test_fraction": 0.2}
+
+
+def no_dsa(rows: int) -> dict[str, dict[str, int]]:
+    """What the figures say of dynamical similarity where it was not asked for."""
+    return dict.fromkeys(("dsa", "dsa_floor"), {dynamics.OFF: rows})
 
 
 def laid(root: Path, name: str, recording: Recording, /, **how: Any) -> Run:
@@ -107,8 +121,8 @@ def test_each_pair_layer_and_signal_has_a_row_and_each_unit_a_partner(tmp_path: 
     ]
     rows = table[keys].astype(object).itertuples(index=False, name=None)
     assert list(rows) == expected
-    assert list(table) == [*keys, "rows", "sequences", "timesteps", *EVERY]
-    types = ["category"] * 4 + ["int64"] * 3 + ["float64"] * 16
+    assert list(table) == [*keys, "rows", "sequences", "timesteps", *EVERY, "dsa", "dsa_floor"]
+    types = ["category"] * 4 + ["int64"] * 3 + ["float64"] * 18
     assert table.dtypes.astype(str).tolist() == types
     assert set(table["rows"]) == {int(first.lengths.sum())}
     assert set(table["sequences"]) == {120}
@@ -121,7 +135,7 @@ def test_each_pair_layer_and_signal_has_a_row_and_each_unit_a_partner(tmp_path: 
     assert pairs.tolist() == [5, 5, 3, 3, 7, 7, 3, 3, 5, 5, 5, 5]
     assert figures["rows"] == figures["headline"]["rows"] == 12
     assert figures["headline"]["runs"] == 3
-    assert figures["null"] == {"compare": {}, "matching": {}}
+    assert figures["null"] == {"compare": no_dsa(12), "matching": {}}
 
 
 def by_hand(
@@ -353,11 +367,11 @@ def test_a_signal_that_never_varies_has_no_measure_and_the_figures_say_why(tmp_p
     runs = laid(tmp_path, "a", one), laid(tmp_path, "b", other)
     table, matching, figures = compared(tmp_path, *runs)
     assert table[list(MEASURES)].isna().all(axis=1).tolist() == [True, False]
-    assert table.iloc[1].notna().all()
+    assert table[EVERY].iloc[1].notna().all()
     assert set(matching["signal"]) == {"c"}
     assert 2 not in matching["unit_b"].tolist()
     reasons = {name: {"no unit of one of them varies": 1} for name in EVERY}
-    assert figures["null"] == {"compare": reasons, "matching": {}}
+    assert figures["null"] == {"compare": reasons | no_dsa(2), "matching": {}}
 
 
 def test_few_sequences_have_no_cka(tmp_path: Path) -> None:

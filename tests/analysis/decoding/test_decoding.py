@@ -39,6 +39,7 @@ OPTIONS = Decoding(
     max_sequences=None,
     penalty=1.0,
     seed=0,
+    memory_lags=None,
 )
 KEYS = ["layer", "signal", "train_timestep", "test_timestep"]
 NUMBERS = [

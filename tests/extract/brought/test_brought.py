@@ -85,9 +85,9 @@ def test_every_analysis_gives_the_tables_of_the_run_that_recorded_them(
         *("extract", "units", "population", "decoding", "report")
     ]
     tables = {
-        "units": ("units", "tuning", "timesteps"),
-        "population": ("population", "components", "trajectories", "correlation"),
-        "decoding": ("decoding", "decoding_units"),
+        "units": ("units", "tuning", "timesteps", "task_variance"),
+        "population": ("population", "components", "trajectories", "correlation", "demixed"),
+        "decoding": ("decoding", "decoding_units", "memory", "memory_capacity"),
     }
     for stage, names in tables.items():
         for name in names:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnscope.analysis.compare import timestep
+from rnnscope.analysis.compare import dynamics, timestep
 from rnnscope.analysis.compare.pairs import Pair
 from rnnscope.analysis.compare.sums import PERMUTATIONS
 from rnnscope.analysis.statistics import jackknife
@@ -77,6 +77,11 @@ _NO_INTERVAL = (
     Null("without one of the groups of sequences nothing varies"),
 )
 
+_NO_DSA = tuple(
+    Null(why, lambda of, why=why: of.found["dsa_why"] == why)
+    for why in (dynamics.OFF, dynamics.LAST, dynamics.MISSING, dynamics.SHORT)
+)
+
 _KEYS = (
     Column("run_a", "name of one run", lambda of: of.key(lambda pair: pair.a[0], of.runs)),
     Column("run_b", "name of the other run", lambda of: of.key(lambda pair: pair.b[0], of.runs)),
@@ -133,6 +138,24 @@ COMPARE = Table(
             "mean |Pearson r| of the units that are matched one to one, over all rows less the "
             "mean over sequences at their timestep",
             "Li et al. 2016",
+        ),
+        _found(
+            "dsa",
+            "dynamical similarity: angle in radians, 0 to π, between linear operators that move the "
+            "states of either run on by a timestep, at the best rotation; 0 where both move alike "
+            "in some basis, whatever the states are; read it beside dsa_floor, and beside other "
+            "pairs",
+            _NO_DSA,
+            "Ostrow et al. 2023",
+        ),
+        replace(
+            _found(
+                "dsa_floor",
+                "mean over both runs of the same angle between two halves of a run's sequences: "
+                "what remains where the dynamics are the same",
+                _NO_DSA,
+            ),
+            beside="dsa",
         ),
     ),
 )

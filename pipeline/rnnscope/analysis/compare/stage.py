@@ -7,9 +7,10 @@ their number, and value, null and interval are of the same ones.
 
 import functools
 import itertools
+import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.compare import held, same_data, similarity
+from rnnscope.analysis.compare import dynamics, held, same_data, similarity
 from rnnscope.analysis.compare.columns import COMPARE, MATCHING, TABLES, Compared
 from rnnscope.analysis.compare.pairs import Pair, paired
 from rnnscope.analysis.compare.sums import PERMUTATIONS, Sums
 from rnnscope.analysis.statistics import jackknife
-from rnnscope.config import Compare, Config
+from rnnscope.config import Compare, Config, Engine
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
 from rnnscope.store.inputs import Inputs
@@ -32,6 +33,8 @@ from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column
 
 __all__ = ["TABLES", "run"]
+
+log = logging.getLogger(__name__)
 
 STATES = re.compile(r"h|c|s\d+")
 """Signals that a cell carries from timestep to timestep."""
@@ -85,11 +88,13 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     # Pairs run side by side; BLAS' own threads on top of that only wait for each other.
     with threadpool_limits(1, "blas"):
         found = list(engine.run(measure, pairs, config.engine, what="pairs", unit="signal"))
+    table = pd.DataFrame([measures for measures, _ in found])
+    table = table.assign(**_moving(options, opened, sample, pairs, config.engine))
     matched = pd.concat([units for _, units in found], ignore_index=True)
     of_pair = np.repeat(np.arange(len(pairs)), [len(units) for _, units in found])
     rows = functools.partial(Compared, list(recorded), pairs)
     made = {
-        COMPARE: rows(np.arange(len(pairs)), pd.DataFrame([measures for measures, _ in found])),
+        COMPARE: rows(np.arange(len(pairs)), table),
         MATCHING: rows(of_pair, matched),
     }
     frames = {table: table.frame(of) for table, of in made.items()}
@@ -188,6 +193,31 @@ def _summed(timesteps: str, a: Signal, b: Signal, sample: Sample, pair: Pair) ->
                 x, y = (each.states[:, step, there] for each in (one, other))
                 sums.add(x, y, sample.group[there], sample.ranks[:, there])
     return sums
+
+
+def _moving(
+    options: Compare, opened: Opened, sample: Sample, pairs: list[Pair], pool: Engine
+) -> dict[str, list[Any]]:
+    """The dynamical similarity of each pair, by the names of columns.
+
+    One pair at a time, as PyTorch takes all cores itself and has one random state.
+    """
+    if why := dynamics.refused(options):
+        if options.dsa:
+            log.warning(f"compare has no dsa: {why}")
+        return {"dsa": [np.nan] * len(pairs), "dsa_floor": np.nan, "dsa_why": why}
+
+    def one(pair: Pair) -> dynamics.Similar:
+        both = (opened[run][layer][name] for run, layer, name in (pair.a, pair.b))
+        return dynamics.similar(*both, sample.sequences, options)
+
+    alone = replace(pool, workers=1)
+    found = list(engine.run(one, pairs, alone, what="dynamics", unit="signal"))
+    return {
+        "dsa": [each.distance for each in found],
+        "dsa_floor": [each.floor for each in found],
+        "dsa_why": [each.why for each in found],
+    }
 
 
 def _figures(table: pd.DataFrame, runs: int) -> dict[str, Any]:

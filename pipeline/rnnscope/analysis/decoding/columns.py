@@ -240,5 +240,3 @@ DECODING_UNITS = Table(
         *_ESTIMATES,
     ),
 )
-
-TABLES = (DECODING, DECODING_UNITS)

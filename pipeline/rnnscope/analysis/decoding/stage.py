@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.decoding import folds, gathering, probe
+from rnnscope.analysis.decoding import folds, gathering, headline, probe, remembering
 from rnnscope.analysis.decoding.columns import (
     DECODING,
     DECODING_UNITS,
     SHUFFLES,
-    TABLES,
     Scored,
 )
+from rnnscope.analysis.decoding.memory_columns import CAPACITY, MEMORY
 from rnnscope.analysis.decoding.probe import Problem, Scores
 from rnnscope.config import Config, Decoding, Engine
 from rnnscope.states import Signal, selection
@@ -33,7 +33,7 @@ from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Table, by_column
 
-__all__ = ["TABLES", "run"]
+TABLES = (DECODING, DECODING_UNITS, MEMORY, CAPACITY)
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,13 @@ class Probe:
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write both tables into ``folder``; returns the stage's figures.
+    """Write the stage's four tables into ``folder``; returns its figures.
 
     ``decoding.parquet`` has one row per layer, signal, target, train and test timestep;
     ``decoding_units.parquet`` one per layer, signal, target and number of units, at each
     sequence's final step. A target that cannot be decoded has no rows; the reason is in the
-    figures and in a warning.
+    figures and in a warning. ``memory.parquet`` and ``memory_capacity.parquet`` tell how well earlier
+    inputs are read out of the states; where there are none, the figures say why.
 
     Args:
         config: the run's config.
@@ -85,10 +86,10 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     said: dict[str, Any] = {}
     unconverged = 0
     sequences = states.read_sequences(recorded)
-    gather = functools.partial(_probes, options, config.engine)
+    layers, gather = _signals(recorded, options), functools.partial(_probes, options, config.engine)
     # Threads of BLAS within threads of the engine wait for each other: one each.
     with threadpool_limits(1):
-        for layer, signals in _signals(recorded, options).items():
+        for layer, signals in layers.items():
             if not signals:
                 said[layer] = {"why": "none of h, c, s0, ... was recorded: give decoding.signals"}
                 continue
@@ -97,7 +98,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
                 other = states.has_other_time(recorded, layer)
                 said[layer] = {"why": gathering.OTHER_TIME if other else "no labels and no targets"}
             for target, chosen in targets.items():
-                place = _named(layer, target)
+                place = headline.named(layer, target)
                 said[place] = chosen.said
                 probes = gather(signals, target, chosen.keys, chosen.end)
                 if chosen.end is None:
@@ -105,9 +106,14 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
                 rows, few, count = _decoded(probes, options, over_probes, place)
                 scored, by_units = scored + rows, by_units + few
                 unconverged += count
+        remembered, forgotten = remembering.remember(config, recorded, layers, sequences)
     frames = {
         DECODING: _joined(DECODING, [frame for frame, _ in scored]),
         DECODING_UNITS: _joined(DECODING_UNITS, [frame for frame, _ in by_units]),
+    }
+    frames |= {
+        table: _joined(table, [table.frame(each) for each in remembered])
+        for table in (MEMORY, CAPACITY)
     }
     for table, frame in frames.items():
         table.write(frame, folder)
@@ -115,8 +121,13 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     for reason in dict.fromkeys(why.values()):
         places = ", ".join(place for place, each in why.items() if each == reason)
         log.warning(f"decoding has no rows of {places}: {reason}")
-    return _figures(frames[DECODING]) | {
-        "null": {table.name: by_column(table.nulls(each, each)) for table, each in frames.items()},
+    return headline.figures(frames[DECODING]) | {
+        "null": {
+            table.name: by_column(table.nulls(frames[table], frames[table]))
+            for table in (DECODING, DECODING_UNITS)
+        }
+        | remembering.nulls(remembered),
+        "memory": remembering.noted(remembered, forgotten),
         "layers": said,
         "final_step": partial,
         "why": why,
@@ -133,11 +144,6 @@ def _signals(recorded: Path, options: Decoding) -> dict[str, list[Signal]]:
         if options.signals is not None or re.fullmatch(r"h|c|s\d+", signal.name):
             of_layer.append(signal)
     return found
-
-
-def _named(place: str, target: str) -> str:
-    """The name of a layer, or of a signal of it, in the figures: with that of an annotation."""
-    return place if target in gathering.TASK else f"{place}/{target}"
 
 
 def _probes(
@@ -259,40 +265,3 @@ def _joined(table: Table, frames: list[pd.DataFrame]) -> pd.DataFrame:
             text = joined[name].astype("str")  # also where there is none
             joined[name] = pd.Categorical(text, categories=text.unique())
     return joined.astype(types)
-
-
-def _figures(table: pd.DataFrame) -> dict[str, Any]:
-    """The scores at the final step, and the headline: the best of these, and of what.
-
-    Where the final step cannot be decoded, the best is that of all timesteps.
-    """
-    final = table[table["shuffled"].notna()]
-    headline: dict[str, Any] = {"rows": len(table)}
-    same = table[(table["train_timestep"] == table["test_timestep"]) & table["score"].notna()]
-    ended = same[same["target"].isin(final["target"])]
-    same = pd.concat([final, same.drop(ended.index)])
-    for target, of in same.groupby("target", observed=True, sort=False):
-        best = of.loc[of["above_chance"].idxmax()]
-        name = "best score" if target in gathering.TASK else f"best R² of {target}"
-        at = best["test_timestep"]
-        headline |= {
-            name: float(best["score"]),
-            "chance there" if target in gathering.TASK else f"chance of {target} there": float(
-                best["chance"]
-            ),
-            "where" if target in gathering.TASK else f"where {target}": (
-                f"{best['layer']}/{best['signal']} at "
-                + ("the final step" if best["shuffled"] == best["shuffled"] else f"timestep {at}")
-            ),
-        }
-    names = ("score", "chance", "shuffled", "p_value")
-    return {
-        "rows": len(table),
-        "at_final_step": {
-            _named(f"{row['layer']}/{row['signal']}", row["target"]): {
-                name: float(row[name]) for name in names
-            }
-            for _, row in final.iterrows()
-        },
-        "headline": headline,
-    }

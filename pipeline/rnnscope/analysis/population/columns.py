@@ -1,4 +1,4 @@
-"""The columns of the four population tables: their values, meanings, sources and nulls."""
+"""The columns of the population tables: their values, meanings, sources and nulls."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.analysis.population.components import Axes, Trajectories
+from rnnscope.analysis.population.demixed_columns import DEMIXED
+from rnnscope.analysis.population.demixing import Demixed
 from rnnscope.analysis.population.dimensions import Dimensions
 from rnnscope.analysis.population.redundancy import ALONE
 from rnnscope.analysis.statistics import jackknife, spectrum
@@ -47,6 +49,7 @@ class Pooled:
     """The same without that; NaN for a constant unit."""
     cluster: NDArray[np.int32]
     """The cluster of each unit [U]; ALONE where it is in none."""
+    demixed: Demixed
 
 
 def _pairs(of: Pooled) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -252,4 +255,4 @@ CORRELATION = Table(
     ),
 )
 
-TABLES = (POPULATION, COMPONENTS, TRAJECTORIES, CORRELATION)
+TABLES = (POPULATION, COMPONENTS, TRAJECTORIES, CORRELATION, DEMIXED)

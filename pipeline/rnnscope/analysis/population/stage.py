@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rnnscope import engine, states
-from rnnscope.analysis.population import columns, components, dimensions, redundancy, vectors
+from rnnscope.analysis.population import (
+    columns,
+    components,
+    demixing,
+    dimensions,
+    redundancy,
+    vectors,
+)
 from rnnscope.analysis.population.columns import TABLES, Geometry, Pooled
 from rnnscope.analysis.population.reached import Reached
 from rnnscope.analysis.statistics import covariance, jackknife, tables
@@ -27,6 +34,7 @@ from rnnscope.analysis.statistics.covariance import Covariances, Within
 from rnnscope.config import Config, Population
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
+from rnnscope.store import parquet
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Nulls, Table, by_column
@@ -47,7 +55,7 @@ class TimestepBlock:
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write the stage's four tables into ``folder``; returns its figures.
+    """Write the stage's five tables into ``folder``; returns its figures.
 
     Args:
         config: the run's config.
@@ -62,7 +70,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     whole = [_chosen(signal, options.timesteps) for signal in signals]
     blocks = [_blocks(each) for each in whole]
     measure = functools.partial(_measure, states.sources(recorded))
-    pool = functools.partial(_pooled, options, states.class_count(recorded))
+    k = states.class_count(recorded)
+    of_sequences = "label" in parquet.schema(recorded / states.SEQUENCES).names
+    pool = functools.partial(_pooled, options, k, k if of_sequences else 0)
     # Blocks run side by side; BLAS' own threads on top of that only wait for each other.
     with threadpool_limits(1, "blas"):
         every = itertools.chain.from_iterable(blocks)
@@ -78,13 +88,14 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         columns.COMPONENTS: [columns.COMPONENTS.frame(of) for of in rest],
         columns.TRAJECTORIES: [_trajectories(of) for of in rest],
         columns.CORRELATION: [columns.CORRELATION.frame(of) for of in rest],
+        columns.DEMIXED: [columns.DEMIXED.frame(of) for of in rest],
     }
     frames = {table: _joined(signals, each) for table, each in written.items()}
     for table, frame in frames.items():
         table.write(frame, folder)
     reads = {
-        f"{signal.layer}/{signal.name}": len(each) + 1
-        for signal, each in zip(signals, blocks, strict=True)
+        f"{signal.layer}/{signal.name}": len(each) + 1 + of.demixed.read
+        for signal, each, of in zip(signals, blocks, rest, strict=True)
     }
     nulls = {
         table.name: by_column(
@@ -94,7 +105,12 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         )
         for table, frame in frames.items()
     }
-    return _figures(frames) | {"null": nulls, "reads": reads}
+    not_demixed = {
+        f"{signal.layer}/{signal.name}": of.demixed.why
+        for signal, of in zip(signals, rest, strict=True)
+        if of.demixed.why
+    }
+    return _figures(frames) | {"null": nulls, "reads": reads, "not_demixed": not_demixed}
 
 
 def _nulls(geometry: Geometry) -> Nulls:
@@ -173,8 +189,20 @@ def _gathered(
     return geometries, pooled, within
 
 
-def _pooled(options: Population, k: int, sums: tuple[TimestepBlock, Covariances, Within]) -> Pooled:
-    """What is computed from all timesteps of a signal together; of k classes."""
+def _pooled(
+    options: Population,
+    k: int,
+    of_sequences: int,
+    sums: tuple[TimestepBlock, Covariances, Within],
+) -> Pooled:
+    """What is computed from all timesteps of a signal together.
+
+    Args:
+        options: of the stage.
+        k: number of classes.
+        of_sequences: the same where sequences have classes, else 0.
+        sums: over all rows of the signal.
+    """
     whole, pooled, within = sums
     axes = components.axes(pooled, options.components)
     r = redundancy.correlation(within.m2, within.constant)
@@ -185,6 +213,9 @@ def _pooled(options: Population, k: int, sums: tuple[TimestepBlock, Covariances,
         r,
         redundancy.correlation(pooled.m2[0], pooled.constant[0]),
         redundancy.clusters(r, options.redundant),
+        demixing.demixed(
+            whole.signal, whole.timesteps, of_sequences, axes, options.components
+        ),
     )
 
 

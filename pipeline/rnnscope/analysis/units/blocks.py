@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope import states
 from rnnscope.analysis.statistics import jackknife
-from rnnscope.analysis.units import pairing
+from rnnscope.analysis.units import pairing, tasks
 from rnnscope.analysis.units.sampling import SAMPLE
 from rnnscope.states.signals import Signal
 
@@ -36,6 +36,8 @@ class Recording:
     """The group of each sequence, for intervals [N]."""
     sources: int
     """How many independent sources of sequences there are."""
+    tasks: dict[str, NDArray[np.int64]]
+    """The values of each annotation that tells tasks."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,15 @@ class UnitBlock:
 def open_recording(folder: Path) -> Recording:
     """What the blocks of an extract stage's output share."""
     count, sources = states.sequence_count(folder), states.sources(folder)
+    names = states.annotations(folder)
     return Recording(
         folder,
         count,
         max(1, states.class_count(folder)),
-        states.annotations(folder),
+        names,
         jackknife.groups(sources).astype(np.int8),
         int(sources.max(initial=-1)) + 1,
+        tasks.values_of(folder, names),
     )
 
 
@@ -75,10 +79,12 @@ def cut(recording: Recording, signal: Signal, memory_mb: int, lags: int) -> Iter
     """
     units, values = len(signal.units), 4 * (recording.sequences + signal.rows)
     budget = memory_mb * 1_000_000
-    # Of a unit: four sums by class and timestep, and by class and group; three by group and lag;
+    # Of a unit: four sums by class and timestep, and by class and group; three by task and timestep,
+    # and by group and lag;
     # means of what it is paired with by timestep, and the rows that are paired; and its values or
     # else the edges of its bins with two counts.
     sums = 32 * recording.k * (signal.timesteps + jackknife.GROUPS)
+    sums += 24 * sum(map(len, recording.tasks.values())) * signal.timesteps
     sums += 24 * jackknife.GROUPS * min(lags + 1, signal.timesteps)
     if recording.annotations:
         share = pairing.size(recording.sequences, signal.rows) / recording.sequences

@@ -15,6 +15,7 @@ from rnnscope.analysis.units import (
     covariates,
     information,
     pairing,
+    tasks,
     timescale,
 )
 from rnnscope.analysis.units.anova import Welch
@@ -23,6 +24,7 @@ from rnnscope.analysis.units.classes import ClassSums
 from rnnscope.analysis.units.covariates import Best
 from rnnscope.analysis.units.final_step import Binned, FinalSums, Held, Ranks
 from rnnscope.analysis.units.sums import Sums
+from rnnscope.analysis.units.task_columns import Varying
 from rnnscope.analysis.units.timescale import Timescales
 from rnnscope.analysis.units.tuning import Responses
 from rnnscope.config import Units
@@ -57,6 +59,8 @@ class Measures:
     """The rows of a sample of sequences; none without annotations."""
     sources: int
     """How many independent sources of sequences there are."""
+    told: dict[str, NDArray[np.int64]]
+    """The values of each annotation that tells tasks."""
 
     @property
     def null(self) -> Float:
@@ -172,3 +176,14 @@ class Measures:
     def covariate_p(self) -> Float:
         """p-value of that correlation [U]."""
         return pairing.p_values(self.paired, self.options.seed) if self.paired else self.null
+
+    @property
+    def varying(self) -> Varying:
+        """The task variances, of classes and of the annotations that tell tasks."""
+        every = zip(self.told.items(), self.sums.tasks, strict=True)
+        each = [tasks.variances(of, values, sums) for (of, values), sums in every]
+        if self.labelled:
+            k = np.arange(len(self.responses.count))
+            each = [tasks.variances(tasks.LABEL, k, self.responses.sums), *each]
+        kinds = [tasks.LABEL, *self.told]
+        return Varying(self.responses.units, kinds, [one for one in each if len(one.tasks) > 1])

@@ -61,6 +61,7 @@ def measure(recording: Recording, options: Units, block: UnitBlock) -> Measures:
         by_rank,
         first.paired,
         recording.sources,
+        recording.tasks,
     )
 
 
@@ -86,6 +87,7 @@ def _summed(
             cuts,
             recording.k,
             signal.timesteps,
+            [recording.tasks.get(name) for name in names],
             forget=signal.name == FORGET,
         )
         sums = more if sums is None else merge(sums, more)

@@ -21,13 +21,14 @@ from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.analysis.units.blocks import Recording, UnitBlock, cut, open_recording
 from rnnscope.analysis.units.columns import TIMESTEPS, TUNING, UNITS
 from rnnscope.analysis.units.reading import measure
+from rnnscope.analysis.units.task_columns import TASK_VARIANCE, clustered
 from rnnscope.config import Config, Engine, Units
 from rnnscope.states import selection
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Nulls, by_column, table_file
 
-TABLES = (UNITS, TUNING, TIMESTEPS)
+TABLES = (UNITS, TUNING, TIMESTEPS, TASK_VARIANCE)
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class BlockRows:
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write the stage's three tables into ``folder``; returns its figures.
+    """Write the stage's four tables into ``folder``; returns its figures.
 
     Args:
         config: the run's config.
@@ -73,7 +74,7 @@ def write_tables(
         extracted: the recording.
         options: of the stage.
         pool: where blocks of units are measured.
-        folder: where to write the three tables.
+        folder: where to write the four tables.
         labels: classes of the sequences [N] or of their timesteps [N, T], in place of those that
             were recorded.
 
@@ -94,6 +95,7 @@ def write_tables(
     rows = functools.partial(_rows, recording, options)
     found = engine.run(rows, blocks, pool, what="units", unit="block", spread=True)
     frames, nulls = [], {table.name: Nulls() for table in TABLES}
+    varying: dict[tuple[str, str], list[pd.DataFrame]] = {}
     with (
         tables.Writer(table_file(folder, TUNING.name), pairs) as tuning,
         tables.Writer(table_file(folder, TIMESTEPS.name), pairs) as timesteps,
@@ -103,10 +105,14 @@ def write_tables(
             tuning.write(each.tables[TUNING.name], *key)
             timesteps.write(each.tables[TIMESTEPS.name], *key)
             frames.append(tables.named(each.tables[UNITS.name], pairs, *key))
+            varying.setdefault(key, []).append(each.tables[TASK_VARIANCE.name])
             for name, counts in each.nulls.items():
                 nulls[name] += counts
     table = with_q_values(UNITS, pd.concat(frames, ignore_index=True), ("layer", "signal"))
     UNITS.write(table, folder)
+    by_task = _by_task(varying, options)
+    TASK_VARIANCE.write(by_task, folder)
+    nulls[TASK_VARIANCE.name] += TASK_VARIANCE.nulls(by_task, by_task[["cluster"]])
     tested = table.dropna(subset="q_value")
     significant = (tested["q_value"] < 0.05).groupby(tested["signal"], observed=True).sum()
     headline = {"rows": len(table), "dead": int(table["dead"].sum())}
@@ -119,6 +125,7 @@ def write_tables(
         "null": {name: by_column(counts) for name, counts in nulls.items()},
         "class_dependent": {str(name): int(n) for name, n in significant.items()} or None,
         "smallest_lone_mi_q": _smallest_lone_mi_q(table, options.permutations) or None,
+        "tasks": {name: each.tolist() for name, each in recording.tasks.items()},
         "headline": headline,
     }
 
@@ -131,10 +138,26 @@ def _rows(recording: Recording, options: Units, block: UnitBlock) -> BlockRows:
         (UNITS, measures),
         (TUNING, measures.responses),
         (TIMESTEPS, measures.responses),
+        (TASK_VARIANCE, measures.varying),
     ):
         found.tables[table.name] = frame = table.frame(source)
         found.nulls[table.name] = table.nulls(source, frame)
     return found
+
+
+def _by_task(
+    found: dict[tuple[str, str], list[pd.DataFrame]], options: Units
+) -> pd.DataFrame:
+    """The table of task variances, from those of the blocks of each layer and signal."""
+    pairs = list(found)
+    return pd.concat(
+        [
+            tables.named(clustered(whole, options.dead_variance), pairs, *key)
+            for key, blocks in found.items()
+            for whole in [pd.concat(blocks, ignore_index=True)]
+        ],
+        ignore_index=True,
+    )
 
 
 def _by_signal(blocks: list[UnitBlock], word: Callable[[UnitBlock], str]) -> dict[str, str]:

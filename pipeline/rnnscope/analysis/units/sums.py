@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from rnnscope import states
 from rnnscope.analysis.statistics import moments
 from rnnscope.analysis.statistics.moments import Moments
-from rnnscope.analysis.units import autocorrelation, classes, covariates, final_step, tuning
+from rnnscope.analysis.units import (
+    autocorrelation,
+    classes,
+    covariates,
+    final_step,
+    tasks,
+    tuning,
+)
 from rnnscope.analysis.units.autocorrelation import LagSums, Pairs
 from rnnscope.analysis.units.classes import ClassSums
 from rnnscope.analysis.units.covariates import CovariateSums
@@ -41,6 +48,8 @@ class Sums:
     final_step: FinalSums
     covariates: CovariateSums
     """Of units and annotations."""
+    tasks: list[ClassSums]
+    """By task and timestep, for each annotation that tells tasks."""
 
 
 def summarise(
@@ -50,6 +59,7 @@ def summarise(
     cuts: list[float],
     k: int,
     timesteps: int,
+    told: list[NDArray[np.int64] | None],
     *,
     forget: bool,
 ) -> Sums:
@@ -62,6 +72,7 @@ def summarise(
         cuts: values below the first are left-saturated, above the second right-saturated.
         k: number of classes; 1 without labels.
         timesteps: T, past every timestep that occurs.
+        told: the tasks of each annotation [A]; None where it tells none.
         forget: whether the signal is a forget gate.
     """
     rows, values = part
@@ -77,6 +88,7 @@ def summarise(
         covariates.covariate_sums(
             values, annotations, groups[rows.sequence], rows.timestep, timesteps
         ),
+        tasks.sums(values, annotations, rows.timestep, told, timesteps),
     )
 
 
@@ -91,6 +103,7 @@ def merge(a: Sums, b: Sums) -> Sums:
         classes.merge(a.tuning, b.tuning),
         final_step.merge(a.final_step, b.final_step),
         covariates.merge(a.covariates, b.covariates),
+        tasks.merge(a.tasks, b.tasks),
     )
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope import data, states
-from rnnscope.config import Config, located
-from rnnscope.data import Dataset, Recorded, Roles, Split
-from rnnscope.errors import UserError
+from rnnscope import data
+from rnnscope.config import Config
+from rnnscope.data import Absent, Split
 from rnnscope.report.explorer.scales import NONE
-from rnnscope.store import parquet
 
 PICTURE = 8
 """From so many features on, an input is a picture, timesteps by features; below it, lines."""
@@ -67,20 +65,10 @@ def read(
         wanted: numbers of sequences, the groups that matter most first; the first rising.
         timesteps: later ones are left out.
     """
-    if "inputs" not in extract and not extract.get("no_proof"):
-        return Hidden(
-            "the states were recorded by an earlier version, which did not note how they were "
-            "read; stage=extract mode=force records them again"
-        )
-    try:
-        dataset = _data(config, extract, recorded)
-    except UserError as error:
-        return Hidden(str(error))
-    if dataset is None:
-        return Hidden("the data has labels alone")
+    dataset = data.again(config.data, extract, recorded)
+    if isinstance(dataset, Absent):
+        return Hidden(dataset.why)
     split, symbols = dataset.test, dataset.symbols
-    if why := _unlike(split, recorded):
-        return Hidden(why)
     if len(split.x.shape) > 3:
         shape = ", ".join(map(str, split.x.shape[1:]))
         return Hidden(f"each is an array [{shape}]; only sequences of features or tokens are")
@@ -94,31 +82,6 @@ def read(
         tokens = _tokens(split, chosen, steps)
         return Shown("tokens", chosen, tokens, [], [], split.timesteps, symbols)
     return _shown(split, chosen, steps)
-
-
-def _data(config: Config, extract: Mapping[str, Any], recorded: Path) -> Dataset | None:
-    """The data set, of which no values are read yet; None where it has no inputs."""
-    source = located(config.data)
-    if extract.get("no_proof"):
-        lengths = states.read_sequences(recorded)["length"].to_numpy(np.int32)
-        known = Recorded(len(lengths), int(lengths.max()), lambda: lengths, "the states")
-        found = data.load(source, recorded=known)
-        stand_in = 0 in getattr(found.test.x, "strides", ())  # which takes no memory
-        return None if stand_in else found
-    roles = extract["inputs"]
-    return data.load(source, None if roles is None else Roles.read(roles))
-
-
-def _unlike(split: Split, recorded: Path) -> str | None:
-    """Why the data's test split cannot be what was recorded; None if it can."""
-    rows = parquet.metadata(recorded / states.SEQUENCES).num_rows
-    if len(split) < rows:
-        return f"the data now has {len(split):,} sequences, and {rows:,} were recorded"
-    lengths = parquet.frame(recorded / states.SEQUENCES, ["length"])["length"].to_numpy()
-    own = np.full(rows, split.timesteps) if split.lengths is None else split.lengths[:rows]
-    if (lengths > own).any():  # a mask may have made them shorter
-        return "the recorded sequences are longer than those of the data"
-    return None
 
 
 def _tokens(split: Split, chosen: NDArray[np.int32], timesteps: int) -> NDArray[np.int32]:
