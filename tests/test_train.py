@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -191,6 +192,36 @@ def test_the_validation_in_the_history_is_that_of_the_model(trained: Path) -> No
     loss, accuracy = model.evaluate(batch.x, batch.y, verbose=0)
     assert history["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
     assert history["val_accuracy"].iloc[-1] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("numeric", [False, True])
+def test_the_validation_loss_is_over_timesteps_whatever_the_order_of_sequences(
+    tmp_path: Path, numeric: bool
+) -> None:
+    random = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for part, count in (("train", 32), ("val", 520), ("test", 4)):
+        lengths = np.where(np.arange(count) < 512, 1, 9)  # Keras validates 512 at a time
+        y = np.broadcast_to((lengths > 1)[:, np.newaxis], (count, 9))
+        arrays |= {f"x_{part}": random.normal(size=(count, 9, 2)), f"lengths_{part}": lengths}
+        arrays[f"y_{part}"] = y + 0.5 if numeric else y.astype(int)
+    np.savez(tmp_path / "data.npz", **arrays)
+    given = "data=files", f"data.path={tmp_path / 'data.npz'}", "data.labels=timestep"
+    model, history, _ = train(tmp_path / "root", *given, "train.steps=20")
+    val = data.load(composed(tmp_path, *given).data).val
+    assert val is not None
+    batch = val.take(slice(None))
+    valid = batch.valid
+    outputs = model.predict(models.inputs(model, batch), verbose=0)[valid].astype(float)
+    assert batch.y is not None
+    if numeric:
+        loss = (outputs[:, 0] - batch.y[valid]) ** 2
+    else:
+        loss = np.logaddexp.reduce(outputs, 1) - outputs[np.arange(len(outputs)), batch.y[valid]]
+    assert history["val_loss"].iloc[-1] == pytest.approx(loss.mean(), rel=1e-5)
+    assert set(history) - {"step"} == {"loss", "val_loss"} | (
+        set() if numeric else {"accuracy", "val_accuracy"}
+    )
 
 
 def test_patience_stops_early_and_the_best_weights_are_kept(tmp_path: Path) -> None:

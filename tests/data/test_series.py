@@ -257,6 +257,17 @@ def test_missing_values_are_filled_without_looking_into_another_part(tmp_path: P
     )
 
 
+def test_missing_values_are_filled_without_looking_into_another_group(tmp_path: Path) -> None:
+    value = np.concatenate([np.arange(12.0), 1000 + np.arange(12.0)])
+    frame = pd.DataFrame(
+        {"time": np.arange(24), "value": value, "patient": ["a"] * 12 + ["b"] * 12}
+    )
+    frame.loc[[4, 11, 12], "value"] = np.nan
+    path = saved(tmp_path, frame)
+    (found,) = rows_of(load(path, missing="interpolate", window=4, groups="patient"))
+    np.testing.assert_array_equal(found.ravel(), [*range(11), 10, 1001, *(1000 + np.arange(1, 12))])
+
+
 LABELS: dict[str, Any] = {
     "text": np.resize(["up", "down"], 60).astype(object),
     "booleans": pd.array(np.arange(60) % 2 == 0, dtype="boolean"),

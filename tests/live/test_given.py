@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+import xarray as xr
 
 import rnnscope
 from rnnscope.errors import UserError
@@ -18,6 +19,7 @@ X = RANDOM.normal(size=(12, 6, 2)).astype(np.float32)
 LENGTHS = np.array([6, 3, 1, 6, 2, 5, 4, 6, 1, 2, 3, 6])
 VALID = np.arange(6) < LENGTHS[:, np.newaxis]
 Y = RANDOM.integers(0, 3, 12)
+TIMES = pd.date_range("2020-01-01", periods=6)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,33 @@ def test_every_form_of_sequences_that_differ_in_length(
     np.testing.assert_array_equal(np.isnan(states["rnn"]["h"][..., 0]), ~VALID)
     np.testing.assert_array_equal(states["rnn"]["h"], ragged)
     assert states.sequences["length"].tolist() == LENGTHS.tolist()
+
+
+def test_sequences_without_any_of_the_timesteps_are_told(model: keras.Model) -> None:
+    short = int((LENGTHS < 5).sum())
+    line = f"timesteps=-2:: {short} of 12 sequences have none of these timesteps"
+    with pytest.warns(UserWarning, match=line):
+        states = rnnscope.record(model, X, lengths=LENGTHS, timesteps="-2:")
+    assert set(states.frame("rnn", "h")["sequence"]) == set(np.flatnonzero(LENGTHS >= 5))
+
+
+def test_named_axes_in_the_order_of_the_model_are_taken(model: keras.Model, whole: Any) -> None:
+    for dims in (("sequence", "timestep", "feature"), ("trial", "time", "channel"), None):
+        states = rnnscope.record(model, xr.DataArray(X, dims=dims))
+        np.testing.assert_array_equal(states["rnn"]["h"], whole)
+
+
+@pytest.mark.torch
+def test_tensors_of_pytorch_are_taken_whatever_is_asked_of_them(
+    model: keras.Model, whole: Any
+) -> None:
+    import torch
+
+    x = torch.tensor(X)
+    for form in (x, x.clone().requires_grad_(), [each.requires_grad_() for each in x.clone()]):
+        np.testing.assert_array_equal(rnnscope.record(model, form)["rnn"]["h"], whole)
+    with pytest.raises(UserError, match=r"^x is a tensor of PyTorch that is no plain array"):
+        rnnscope.record(model, x.to_sparse())
 
 
 def test_labels_come_from_pairs_and_tables(model: keras.Model) -> None:
@@ -191,6 +220,37 @@ def test_a_model_of_several_inputs() -> None:
             r"^x\['label'\] is categorical, in the order 'b', 'a'",
         ),
         ({"x": X, "labels": [np.ma.masked, *Y[1:]]}, r"^labels\[0\] is a masked array"),
+        (
+            {"x": xr.DataArray(X.swapaxes(0, 1), dims=("timestep", "sequence", "feature"))},
+            r"dims timestep, sequence, .*x\.transpose\('sequence', 'timestep', 'feature'\)",
+        ),
+        (
+            {"x": X, "labels": xr.DataArray(VALID.T * 1, dims=("Time", "trial"))},
+            r"^labels has the dims Time, trial; .*labels\.transpose\('trial', 'Time'\)",
+        ),
+        (
+            {"x": [pd.DataFrame(each).sample(frac=1, random_state=0) for each in X]},
+            r"^x\[0\]: its index is 0 to 5 in another order.*in the order of the timesteps",
+        ),
+        (
+            {"x": [pd.DataFrame(each, TIMES)[::-1] for each in X]},
+            r"^x\[0\]: its index of times does not rise: give .*sort_index",
+        ),
+        (
+            {"x": X, "annotations": {"a": pd.DataFrame(X[..., 0])[[5, 4, 3, 2, 1, 0]]}},
+            r"^annotations\['a'\]: its columns are 5, 4, 3, 2, 1, 0, not in order of time",
+        ),
+        (
+            {
+                "x": X,
+                "labels": pd.DataFrame(VALID * 1, columns=["t1", "t0", "t2", "t3", "t5", "t4"]),
+            },
+            r"^labels: its columns are t1, t0, .*, not in order of time",
+        ),
+        (
+            {"x": X, "annotations": {"a": pd.DataFrame(X[..., 0], columns=TIMES[::-1])}},
+            r"^annotations\['a'\]: its columns are 2020-01-06 .*, not in order of time",
+        ),
         ({"x": X, "lengths": [7] * 12}, "^lengths reaches 7 timesteps; x has 6"),
         ({"x": X, "lengths": LENGTHS > 3}, "^lengths has type bool; it must hold whole numbers"),
         ({"x": X, "lengths": [6]}, r"^lengths has shape \(1,\); it must be \[12\]"),

@@ -134,7 +134,8 @@ class Files(Data):
     interpolation over time in their place, at a sequence's ends the nearest value; or put 0, and
     add to the F features F more that are 1 where the value is known, else 0. Time is what the
     table tells: its timesteps, dates or clocks, in a wide table the numbers in the names of its
-    columns. Arrays, and tables that tell none, are taken as evenly spaced."""
+    columns. Arrays, and tables that tell none, are taken as evenly spaced. One long series is
+    filled before it is cut into windows, within each split and group."""
     window: int | None = option(low=1, high=TIMESTEPS)
     """Timesteps of each window, in which a table that is one long series is cut: its rows are
     timesteps, in order of a column timestep, date, time, datetime or timestamp if there is one.

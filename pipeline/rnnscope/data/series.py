@@ -1,5 +1,6 @@
 """Windows over one long series, split in time."""
 
+import itertools
 import logging
 import re
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def arrays_from_series(frame: pd.DataFrame, options: Files) -> tuple[Arrays, Arr
     groups, changes = _groups(frame, options, at)
     _announce(len(frame), roles, options)
     parts = _parts(len(frame), options, changes)
-    values = _features(frame, roles, parts, keys, options, at)
+    values = _features(frame, roles, _runs(parts, changes), keys, options, at)
     arrays: Arrays = {}
     ids: Arrays = {}
     across = 0
@@ -206,12 +207,12 @@ def _in_order(
 def _features(
     frame: pd.DataFrame,
     roles: Roles,
-    parts: dict[str, tuple[int, int]],
+    runs: list[tuple[int, int]],
     keys: NDArray[Any],
     options: Files,
     at: str,
 ) -> NDArray[np.float32]:
-    """The features [R, F] at times [R], their missing values filled within each part."""
+    """The features [R, F] at times [R], their missing values filled within each run of rows."""
     for name in roles.features:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise UserError(
@@ -237,12 +238,24 @@ def _features(
             values[np.newaxis, start:stop],
             np.array([stop - start]),
             options.missing,
-            at,
+            f"{at}, rows {start} to {stop - 1} in order of time",
             times[np.newaxis, start:stop],
         )[0]
-        for start, stop in parts.values()
+        for start, stop in runs
     ]
     return np.concatenate(done)
+
+
+def _runs(
+    parts: dict[str, tuple[int, int]], changes: NDArray[np.intp] | None
+) -> list[tuple[int, int]]:
+    """First row and the one after the last of each run of rows of one part and one group."""
+    inner = () if changes is None else changes.tolist()
+    runs: list[tuple[int, int]] = []
+    for start, stop in parts.values():
+        cuts = [start, *(row for row in inner if start < row < stop), stop]
+        runs += itertools.pairwise(cuts)
+    return runs
 
 
 def _groups(

@@ -32,6 +32,9 @@ Take = Callable[[str, str, NDArray[Any], NDArray[np.bool_], int], NDArray[Any]]
 them are rows [B, T], and the number of the first sequence, to the values that are kept. Of files
 they are the R rows [U, R]."""
 
+Later = Callable[[Callable[[], Findings]], None]
+"""Takes a proof that is still to be made."""
+
 
 class Recorder:
     """A model made ready to record the test split; it writes nothing.
@@ -129,13 +132,16 @@ class Recorder:
             }
         return recorded, outputs, masks
 
-    def record(self, start: int, stop: int, take: Take | None = None) -> Iterator[BatchRecord]:
+    def record(
+        self, start: int, stop: int, take: Take | None = None, later: Later | None = None
+    ) -> Iterator[BatchRecord]:
         """Record a part, start <= number < stop, batch by batch; its first sequences are proved.
 
         Args:
             start: the first sequence.
             stop: one past the last.
             take: keeps the values; by default they are given back as rows, which takes columns.
+            later: takes the proof, to make and to judge it; by default both are done here.
 
         Raises:
             UserError: a state or an output that is not finite, a residual past the tolerance, or a
@@ -143,11 +149,19 @@ class Recorder:
         """
         first, sequences = start, range(start, stop)
         for batch, size in batches(self.model, self.split, sequences, self.options.batch_size):
-            yield self._batch(batch, size, first, take or _rows, proves=first == start)
+            proves = first == start
+            yield self._batch(batch, size, first, take or _rows, later, proves=proves)
             first += size
 
     def _batch(
-        self, batch: Batch, size: int, first: int, take: Take, *, proves: bool
+        self,
+        batch: Batch,
+        size: int,
+        first: int,
+        take: Take,
+        later: Later | None,
+        *,
+        proves: bool,
     ) -> BatchRecord:
         """Run one batch through the model, whose first ``size`` sequences count."""
         inputs = models.inputs(self.model, batch)
@@ -155,7 +169,7 @@ class Recorder:
         if proves:
             count = min(size, sample(batch.x.shape[1]))
             recorded, output, masks, gathered = ran(self.model, self.proved, inputs, count)
-            found = proof.proof(self.calls, gathered, first)
+            prove = functools.partial(proof.proof, self.calls, gathered, first)
         else:
             recorded, output, masks = ran(self.model, self.recorded, inputs)
         told = {name: _array(each)[:size] for name, each in masks.items()}
@@ -171,16 +185,19 @@ class Recorder:
             longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
             kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
             layers[layer] = LayerBatch(kept, {})
+            told_by = finite.telling(signals, fused=self.paths[layer] == "fused")
             for signal, values in signals.items():
                 there = _array(values)[:, :size]
                 taken = take(layer, signal, there, kept, first)
-                if not finite.all_finite(taken):
+                if signal in told_by and not finite.all_finite(taken):
                     columns = there if self.columns else there.transpose(2, 1, 0)
                     units = self.units[layer, signal]
                     finite.refuse_states(layer, signal, columns, kept, units, first)
                 layers[layer].signals[signal] = taken
-        if proves:  # of states that are not finite it would say less
-            judging.check(found, self.options.tolerance)
+        if proves and later is not None:  # of states that are not finite it would say less
+            later(prove)
+        elif proves:
+            judging.check(found := prove(), self.options.tolerance)
         if not longest.all():
             empty = first + int(longest.argmin())
             raise UserError(f"sequence {empty} of the test split: no timestep is left of it")

@@ -7,7 +7,7 @@ from rnnscope import trace
 from rnnscope.errors import listed
 from rnnscope.extract import padding
 from rnnscope.extract.recorder import Recorder
-from rnnscope.states import place_of
+from rnnscope.states import place_of, selection
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def noticed(record: Recorder, unmasked: set[str], lost: Mapping[str, str]) -> No
     if record.streams.layers:
         names = ", ".join(f"'{name}'" for name in record.streams.layers)
         found.append(f"layer {names} draws at random: states and outputs are those of one draw")
+    found += _without_rows(record)
     read = sorted(unmasked)
     if read:
         drawn = record.streams.variables
@@ -56,6 +57,21 @@ def noticed(record: Recorder, unmasked: set[str], lost: Mapping[str, str]) -> No
         for layer, maker in sorted(lost.items())
     ]
     return Noticed(silent, read, lost, found)
+
+
+def _without_rows(record: Recorder) -> list[str]:
+    """How many sequences have none of the timesteps that were asked for."""
+    split, asked = record.split, record.options.timesteps
+    if split.lengths is None or asked == "last":
+        return []
+    steps = selection.steps_of(asked, split.timesteps)
+    without = int((split.lengths <= steps.min(initial=split.timesteps)).sum())
+    if not without:
+        return []
+    return [
+        f"extract.timesteps={asked}: {without:,} of {len(split):,} sequences have none of these "
+        f"timesteps, which are counted in the longest, of {split.timesteps:,}, and so have no rows"
+    ]
 
 
 def _without_known(record: Recorder) -> list[str]:

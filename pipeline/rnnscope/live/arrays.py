@@ -1,5 +1,6 @@
 """One array in any of the forms that it has in Python: NumPy, tensors, ragged tensors, lists."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,9 @@ def plain(given: Any, where: str) -> Array:
         return Array(given.numpy())
     _refuse_masked(given, where)
     refuse_shuffled(given, where)
+    if hasattr(given, "detach"):
+        return Array(_of_torch(given, where))
+    _refuse_dims(given, where)
     if isinstance(given, pd.Series):
         return Array(given.to_numpy())
     if isinstance(given, np.ndarray) and given.dtype != object:
@@ -50,6 +54,7 @@ def plain(given: Any, where: str) -> Array:
     if isinstance(given, list | tuple | np.ndarray):
         return _of_list(given, where)
     if isinstance(given, pd.DataFrame):
+        _refuse_columns(given, where)
         return Array(given.to_numpy())
     if hasattr(given, "__array__"):
         return Array(np.asarray(given))
@@ -78,6 +83,38 @@ def copied(given: Any) -> Any:
     return tuple(map(copied, given)) if type(given) is tuple else given
 
 
+TIME = {"timestep", "timesteps", "time", "step", "steps", "t"}
+"""What people call the axis of timesteps."""
+
+
+def _refuse_dims(given: Any, where: str) -> None:
+    """Raise for named axes, those of xarray, of which another than the second is that of time."""
+    dims = getattr(given, "dims", None)
+    if not isinstance(dims, tuple) or len(dims) < 2:
+        return
+    at = [place for place, name in enumerate(dims) if str(name).lower() in TIME]
+    if at and 1 not in at:
+        others = [name for place, name in enumerate(dims) if place not in at]
+        order = [*others[:1], *(dims[place] for place in at), *others[1:]]
+        raise UserError(
+            f"{where} has the dims {', '.join(map(str, dims))}; must be [sequence, timestep, ...]: "
+            f"give {where}.transpose({', '.join(repr(str(name)) for name in order)})"
+        )
+
+
+def _of_torch(given: Any, where: str) -> NDArray[Any]:
+    """The values of a tensor of PyTorch, whatever gradients are asked of it."""
+    try:
+        values: NDArray[Any] = given.detach().cpu().resolve_conj().resolve_neg().numpy()
+    except (RuntimeError, TypeError) as error:
+        said = brief(" ".join(str(error).split()), 120)
+        raise UserError(
+            f"{where} is a tensor of PyTorch that is no plain array ({said}): give a dense tensor "
+            "of numbers, or NumPy's array of it"
+        ) from None
+    return values
+
+
 def _of_ragged(given: tf.RaggedTensor, where: str) -> Array:
     """Sequences that end where their rows do."""
     if given.ragged_rank != 1:
@@ -96,8 +133,12 @@ def _of_list(given: Any, where: str) -> Array:
     """A list of numbers or names, or of sequences, which may differ in length."""
     for number, each in enumerate(given):  # np.ma.masked is one of these arrays too
         _refuse_masked(each, f"{where}[{number}]")
+        refuse_shuffled(each, f"{where}[{number}]", "timesteps")
     _refuse_other_columns(given, where)
-    parts = [np.asarray(each) for each in given]
+    parts = [
+        _of_torch(each, f"{where}[{number}]") if hasattr(each, "detach") else np.asarray(each)
+        for number, each in enumerate(given)
+    ]
     shapes = [each.shape for each in parts]
     if len(set(shapes)) <= 1:
         return Array(np.stack(parts) if parts else np.empty(0))
@@ -122,18 +163,48 @@ def _refuse_masked(given: Any, where: str) -> None:
         )
 
 
-def refuse_shuffled(given: Any, where: str) -> None:
-    """Raise for an index that counts the rows, in another order: which of the two is the order?"""
+def refuse_shuffled(given: Any, where: str, rows: str = "sequences") -> None:
+    """Raise for an index that counts the rows, in another order: which of the two is the order?
+
+    Args:
+        given: anything; only a table or a series of pandas has an index.
+        where: what to call it in an error.
+        rows: what its rows are.
+    """
     if not isinstance(given, pd.Series | pd.DataFrame):
         return
     index = given.index
-    if index.dtype.kind not in "iu" or index.is_monotonic_increasing or not index.is_unique:
+    if index.is_monotonic_increasing or not index.is_unique:
         return
-    if index.min() == 0 and index.max() == len(index) - 1:
+    if index.dtype.kind in "mM" and rows == "timesteps":
+        raise UserError(
+            f"{where}: its index of times does not rise: give {where}.to_numpy() if the values are "
+            f"in the order of the timesteps, else {where}.sort_index()"
+        )
+    if index.dtype.kind in "iu" and index.min() == 0 and index.max() == len(index) - 1:
         raise UserError(
             f"{where}: its index is 0 to {len(index) - 1} in another order: give "
-            f"{where}.to_numpy() if the values are in the order of the sequences, else "
+            f"{where}.to_numpy() if the values are in the order of the {rows}, else "
             f"{where}.sort_index()"
+        )
+
+
+def _refuse_columns(given: pd.DataFrame, where: str) -> None:
+    """Raise for columns, one for each timestep, that number or date them in another order."""
+    names = [str(name) for name in given.columns]
+    ends = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
+    numbers = [int(end[2]) for end in ends if end]
+    counted = len({end[1] for end in ends if end}) == 1 and len(numbers) == len(names)
+    first = min(numbers, default=0)
+    counted = counted and sorted(numbers) == list(range(first, first + len(numbers)))
+    dated = given.columns.dtype.kind in "mM"
+    if (counted and numbers != sorted(numbers)) or (
+        dated and not given.columns.is_monotonic_increasing
+    ):
+        raise UserError(
+            f"{where}: its columns are {listed(names)}, not in order of time: give "
+            f"{where}.to_numpy() if the values are in the order of the timesteps, else their "
+            "columns in order"
         )
 
 

@@ -21,6 +21,7 @@ from rnnscope.live.about import About
 from rnnscope.live.filling import Filling
 from rnnscope.live.held import Held
 from rnnscope.live.options import as_list, chosen
+from rnnscope.live.proving import Proving
 from rnnscope.live.states import States
 from rnnscope.live.wording import in_keywords, logged_as_warnings, outside, spoken
 from rnnscope.models.batches import fixed_batch
@@ -28,7 +29,7 @@ from rnnscope.models.feeding import sequence_shapes
 from rnnscope.models.finite import not_finite
 from rnnscope.terminal import bar
 from rnnscope.trace.equations import IN_ONE_THREAD
-from rnnscope.trace.findings import Findings, merge, sample
+from rnnscope.trace.findings import Findings, sample
 
 VALUES = "extract/default.yaml"
 _ASKING = threading.Lock()
@@ -85,20 +86,23 @@ class Prepared:
         """
         count, recorder = len(self.recorder.split), self.recorder
         into = Filling(count, recorder.layout, self.options.timesteps)
-        findings: Findings = {}
         unmasked: set[str] = set()
         lost: dict[str, str] = {}
         with self._open() as kept:
             self._refuse_broken()
             kept.add(self.written)
-            with recorder.from_zero(), _progress(count) as progress:
+            with (
+                Proving(self.options.tolerance) as proving,
+                recorder.from_zero(),
+                _progress(count) as progress,
+            ):
                 for part in self.parts:
-                    for batch in recorder.record(part.start, part.stop, into.take):
+                    for batch in recorder.record(part.start, part.stop, into.take, proving.later):
                         into.add(batch)
-                        merge(findings, batch.proof)
                         unmasked |= batch.unmasked
                         lost |= batch.lost
                         progress.update(len(batch.sequences))
+                findings = proving.findings()
             about = noticed(recorder, unmasked, lost)
         for line in about.warnings:
             said = spoken(line, self.names, self.annotations)

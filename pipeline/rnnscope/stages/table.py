@@ -7,7 +7,7 @@ STAGES = {
     for stage in (
         Stage(
             "train",
-            version=3,
+            version=4,
             module="rnnscope.train",
             reads=("data", "model", "train", "seed"),
             tables=("history",),

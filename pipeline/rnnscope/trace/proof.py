@@ -215,13 +215,15 @@ class _Call:
             final: whether the values are those after the final step, [B, 1, U].
             everywhere: whether steps that are not read count as well.
         """
-        a, b = _float(recorded), _float(expected)
-        residual = np.abs(a - b) / np.maximum(np.maximum(1.0, np.abs(b)), spread / ROUNDING)
+        a, b = np.asarray(recorded), _float(expected)
+        residual = np.abs(a - b)
+        residual /= np.maximum(np.maximum(1.0, np.abs(b)), spread / ROUNDING)
         if self.mask is not None and not final and not everywhere:
             residual[~self.mask] = 0
         # NaN comes first. Of equal ones the first in the order of steps is named.
-        rank = np.where(np.isnan(residual), np.inf, residual).swapaxes(0, 1)
-        step, sequence, unit = np.unravel_index(rank.argmax(), rank.shape)
+        step = int(_ranked(residual.max(axis=(0, 2))).argmax())
+        of_step = _ranked(residual[:, step])
+        sequence, unit = np.unravel_index(of_step.argmax(), of_step.shape)
         place = sequence, step, unit
         timestep = (self.final if final else self.timestep)[sequence, step]
         numbers = float(residual[place]), float(a[place]), float(b[place])
@@ -250,5 +252,10 @@ def _rows(x: Any) -> Float:
     return _float(x).reshape(-1, x.shape[-1])
 
 
+def _ranked(residual: Float) -> Float:
+    """Residuals by which the worst is found: NaN counts as infinite."""
+    return np.where(np.isnan(residual), np.inf, residual)
+
+
 def _float(x: Any) -> Float:
-    return np.asarray(x).astype(np.float64)
+    return np.asarray(x).astype(np.float64, copy=False)

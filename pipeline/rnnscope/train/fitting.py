@@ -15,6 +15,7 @@ from rnnscope.errors import Failed, UserError, listed
 from rnnscope.models.repeatable import CrossEntropy
 from rnnscope.train.batches import Batches, streamed, whole
 from rnnscope.train.checkpoints import Checkpoints
+from rnnscope.train.validating import ValidTimesteps, over_timesteps
 from rnnscope.train.watching import Diverged, LowestLoss, Watch
 
 REDUCTION = "mean_with_sample_weight"
@@ -62,7 +63,8 @@ def fit(model: keras.Model, dataset: Dataset, config: Config, folder: Path) -> F
     wanted = config.train.checkpoints or ()
     keeping = Checkpoints(wanted, folder, model.get_compile_config())
     if config.train.steps > 0:
-        _compile(model, optimizer, stock if numeric else CrossEntropy(reduction=REDUCTION), numeric)
+        loss = stock if numeric else CrossEntropy(reduction=REDUCTION)
+        _compile(model, optimizer, loss, numeric, over_timesteps(dataset.val, numeric))
         history, seconds = _fit(model, dataset, dataset.train, config, keeping)
         _compile(model, optimizer, stock, numeric)  # saved with a loss that Keras can load
     else:
@@ -85,10 +87,14 @@ def kept_row(history: pd.DataFrame, *, restore_best: bool) -> dict[str, Any]:
 
 
 def _compile(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.Loss, numeric: bool
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: keras.Loss,
+    numeric: bool,
+    more: list[keras.Metric] | None = None,
 ) -> None:
     accuracy = [] if numeric else [keras.metrics.SparseCategoricalAccuracy("accuracy")]
-    model.compile(optimizer, loss, weighted_metrics=accuracy)
+    model.compile(optimizer, loss, weighted_metrics=[*accuracy, *(more or [])])
 
 
 def _fit(
@@ -103,7 +109,8 @@ def _fit(
             "raise data.validation_fraction above 0"
         )
     watch = Watch(train.steps)
-    callbacks: list[keras.callbacks.Callback] = [watch, *([keeping] if keeping.steps else [])]
+    callbacks: list[keras.callbacks.Callback] = [ValidTimesteps(), watch]
+    callbacks += [keeping] if keeping.steps else []
     if dataset.val is not None:
         callbacks.append(
             LowestLoss(

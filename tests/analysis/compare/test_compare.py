@@ -48,7 +48,8 @@ def no_dsa(rows: int) -> dict[str, dict[str, int]]:
 
 def laid(root: Path, name: str, recording: Recording, /, **how: Any) -> Run:
     """A run whose states are a recording's."""
-    slices = {"data": how.pop("data", DATA), "extract": {"max_sequences": how.pop("most", None)}}
+    options = {"max_sequences": how.pop("most", None), "timesteps": how.pop("timesteps", "all")}
+    slices = {"data": how.pop("data", DATA), "extract": options}
     files = how.pop("files", {})
     root.mkdir(exist_ok=True)
     folder = write(root / f"{name}-{len(list(root.iterdir()))}", recording, **how)
@@ -492,6 +493,22 @@ def test_runs_that_recorded_other_timesteps_are_compared_where_both_did(tmp_path
     options = replace(OPTIONS, timesteps="0:3")
     table, _, _ = compared(tmp_path, *runs, options=options)
     assert set(table["rows"]) == {int(np.minimum(one.lengths, 3).sum())}
+
+
+@pytest.mark.parametrize("other", ["0:3", "::2"])
+def test_last_timesteps_that_are_not_the_same_ones_are_refused(tmp_path: Path, other: str) -> None:
+    one, last = drawn(), replace(OPTIONS, timesteps="last")
+    whole, final, part = (
+        laid(tmp_path, name, one, timesteps=recorded)
+        for name, recorded in (("a", "all"), ("b", "last"), ("c", other))
+    )
+    assert len(compared(tmp_path, whole, final, options=last)[0])
+    assert len(compared(tmp_path, whole, part)[0])
+    assert refused(tmp_path, whole, final, part, options=last) == (
+        f"compare.timesteps=last: runs a and c recorded extract.timesteps=all and {other}, of "
+        "which the last are others: choose runs that recorded the same with compare.runs=..., or "
+        "timesteps that all have"
+    )
 
 
 @pytest.mark.slow

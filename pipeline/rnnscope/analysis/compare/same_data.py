@@ -33,6 +33,20 @@ def check(runs: list[Run], recorded: Mapping[str, Path]) -> None:
             )
 
 
+def check_last(runs: list[Run]) -> None:
+    """Raise where the last timesteps that runs recorded are not the same ones."""
+    first, *others = runs
+    known = first.config.get("extract.timesteps")
+    for other in others:
+        theirs = other.config.get("extract.timesteps")
+        if theirs != known and not {known, theirs} <= {"all", "last"}:
+            raise UserError(
+                f"compare.timesteps=last: runs {first.name} and {other.name} recorded "
+                f"extract.timesteps={known} and {theirs}, of which the last are others: choose "
+                "runs that recorded the same with compare.runs=..., or timesteps that all have"
+            )
+
+
 def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
     """The options and digests of files that determine which sequences a run recorded.
 

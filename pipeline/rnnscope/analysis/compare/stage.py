@@ -76,6 +76,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     options, runs = config.compare, inputs.survey.runs
     recorded = {run.name: run.stages["extract"].artefact.folder for run in runs}
     same_data.check(runs, recorded)
+    if options.timesteps == "last":
+        same_data.check_last(runs)
     opened = _wanted(options, recorded)
     pairs = [pair for both in itertools.combinations(opened, 2) for pair in paired(opened, *both)]
     if not pairs:
