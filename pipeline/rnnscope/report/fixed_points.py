@@ -21,8 +21,7 @@ INPUTS = 6
 """Most inputs of a layer that are shown."""
 LISTED = {
     "point": "Point",
-    "kind": "Kind",
-    "stability": "Stability",
+    "stability": "Kind",
     "index": "Growing",
     "spectral_radius": "|λ|",
     "time_constant": "τ",
@@ -118,17 +117,29 @@ def _figure(
 
 def _rows(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:
     """The first points, plain."""
-    listed = rows.head(ROWS)[[*LISTED]].astype(object)
+    listed = rows.head(ROWS)[["kind", *LISTED]].astype(object)
     found = listed.where(listed.notna(), None).to_dict("records")
     return [
         {
             **row,
+            "stability": row["stability"]
+            if row["kind"] == "fixed"
+            else f"slow, {row['stability']}",
+            "time_constant": _steps(row["time_constant"]),
             "nearest_class": None
             if row["nearest_class"] is None
             else class_name(int(row["nearest_class"]), classes),
         }
         for row in found
     ]
+
+
+def _steps(tau: float) -> str:
+    """A time constant in three digits or whole steps."""
+    if abs(tau) == float("inf"):
+        return "\N{INFINITY}"
+    text = f"{tau:,.0f}" if abs(tau) >= 100 else f"{tau:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _words(name: str, classes: list[str]) -> str:

@@ -27,12 +27,18 @@ Float = NDArray[np.float64]
 TOLERANCE = 1e-20
 
 
-def searched(made: Any, starts: Float, x: Float | None = None, block: int | None = None) -> Found:
+def searched(
+    made: Any,
+    starts: Float,
+    x: Float | None = None,
+    block: int | None = None,
+    large: float = 1e-6,
+) -> Found:
     dynamics = dynamics_of(made, features_of(made))
     search = Search(dynamics)
     search.block = block or search.block
     given = np.zeros(dynamics.features) if x is None else x
-    return search.minimise(starts, np.tile(given, (len(starts), 1)), 200, TOLERANCE, 1e-3)
+    return search.minimise(starts, np.tile(given, (len(starts), 1)), 200, TOLERANCE, large)
 
 
 def fixed(made: Any, starts: Float, x: Float | None = None) -> Float:
@@ -183,7 +189,7 @@ def test_where_a_pair_of_points_has_just_vanished_the_minimum_of_q_is_a_slow_poi
     def q(h: float) -> float:
         return 0.5 * (np.tanh(weight * h + kept) - h) ** 2
 
-    found = searched(made, np.linspace(-1, -0.5, 15)[:, np.newaxis])
+    found = searched(made, np.linspace(-1, -0.5, 15)[:, np.newaxis], large=1e-3)
     slow = scipy.optimize.minimize_scalar(q, bounds=(-0.9, -0.5), options={"xatol": 1e-10})
     ended = found.states[:, 0] < 0
     assert ended.sum() >= 10

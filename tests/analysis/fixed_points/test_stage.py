@@ -143,7 +143,7 @@ def test_the_manifest_says_where_every_start_ended(latest: Path) -> None:
     assert manifest["search_seconds"]["lstm"] > 0
     for name, said in searched.items():
         rows = points[points["input"] == name]
-        assert said["starts"] == said["fixed"] + said["slow"] + said["neither"] == 96
+        assert said["starts"] == said["fixed"] + said["slow"] + said["neither"] == 64
         assert rows["starts"].sum() == said["fixed"] + said["slow"]
         assert said["points"] == len(rows)
         assert rows["point"].tolist() == list(range(len(rows)))
