@@ -18,9 +18,8 @@ from rnnscope.analysis.fixed_points.constants import read
 from rnnscope.errors import UserError
 from rnnscope.states import columns
 from rnnscope.store.inputs import Inputs
-from tests.analysis.fixed_points.networks import equations
+from tests.analysis.fixed_points.networks import Halved, equations
 from tests.compose import FINISHED, composed
-from tests.trace.test_architectures import Leaky
 
 pytestmark = pytest.mark.tensorflow
 
@@ -207,23 +206,31 @@ def test_only_so_many_points_are_kept_the_fixed_ones_of_the_most_starts(
     assert "fixed_points.max_points sets how many are kept" in caplog.text
 
 
+def test_a_file_of_inputs_that_fits_no_layer_is_refused(
+    finished_root: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "inputs.npy", np.zeros((2, 3)))
+    with pytest.raises(UserError, match="has inputs of 3 numbers; the layers take: lstm 8"):
+        again(
+            *(finished_root, tmp_path / "made"),
+            *("fixed_points.inputs=[zeros]", f"fixed_points.inputs_path={tmp_path / 'inputs.npy'}"),
+        )
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (np.zeros((2, 3)), "has inputs of 3 numbers; the layers take: lstm 8"),
         (np.zeros(8), r"must be an array of numbers \[inputs, features\]"),
         (np.full((1, 8), np.nan), "has a number that is not finite"),
         (np.zeros((0, 8)), "has no row"),
         (np.array([["a"]]), "must be an array of numbers"),
     ],
 )
-def test_a_file_of_inputs_that_does_not_fit_is_refused(
-    finished_root: Path, tmp_path: Path, values: Any, says: str
-) -> None:
+def test_a_file_of_no_inputs_is_refused_in_one_line(tmp_path: Path, values: Any, says: str) -> None:
     path = tmp_path / "inputs.npy"
     np.save(path, values)
     with pytest.raises(UserError, match=says) as caught:
-        again(finished_root, tmp_path / "made", f"fixed_points.inputs_path={path}")
+        read(path)
     assert "\n" not in str(caught.value)
 
 
@@ -263,13 +270,13 @@ def test_layers_above_others_are_given_what_those_give_and_other_cells_are_left_
     )(x)
     cells = [keras.layers.SimpleRNNCell(2), keras.layers.LSTMCell(3)]
     stack = keras.layers.RNN(cells, return_sequences=True, name="stack")(both)
-    leaky = keras.layers.RNN(Leaky(), name="leaky")(stack)
+    leaky = keras.layers.RNN(Halved(), name="leaky")(stack)
     model = keras.Model(x, keras.layers.Dense(2)(leaky))
     model.save(tmp_path / "model.keras")
     given = np.random.default_rng(0).normal(size=(20, 6, 2)).astype(np.float32)
     y = np.arange(20) % 2
     np.savez(tmp_path / "data.npz", x_test=given, y_test=y)
-    module = f"model.custom_objects={Leaky.__module__}"
+    module = f"model.custom_objects={Halved.__module__}"
     file = ("model=file", f"model.path={tmp_path / 'model.keras'}", module)
     files = (
         "data=files",
@@ -323,7 +330,11 @@ def test_the_declarations_cost_no_tensorflow() -> None:
 def test_annotations_are_those_of_the_nearest_visited_state(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(15, 5, 2)).astype(np.float32)
-    given = {"x_test": x, "y_test": np.arange(15) % 2, "depth_test": random.normal(size=(15, 5))}
+    given: dict[str, Any] = {
+        "x_test": x,
+        "y_test": np.arange(15) % 2,
+        "depth_test": random.normal(size=(15, 5)),
+    }
     np.savez(tmp_path / "data.npz", **given)
     model = keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3, name="gru")])
     model.save(tmp_path / "model.keras")
