@@ -20,7 +20,7 @@ ROWS = 12
 INPUTS = 6
 """Most inputs of a layer that are shown."""
 LISTED = {
-    "point": "Point",
+    "point": "#",
     "stability": "Kind",
     "index": "Growing",
     "spectral_radius": "|λ|",
@@ -74,8 +74,15 @@ def section(
                 "more": [_words(str(name), classes) for name, _ in by_input[INPUTS:]],
             }
         )
-    known = {entry["layer"] for entry in entries}
-    none = [layer for layer, each in manifest["search"].items() if layer not in known and each]
+    none = [
+        {"layer": layer, "inputs": nowhere}
+        for layer, by_name in manifest["search"].items()
+        if (
+            nowhere := [
+                _words(name, classes) for name, said in by_name.items() if not said["points"]
+            ]
+        )
+    ]
     classes_known = bool(tables[0]["nearest_class"].notna().any())
     return {
         "layers": entries,
