@@ -74,6 +74,19 @@ def test_tanh_networks_have_the_fixed_points_and_unstable_modes_that_are_known(
     assert (distance.min(axis=1) < 1e-6).all()
 
 
+def test_three_latches_have_the_eight_memories_and_all_points_between_them() -> None:
+    """Uncoupled h' = tanh 3h: each unit is at −a, 0 or a, and repels at 0."""
+    made = keras.layers.SimpleRNNCell(3, use_bias=False)
+    made.build((None, 1))
+    made.set_weights([np.zeros((1, 3)), 3 * np.eye(3)])
+    points = fixed(made, wide(400, 3))
+    at_zero = (np.abs(points) < 1e-9).sum(axis=1)
+    np.testing.assert_array_equal(modes_at(made, points).index, at_zero)
+    assert np.bincount(at_zero).tolist() == [8, 12, 6, 1]
+    a = scipy.optimize.brentq(lambda h: np.tanh(3 * h) - h, 0.5, 1)
+    np.testing.assert_allclose(np.abs(points[at_zero == 0]), a)
+
+
 CELLS: list[tuple[Any, dict[str, Any], float]] = [
     (keras.layers.LSTMCell, {}, 2.0),
     (keras.layers.LSTMCell, {"use_bias": False, "recurrent_activation": "hard_sigmoid"}, 2.0),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from rnnscope import data, models, read_states, stages, states, store
+from rnnscope import data, models, read_states, stages, store
 from rnnscope.analysis.fixed_points import stage as fixed_points
 from rnnscope.analysis.fixed_points.columns import FIXED_POINTS, MODES
 from rnnscope.analysis.fixed_points.constants import read
@@ -327,16 +327,19 @@ def test_the_declarations_cost_no_tensorflow() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_annotations_are_those_of_the_nearest_visited_state(tmp_path: Path) -> None:
+def test_of_sequences_of_unequal_lengths_padding_counts_nowhere(tmp_path: Path) -> None:
+    """Neither in mean inputs nor among visited states; annotations are of the nearest of these."""
     random = np.random.default_rng(0)
-    x = random.normal(size=(15, 5, 2)).astype(np.float32)
-    given: dict[str, Any] = {
-        "x_test": x,
-        "y_test": np.arange(15) % 2,
-        "depth_test": random.normal(size=(15, 5)),
-    }
-    np.savez(tmp_path / "data.npz", **given)
-    model = keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3, name="gru")])
+    lengths = np.arange(15) % 5 + 1
+    valid = np.arange(5) < lengths[:, np.newaxis]
+    x = random.normal(size=(15, 5, 2)).astype(np.float32) + 1
+    depth = random.normal(size=(15, 5)).astype(np.float32)
+    given: dict[str, Any] = {"x_test": x, "y_test": np.arange(15) % 2, "depth_test": depth}
+    np.savez(tmp_path / "data.npz", **given, lengths_test=lengths)
+    read_ = keras.Input((5, 2), name="x")
+    mask = keras.Input((5,), dtype="bool", name="mask")
+    layer = keras.layers.GRU(3, name="gru")
+    model = keras.Model({"x": read_, "mask": mask}, keras.layers.Dense(2)(layer(read_, mask=mask)))
     model.save(tmp_path / "model.keras")
     folder = run(
         tmp_path / "root",
@@ -344,7 +347,11 @@ def test_annotations_are_those_of_the_nearest_visited_state(tmp_path: Path) -> N
         *("data=files", f"data.path={tmp_path / 'data.npz'}", "data.annotations=[depth]"),
     )
     points, _ = tables(folder)
-    depth = given["depth_test"].astype(np.float32)
+    assert valid[points["visited_sequence"], points["visited_timestep"]].all()
     expected = depth[points["visited_sequence"], points["visited_timestep"]]
     np.testing.assert_array_equal(points["nearest_depth"], expected)
-    assert states.annotations(tmp_path / "root/latest/extract") == ["depth"]
+    of_mean = points[(points["input"] == "mean") & (points["kind"] == "fixed")]
+    assert len(of_mean)
+    step = equations(layer.cell, x[valid].astype(np.float64).mean(axis=0))
+    for s in coordinates(of_mean, "h", 3):
+        np.testing.assert_allclose(step(s), s, atol=1e-7)
