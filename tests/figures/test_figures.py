@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from matplotlib import image as mpl_image
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from rnnscope import figures
@@ -634,6 +635,11 @@ def test_lengths_count_the_sequences_that_reach_a_timestep() -> None:
         assert data[0][step] == (SEQUENCES["length"] > timestep).sum()
 
 
+def xy(line: Line2D) -> Values:
+    """The points of a line [n, 2]."""
+    return np.asarray(line.get_xydata())
+
+
 @pytest.mark.parametrize("signal", ["h", "c"])
 def test_points_lie_where_they_are_filled_where_stable_with_lines_along_slow_modes(
     signal: str,
@@ -642,9 +648,9 @@ def test_points_lie_where_they_are_filled_where_stable_with_lines_along_slow_mod
     columns = [f"{signal}_pc_1", f"{signal}_pc_2"]
     wanted = rows(POINTS, layer="se/cond", input="mean")
     drawn = axes_of(figure).lines
-    marks = {tuple(line.get_xydata()[0]): line for line in drawn if line.get_marker() in ("o", "D")}
+    marks = {tuple(xy(line)[0]): line for line in drawn if line.get_marker() in ("o", "D")}
     assert set(marks) == {tuple(place) for place in wanted[columns].to_numpy()}
-    segments = [line.get_xydata() for line in drawn if len(line.get_xydata()) == 2]
+    segments = [xy(line) for line in drawn if len(xy(line)) == 2]
     found = 0
     for _, row in wanted.iterrows():
         place = row[columns].to_numpy(float)
@@ -655,11 +661,11 @@ def test_points_lie_where_they_are_filled_where_stable_with_lines_along_slow_mod
         modes = rows(MODES, layer="se/cond", input="mean", point=row["point"])
         modes = modes.sort_values("modulus", ascending=False)
         slow = modes.head(1) if stable else modes[modes["modulus"] > 1]
-        here = [each for each in segments if np.allclose(each.mean(axis=0), place)]
+        here: list[Values] = [each for each in segments if np.allclose(each.mean(axis=0), place)]
         assert len(here) == len(slow) == (1 if stable else 2)
         lengths = []
-        for line, vector in zip(here, slow[columns].to_numpy(), strict=True):
-            across = line[1] - line[0]
+        for ends, vector in zip(here, slow[columns].to_numpy(), strict=True):
+            across = ends[1] - ends[0]
             assert across[0] * vector[1] == pytest.approx(across[1] * vector[0])
             lengths.append(np.linalg.norm(across) / np.linalg.norm(vector))
         np.testing.assert_allclose(lengths, lengths[0])
@@ -677,4 +683,4 @@ def test_of_several_inputs_one_is_to_be_named_and_without_classes_there_is_one_p
         of("fixed_points", input="ones")
     path = EVERY_PATH[EVERY_PATH["label"] == 0].assign(label=pd.NA)
     plain = axes_of(of("fixed_points", trajectories=path)).lines
-    assert sum(len(line.get_xydata()) == T for line in plain) == 1
+    assert sum(len(xy(line)) == T for line in plain) == 1

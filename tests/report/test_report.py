@@ -204,8 +204,8 @@ def pointed(root: Path, population: Path) -> Path:
         **along,
     ).to_parquet(folder / "fixed_points.parquet", index=False)
     rows.assign(modulus=1.15, **along).to_parquet(folder / "modes.parquet", index=False)
-    said = {"starts": 128, "fixed": 80, "slow": 0, "neither": 48, "points_left_out": 0}
-    search = {str(layer): {"mean": said} for layer in layers}
+    said = {"starts": 128, "fixed": 80, "slow": 0, "neither": 48, "points": 2, "points_left_out": 0}
+    search = {str(layer): {"mean": said, "class_1": {"points": 0}} for layer in layers}
     slice_ = {"fixed_points": {"slow_tolerance": 1e-6}}
     left_out = {"<odd>": "its cell is no LSTM"}
     return finish(folder, made("fixed_points", slice_, search=search, left_out=left_out))
@@ -962,6 +962,10 @@ def test_the_page_lists_points_with_what_each_column_means(drawn: str, unlabelle
     assert "the largest |λ|" in section  # in a tooltip
     assert "Of 128 starts 80 ended at fixed points, 0 at slow ones, and 48 where" in section
     assert "<code>&lt;odd&gt;</code> is left out: its cell is no LSTM." in section
+    assert (
+        "No point of <code>lstm</code> was found under the mean input of class b &amp; c: where"
+        in section
+    )
     assert ">Class</th>" in section
     plain = unlabelled.partition('<section id="fixed-points">')[2].partition("</section>")[0]
     assert ">Class</th>" not in plain

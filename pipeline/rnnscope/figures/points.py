@@ -51,8 +51,8 @@ def fixed_points(
     >>> paths = pd.DataFrame({"layer": "gru", "signal": "h", "label": [0, 0], "timestep": [0, 1],
     ...                       "component_1": [0.0, 1.0], "component_2": [0.0, 2.0]})
     >>> figure = rnnscope.figures.fixed_points(points, modes, paths)  # trajectories.parquet
-    >>> figure.axes[0].lines[-1].get_xydata().tolist()  # the last point that is drawn
-    [[0.0, 0.0]]
+    >>> figure.axes[0].lines[-1].get_xydata().tolist()  # stable ones are on top
+    [[1.0, 2.0]]
 
     Args:
         fixed_points: ``fixed_points.parquet`` of stage fixed_points; its columns layer, input,

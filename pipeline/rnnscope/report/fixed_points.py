@@ -20,9 +20,8 @@ ROWS = 12
 INPUTS = 6
 """Most inputs of a layer that are shown."""
 LISTED = {
-    "point": "Point",
-    "kind": "Kind",
-    "stability": "Stability",
+    "point": "#",
+    "stability": "Kind",
     "index": "Growing",
     "spectral_radius": "|λ|",
     "time_constant": "τ",
@@ -75,8 +74,15 @@ def section(
                 "more": [_words(str(name), classes) for name, _ in by_input[INPUTS:]],
             }
         )
-    known = {entry["layer"] for entry in entries}
-    none = [layer for layer, each in manifest["search"].items() if layer not in known and each]
+    none = [
+        {"layer": layer, "inputs": nowhere}
+        for layer, by_name in manifest["search"].items()
+        if (
+            nowhere := [
+                _words(name, classes) for name, said in by_name.items() if not said["points"]
+            ]
+        )
+    ]
     classes_known = bool(tables[0]["nearest_class"].notna().any())
     return {
         "layers": entries,
@@ -118,17 +124,29 @@ def _figure(
 
 def _rows(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:
     """The first points, plain."""
-    listed = rows.head(ROWS)[[*LISTED]].astype(object)
+    listed = rows.head(ROWS)[["kind", *LISTED]].astype(object)
     found = listed.where(listed.notna(), None).to_dict("records")
     return [
         {
             **row,
+            "stability": row["stability"]
+            if row["kind"] == "fixed"
+            else f"slow, {row['stability']}",
+            "time_constant": _steps(row["time_constant"]),
             "nearest_class": None
             if row["nearest_class"] is None
             else class_name(int(row["nearest_class"]), classes),
         }
         for row in found
     ]
+
+
+def _steps(tau: float) -> str:
+    """A time constant in three digits or whole steps."""
+    if abs(tau) == float("inf"):
+        return "\N{INFINITY}"
+    text = f"{tau:,.0f}" if abs(tau) >= 100 else f"{tau:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _words(name: str, classes: list[str]) -> str:

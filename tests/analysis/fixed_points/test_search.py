@@ -27,12 +27,18 @@ Float = NDArray[np.float64]
 TOLERANCE = 1e-20
 
 
-def searched(made: Any, starts: Float, x: Float | None = None, block: int | None = None) -> Found:
+def searched(
+    made: Any,
+    starts: Float,
+    x: Float | None = None,
+    block: int | None = None,
+    large: float = 1e-6,
+) -> Found:
     dynamics = dynamics_of(made, features_of(made))
     search = Search(dynamics)
     search.block = block or search.block
     given = np.zeros(dynamics.features) if x is None else x
-    return search.minimise(starts, np.tile(given, (len(starts), 1)), 200, TOLERANCE, 1e-3)
+    return search.minimise(starts, np.tile(given, (len(starts), 1)), 200, TOLERANCE, large)
 
 
 def fixed(made: Any, starts: Float, x: Float | None = None) -> Float:
@@ -66,6 +72,19 @@ def test_tanh_networks_have_the_fixed_points_and_unstable_modes_that_are_known(
     assert len(points) == len(known) == len(growing)
     distance = np.linalg.norm(points[:, np.newaxis] - known, axis=2)
     assert (distance.min(axis=1) < 1e-6).all()
+
+
+def test_three_latches_have_the_eight_memories_and_all_points_between_them() -> None:
+    """Uncoupled h' = tanh 3h: each unit is at −a, 0 or a, and repels at 0."""
+    made = keras.layers.SimpleRNNCell(3, use_bias=False)
+    made.build((None, 1))
+    made.set_weights([np.zeros((1, 3)), 3 * np.eye(3)])
+    points = fixed(made, wide(400, 3))
+    at_zero = (np.abs(points) < 1e-9).sum(axis=1)
+    np.testing.assert_array_equal(modes_at(made, points).index, at_zero)
+    assert np.bincount(at_zero).tolist() == [8, 12, 6, 1]
+    a = scipy.optimize.brentq(lambda h: np.tanh(3 * h) - h, 0.5, 1)
+    np.testing.assert_allclose(np.abs(points[at_zero == 0]), a)
 
 
 CELLS: list[tuple[Any, dict[str, Any], float]] = [
@@ -183,7 +202,7 @@ def test_where_a_pair_of_points_has_just_vanished_the_minimum_of_q_is_a_slow_poi
     def q(h: float) -> float:
         return 0.5 * (np.tanh(weight * h + kept) - h) ** 2
 
-    found = searched(made, np.linspace(-1, -0.5, 15)[:, np.newaxis])
+    found = searched(made, np.linspace(-1, -0.5, 15)[:, np.newaxis], large=1e-3)
     slow = scipy.optimize.minimize_scalar(q, bounds=(-0.9, -0.5), options={"xatol": 1e-10})
     ended = found.states[:, 0] < 0
     assert ended.sum() >= 10

@@ -36,8 +36,8 @@ def _point(of: Points) -> NDArray[np.int32]:
 
 INPUT = Column(
     "input",
-    "constant input that the layer is given at every timestep: `zeros`; `mean`, of what it reads in "
-    "the first fixed_points.max_sequences test sequences; `class_<number>`, the same of one class; "
+    "constant input that the layer is given at every timestep: `zeros`; `mean`, of what it reads "
+    "in the first fixed_points.max_sequences test sequences; `class_<number>`, that of one class; "
     "`file_<row>` of fixed_points.inputs_path",
     _input,
 )

@@ -30,7 +30,7 @@ REJECTED = 100.0
 """Factor of the damping where none of the three lowered q."""
 STALLED = 1e-9
 """A step that lowers q by less than this share of it is the last."""
-PATIENCE, FALL = 10, 0.8
+PATIENCE, FALL = 5, 0.8
 """A start is given up where q is still large and after so many steps not below this share of it."""
 ROUNDING = 8 * np.finfo(np.float64).eps
 """‖F(s) − s‖ below this, times √S + ‖s‖, is rounding."""
