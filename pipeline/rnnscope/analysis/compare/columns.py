@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -77,8 +78,14 @@ _NO_INTERVAL = (
     Null("without one of the groups of sequences nothing varies"),
 )
 
+
+def _said(why: str, of: Compared) -> "pd.Series[bool]":
+    """Which rows have no dynamical similarity for a reason."""
+    return of.found["dsa_why"] == why
+
+
 _NO_DSA = tuple(
-    Null(why, lambda of, why=why: of.found["dsa_why"] == why)
+    Null(why, partial(_said, why))
     for why in (dynamics.OFF, dynamics.LAST, dynamics.MISSING, dynamics.SHORT)
 )
 
@@ -141,10 +148,10 @@ COMPARE = Table(
         ),
         _found(
             "dsa",
-            "dynamical similarity: angle in radians, 0 to π, between linear operators that move the "
-            "states of either run on by a timestep, at the best rotation; 0 where both move alike "
-            "in some basis, whatever the states are; read it beside dsa_floor, and beside other "
-            "pairs",
+            "dynamical similarity: angle in radians, 0 to π, between linear operators that move "
+            "the states of either run on by a timestep, at the best rotation; 0 where both move "
+            "alike in some basis, whatever the states are; read it beside dsa_floor, and beside "
+            "other pairs",
             _NO_DSA,
             "Ostrow et al. 2023",
         ),

@@ -50,9 +50,7 @@ def refused(options: Compare) -> str:
     return "" if importlib.util.find_spec(PACKAGE) else MISSING
 
 
-def similar(
-    a: Signal, b: Signal, sequences: NDArray[np.intp], options: Compare
-) -> Similar:
+def similar(a: Signal, b: Signal, sequences: NDArray[np.intp], options: Compare) -> Similar:
     """Dynamical similarity (Ostrow et al. 2023) of two signals.
 
     Each run's states, less their mean, are projected onto their first dsa_rank principal
@@ -80,9 +78,7 @@ def similar(
     return Similar(_distance(one, other), float(np.mean(floors)))
 
 
-def _sequences(
-    signal: Signal, sequences: NDArray[np.intp], options: Compare
-) -> list[Float]:
+def _sequences(signal: Signal, sequences: NDArray[np.intp], options: Compare) -> list[Float]:
     """The states of each of some sequences in principal components [T, P], in the layer's time.
 
     Those that are too short, or have gaps, are left out.

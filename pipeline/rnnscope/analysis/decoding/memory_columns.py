@@ -61,15 +61,23 @@ def _sums(r2: Float) -> Float:
     return r2[:, 1:].sum(axis=1)
 
 
-def _of_lags(name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False) -> Column:
-    return Column(name, meaning, lambda m: _flat(of(m)), nulls=(_NO_R2,), dtype="float64", main=main)
+def _of_lags(
+    name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False
+) -> Column:
+    return Column(
+        name, meaning, lambda m: _flat(of(m)), nulls=(_NO_R2,), dtype="float64", main=main
+    )
 
 
-def _of_sums(name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False) -> Column:
+def _of_sums(
+    name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False
+) -> Column:
     return Column(name, meaning, of, nulls=(_NO_SUM,), dtype="float64", main=main)
 
 
-def _bounds(name: str, of: str, column: Callable[..., Column], values: Callable[[Memory], Float]) -> tuple[Column, ...]:
+def _bounds(
+    name: str, of: str, column: Callable[..., Column], values: Callable[[Memory], Float]
+) -> tuple[Column, ...]:
     """The columns of the interval of a mean over folds."""
     return tuple(
         replace(
@@ -140,8 +148,8 @@ MEMORY = Table(
         _of_lags(
             "r2",
             "R² of ridge regression of the input on the states, on sequences that it was not "
-            "fitted to, mean over folds; each timestep's mean over the sequences that are fitted is "
-            "taken from both, and is what R² = 0 predicts",
+            "fitted to, mean over folds; each timestep's mean over the sequences that are fitted "
+            "is taken from both, and is what R² = 0 predicts",
             lambda m: _ends(m.r2, 0),
             main=True,
         ),

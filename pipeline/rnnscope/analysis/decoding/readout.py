@@ -81,9 +81,7 @@ def _fitted(sums: Sums, groups: NDArray[np.intp]) -> _Fit:
     values, axes = np.linalg.eigh(inside.xx * np.outer(scale, scale))
     axes = axes * scale[:, np.newaxis]
     target = axes.T @ inside.xy
-    weights = [
-        target / (np.maximum(values, 0) + rows * each)[:, np.newaxis] for each in PENALTIES
-    ]
+    weights = [target / (np.maximum(values, 0) + rows * each)[:, np.newaxis] for each in PENALTIES]
     return _Fit(axes, np.array(weights), x_mean, y_mean)
 
 
