@@ -200,7 +200,7 @@ def _moving(
 ) -> dict[str, Any]:
     """The dynamical similarity of each pair, by the names of columns.
 
-    One pair at a time, as PyTorch takes all cores itself and has one random state.
+    One pair at a time, as PyTorch takes all cores itself.
     """
     if why := dynamics.refused(options):
         if options.dsa:
