@@ -21,8 +21,6 @@ class Varying:
 
     units: NDArray[np.int32]
     """The units' numbers [U]."""
-    kinds: list[str]
-    """Every kind of tasks that the data may have."""
     each: list[Tasks]
     """Of the kinds that occur."""
 
@@ -37,10 +35,10 @@ class Varying:
         return np.tile(np.concatenate(values), len(self.units)) if values else np.zeros(0)
 
     @property
-    def of(self) -> pd.Categorical:
+    def of(self) -> "pd.api.extensions.ExtensionArray":
         """The kind of each row."""
-        kinds = [np.repeat(each.of, len(each.tasks)) for each in self.each]
-        return pd.Categorical(self.by_task(kinds), categories=self.kinds)
+        kinds = [each.of for each in self.each for _ in each.tasks]
+        return pd.array(kinds * len(self.units), dtype="str")
 
     @property
     def count(self) -> int:
@@ -117,14 +115,13 @@ def clustered(frame: pd.DataFrame, least: float) -> pd.DataFrame:
         frame: all other columns of the table.
         least: units whose variances sum to less are in no cluster.
     """
-    found = pd.Series(pd.NA, frame.index, dtype="Int32")
-    for _, rows in frame.groupby("task_of", observed=True):  # by unit, and of each by task
+    found = np.full(len(frame), tasks.NONE, np.int32)
+    for here in frame.groupby("task_of").indices.values():
+        rows = frame.iloc[here]  # by unit, and of each by task
         units = len(rows["unit"].unique())
         relative, variance = (
             rows[name].to_numpy().reshape(units, -1).T for name in ("relative", "variance")
         )
-        cluster = np.repeat(tasks.clusters(relative, variance, least), len(rows) // units)
-        found[rows.index] = pd.Series(cluster, rows.index, dtype="Int32").where(
-            cluster != tasks.NONE
-        )
-    return frame.assign(cluster=found)
+        found[here] = np.repeat(tasks.clusters(relative, variance, least), len(rows) // units)
+    cluster = pd.Series(found, frame.index, dtype="Int32")
+    return frame.assign(cluster=cluster.where(found != tasks.NONE))
