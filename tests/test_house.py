@@ -125,7 +125,8 @@ def test_every_package_that_is_imported_is_declared() -> None:
     declared = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = declared["optional-dependencies"]
     lines = [*declared["dependencies"], *extras["slurm"], *extras["dask"], *extras["torch"]]
-    names = {re.split(r"[\[<>=!~ ;]", line)[0].lower() for line in lines}
+    names = {re.split(r"[\[<>=!~ ;]", line)[0].lower() for line in [*lines, *extras["dsa"]]}
+    names |= {"DSA"} if "dsa-metric" in names else set()
     provides = importlib.metadata.packages_distributions()
     missing = set()
     for file in (PROJECT / "pipeline").rglob("*.py"):
@@ -135,7 +136,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
             for top in {name.partition(".")[0] for name in found}:
                 if top in sys.stdlib_module_names or top in ("rnnscope", "hydra_plugins"):
                     continue
-                # PyTorch need not be installed, and is then known by its own name alone.
+                # PyTorch and DSA need not be installed, and are then known by their names alone.
                 if not names & {top, *(each.lower() for each in provides.get(top, []))}:
                     missing.add((top, file.name))
     assert not missing

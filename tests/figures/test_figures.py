@@ -529,7 +529,9 @@ def test_memory_is_the_mean_over_features_or_one_with_its_interval() -> None:
     for place, signal in enumerate("ch"):
         every = rows(MEMORY, layer="se/cond", signal=signal)
         means = [rows(every, lag=lag)["r2"].mean() for lag in range(T)]
-        assert lines(figure)[place] == (list(range(T)), pytest.approx(means))
+        x, y = lines(figure)[place]
+        assert x == list(range(T))
+        assert y == pytest.approx(means)
     assert bands(figure) == []
     one = of("memory", signals="c", feature=3)
     row = rows(MEMORY, layer="se/cond", signal="c", feature=3, lag=1).iloc[0]

@@ -393,7 +393,7 @@ def test_a_manifest_tells_where_its_artefact_came_from(tmp_path: Path) -> None:
     assert manifest["upstream"] == {"extract": step.upstream["extract"].key}
     assert manifest["slice"]["units"]["gate_cuts"] == [0.1, 0.9]
     assert manifest["rows"] == 8
-    tables = ("units.parquet", "tuning.parquet", "timesteps.parquet")
+    tables = [f"{name}.parquet" for name in STAGES["units"].tables]
     assert manifest["bytes"] == sum((step.artefact.folder / name).stat().st_size for name in tables)
     assert manifest["packages"]["numpy"] == np.__version__
     assert manifest["seconds"] >= 0

@@ -256,8 +256,8 @@ class Compare(Analysis):
     """Fraction of each run's variance across sequences that the principal directions kept for svcca
     explain."""
     dsa: bool = option()
-    """Whether to compare how states move as well (dynamical similarity), which takes seconds per row
-    and the extra dsa."""
+    """Whether to compare how states move as well (dynamical similarity), which takes seconds per
+    row, and the extra dsa."""
     dsa_delays: int = option(low=1, high=1_000)
     """Consecutive timesteps that are taken together as one state of it."""
     dsa_rank: int = option(low=1, high=1_000)

@@ -14,6 +14,7 @@ from rnnscope.data.mnist import load_mnist
 from rnnscope.data.recorded import Recorded
 from rnnscope.data.reloading import Absent, how, fitting
 from rnnscope.data.summary import never_trained
+from rnnscope.errors import UserError
 
 __all__ = [
     "MASK",

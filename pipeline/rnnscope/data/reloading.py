@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope import config, states
+from rnnscope import states
 from rnnscope.data.dataset import Dataset
 from rnnscope.data.inputs import Roles
 from rnnscope.data.recorded import Recorded
-from rnnscope.errors import UserError
 from rnnscope.store import parquet
 
 

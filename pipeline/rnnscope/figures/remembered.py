@@ -50,7 +50,7 @@ def memory(
     rows = rows.dropna(subset="r2")
     if not len(rows):
         raise UserError("memory has no R² here: the input does not vary")
-    single = rows["feature"].nunique() == 1
+    single = len(rows["feature"].unique()) == 1
     names = [signals] if isinstance(signals, str) else list(signals or signals_of(rows))
     lines = []
     for signal, of in by_signal(rows, names, "memory"):

@@ -175,7 +175,7 @@ def memory(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         }
         for number, (layer, rows) in enumerate(by_layer(table.dropna(subset="r2")))
     ]
-    why = {reason: 0 for reason in manifest.get("memory", {}).get("why", {}).values()}
+    why = dict.fromkeys(manifest.get("memory", {}).get("why", {}).values())
     return {"layers": entries, "why": "; ".join(why)}
 
 

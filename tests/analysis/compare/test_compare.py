@@ -43,7 +43,7 @@ DATA = {"name": "digits", "validation_fraction": 0.1, "split_seed": 0, "test_fra
 
 def no_dsa(rows: int) -> dict[str, dict[str, int]]:
     """What the figures say of dynamical similarity where it was not asked for."""
-    return dict.fromkeys(("dsa", "dsa_floor"), {dynamics.OFF: rows})
+    return {name: {dynamics.OFF: rows} for name in ("dsa", "dsa_floor")}
 
 
 def laid(root: Path, name: str, recording: Recording, /, **how: Any) -> Run:

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from rnnscope.analysis.compare import dynamics
 from tests.analysis.compare.test_compare import OPTIONS, compared, laid
 from tests.recordings import Recording
 
 Float = NDArray[np.float64]
-ASKED = replace(OPTIONS, dsa=True, dsa_delays=2, dsa_rank=4)
+ASKED = replace(OPTIONS, dsa=True, dsa_delays=1, dsa_rank=4)
 N, T = 60, 30
 installed = pytest.mark.skipif(
     importlib.util.find_spec(dynamics.PACKAGE) is None, reason="the extra dsa is not installed"
@@ -43,6 +44,13 @@ def rotated(recording: Recording, seed: int = 0) -> Recording:
     return replace(recording, signals={"rnn": {"h": h.astype(np.float32)}})
 
 
+def known(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """The distance of two systems' eigenvalues, from their angles."""
+    a, b = (0.97 * np.exp(1j * np.array([*each, *(-x for x in each)])) for each in (one, other))
+    squares = np.abs(a[:, np.newaxis] - b) ** 2
+    return float(np.sqrt(squares[linear_sum_assignment(squares)].mean()))
+
+
 @installed
 @pytest.mark.torch
 def test_the_same_dynamics_are_near_and_others_are_far(tmp_path: Path) -> None:
@@ -55,10 +63,12 @@ def test_the_same_dynamics_are_near_and_others_are_far(tmp_path: Path) -> None:
     ]
     table, _, figures = compared(tmp_path, *runs, options=ASKED)
     dsa = table.set_index(["run_a", "run_b"])["dsa"]
-    assert dsa["a", "b"] < 0.05
-    assert dsa["a", "c"] < 0.25  # other sequences of the same system
-    assert dsa["a", "d"] > 0.5
-    assert (table["dsa_floor"] < 0.35).all()
+    assert dsa["a", "b"] < 1e-3
+    assert dsa["a", "c"] < 0.05  # other sequences of the same system
+    far = known((0.3, 1.2), (0.9, 2.4))
+    assert dsa["a", "d"] == pytest.approx(far, abs=0.05)
+    assert dsa["c", "d"] == pytest.approx(far, abs=0.05)
+    assert (table["dsa_floor"] < 0.07).all()
     assert figures["null"]["compare"].keys().isdisjoint({"dsa", "dsa_floor"})
     again, _, _ = compared(tmp_path, *runs, options=ASKED)
     pd.testing.assert_frame_equal(again, table)

@@ -24,8 +24,8 @@ def phased(u: int = 4, seed: int = 0, lengths: bool = False) -> Recording:
     values = 5 + np.sin(np.arange(T))[:, np.newaxis] * np.ones(u * len(SERVE))
     values = np.tile(values, (N, 1, 1))
     for kind, serves in enumerate(SERVE):
-        here = np.ix_(range(N), np.isin(phase, serves), range(kind * u, kind * u + u))
-        values[here] += 0.5 * random.normal(size=values[here].shape)
+        here = np.isin(phase, serves)[:, np.newaxis] & (np.arange(u * len(SERVE)) // u == kind)
+        values[:, here] += 0.5 * random.normal(size=(N, here.sum()))
     steps = pd.DataFrame({"sequence": np.repeat(np.arange(N), T), "timestep": np.tile(range(T), N)})
     steps["phase"] = np.tile(np.array([5.0, 6.0, 8.0])[phase], N)
     steps["many"] = np.arange(len(steps))
@@ -64,7 +64,9 @@ def test_it_is_the_mean_over_time_of_the_variance_over_sequences(tmp_path: Path)
             variance.append(there.var(ddof=1))
             weight.append(len(there) - 1)
         assert row["variance"] == pytest.approx(np.average(variance, weights=weight), abs=1e-10)
-    parts = all_tables(tmp_path / "parts", recording, replace(OPTIONS, memory_mb=1), parts=7, seed=1)
+    parts = all_tables(
+        tmp_path / "parts", recording, replace(OPTIONS, memory_mb=1), parts=7, seed=1
+    )
     pd.testing.assert_frame_equal(parts[0]["task_variance"], table, rtol=1e-10, atol=1e-10)
 
 

@@ -163,6 +163,10 @@ def test_the_columns_have_their_types_whatever_is_known(known: str, tmp_path: Pa
         "preferred_class": "Int32",
         "eta2_peak_timestep": "Int32",
         "best_covariate": "str",
+        "task_of": "str",
+        "task": "int64",
+        "sequences": "int64",
+        "cluster": "Int32",
         "timescale_fit": "category",
     }
     for name, table in tables.items():
@@ -659,7 +663,10 @@ def test_without_labels_what_needs_them_is_null_and_keeps_its_type(
     assert bare["timesteps"]["eta2"].isna().all()
     assert bare["tuning"]["label"].isna().all()
     for name in TABLES:
-        pd.testing.assert_series_equal(bare[name].dtypes, labelled[name].dtypes)
+        types = [each[name].dtypes for each in (bare, labelled)]
+        if name == "task_variance":  # without rows its file has no categories
+            types = [each.astype(str) for each in types]
+        pd.testing.assert_series_equal(*types)
     others = [name for name in table if name not in CLASS_COLUMNS]
     expected = labelled["units"][others]
     pd.testing.assert_frame_equal(table[others], expected, rtol=1e-10, atol=1e-10)

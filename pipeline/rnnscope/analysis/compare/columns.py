@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -77,8 +78,14 @@ _NO_INTERVAL = (
     Null("without one of the groups of sequences nothing varies"),
 )
 
+
+def _said(why: str, of: Compared) -> "pd.Series[bool]":
+    """Which rows have no dynamical similarity for a reason."""
+    return of.found["dsa_why"] == why
+
+
 _NO_DSA = tuple(
-    Null(why, lambda of, why=why: of.found["dsa_why"] == why)
+    Null(why, partial(_said, why))
     for why in (dynamics.OFF, dynamics.LAST, dynamics.MISSING, dynamics.SHORT)
 )
 
@@ -141,17 +148,17 @@ COMPARE = Table(
         ),
         _found(
             "dsa",
-            "dynamical similarity: angle in radians, 0 to π, between linear operators that move the "
-            "states of either run on by a timestep, at the best rotation; 0 where both move alike "
-            "in some basis, whatever the states are; read it beside dsa_floor, and beside other "
-            "pairs",
+            "dynamical similarity: root mean square distance, in the complex plane, between the "
+            "eigenvalues of linear operators that move the states of either run on by a "
+            "timestep, matched one to one; 0 where both decay and turn alike, whatever the states "
+            "and their basis are; read it beside dsa_floor, and beside other pairs",
             _NO_DSA,
-            "Ostrow et al. 2023",
+            "Ostrow et al. 2023; Redman et al. 2023",
         ),
         replace(
             _found(
                 "dsa_floor",
-                "mean over both runs of the same angle between two halves of a run's sequences: "
+                "mean over both runs of the same distance between two halves of a run's sequences: "
                 "what remains where the dynamics are the same",
                 _NO_DSA,
             ),

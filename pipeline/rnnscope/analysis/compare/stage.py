@@ -199,10 +199,10 @@ def _summed(timesteps: str, a: Signal, b: Signal, sample: Sample, pair: Pair) ->
 
 def _moving(
     options: Compare, opened: Opened, sample: Sample, pairs: list[Pair], pool: Engine
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """The dynamical similarity of each pair, by the names of columns.
 
-    One pair at a time, as PyTorch takes all cores itself and has one random state.
+    One pair at a time, as PyTorch takes all cores itself.
     """
     if why := dynamics.refused(options):
         if options.dsa:
@@ -210,8 +210,8 @@ def _moving(
         return {"dsa": [np.nan] * len(pairs), "dsa_floor": np.nan, "dsa_why": why}
 
     def one(pair: Pair) -> dynamics.Similar:
-        both = (opened[run][layer][name] for run, layer, name in (pair.a, pair.b))
-        return dynamics.similar(*both, sample.sequences, options)
+        a, b = (opened[run][layer][name] for run, layer, name in (pair.a, pair.b))
+        return dynamics.similar(a, b, sample.sequences, options)
 
     alone = replace(pool, workers=1)
     found = list(engine.run(one, pairs, alone, what="dynamics", unit="signal"))

@@ -38,9 +38,7 @@ class Sums:
     y_shift: Float
     """[S, J]"""
 
-    def add(
-        self, x: Float, y: Float, group: NDArray[np.intp], step: NDArray[np.intp]
-    ) -> None:
+    def add(self, x: Float, y: Float, group: NDArray[np.intp], step: NDArray[np.intp]) -> None:
         """Take in rows, in place, as the sums may fill the memory.
 
         Args:

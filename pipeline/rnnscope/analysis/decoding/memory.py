@@ -123,16 +123,12 @@ def _rows(
     return Lagged(signals, split, features, steps, lags, chosen, of_all, partner, count)
 
 
-def _scores(
-    sums: Sums, fold: NDArray[np.intp], shape: tuple[int, ...], regressors: slice
-) -> Float:
+def _scores(sums: Sums, fold: NDArray[np.intp], shape: tuple[int, ...], regressors: slice) -> Float:
     """R² by fold, of own inputs and of a partner's, by lag and feature [F, 2, K + 1, E]."""
     return readout.held_out(sums.only(regressors), fold).reshape(-1, *shape)
 
 
-def _groups(
-    among: pd.DataFrame, folds: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _groups(among: pd.DataFrame, folds: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """A group for each sequence that takes part [n], and the fold of each group [G].
 
     Groups are the folds; two of these are halved, so that a penalty can be chosen within one. All
@@ -158,7 +154,9 @@ def _sums(rows: Lagged, groups: int) -> tuple[Sums, dict[str, slice]]:
     sums: Sums | None = None
     for x, y, group, step in _pieces(rows):
         if sums is None:
-            sums = lagged.empty(groups, *(_by_step(each, step, len(rows.chosen)) for each in (x, y)))
+            sums = lagged.empty(
+                groups, *(_by_step(each, step, len(rows.chosen)) for each in (x, y))
+            )
         sums.add(x, y, group, step)
     assert sums is not None
     return sums, columns
@@ -190,10 +188,8 @@ def _pieces(
         for piece in np.array_split(here, -(-len(here) * width // CELLS)):
             sequence = keys.sequence[piece]
             before = step[piece][:, np.newaxis] - back
-            own, other = (
-                _at(rows.steps, before, each[piece], *of)
-                for each, of in zip((keys.sequence, partner), given, strict=True)
-            )
+            own = _at(rows.steps, before, sequence, *given[0])
+            other = _at(rows.steps, before, partner[piece], *given[1])
             x = np.concatenate([*(values[:, piece] for values in states_of), own[:, 0].T]).T
             y = np.stack([own, other], axis=1).reshape(len(piece), -1)
             place = np.searchsorted(rows.chosen, step[piece])

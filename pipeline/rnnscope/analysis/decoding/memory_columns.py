@@ -24,7 +24,7 @@ class Memory:
     rows: int
     units: int
     r2: Float
-    """By fold, lag and feature [F, K + 1, E]; NaN where the input does not vary in a fold."""
+    """In parts of folds, by lag and feature [F, K + 1, E]; NaN where the input does not vary."""
     shuffled: Float
     """The same of the inputs of other sequences."""
     from_input: Float
@@ -51,7 +51,7 @@ def _ends(of: Float, which: int) -> Float:
     return probe.interval(of)[which]
 
 
-_CONSTANT = "the input does not vary in one of the folds"
+_CONSTANT = "the input does not vary"
 _NO_R2 = Null(_CONSTANT, lambda of: of.null)
 _NO_SUM = Null(_CONSTANT, lambda of: np.isnan(_sums(of.r2).mean(axis=0)))
 
@@ -61,15 +61,23 @@ def _sums(r2: Float) -> Float:
     return r2[:, 1:].sum(axis=1)
 
 
-def _of_lags(name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False) -> Column:
-    return Column(name, meaning, lambda m: _flat(of(m)), nulls=(_NO_R2,), dtype="float64", main=main)
+def _of_lags(
+    name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False
+) -> Column:
+    return Column(
+        name, meaning, lambda m: _flat(of(m)), nulls=(_NO_R2,), dtype="float64", main=main
+    )
 
 
-def _of_sums(name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False) -> Column:
+def _of_sums(
+    name: str, meaning: str, of: Callable[[Memory], Float], *, main: bool = False
+) -> Column:
     return Column(name, meaning, of, nulls=(_NO_SUM,), dtype="float64", main=main)
 
 
-def _bounds(name: str, of: str, column: Callable[..., Column], values: Callable[[Memory], Float]) -> tuple[Column, ...]:
+def _bounds(
+    name: str, of: str, column: Callable[..., Column], values: Callable[[Memory], Float]
+) -> tuple[Column, ...]:
     """The columns of the interval of a mean over folds."""
     return tuple(
         replace(
@@ -140,8 +148,8 @@ MEMORY = Table(
         _of_lags(
             "r2",
             "R² of ridge regression of the input on the states, on sequences that it was not "
-            "fitted to, mean over folds; each timestep's mean over the sequences that are fitted is "
-            "taken from both, and is what R² = 0 predicts",
+            "fitted to, of all folds together; each timestep's mean over the sequences that are "
+            "fitted is taken from both, and is what R² = 0 predicts",
             lambda m: _ends(m.r2, 0),
             main=True,
         ),

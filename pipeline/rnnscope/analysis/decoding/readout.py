@@ -45,20 +45,21 @@ class _Fit:
 
 
 def held_out(sums: Sums, fold: NDArray[np.intp]) -> Float:
-    """R² of each target on each fold [F, J], by what is fitted on all others.
+    """R² of each target on sequences that were not fitted, in parts of folds [F, J].
 
-    1 - sum (y - predicted)² / sum (y - mean)², the mean that of the sequences that are fitted, at
-    the same timestep: on average 0 and not less where nothing can be read, so that sums over many
-    targets are not biased (Campbell & Thompson 2008). The penalty of each target is that of the
-    smallest squared error within those sequences, by leaving out parts of them in turn. NaN where
-    a target does not vary in a fold.
+    Their mean over folds is 1 - sum (y - predicted)² / sum (y - mean)² over all folds, where fold f
+    is predicted by what is fitted on all others, and mean is that of the sequences that are fitted,
+    at the same timestep: on average about 0 where nothing can be read, so that sums over many
+    targets are not biased (Campbell & Thompson 2008). Of a ratio of sums, which a fold that hardly
+    varies does not upset, the parts are its value plus each fold's deviation from it. The penalty
+    of each target is that of the smallest squared error within the sequences that are fitted, by
+    leaving out parts of them in turn. NaN where a target does not vary.
 
     Args:
         sums: of G groups of sequences, each with rows at every step.
         fold: of each group [G], from 0; at least 2 groups are in the others.
     """
     found = []
-    scale = sums.yy + np.einsum("gs,sj->gj", sums.count, sums.y_shift**2)
     for number in range(int(fold.max()) + 1):
         inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         error = np.zeros((len(PENALTIES), sums.yy.shape[1]))
@@ -66,10 +67,12 @@ def held_out(sums: Sums, fold: NDArray[np.intp]) -> Float:
             error += _fitted(sums, np.setdiff1d(inside, part)).errors(sums, part)[0]
         best = error.argmin(axis=0)
         errors, squares = _fitted(sums, inside).errors(sums, outside)
-        varies = squares > CONSTANT * scale[outside].sum(axis=0)
-        left = errors[best, np.arange(len(best))]
-        found.append(1 - left / np.where(varies, squares, np.nan))
-    return np.array(found)
+        found.append((errors[best, np.arange(len(best))], squares))
+    left, whole = np.moveaxis(np.array(found), 1, 0)
+    scale = (sums.yy + np.einsum("gs,sj->gj", sums.count, sums.y_shift**2)).sum(axis=0)
+    total = np.where(whole.sum(axis=0) > CONSTANT * scale, whole.mean(axis=0), np.nan)
+    r2 = 1 - left.mean(axis=0) / total
+    return r2 + (whole - left - r2 * whole) / total
 
 
 def _fitted(sums: Sums, groups: NDArray[np.intp]) -> _Fit:
@@ -81,9 +84,7 @@ def _fitted(sums: Sums, groups: NDArray[np.intp]) -> _Fit:
     values, axes = np.linalg.eigh(inside.xx * np.outer(scale, scale))
     axes = axes * scale[:, np.newaxis]
     target = axes.T @ inside.xy
-    weights = [
-        target / (np.maximum(values, 0) + rows * each)[:, np.newaxis] for each in PENALTIES
-    ]
+    weights = [target / (np.maximum(values, 0) + rows * each)[:, np.newaxis] for each in PENALTIES]
     return _Fit(axes, np.array(weights), x_mean, y_mean)
 
 

@@ -66,8 +66,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     ``decoding.parquet`` has one row per layer, signal, target, train and test timestep;
     ``decoding_units.parquet`` one per layer, signal, target and number of units, at each
     sequence's final step. A target that cannot be decoded has no rows; the reason is in the
-    figures and in a warning. ``memory.parquet`` and ``memory_capacity.parquet`` tell how well earlier
-    inputs are read out of the states; where there are none, the figures say why.
+    figures and in a warning. ``memory.parquet`` and ``memory_capacity.parquet`` tell how well
+    earlier inputs are read out of the states; where there are none, the figures say why.
 
     Args:
         config: the run's config.

@@ -139,10 +139,14 @@ def demix(sums: Cells, components: int) -> Demixed:
     error = noise.trace() * (1 / count).sum() / power
     share = [(part**2).sum() / power for part in parts.values()]
     by_chance = [error / len(count), error * (1 - 1 / len(count))]
+    decoder, encoder, explained, pure = (np.concatenate(each) for each in zip(*found, strict=True))
     return Demixed(
         np.repeat(MARGINALS, sizes).tolist(),
         np.concatenate([np.arange(1, size + 1, dtype=np.int32) for size in sizes]),
-        *(np.concatenate(each) for each in zip(*found, strict=True)),
+        decoder,
+        encoder,
+        explained,
+        pure,
         np.repeat(share, sizes),
         np.repeat(by_chance, sizes),
         len(count),

@@ -28,6 +28,7 @@ from rnnscope.analysis.population import (
     vectors,
 )
 from rnnscope.analysis.population.columns import TABLES, Geometry, Pooled
+from rnnscope.analysis.population.demixed_columns import DEMIXED
 from rnnscope.analysis.population.reached import Reached
 from rnnscope.analysis.statistics import covariance, jackknife, tables
 from rnnscope.analysis.statistics.covariance import Covariances, Within
@@ -88,7 +89,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         columns.COMPONENTS: [columns.COMPONENTS.frame(of) for of in rest],
         columns.TRAJECTORIES: [_trajectories(of) for of in rest],
         columns.CORRELATION: [columns.CORRELATION.frame(of) for of in rest],
-        columns.DEMIXED: [columns.DEMIXED.frame(of) for of in rest],
+        DEMIXED: [DEMIXED.frame(of) for of in rest],
     }
     frames = {table: _joined(signals, each) for table, each in written.items()}
     for table, frame in frames.items():
@@ -213,9 +214,7 @@ def _pooled(
         r,
         redundancy.correlation(pooled.m2[0], pooled.constant[0]),
         redundancy.clusters(r, options.redundant),
-        demixing.demixed(
-            whole.signal, whole.timesteps, of_sequences, axes, options.components
-        ),
+        demixing.demixed(whole.signal, whole.timesteps, of_sequences, axes, options.components),
     )
 
 

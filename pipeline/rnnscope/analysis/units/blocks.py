@@ -79,8 +79,8 @@ def cut(recording: Recording, signal: Signal, memory_mb: int, lags: int) -> Iter
     """
     units, values = len(signal.units), 4 * (recording.sequences + signal.rows)
     budget = memory_mb * 1_000_000
-    # Of a unit: four sums by class and timestep, and by class and group; three by task and timestep,
-    # and by group and lag;
+    # Of a unit: four sums by class and timestep, and by class and group; three by task and
+    # timestep, and by group and lag;
     # means of what it is paired with by timestep, and the rows that are paired; and its values or
     # else the edges of its bins with two counts.
     sums = 32 * recording.k * (signal.timesteps + jackknife.GROUPS)

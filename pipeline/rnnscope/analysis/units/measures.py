@@ -185,5 +185,4 @@ class Measures:
         if self.labelled:
             k = np.arange(len(self.responses.count))
             each = [tasks.variances(tasks.LABEL, k, self.responses.sums), *each]
-        kinds = [tasks.LABEL, *self.told]
-        return Varying(self.responses.units, kinds, [one for one in each if len(one.tasks) > 1])
+        return Varying(self.responses.units, [one for one in each if len(one.tasks) > 1])

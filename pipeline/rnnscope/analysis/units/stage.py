@@ -145,9 +145,7 @@ def _rows(recording: Recording, options: Units, block: UnitBlock) -> BlockRows:
     return found
 
 
-def _by_task(
-    found: dict[tuple[str, str], list[pd.DataFrame]], options: Units
-) -> pd.DataFrame:
+def _by_task(found: dict[tuple[str, str], list[pd.DataFrame]], options: Units) -> pd.DataFrame:
     """The table of task variances, from those of the blocks of each layer and signal."""
     pairs = list(found)
     return pd.concat(

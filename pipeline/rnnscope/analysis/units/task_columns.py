@@ -21,8 +21,6 @@ class Varying:
 
     units: NDArray[np.int32]
     """The units' numbers [U]."""
-    kinds: list[str]
-    """Every kind of tasks that the data may have."""
     each: list[Tasks]
     """Of the kinds that occur."""
 
@@ -37,10 +35,10 @@ class Varying:
         return np.tile(np.concatenate(values), len(self.units)) if values else np.zeros(0)
 
     @property
-    def of(self) -> pd.Categorical:
+    def of(self) -> "pd.api.extensions.ExtensionArray":
         """The kind of each row."""
-        kinds = [np.repeat(each.of, len(each.tasks)) for each in self.each]
-        return pd.Categorical(self.by_task(kinds), categories=self.kinds)
+        kinds = [each.of for each in self.each for _ in each.tasks]
+        return pd.array(kinds * len(self.units), dtype="str")
 
     @property
     def count(self) -> int:
@@ -48,7 +46,10 @@ class Varying:
         return sum(len(each.tasks) for each in self.each)
 
 
-_FEW = Null("no timestep with two sequences of the task", lambda v: v.joined([np.isnan(e.variance) for e in v.each]))
+_FEW = Null(
+    "no timestep with two sequences of the task",
+    lambda v: v.joined([np.isnan(e.variance) for e in v.each]),
+)
 
 TASK_VARIANCE = Table(
     "task_variance",
@@ -63,8 +64,8 @@ TASK_VARIANCE = Table(
         ),
         Column(
             "task_of",
-            f"what tells the task: the annotation, of 2 to {tasks.MOST} whole numbers, by its name, "
-            f"or `{tasks.LABEL}`, the class of the sequence or timestep",
+            f"what tells the task: the annotation, of 2 to {tasks.MOST} whole numbers, by its "
+            f"name, or `{tasks.LABEL}`, the class of the sequence or timestep",
             lambda v: v.of,
         ),
         Column(
@@ -97,9 +98,9 @@ TASK_VARIANCE = Table(
         Column(
             "cluster",
             "number of the cluster of units with similar relative variances over the tasks of this "
-            "kind, from 0, the largest first: Ward's clusters of the signal's units, as many, up to "
-            f"{tasks.CLUSTERS}, as have the largest mean silhouette; clusters are found in noise "
-            "too",
+            "kind, from 0, the largest first: Ward's clusters of the signal's units, as many, up "
+            f"to {tasks.CLUSTERS}, as have the largest mean silhouette; clusters are found in "
+            "noise too",
             nulls=(Null("the unit is dead, or the units are too few or too alike"),),
             source="Yang et al. 2019; Ward 1963; Rousseeuw 1987",
         ),
@@ -114,10 +115,13 @@ def clustered(frame: pd.DataFrame, least: float) -> pd.DataFrame:
         frame: all other columns of the table.
         least: units whose variances sum to less are in no cluster.
     """
-    found = pd.Series(pd.NA, frame.index, "Int32")
-    for _, rows in frame.groupby("task_of", observed=True):
-        wide = rows.pivot(index="task", columns="unit", values=["relative", "variance"])
-        by_unit = tasks.clusters(wide["relative"].to_numpy(), wide["variance"].to_numpy(), least)
-        of = pd.Series(by_unit, wide["relative"].columns, dtype="Int32")
-        found[rows.index] = rows["unit"].map(of.where(of != tasks.NONE)).astype("Int32")
-    return frame.assign(cluster=found)
+    found = np.full(len(frame), tasks.NONE, np.int32)
+    for here in frame.groupby("task_of").indices.values():
+        rows = frame.iloc[here]  # by unit, and of each by task
+        units = len(rows["unit"].unique())
+        relative, variance = (
+            rows[name].to_numpy().reshape(units, -1).T for name in ("relative", "variance")
+        )
+        found[here] = np.repeat(tasks.clusters(relative, variance, least), len(rows) // units)
+    cluster = pd.Series(found, frame.index, dtype="Int32")
+    return frame.assign(cluster=cluster.where(found != tasks.NONE))
