@@ -90,7 +90,8 @@ def _serve(folder: Path) -> tuple[dict[str, Any], list[int]]:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(str(folder / "server"))
     listening.listen(100)
-    print("ready", flush=True)
+    with contextlib.suppress(BrokenPipeError):  # whoever started this is gone already
+        print("ready", flush=True)
     running: dict[int, tuple[int, socket.socket]] = {}
     """By a descriptor that tells of its end: the process, and its client."""
     while True:
