@@ -1,5 +1,6 @@
 """What several tests share: real data, TensorFlow, one finished run; tests without Slurm."""
 
+import gc
 import importlib.util
 import os
 from collections.abc import Callable
@@ -78,6 +79,11 @@ def finished_root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) ->
     root = folder / "finished"
     stages.run(composed(root, *FINISHED))
     return root
+
+
+def pytest_collection_finish() -> None:
+    """Look no more through what was imported: a million objects, at every collection of garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m

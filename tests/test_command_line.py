@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests import forks
 from tests.compose import FINISHED, PROJECT
 
 pytestmark = pytest.mark.process
 
 
 def rnnscope(
-    *words: str, cwd: Path = PROJECT, **environment: str
+    *words: str, cwd: Path = PROJECT, python: str | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """``rnnscope <words>``."""
+    """``rnnscope <words>``, by default in a process that begins with the libraries imported."""
     return subprocess.run(
-        [sys.executable, "-m", "rnnscope", *words],
+        [python or forks.interpreter(), "-m", "rnnscope", *words],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -29,9 +30,9 @@ def rnnscope(
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The outputs of one whole run, and what it printed."""
+    """The outputs of one whole run, and what it printed; it imports everything itself."""
     root = tmp_path_factory.mktemp("outputs")
-    done = rnnscope(f"root={root}", *FINISHED)
+    done = rnnscope(f"root={root}", *FINISHED, python=sys.executable)
     assert done.returncode == 0, done.stderr
     (root / "said").write_text(done.stdout)
     (root / "complained").write_text(done.stderr)
@@ -54,7 +55,7 @@ def test_a_run_ends_with_where_everything_is_and_a_snippet_that_works(root: Path
     snippet = "\n".join(line.strip() for line in lines)
     assert snippet.startswith("import pandas as pd")
     done = subprocess.run(
-        [sys.executable, "-c", snippet], capture_output=True, text=True, check=False, cwd=root
+        [forks.interpreter(), "-c", snippet], capture_output=True, text=True, check=False, cwd=root
     )
     assert done.returncode == 0, done.stderr
     assert "eta2" in done.stdout
@@ -160,7 +161,8 @@ def test_any_other_failure_exits_1_with_its_traceback_in_the_log(tmp_path: Path)
         f"sys.argv = ['rnnscope', *{words!r}, 'stage=units']\n"
         "command.main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    command = [forks.interpreter(), "-c", code]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     texts = [log.read_text() for log in (tmp_path / "logs").rglob("*.log")]
     assert sum("Traceback" in text for text in texts) == 1

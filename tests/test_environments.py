@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forks
 from tests.compose import FINISHED, PROJECT
 from tests.environments import ENVIRONMENTS, Environment, mounted
 
@@ -18,9 +19,10 @@ QUICK = (*FINISHED, "stage=train")
 def rnnscope(
     *words: str, before: tuple[str, ...] = (), cwd: Path = PROJECT, **environment: str
 ) -> tuple[int, str, str]:
-    """Status, output and errors of the command."""
+    """Status, output and errors of the command; ``before`` it stands what runs it."""
+    python = sys.executable if before else forks.interpreter()
     done = subprocess.run(
-        [*before, sys.executable, "-m", "rnnscope", *words],
+        [*before, python, "-m", "rnnscope", *words],
         capture_output=True,
         text=True,
         timeout=300,
@@ -120,7 +122,8 @@ def test_nothing_that_lies_in_the_working_folder_runs(many: list[str], tmp_path:
     (here / "hydra_plugins").mkdir(parents=True)
     for name in (*SHADOWS, "hydra_plugins/mine"):
         (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})")
-    status, _, complained = rnnscope(*many, f"root={tmp_path / 'o'}", *QUICK, cwd=here)
+    words = (*many, f"root={tmp_path / 'o'}", *QUICK)
+    status, _, complained = rnnscope(*words, before=("env",), cwd=here)  # imports all itself
     assert status == 0, complained
     assert not (tmp_path / "ran").exists()
 

@@ -4,7 +4,8 @@ Blocks without a language are not run: listings, and what takes a cluster, a use
 minutes. Those for Slurm and Dask are the commands of tests/sweep and tests/engine.
 
 The first snippet of a page runs in an environment as `make` leaves it. Those behind it are
-processes of their own too, from the same entry point, but begin with TensorFlow imported.
+processes of their own too, from the same entry point, but begin with TensorFlow imported, as do
+the processes that they start (tests/forks.py).
 """
 
 import contextlib
@@ -99,17 +100,15 @@ def environment(clone: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def warmed(clone: Path, folder: Path) -> Iterator[str]:
     """In place of the clone's interpreter and its command: processes with TensorFlow imported."""
-    cold = clone / ".venv" / "bin" / "rnnscope"
-    script = cold.rename(folder / "rnnscope")
-    python = cold.with_name("python")
-    about = {**environment(clone), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with forks.served(python, folder / "server", script, about) as command:
-        cold.symlink_to(command)
+    command = clone / ".venv" / "bin" / "rnnscope"
+    cold = command.read_text()
+    folder.mkdir()
+    with forks.served(command.with_name("python"), folder, environment(clone)) as python:
+        command.write_text(cold.replace(str(command.with_name("python")), str(python)))
         try:
-            yield str(command)
+            yield str(python)
         finally:
-            cold.unlink()
-            script.rename(cold)
+            command.write_text(cold)
 
 
 def run(
@@ -138,7 +137,7 @@ def test_every_snippet_runs_in_order(page: str, clone: Path, tmp_path: Path) -> 
             done = run(language, code, clone, warm, before)
             assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
             if warm == cold:
-                warm = stack.enter_context(warmed(clone, tmp_path))
+                warm = stack.enter_context(warmed(clone, tmp_path / "forks"))
     assert {"bash", "python"} <= {language for language, _ in snippets(text)}
     assert list((clone / "outputs" / "extract").glob("[!.]*/_manifest.json"))
 

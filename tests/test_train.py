@@ -23,6 +23,7 @@ from rnnscope.models.repeatable import CrossEntropy
 from rnnscope.models.saving import save
 from rnnscope.train.fitting import kept_row
 from rnnscope.train.watching import LowestLoss
+from tests import forks
 from tests.compose import composed
 
 pytestmark = pytest.mark.tensorflow
@@ -270,7 +271,7 @@ def test_training_that_diverges_stops_there_and_keeps_its_history(tmp_path: Path
 @pytest.mark.process
 def test_training_that_diverges_ends_the_command_in_one_line_with_1(tmp_path: Path) -> None:
     options = (*SMALL, *out_of_scale(tmp_path))
-    command = [sys.executable, "-m", "rnnscope", f"root={tmp_path}", *options]
+    command = [forks.interpreter(), "-m", "rnnscope", f"root={tmp_path}", *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.count("rnnscope: training diverged at step") == 1

@@ -1,13 +1,13 @@
 """What is given twice on a command line is refused; what a file sets beside it is overridden."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rnnscope.config.twice import refuse_flags_twice, refuse_twice
 from rnnscope.errors import UserError
+from tests import forks
 from tests.compose import PROJECT
 
 TWICE = [
@@ -81,7 +81,7 @@ def test_a_flag_with_two_values_is_refused(words: list[str], flag: str) -> None:
 def test_the_command_line_refuses_it_before_anything_is_made(
     words: list[str], says: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "rnnscope", *words, "mode=plan", f"root={tmp_path / 'o'}"]
+    command = [forks.interpreter(), "-m", "rnnscope", *words, "mode=plan", f"root={tmp_path / 'o'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
     assert done.returncode == (2 if says else 0)
     assert len(done.stderr.splitlines()) == bool(says)

@@ -68,7 +68,7 @@ def test_everything_known_lands_where_it_should(kind: str, tmp_path: Path) -> No
     folder = finished(config(tmp_path, FORMS[".npz"](tmp_path, made, kind), kind, model), "extract")
     lengths, valid, y = of_test(made)
     classes, each = kind.startswith("class"), kind.endswith("timestep")
-    outputs = model.predict([made["x_test"], valid], verbose=0).astype(np.float64)
+    outputs = np.asarray(model([made["x_test"], valid], training=False)).astype(np.float64)
 
     frame = states.read_states(folder, "c")
     number, timestep = np.nonzero(valid)

@@ -78,7 +78,7 @@ def test_mnist_agrees_with_the_equations_in_float64(tmp_path: Path, mnist: Path)
 def test_predictions_are_those_of_the_stock_model(trained: tuple[Config, Path]) -> None:
     config, folder = trained
     test = data.load(config.data).test.take(slice(None))
-    logits = network(config).predict(test.x, verbose=0).astype(np.float64)
+    logits = np.asarray(network(config)(test.x, training=False)).astype(np.float64)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     table = states.read_sequences(folder)
     scores = table[[f"p_{k}" for k in range(10)]].to_numpy()
@@ -205,7 +205,7 @@ def test_unequal_lengths_give_a_row_per_valid_timestep(tmp_path: Path) -> None:
     assert len(frame) == lengths.sum()
     np.testing.assert_array_equal(frame.groupby("sequence").size(), lengths)
     inputs = models.inputs(network(config), data.load(config.data).test.take(slice(None)))
-    logits = network(config).predict(inputs, verbose=0)
+    logits = np.asarray(network(config)(inputs, training=False))
     np.testing.assert_array_equal(
         states.read_sequences(folder)["prediction"], logits.argmax(axis=1)
     )
@@ -234,7 +234,7 @@ def test_a_model_from_a_file_is_recorded_without_training(tmp_path: Path) -> Non
     test = data.load(config.data).test.take(slice(None))
     table = states.read_sequences(folder)
     np.testing.assert_allclose(
-        table[[f"p_{k}" for k in range(10)]], model.predict(test.x, verbose=0), atol=1e-6
+        table[[f"p_{k}" for k in range(10)]], np.asarray(model(test.x, training=False)), atol=1e-6
     )
     want = reference.lstm(test.x, model.layers[0].get_weights())
     got = states.read_states(folder, "c", layer="low", as_array=True)

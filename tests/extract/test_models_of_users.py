@@ -130,7 +130,7 @@ def test_labels_of_timesteps_are_scored_at_a_softmax_in_time_distributed(tmp_pat
     manifest = store.read_manifest(
         finished(tmp_path, model, path, "data.labels=timestep")["extract"]
     )
-    p = model.predict(X, verbose=0).reshape(-1, 3).astype(np.float64)
+    p = np.asarray(model(X, training=False)).reshape(-1, 3).astype(np.float64)
     scores = manifest["headline"]
     assert scores["loss"] == pytest.approx(log_loss(y.ravel(), p / p.sum(1, keepdims=True)), 1e-5)
     assert scores["accuracy"] == pytest.approx(accuracy_score(y.ravel(), p.argmax(1)))

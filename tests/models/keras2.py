@@ -147,6 +147,6 @@ def agrees(folder: Path, name: str, file: str, **options: Path | str) -> None:
     with np.load(folder / "values.npz") as stored:
         want = stored[f"{name}/y"]
         x = [stored[key] for key in sorted(stored) if key.startswith(f"{name}/x")]
-    got = model.predict(x if len(x) > 1 else x[0], verbose=0)
+    got = np.asarray(model(x if len(x) > 1 else x[0], training=False))
     assert got.shape == want.shape
     assert (np.abs(got - want) / np.maximum(1, np.abs(want))).max() < 1e-5

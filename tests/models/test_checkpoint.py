@@ -172,10 +172,10 @@ def test_padding_does_not_change_a_prediction(
     x = np.random.default_rng(1).normal(size=(3, 6, 3)).astype(np.float32)
     lengths = np.array([6, 3, 1])
     mask = np.arange(6) < lengths[:, np.newaxis]
-    whole = model.predict({"x": x, "mask": mask}, verbose=0)
+    whole = np.asarray(model({"x": x, "mask": mask}, training=False))
     plain = checkpoint.load(options(path, readout_from=readout_from))
     for row, length in enumerate(lengths):
-        alone = plain.predict(x[[row], :length], verbose=0)
+        alone = np.asarray(plain(x[[row], :length], training=False))
         np.testing.assert_allclose(alone[0], whole[row], rtol=0, atol=1e-5)
 
 

@@ -95,8 +95,8 @@ def test_a_saved_model_predicts_the_same(tmp_path: Path, lengths: bool) -> None:
     again = models.load(tmp_path / "model.keras")
     batch = data.test.take(slice(None))
     np.testing.assert_array_equal(
-        model.predict(models.inputs(model, batch), verbose=0),
-        again.predict(models.inputs(again, batch), verbose=0),
+        np.asarray(model(models.inputs(model, batch), training=False)),
+        np.asarray(again(models.inputs(again, batch), training=False)),
     )
     assert models.sequence_shape(again) == models.sequence_shape(model)
 
@@ -105,10 +105,10 @@ def test_padding_does_not_change_a_prediction() -> None:
     data = dataset(lengths=True)
     model = models.build(config.Lstm("lstm", 3, 2, True, 0.0, 1.0), data)
     padded = data.test.take(slice(None))
-    whole = model.predict(models.inputs(model, padded), verbose=0)
+    whole = np.asarray(model(models.inputs(model, padded), training=False))
     for number, length in enumerate((5, 2, 1)):
         alone = Batch(padded.x[[number], :length], None, None)
-        one = model.predict(models.inputs(model, alone), verbose=0)
+        one = np.asarray(model(models.inputs(model, alone), training=False))
         np.testing.assert_allclose(one[0], whole[number], rtol=1e-5, atol=1e-6)
 
 
@@ -233,8 +233,8 @@ def test_a_model_saved_as_h5_predicts_the_same(tmp_path: Path, lengths: bool) ->
     again = models.load(tmp_path / "model.h5")
     batch = data.test.take(slice(None))
     np.testing.assert_array_equal(
-        model.predict(models.inputs(model, batch), verbose=0),
-        again.predict(models.inputs(again, batch), verbose=0),
+        np.asarray(model(models.inputs(model, batch), training=False)),
+        np.asarray(again(models.inputs(again, batch), training=False)),
     )
     assert (tmp_path / "model.h5").read_bytes() == before
 

@@ -148,7 +148,7 @@ for name, each in made.items():
     for part in x:
         part[:, 5:] = 0
     x = [part.astype("float32") for part in x]
-    values[f"{name}/y"] = each.predict(x if len(x) > 1 else x[0], verbose=0)
+    values[f"{name}/y"] = each(x if len(x) > 1 else x[0], training=False).numpy()
     values |= {f"{name}/x{number}": part for number, part in enumerate(x)}
 np.savez("values.npz", **values)
 for name in ("frozen", "cells_both_ways", "layers"):

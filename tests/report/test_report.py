@@ -34,6 +34,7 @@ from rnnscope.stages import STAGES
 from rnnscope.stages.summary import summary
 from rnnscope.states.signals import Signal, open_signal
 from rnnscope.store.inputs import Inputs
+from tests import forks
 from tests.compose import composed
 from tests.crashes import tree
 
@@ -885,7 +886,8 @@ def test_options_are_grouped_by_the_stages_that_read_them() -> None:
 def executed(text: str, folder: Path) -> str:
     """What the snippet at the end of a summary prints, run from another folder."""
     code = text.strip().rpartition("\n\n")[2]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    command = [forks.interpreter(), "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -5,7 +5,6 @@ import logging
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages import checking
 from rnnscope.store import sidecar
+from tests import forks
 from tests.compose import composed
 from tests.stages.tiny import LUCK, folders
 from tests.store import damages
@@ -117,7 +117,8 @@ def test_a_root_without_artefacts_is_a_mistake(tmp_path: Path) -> None:
 @pytest.mark.process
 def test_the_command_says_by_its_status_whether_all_is_whole(quick: Config) -> None:
     def ran(*words: str) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "rnnscope", f"root={quick.root}", "stage=check", *words]
+        words = ("-m", "rnnscope", f"root={quick.root}", "stage=check", *words)
+        command = [forks.interpreter(), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 

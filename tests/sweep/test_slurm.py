@@ -17,6 +17,7 @@ from rnnscope import stages
 from rnnscope.store.artefacts import MANIFEST, Artefact
 from rnnscope.sweep.record import read_record
 from rnnscope.sweep.slurm import _last_line
+from tests import forks
 from tests.compose import PROJECT, composed
 from tests.slurm import REMEDY, Slurm, cluster, missing, wait_until
 
@@ -39,12 +40,19 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 def launched(
-    slurm: Slurm, root: Path, *words: str, shared: tuple[str, ...] = TINY
+    slurm: Slurm,
+    root: Path,
+    *words: str,
+    shared: tuple[str, ...] = TINY,
+    python: str | None = None,
 ) -> subprocess.Popen[str]:
-    """``rnnscope -m root=<root> <shared> <words>`` on that cluster, on its way."""
-    command = [sys.executable, "-m", "rnnscope", "-m", f"root={root}", *shared, *words]
+    """``rnnscope -m root=<root> <shared> <words>`` on that cluster, on its way.
+
+    By default it begins with the libraries imported, and so do its jobs.
+    """
+    command = [python or forks.interpreter(), "-m", "rnnscope", "-m", f"root={root}"]
     return subprocess.Popen(
-        [*command, "hydra/launcher=slurm"],
+        [*command, *shared, *words, "hydra/launcher=slurm"],
         cwd=PROJECT,
         env={**slurm.environment},
         stdout=subprocess.PIPE,
@@ -94,7 +102,7 @@ def sweep(slurm: Slurm, root: Path) -> Done:
     obstacle = artefacts(root, 1)["train"].folder
     obstacle.parent.mkdir(parents=True)
     obstacle.symlink_to(root / "nowhere")
-    process = launched(slurm, root, MANY_PARTS, "seed=0,1,2,3,4,5")
+    process = launched(slurm, root, MANY_PARTS, "seed=0,1,2,3,4,5", python=sys.executable)
     try:
         (logs,) = wait_for_some(root, "logs/*/*")
         first, *_ = wait_for_some(logs, ".submitit/*/*_0_submitted.pkl")
@@ -179,7 +187,8 @@ ISO = "%Y-%m-%dT%H:%M:%S"
 def test_run_again_it_does_only_what_is_missing(slurm: Slurm, sweep: Done, root: Path) -> None:
     made = f"*/[!.]*/{MANIFEST}"
     before = {path: path.stat().st_mtime_ns for path in root.glob(made)}
-    again = finished(launched(slurm, root, MANY_PARTS, "seed=0,1,2,3,4,5"))
+    words = (MANY_PARTS, "seed=0,1,2,3,4,5")
+    again = finished(launched(slurm, root, *words, python=sys.executable))
     assert again.status == 0, again.said
     assert list(again.table["state"]) == ["done"] * 6
     for job in (0, 3, 4, 5):
@@ -218,7 +227,7 @@ def test_a_sweep_that_is_started_twice_at_once_makes_everything_once(
 def test_slurm_and_this_machine_give_the_same_tables(
     twice: tuple[Path, list[Done]], tmp_path: Path
 ) -> None:
-    here = [sys.executable, "-m", "rnnscope", "-m", f"root={tmp_path}", *TINY[1:], *MEASURED]
+    here = [forks.interpreter(), "-m", "rnnscope", "-m", f"root={tmp_path}", *TINY[1:], *MEASURED]
     subprocess.run(here, cwd=PROJECT, capture_output=True, timeout=PATIENCE, check=True)
     tables = []
     for root in (tmp_path, twice[0]):
@@ -265,7 +274,7 @@ def test_parts_go_to_slurm_jobs_and_cancelled_ones_are_replaced(
     root = tmp_path / "there"
     words = [f"root={root}", *TINY, MANY_PARTS, "engine=dask_slurm", "engine.interface=lo"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "rnnscope", *words, "engine.jobs=2", "engine.mem_gb=1"],
+        [forks.interpreter(), "-m", "rnnscope", *words, "engine.jobs=2", "engine.mem_gb=1"],
         cwd=PROJECT,
         env={**slurm.environment},
         stdout=subprocess.PIPE,
@@ -300,7 +309,7 @@ def workers_of(slurm: Slurm, states: str) -> list[str]:
 def test_workers_that_slurm_does_not_take_are_one_line(slurm: Slurm, tmp_path: Path) -> None:
     words = (*TINY, "engine=dask_slurm", "engine.interface=lo", "engine.partition=nowhere")
     done = subprocess.run(
-        [sys.executable, "-m", "rnnscope", f"root={tmp_path}", *words],
+        [forks.interpreter(), "-m", "rnnscope", f"root={tmp_path}", *words],
         cwd=PROJECT,
         env={**slurm.environment},
         capture_output=True,

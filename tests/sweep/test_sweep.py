@@ -31,16 +31,22 @@ from rnnscope.sweep.local import errors_to
 from rnnscope.sweep.local import run as here
 from rnnscope.sweep.process import Marked, share
 from rnnscope.sweep.record import read_record, recorded
+from tests import forks
 from tests.compose import PROJECT, composed
 from tests.slurm import wait_until
 
 TINY = ("stage=train", "model.units=4", "train.steps=2")
 
 
-def started(*words: str, many: bool = True, **environment: str) -> subprocess.Popen[str]:
-    """``rnnscope -m <words>``, on its way in a process group of its own."""
+def started(
+    *words: str, many: bool = True, python: str | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """``rnnscope -m <words>``, on its way in a process group of its own.
+
+    By default it begins with the libraries imported, and so do the processes that it starts.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "rnnscope", *(["-m"] if many else []), *words],
+        [python or forks.interpreter(), "-m", "rnnscope", *(["-m"] if many else []), *words],
         cwd=PROJECT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
@@ -251,7 +257,8 @@ def test_ctrl_c_ends_a_sweep_with_one_line_and_all_its_processes(
     tmp_path: Path, sign: str, seconds: float
 ) -> None:
     words = ("stage=extract", *TINY[1:], "extract.part_rows=8", "seed=0,1,2")
-    process = started(f"root={tmp_path}", *words, PYTHONUNBUFFERED="1")
+    # A session of processes is ended as such: none of them may be another's fork.
+    process = started(f"root={tmp_path}", *words, python=sys.executable, PYTHONUNBUFFERED="1")
     assert process.stdout
     for line in process.stdout:
         if sign in line:
@@ -520,7 +527,7 @@ def test_slurm_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
         "runpy.run_module('rnnscope', run_name='__main__', alter_sys=True)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+        [forks.interpreter(), "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("rnnscope: hydra/launcher=slurm: needs the")

@@ -1,7 +1,6 @@
 """The sweeper as Hydra finds and calls it: what of Hydra works in a sweep, and what is refused."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from rnnscope.errors import UserError
 from rnnscope.sweep.composing import SWEEPER
 from rnnscope.sweep.jobs import combinations
+from tests import forks
 from tests.compose import PROJECT
 
 TINY = ("stage=train", "model.units=4", "train.steps=2")
@@ -19,7 +19,7 @@ TINY = ("stage=train", "model.units=4", "train.steps=2")
 
 def ran(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """``rnnscope -m root=<folder> <words>``, called in the folder."""
-    command = [sys.executable, "-m", "rnnscope", "-m", f"root={folder}", *words]
+    command = [forks.interpreter(), "-m", "rnnscope", "-m", f"root={folder}", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -104,7 +104,7 @@ def test_experiments_outside_the_clone_are_found(how: str, tmp_path: Path) -> No
     }
     words = [f"root={tmp_path}", "mode=plan", "experiment=own", "stage=train"]
     done = subprocess.run(
-        [sys.executable, "-m", "rnnscope", *found[how], *words],
+        [forks.interpreter(), "-m", "rnnscope", *found[how], *words],
         cwd=PROJECT,
         capture_output=True,
         text=True,

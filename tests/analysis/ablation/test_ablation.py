@@ -369,7 +369,7 @@ def test_outputs_that_are_no_scores_have_no_loss(tmp_path: Path) -> None:
     assert table["loss"].isna().all()
     # The output is h itself: with unit 3 of it at 0, it moves at least by what h of unit 3 was.
     row = table[(table["unit"] == 3) & (table["method"] == "h_zero")].iloc[0]
-    h = model.predict(arrays()["x_test"], verbose=0)[:, 3]
+    h = np.asarray(model(arrays()["x_test"], training=False))[:, 3]
     assert row["output_change"] > np.abs(h).mean()
     assert figures["importance_of"] == "output_change"
     reason = {"the model's output is no score of the labels": 18}
@@ -382,7 +382,7 @@ def test_of_numeric_targets_the_loss_is_the_squared_error(tmp_path: Path) -> Non
     model = drawn(keras.Model(x, keras.layers.Dense(1)(keras.layers.LSTM(6, name="lstm")(x))))
     given = arrays() | dict.fromkeys(("y_train", "y_test"), np.linspace(-1, 1, COUNT))
     table, joined, figures = run(tmp_path, model, given)
-    error = (model.predict(given["x_test"], verbose=0)[:, 0] - given["y_test"]) ** 2
+    error = (np.asarray(model(given["x_test"], training=False))[:, 0] - given["y_test"]) ** 2
     assert figures["baseline"] == {"loss": pytest.approx(error.mean(), abs=1e-5)}
     change = table["loss"] - error.mean()
     np.testing.assert_allclose(table["loss_change"], change, 0, 1e-5)
@@ -615,7 +615,7 @@ def test_labels_per_timestep_give_each_sequence_its_mean_over_valid_timesteps() 
     with Rerun(model, {("lstm", "h"): places(model)["lstm"]}, dataset) as again:
         whole = again.made(given)
         without = again.made_without(given, "lstm", "h", 1, 0.5)
-    logits = model.predict(values, verbose=0)
+    logits = np.asarray(model(values, training=False))
     for n in range(5):
         rows, classes = logits[n][valid[n]], labels[n][valid[n]]
         assert whole.loss[n] == pytest.approx(losses(rows, classes).mean(), abs=1e-5)
@@ -686,6 +686,6 @@ def test_a_trained_model_is_found_where_stage_train_left_it(tmp_path: Path) -> N
     table_of_units(4).to_parquet(tmp_path / "units.parquet")
     figures = ablation.run(given, Inputs({"train": tmp_path, "units": tmp_path}), tmp_path)
     test = data.load(given.data).test.take(slice(0, 20))
-    want = losses(model.predict(test.x, verbose=0), test.y).mean()
+    want = losses(np.asarray(model(test.x, training=False)), test.y).mean()
     assert figures["baseline"]["loss"] == pytest.approx(want, abs=1e-5)
     assert figures["sequences"] == 20
