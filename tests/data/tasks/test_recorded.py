@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rnnscope import data, models, stages, states, store
+from rnnscope.config import Recurrent
 from rnnscope.report.explorer import inputs, words
 from rnnscope.train import examples
 from tests.compose import composed
@@ -77,7 +78,9 @@ def test_padding_of_several_targets_has_no_weight() -> None:
     x, y = (random.normal(size=(4, 5, size)).astype(np.float32) for size in (2, 3))
     lengths = np.array([5, 1, 3, 2], np.int32)
     dataset = data.Dataset(data.Split(x, y, lengths))
-    model = models.build(composed(Path(), "model.units=3").model, dataset)
+    options = composed(Path(), "model.units=3").model
+    assert isinstance(options, Recurrent)
+    model = models.build(options, dataset)
     inputs_, targets, weights = examples(model, dataset.test.take(slice(None)))
     assert model(inputs_).shape == targets.shape == (4, 5, 3)
     np.testing.assert_array_equal(weights, np.arange(5) < lengths[:, np.newaxis])
