@@ -296,7 +296,7 @@ def test_floats_of_three_axes_are_several_targets_of_each_timestep(
     lengths = np.arange(N) % T + 1
     valid = np.arange(T) < lengths[:, np.newaxis]
     given = np.where(valid[:, :, np.newaxis], y, np.nan)
-    both = {f"x_{part}": np.ones((N, T, 3)) for part in ("train", "test")}
+    both: Arrays = {f"x_{part}": np.ones((N, T, 3)) for part in ("train", "test")}
     both |= {f"y_{part}": given for part in ("train", "test")}
     both |= {f"lengths_{part}": lengths for part in ("train", "test")}
     dataset = load(folder(tmp_path, both), labels=labels, task=task)

@@ -84,10 +84,10 @@ def test_brackets_are_well_formed(types: int, deepest: int, length: int) -> None
 
 
 def test_each_word_of_a_length_is_as_likely_as_any_other() -> None:
-    """Words of 6 brackets of two types, no deeper than 2: four shapes, each with 2³ types."""
-    dataset = loaded("dyck", types=2, max_depth=2, length=6, sequences=20, test_sequences=6000)
+    """Words of 6 brackets of two types: five shapes, each with 2³ types."""
+    dataset = loaded("dyck", types=2, max_depth=3, length=6, sequences=20, test_sequences=6000)
     found = Counter(read[1:] for read, _, _ in words(dataset, dataset.test) if len(read) == 7)
-    shapes = ["()()()", "(())()", "()(())", "(()())"]
+    shapes = ["()()()", "(())()", "()(())", "(()())", "((()))"]
     want = {typed(shape, kinds) for shape in shapes for kinds in itertools.product("([", repeat=3)}
     assert set(found) == want
     assert stats.chisquare(list(found.values())).pvalue > 0.001

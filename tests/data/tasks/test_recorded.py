@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from rnnscope import data, models, stages, states, store
+from rnnscope.config import Recurrent
 from rnnscope.report.explorer import inputs, words
+from rnnscope.train import examples
 from tests.compose import composed
 
 pytestmark = pytest.mark.tensorflow
@@ -69,3 +71,16 @@ def test_symbols_are_text_on_the_page(tmp_path: Path) -> None:
         assert row.tolist() == [0, *[1] * n, *[2] * n, *[-1] * (7 - length)]
     assert words.of_symbols(shown.symbols) == {"0": "^", "1": "a", "2": "b"}
     assert words.of_symbols((" ", "\n", "\t", "é")) == {"0": " ", "1": "↵\n", "2": "\\t", "3": "é"}
+
+
+def test_padding_of_several_targets_has_no_weight() -> None:
+    random = np.random.default_rng(0)
+    x, y = (random.normal(size=(4, 5, size)).astype(np.float32) for size in (2, 3))
+    lengths = np.array([5, 1, 3, 2], np.int32)
+    dataset = data.Dataset(data.Split(x, y, lengths))
+    options = composed(Path(), "model.units=3").model
+    assert isinstance(options, Recurrent)
+    model = models.build(options, dataset)
+    inputs_, targets, weights = examples(model, dataset.test.take(slice(None)))
+    assert model(inputs_).shape == targets.shape == (4, 5, 3)
+    np.testing.assert_array_equal(weights, np.arange(5) < lengths[:, np.newaxis])

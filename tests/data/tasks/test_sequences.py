@@ -64,7 +64,12 @@ def test_rows_are_the_same_in_any_order_and_whether_they_are_kept(
     for part in ("train", "val", "test"):
         assert_same(whole(getattr(made, part)), whole(getattr(kept, part)))
     every = whole(kept.test)
-    for index in (np.array([7, 3, 3, 29, 4, 5, 6]), np.arange(30)[::-1], slice(4, 19)):
+    for index in (
+        np.array([7, 3, 3, 29, 4, 5, 6]),
+        np.arange(7),
+        np.arange(30)[::-1],
+        slice(4, 19),
+    ):
         assert_same(made.test.take(index), every.cut(index))
         assert_same(kept.test.take(index), every.cut(index))
 

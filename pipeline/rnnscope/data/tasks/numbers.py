@@ -32,8 +32,8 @@ def uniform(
         first = int(sequences[run.start]) * counts
         stream = np.random.Philox(key=np.array([seed, split], np.uint64), counter=first)
         raw[run] = stream.random_raw(raw[run].size).reshape(raw[run].shape)
-    high = raw[:, :count] >> np.uint64(64 - BITS)
-    return (high + 0.5) * 2.0**-BITS
+    high = (raw[:, :count] >> np.uint64(64 - BITS)).astype(np.float64)
+    return np.asarray((high + 0.5) * 2.0**-BITS)
 
 
 def _runs(sequences: NDArray[np.integer]) -> list[slice]:

@@ -60,10 +60,11 @@ class Sequences:
 
     def made(self, numbers: NDArray[np.integer]) -> Made:
         """The sequences of these numbers [B]."""
-        known, made = getattr(self.newest, "made", (None, None))
-        if made is None or not np.array_equal(known, numbers):
-            made = self.recipe.make(self.drawn(numbers))
-            self.newest.made = np.array(numbers), made
+        newest: tuple[NDArray[np.integer], Made] | None = getattr(self.newest, "made", None)
+        if newest is not None and np.array_equal(newest[0], numbers):
+            return newest[1]
+        made = self.recipe.make(self.drawn(numbers))
+        self.newest.made = np.array(numbers), made
         return made
 
     def drawn(self, numbers: NDArray[np.integer]) -> Float:
