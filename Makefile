@@ -15,7 +15,7 @@ WORKERS := -n auto
 QUICK := --dist worksteal -m "not process and not cluster and not readme and not slow"
 EVERY := --dist loadscope --no-loadscope-reorder
 
-.PHONY: all sweep check test test-oldest torture bench lint format lock reference clean help
+.PHONY: all sweep check test test-oldest torture proof bench lint format lock reference clean help
 
 all: $(VENV)/installed ## install if needed, then run every stage: make all ARGS="experiment=seed"
 	@$(RNNSCOPE) $(ARGS)
@@ -38,6 +38,9 @@ test-oldest: $(VENV)/installed-dev ## the quick tests with the oldest versions t
 
 torture: $(VENV)/installed-dev ## break it on purpose, an hour: make torture ARGS="--only damage --tries 5"
 	$(RUN) -m tests.torture $(ARGS)
+
+proof: $(VENV)/installed-dev ## measure networks whose inner workings are known: make proof ARGS="--seeds 5"
+	$(RUN) -m tests.proof $(ARGS)
 
 # PyTorch and onnxruntime are contenders only where they can be imported: the first line installs
 # them if it can, and the benchmark goes on without them if not.

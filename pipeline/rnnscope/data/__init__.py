@@ -12,7 +12,7 @@ from rnnscope.data.files import load_files
 from rnnscope.data.inputs import MASK, Roles
 from rnnscope.data.mnist import load_mnist
 from rnnscope.data.recorded import Recorded
-from rnnscope.data.reloading import Absent, how, fitting
+from rnnscope.data.reloading import Absent, fitting, how
 from rnnscope.data.summary import never_trained
 from rnnscope.errors import UserError
 

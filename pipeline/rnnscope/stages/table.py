@@ -84,7 +84,7 @@ OVER_RUNS = {
     for stage in (
         Stage(
             "collect",
-            version=3,
+            version=4,
             module="rnnscope.stages.collect",
             needs=tuple(STAGES),
             reads=("collect",),

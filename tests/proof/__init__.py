@@ -1,0 +1,1 @@
+"""Networks whose inner workings are known, put through the whole pipeline."""
