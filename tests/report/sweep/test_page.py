@@ -16,6 +16,7 @@ import pytest
 
 from rnnscope.report.sweep import SWEEP, page
 from rnnscope.report.sweep.listing import as_csv
+from rnnscope.report.sweep.metrics import OverUnits
 from rnnscope.report.sweep.timescales import DRAWN, FEWEST
 from rnnscope.stages import collect
 from rnnscope.store.runs import Run
@@ -107,6 +108,17 @@ def test_medians_are_over_the_units_that_have_a_value_infinite_ones_among_them(
             middle = found[(len(found) - 1) // 2], found[len(found) // 2]
             assert values[number] == pytest.approx(sum(middle) / 2, rel=1e-5)
     assert any(np.isinf(values).any() for values in shown.values())
+
+
+def test_of_correlations_the_strongest_unit_is_shown_whatever_its_sign(tmp_path: Path) -> None:
+    over = OverUnits(3)
+    for number, strongest in enumerate((-0.9, 0.8, -0.1)):
+        values = np.array([strongest, 0.05, np.nan])
+        over.add(number, {("lstm", "c"): {"best_correlation": values, "std": np.abs(values)}})
+    first = next(over.metrics())
+    assert first["label"] == "strongest best_correlation of c in lstm"
+    assert first["values"] == pytest.approx([0.9, 0.8, 0.1])
+    assert sum("strongest" in each["label"] for each in over.metrics()) == 1
 
 
 def test_timescales_are_taken_together_and_infinite_and_missing_ones_counted(

@@ -1,4 +1,4 @@
-"""What is drawn of each run: its scores and costs, and medians over its units."""
+"""What is drawn of each run: its scores and costs, medians over its units, and the strongest."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +22,8 @@ MEASURED = {
     if column.main and column.name not in (*KEYS, "unit", "dead", "timescale_fit")
 }
 """The numeric columns of the unit table that are shown before one asks for all."""
+STRONGEST = ("best_correlation",)
+"""Of which the largest size over units is shown too."""
 SCORES = "Scores"
 COSTS = "Costs"
 
@@ -56,26 +58,34 @@ def of_runs(collected: Collected) -> Iterator[Metric]:
         yield _metric(group, column.name, column.name, column, values.tolist())
 
 
-class Medians:
-    """Medians over units, filled run by run: by layer, signal and column a value for each run."""
+class OverUnits:
+    """OverUnits over units, filled run by run: by layer, signal and column a value for each run.
+
+    Of correlations also the strongest: one unit that counts is what one looks for.
+    """
 
     def __init__(self, runs: int) -> None:
         self.runs = runs
-        self.values: dict[tuple[str, str, str], list[float]] = {}
+        self.medians: dict[tuple[str, str, str], list[float]] = {}
+        self.strongest: dict[tuple[str, str, str], list[float]] = {}
 
     def add(self, number: int, units: Units) -> None:
-        """Take the medians of one run; nulls are left out, infinity is a value."""
+        """Take those of one run; nulls are left out, infinity is a value."""
         for (layer, signal), columns in units.items():
             for name, values in columns.items():
-                of_runs = self.values.setdefault((layer, signal, name), [np.nan] * self.runs)
-                of_runs[number] = quartiles(values)[1]
+                key = (layer, signal, name)
+                none = [np.nan] * self.runs
+                self.medians.setdefault(key, none.copy())[number] = quartiles(values)[1]
+                if name in STRONGEST and not np.isnan(values).all():
+                    self.strongest.setdefault(key, none)[number] = np.nanmax(np.abs(values))
 
     def metrics(self) -> Iterator[Metric]:
         """All of them."""
-        for (layer, signal, name), values in self.values.items():
-            label = f"median {name} of {signal} in {layer}"
-            group = f"Median over units: {signal} of {layer}"
-            yield _metric(group, name, label, MEASURED[name], values)
+        for kind, found in (("strongest", self.strongest), ("median", self.medians)):
+            for (layer, signal, name), values in found.items():
+                label = f"{kind} {name} of {signal} in {layer}"
+                group = f"{kind.capitalize()} over units: {signal} of {layer}"
+                yield _metric(group, name, label, MEASURED[name], values)
 
 
 def _metric(group: str, name: str, label: str, column: Column, values: list[float]) -> Metric:

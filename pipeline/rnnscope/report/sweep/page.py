@@ -10,7 +10,7 @@ from markupsafe import Markup
 from rnnscope.report.sweep import SWEEP, commands, listing, metrics, similarity
 from rnnscope.report.sweep.axes import REPEATS, RUN, Axis, axes
 from rnnscope.report.sweep.collected import Collected, page_of
-from rnnscope.report.sweep.metrics import Medians
+from rnnscope.report.sweep.metrics import OverUnits
 from rnnscope.report.sweep.timescales import Timescales
 from rnnscope.store.runs import Run
 
@@ -38,7 +38,7 @@ def gather(
     collected: Collected, compared: Path | None, wanted: str | list[str] | None
 ) -> dict[str, Any]:
     """Everything the template shows, by name. Units are read one run at a time."""
-    medians, timescales = Medians(len(collected.runs)), Timescales()
+    medians, timescales = OverUnits(len(collected.runs)), Timescales()
     for number, run in enumerate(collected.runs):
         units = metrics.units_of(run)
         medians.add(number, units)
