@@ -59,7 +59,7 @@ def of_runs(collected: Collected) -> Iterator[Metric]:
 
 
 class OverUnits:
-    """OverUnits over units, filled run by run: by layer, signal and column a value for each run.
+    """Medians over units, filled run by run: by layer, signal and column a value for each run.
 
     Of correlations also the strongest: one unit that counts is what one looks for.
     """

@@ -38,14 +38,14 @@ def gather(
     collected: Collected, compared: Path | None, wanted: str | list[str] | None
 ) -> dict[str, Any]:
     """Everything the template shows, by name. Units are read one run at a time."""
-    medians, timescales = OverUnits(len(collected.runs)), Timescales()
+    over, timescales = OverUnits(len(collected.runs)), Timescales()
     for number, run in enumerate(collected.runs):
         units = metrics.units_of(run)
-        medians.add(number, units)
+        over.add(number, units)
         timescales.add(number, units)
     along = axes(collected)
     found = similarity.read(compared, collected)
-    shown = metrics.known(iter([*metrics.of_runs(collected), *medians.metrics()]))
+    shown = metrics.known(iter([*metrics.of_runs(collected), *over.metrics()]))
     distributions = timescales.series(along[0])
     columns = listing.columns(collected)
     return {
