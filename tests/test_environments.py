@@ -66,7 +66,7 @@ def test_a_read_only_root_can_be_planned_and_a_plan_writes_nothing(tmp_path: Pat
     with mounted(folder, "size=1m,ro"):
         status, said, complained = rnnscope(f"root={folder}/o", "mode=plan")
     assert (status, complained) == (0, "")
-    assert len(said.splitlines()) == 7
+    assert len(said.splitlines()) == 8
     assert all("would run" in line for line in said.splitlines())
 
 

@@ -135,13 +135,13 @@ class Lagged(Generated):
 class Text(Data):
     r"""The next character of a text, in windows of it (Karpathy, Johnson & Fei-Fei 2015).
 
-    The vocabulary are the characters of the file, of which each is a feature that is 1 where it is
-    read. The text is parted in time: training, validation (the last data.validation_fraction of
+    The vocabulary is the characters of the file, of which each is a feature that is 1 where it is
+    read. The text is split in time: training, validation (the last data.validation_fraction of
     what is not test), test; no window reaches from one into another, and each starts from nothing.
     Line ends of Windows are read as \n.
 
     Annotations of a character: uppercase, lowercase, digit, space (or tab), newline, punctuation
-    (any other that is no letter): 1 or 0; line_position, how many characters of its line are before
+    (and symbols): 1 or 0; line_position, how many characters of its line are before
     it; word_position, how many of its word (letters and digits), unknown outside words; in_quotes
     and in_parentheses, 1 between double quotation marks, ("…", “…”, «…») or round brackets,
     from the opening one on until the closing one, which has 0. An empty line ends both, as what is

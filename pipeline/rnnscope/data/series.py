@@ -18,7 +18,7 @@ from rnnscope.data.lines import place
 from rnnscope.data.missing import filled
 from rnnscope.data.names import refuse_unclear
 from rnnscope.data.timesteps import in_time, is_clock
-from rnnscope.data.windows import labels_of, windows_of
+from rnnscope.data.windows import labels_of, warn_of_overlap, windows_of
 from rnnscope.data.written import in_numbers, not_numeric
 from rnnscope.errors import UserError, brief, listed
 
@@ -155,12 +155,8 @@ def _announce(count: int, roles: Roles, options: Files) -> None:
         f"{'':<10} one series of {count:,} timesteps{order}; features: {listed(roles.features)}; "
         + (f"no {what}" if roles.label is None else f"{what}: {roles.label}")
     )
-    if (options.stride or options.window or 0) < (options.window or 0):
-        log.warning(
-            f"data.stride={options.stride} is less than data.window={options.window}: windows "
-            "overlap, but statistics take sequences as independent, so that intervals are too "
-            f"narrow and p-values too small; data.stride={options.window} avoids that"
-        )
+    assert options.window is not None
+    warn_of_overlap(options.stride, options.window)
 
 
 def _in_order(

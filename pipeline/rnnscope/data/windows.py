@@ -1,5 +1,6 @@
 """Windows of one series, and their labels or targets."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,18 @@ from rnnscope.data.decimals import in_column
 from rnnscope.data.lines import place
 from rnnscope.data.names import refuse_ranks, refuse_unclear
 from rnnscope.errors import UserError, brief
+
+log = logging.getLogger(__name__)
+
+
+def warn_of_overlap(stride: int | None, window: int) -> None:
+    """Warn where windows share timesteps."""
+    if (stride or window) < window:
+        log.warning(
+            f"data.stride={stride} is less than data.window={window}: windows overlap, but "
+            "statistics take sequences as independent, so that intervals are too narrow and "
+            f"p-values too small; data.stride={window} avoids that"
+        )
 
 
 def windows_of(values: NDArray[Any], first: NDArray[np.int64], window: int) -> NDArray[Any]:

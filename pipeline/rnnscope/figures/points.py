@@ -73,7 +73,11 @@ def fixed_points(
     columns = ("input", "point", "kind", "stability")
     rows, shown = of_layer(fixed_points, "fixed_points", columns, layer)
     name = str(rows["layer"].iloc[0])
-    there = [state for state in STATES if {*along(state)} <= {*rows}]
+    there = [
+        state
+        for state in STATES
+        if {*along(state)} <= {*rows} and rows[along(state)].notna().any(axis=None)
+    ]
     chosen = signal or (there or ["h"])[-1]
     axes_of = along(chosen)
     checked(rows, "fixed_points", axes_of)

@@ -173,8 +173,8 @@ MODES = Table(
             lambda of: linear.frequencies(of.ended.modes.value).ravel(),
         ),
         Column(
-            "part",
-            "state with the largest part in the mode's right eigenvector",
+            "signal",
+            "state, `h` or `c`, with the largest entry of the mode's right eigenvector",
             lambda of: pd.Categorical.from_codes(
                 (of.ended.modes.largest // of.units).ravel(), categories=STATES
             ),
@@ -202,9 +202,15 @@ MODES = Table(
 TABLES = (FIXED_POINTS, MODES)
 
 
+def _nearest(annotation: str) -> str:
+    """The column of an annotation; two names are those of the classes' own columns."""
+    own = annotation in ("class", "class_distance")
+    return f"nearest_annotation_{annotation}" if own else f"nearest_{annotation}"
+
+
 def points_frame(of: Points) -> pd.DataFrame:
     """The rows of fixed_points.parquet."""
-    more: dict[str, Float] = {f"nearest_{name}": values for name, values in of.annotations.items()}
+    more: dict[str, Float] = {_nearest(name): values for name, values in of.annotations.items()}
     parts = of.parts(of.ended.state)
     for state, values in parts.items():
         more |= dict(zip(columns(state, of.units), values.T, strict=True))

@@ -31,8 +31,8 @@ Float = NDArray[np.float64]
 Constants = dict[str, Float]
 """Name of an input -> its numbers [F]."""
 
-BATCH = 1_000
-"""Sequences of a forward pass."""
+BATCH, STEPS = 1_000, 100_000
+"""Most sequences of a forward pass, and most timesteps with padding."""
 MEANS = ("mean", "classes")
 """The inputs that take one."""
 
@@ -144,7 +144,8 @@ def _sums(
 
     passed = tf.function(given, autograph=False, input_signature=[models.signature(model)])
     sums = {name: _Sums() for name in places}
-    for batch, size in batches(model, split, range(count), BATCH):
+    at_once = max(1, min(BATCH, STEPS // split.timesteps))
+    for batch, size in batches(model, split, range(count), at_once):
         found = passed(tf.nest.map_structure(tf.constant, models.inputs(model, batch)))
         cut = batch.cut(slice(size))
         for name, pair in found.items():

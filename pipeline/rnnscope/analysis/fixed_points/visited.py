@@ -16,6 +16,9 @@ from rnnscope.states import RowKeys, Signal
 
 Float = NDArray[np.float64]
 
+AT_ONCE = 200
+"""Points that are held against all states of a part at a time."""
+
 
 @dataclass(frozen=True)
 class Visited:
@@ -37,6 +40,8 @@ class Visited:
             here = rows.sequence < self.sequences
             if here.any():
                 yield _cut(rows, here)
+            if not here.all():
+                return  # of parts in their order, no later one has any
 
     def read(self) -> Iterator[tuple[RowKeys, NDArray[np.bool_], Float]]:
         """Part by part the keys of r rows, which of them are final steps, and the states [r, S]."""
@@ -46,6 +51,8 @@ class Visited:
             if here.any():
                 values = np.concatenate([values[:, here] for _, values in parts])
                 yield _cut(rows, here), rows.final[here], values.T.astype(np.float64)
+            if not here.all():
+                return
 
 
 def _cut(rows: RowKeys, here: NDArray[np.bool_]) -> RowKeys:
@@ -131,8 +138,10 @@ def nearest(visited: Visited, points: Float) -> Nearest:
     sequence, timestep = np.zeros((2, len(points)), np.int32)
     for rows, _, values in visited.read():
         # By the binomial formula one product tells which is nearest; its distance is then exact.
-        squares = (values**2).sum(axis=1) - 2 * points @ values.T
-        place = squares.argmin(axis=1)
+        squares, place = (values**2).sum(axis=1), np.zeros(len(points), np.intp)
+        for start in range(0, len(points), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            place[some] = (squares - 2 * points[some] @ values.T).argmin(axis=1)
         distance = np.linalg.norm(values[place] - points, axis=1)
         closer = distance < best
         best[closer] = distance[closer]

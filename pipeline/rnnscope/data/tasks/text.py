@@ -13,7 +13,7 @@ from rnnscope.data.memory import refuse_unfit
 from rnnscope.data.regular import refuse_unusable
 from rnnscope.data.tasks.characters import annotations
 from rnnscope.data.tasks.sequences import one_hot
-from rnnscope.data.windows import windows_of
+from rnnscope.data.windows import warn_of_overlap, windows_of
 from rnnscope.errors import UserError
 
 MOST = 1_000
@@ -99,6 +99,7 @@ def _firsts(count: int, options: Text, at: str) -> dict[str, NDArray[np.int64]]:
                 f"data.window={window} takes {window + 1:,}, as the one after it is predicted: "
                 "give a longer text or a smaller window"
             )
+    warn_of_overlap(options.stride, window)
     step = options.stride or window
     return {part: np.arange(start, stop - window, step) for part, (start, stop) in bounds.items()}
 
