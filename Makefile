@@ -80,8 +80,8 @@ $(VENV)/installed: pyproject.toml requirements.lock | $(RUN)
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[torch]' \
-		|| echo "PyTorch is not installed: the tests that hold results against it are left out" >&2
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[torch,dsa]' \
+		|| echo "PyTorch and dsa-metric are not installed: the tests against them are left out" >&2
 	@touch $@
 
 $(RUN):
