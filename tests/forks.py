@@ -212,7 +212,7 @@ def _end_with(run: Callable[[], None]) -> NoReturn:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Nothing is heard of what TensorFlow says while it is imported."""
+    """Leave out what TensorFlow prints while it is imported."""
     heard, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

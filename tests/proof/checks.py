@@ -12,7 +12,7 @@ HEADER = "| task | what is known | source | bound | measured | pass |\n|---|---|
 
 @dataclass(frozen=True)
 class Check:
-    """What is known of a network, and what the pipeline measured."""
+    """What must hold of a network, and what the pipeline measured."""
 
     task: str
     known: str

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,8 @@ def _manifest(
         "peak_memory_bytes": provenance.peak_memory(),
         **figures,
         "host": socket.gethostname(),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        # Which of two artefacts is newer may hang on less than a second.
+        "finished": datetime.now().astimezone().isoformat(timespec="milliseconds"),
         **provenance.of_this_code(),
     }
 

@@ -1,4 +1,4 @@
-"""Characters of a text: windows that recompose it, what is known of each, and what is refused."""
+"""Characters of a text: windows that recompose it, annotations, and what is refused."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is found: points of one layer under one constant input, and what is known of them."""
+"""What is found: points of one layer under one constant input, their modes and neighbours."""
 
 from dataclasses import dataclass
 from functools import cached_property

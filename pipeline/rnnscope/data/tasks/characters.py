@@ -1,4 +1,4 @@
-"""What is known of each character of a text: its kind, its place in line, word and quotation."""
+"""Annotations of each character of a text: its kind, its place in line, word and quotation."""
 
 import unicodedata
 from collections.abc import Callable
