@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnscope import data, models, read_states, stages, store
 from rnnscope.analysis.fixed_points import stage as fixed_points
-from rnnscope.analysis.fixed_points.columns import FIXED_POINTS, MODES
+from rnnscope.analysis.fixed_points.columns import FIXED_POINTS, MODES, nearest
 from rnnscope.analysis.fixed_points.constants import read
 from rnnscope.errors import UserError
 from rnnscope.states import columns
@@ -131,6 +131,12 @@ def test_the_nearest_class_and_visited_state_are_those_of_all_distances(latest: 
         points["nearest_class"], np.unique(label)[to_class.argmin(axis=1)]
     )
     np.testing.assert_allclose(points["nearest_class_distance"], to_class.min(axis=1), atol=1e-9)
+
+
+def test_no_annotation_takes_the_name_of_another_column() -> None:
+    names = [nearest(each) for each in ("depth", "class", "class_distance")]
+    assert names[0] == "nearest_depth"
+    assert len({*names, "nearest_class", "nearest_class_distance"}) == 5
 
 
 def test_the_manifest_says_where_every_start_ended(latest: Path) -> None:

@@ -124,7 +124,8 @@ FIXED_POINTS = Table(
         Column("starts", "how many starts ended at the point", lambda of: of.ended.starts),
         Column(
             "nearest_<annotation>",
-            "value of the annotation at that visited state",
+            "value of the annotation at that visited state; of one that is called class or "
+            "class_distance the column is `nearest_annotation_<annotation>`",
             nulls=(Null("the data has no value for it"),),
         ),
         COORDINATE,
@@ -202,7 +203,7 @@ MODES = Table(
 TABLES = (FIXED_POINTS, MODES)
 
 
-def _nearest(annotation: str) -> str:
+def nearest(annotation: str) -> str:
     """The column of an annotation; two names are those of the classes' own columns."""
     own = annotation in ("class", "class_distance")
     return f"nearest_annotation_{annotation}" if own else f"nearest_{annotation}"
@@ -210,7 +211,7 @@ def _nearest(annotation: str) -> str:
 
 def points_frame(of: Points) -> pd.DataFrame:
     """The rows of fixed_points.parquet."""
-    more: dict[str, Float] = {_nearest(name): values for name, values in of.annotations.items()}
+    more: dict[str, Float] = {nearest(name): values for name, values in of.annotations.items()}
     parts = of.parts(of.ended.state)
     for state, values in parts.items():
         more |= dict(zip(columns(state, of.units), values.T, strict=True))
