@@ -686,3 +686,13 @@ def test_of_several_inputs_one_is_to_be_named_and_without_classes_there_is_one_p
     path = EVERY_PATH[EVERY_PATH["label"] == 0].assign(label=pd.NA)
     plain = axes_of(of("fixed_points", trajectories=path)).lines
     assert sum(len(xy(line)) == T for line in plain) == 1
+
+
+def test_without_a_signal_a_layer_that_has_no_c_is_drawn_by_h() -> None:
+    cells = [f"c_pc_{n}" for n in (1, 2)]
+    without = [each.assign(**dict.fromkeys(cells, np.nan)) for each in (POINTS, MODES)]
+    points, modes = without
+    figure = figures.fixed_points(
+        points, modes=modes, trajectories=EVERY_PATH, input="mean", layer="se/cond"
+    )
+    assert "points of h" in axes_of(figure).get_title(loc="left")
