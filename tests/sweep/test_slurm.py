@@ -292,7 +292,9 @@ def test_parts_go_to_slurm_jobs_and_cancelled_ones_are_replaced(
     finally:
         process.kill()
     assert process.returncode == 0, said
-    assert not workers_of(slurm, "pending,running,completing")
+    assert not workers_of(slurm, "pending,running")
+    # What is cancelled is completing, for Slurm, until its processes have ended.
+    wait_until(lambda: not workers_of(slurm, "completing"), PATIENCE, "cancelled workers to end")
     assert set(workers_of(slurm, "all")) > set(first)
     there = root / "extract" / here.name
     files = sorted(path.relative_to(here) for path in here.rglob("*.parquet"))
