@@ -42,34 +42,36 @@ def outcomes(
     y, valid = batch.y, batch.valid
     if len(outputs) != len(valid):
         outputs = np.empty((len(valid), 0), np.float32)
-    sequences = pd.DataFrame(
-        {"sequence": np.arange(first, first + len(valid), dtype=np.int32), "length": lengths}
-    )
+    sequences: dict[str, Any] = {
+        "sequence": np.arange(first, first + len(valid), dtype=np.int32),
+        "length": lengths,
+    }
     number, timestep = np.nonzero(valid)
     keys = {"sequence": (first + number).astype(np.int32), "timestep": timestep.astype(np.int32)}
     annotations = {name: each[valid] for name, each in batch.steps.items()}
     if y is None or y.ndim == 1:
         if _predicts(outputs, y, kind):
-            refuse_outputs(outputs, sequences["sequence"].to_numpy())
-        found = outcome(outputs, y, kind)
-        sequences = pd.concat([sequences, found], axis=1)
-        return sequences, pd.DataFrame(keys | annotations) if annotations else None
+            refuse_outputs(outputs, sequences["sequence"])
+        # One table per batch: making one costs more than all its values.
+        table = pd.DataFrame(sequences | outcome(outputs, y, kind))
+        return table, pd.DataFrame(keys | annotations) if annotations else None
     fits = outputs.shape[:2] == valid.shape
     each = outputs[valid] if fits else np.empty((len(number), 0), np.float32)
     if _predicts(each, y, kind):
         refuse_outputs(each, keys["sequence"], timestep)
     steps = outcome(each, y[valid], kind, scores=False)
     for name in (name for name in SCORED if name in steps):
-        sequences[name] = steps[name].groupby(number).mean()
+        mean = pd.Series(steps[name]).groupby(number).mean()
+        sequences[name] = mean.reindex(range(len(valid)))
         if name == "loss":
             steps[name] = steps[name].astype(np.float32)
-    return sequences, pd.DataFrame(keys | dict(steps) | annotations)
+    return pd.DataFrame(sequences), pd.DataFrame(keys | steps | annotations)
 
 
 def outcome(
     outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str | None, *, scores: bool = True
-) -> pd.DataFrame:
-    """One row per sequence or timestep: its label or target, the prediction and the loss.
+) -> dict[str, NDArray[Any]]:
+    """Columns of sequences or timesteps [B]: label or target, the prediction and the loss.
 
     Of classes: label, prediction, correct, loss and p_0 to p_K-1; the loss is the cross-entropy in
     nats. Of numeric targets: target, prediction, loss; the loss is the squared error. Of D of them:
@@ -88,7 +90,7 @@ def outcome(
     known: dict[str, Any] = {} if y is None else {"label": y}
     given = _of_classes(outputs, kind)
     if given is None:
-        return pd.DataFrame(known, index=range(len(outputs)))
+        return known
     probabilities, logarithms = _probabilities(given, kind)
     known["prediction"] = prediction = given.argmax(axis=1).astype(np.int32)
     if y is not None:
@@ -96,7 +98,7 @@ def outcome(
         known["loss"] = -logarithms[np.arange(len(y)), y]
     if scores:
         known |= {f"p_{k}": p.astype(np.float32) for k, p in enumerate(probabilities.T)}
-    return pd.DataFrame(known)
+    return known
 
 
 def _predicts(outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str | None) -> bool:
@@ -109,15 +111,15 @@ def _predicts(outputs: NDArray[np.floating], y: NDArray[Any] | None, kind: str |
 
 def _of_numbers(
     outputs: NDArray[np.floating], targets: NDArray[np.float32], kind: str | None
-) -> pd.DataFrame:
-    """Targets, predictions and squared error, one row each."""
+) -> dict[str, NDArray[Any]]:
+    """Columns of targets, predictions and squared errors."""
     known: dict[str, Any] = columns_of("target", targets)
     if _predicts(outputs, targets, kind):
         prediction = outputs.reshape(targets.shape).astype(np.float32)
         known |= columns_of("prediction", prediction)
         squared = (prediction.astype(np.float64) - targets) ** 2
         known["loss"] = squared if squared.ndim == 1 else squared.mean(axis=1)
-    return pd.DataFrame(known)
+    return known
 
 
 def _of_classes(outputs: NDArray[np.floating], kind: str | None) -> NDArray[np.float64] | None:
