@@ -157,3 +157,43 @@ def test_denormals_in_float16_are_the_nearest_that_it_has(tmp_path: Path) -> Non
     states.write_part(path, "c", values, rows, "lz4")
     want = [2.0**-24, 0, 6.1e-5, -2048]
     np.testing.assert_allclose(pd.read_parquet(path)["c_000"].astype(float), want, rtol=1e-3)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("made", ["c is infinite", "only o is no number", "of one sequence's last"])
+def test_the_last_h_and_c_of_an_lstm_tell_what_is_not_finite(made: str, backwards: bool) -> None:
+    """Of a loop in NumPy in which one pre-activation goes wrong at one timestep of one sequence."""
+    from rnnscope.extract import finite
+
+    random = np.random.default_rng(0)
+    steps, sequences, units = 6, 4, 3
+    lengths = np.array([6, 4, 5, 6])
+    at = 3 if made == "of one sequence's last" else 2
+    kernel = random.normal(size=(units, 4 * units))
+    z = random.normal(size=(steps, sequences, 4 * units))
+    gate = {"c is infinite": 3, "only o is no number": 2}.get(made, 2)
+    kept = np.arange(steps) < lengths[:, np.newaxis]
+
+    def ran(wrong: bool) -> dict[str, np.ndarray]:
+        h = c = np.zeros((sequences, units))
+        found = {name: np.zeros((steps, sequences, units)) for name in "hcifog"}
+        for step in range(steps):
+            each = z[step] + h @ kernel
+            if wrong and step == at:
+                each[1, gate * units] = np.nan
+            i, f, o = (1 / (1 + np.exp(-each[:, n * units : (n + 1) * units])) for n in range(3))
+            g = np.tanh(each[:, 3 * units :])
+            c = f * c + i * g
+            if wrong and step == at and made == "c is infinite":
+                c[1] = np.inf
+            h = o * np.tanh(c)
+            for name, values in zip("hcifog", (h, c, i, f, o, g), strict=True):
+                found[name][step] = values
+        return found
+
+    def turned(signals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: values[::-1] for name, values in signals.items()} if backwards else signals
+
+    rows = kept[:, ::-1] if backwards else kept
+    assert finite.known_finite(turned(ran(False)), rows, backwards=backwards)
+    assert not finite.known_finite(turned(ran(True)), rows, backwards=backwards)

@@ -1,6 +1,6 @@
 """What is not a finite number is refused: no statistic of it means anything."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import NoReturn
 
 import numpy as np
@@ -22,17 +22,27 @@ def all_finite(values: NDArray[np.floating]) -> bool:
         )
 
 
-def telling(signals: Collection[str], *, fused: bool) -> Collection[str]:
-    """The signals that must be looked at, so that all are known to be finite.
+def known_finite(
+    signals: Mapping[str, NDArray[np.floating]], kept: NDArray[np.bool_], *, backwards: bool
+) -> bool:
+    """Whether h and c tell that all signals of an LSTM with the standard activations are finite.
 
-    The gates of an LSTM with the standard activations are bounded, and a NaN in i, f or g is one in
-    c of the same timestep, a NaN in o one in h.
+    Its gates are bounded. A NaN in i, f or g is one in c of the same timestep; what is not finite
+    in c stays so to the end; a NaN in o is one in h, and in every gate of the next timestep. So the
+    last recorded h and c of each sequence tell of all.
 
     Args:
-        signals: those that are recorded.
-        fused: whether they are of such an LSTM.
+        signals: those that are recorded [T, B, U]; without h and c nothing is told.
+        kept: which timesteps of which sequences are recorded [B, T].
+        backwards: whether the layer reads from the end.
     """
-    return ("h", "c") if fused and {"h", "c"} <= set(signals) else signals
+    if not {"h", "c"} <= set(signals):
+        return False
+    steps = kept if backwards else kept[:, ::-1]
+    last = steps.argmax(axis=1)
+    last = last if backwards else kept.shape[1] - 1 - last
+    some = np.flatnonzero(kept.any(axis=1))
+    return all(all_finite(signals[state][last[some], some]) for state in ("h", "c"))
 
 
 def refuse_states(
@@ -48,7 +58,7 @@ def refuse_states(
     Args:
         layer: its name.
         signal: its letter.
-        values: of its U units [U, B, T].
+        values: of its U units [T, B, U].
         kept: which timesteps of which sequences are recorded [B, T].
         units: the numbers of the units.
         first: number of the first sequence.
@@ -56,7 +66,7 @@ def refuse_states(
     Raises:
         UserError: with its place.
     """
-    rows = values[:, kept].T
+    rows = values.transpose(1, 0, 2)[kept]
     sequence, timestep = np.nonzero(kept)
     row, unit = np.argwhere(~np.isfinite(rows))[0]
     raise UserError(

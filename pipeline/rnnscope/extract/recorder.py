@@ -23,9 +23,10 @@ from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import selection
-from rnnscope.trace import drawing, proof, steps
+from rnnscope.trace import drawing, proof
 from rnnscope.trace.findings import Findings, sample
 from rnnscope.trace.loops import state_variables
+from rnnscope.trace.steps import gathered
 
 Take = Callable[[str, str, NDArray[Any], NDArray[np.bool_], int], NDArray[Any]]
 """What is kept of a signal: from its layer and name, its values [U, B, T] or [T, B, U], which of
@@ -52,8 +53,7 @@ class Recorder:
     ):
         self.columns = columns
         self.model, self.dataset, self.options = model, dataset, options
-        self.split = dataset.test
-        self.scores = Scores(None)
+        self.split, self.scores = dataset.test, Scores(None)
         self.paths: dict[str, str] = {}
         self.backward: set[str] = set()  # layers that read backwards
         self.calls: dict[str, proof.Proved] = {}
@@ -168,8 +168,8 @@ class Recorder:
         found: Findings = {}
         if proves:
             count = min(size, sample(batch.x.shape[1]))
-            recorded, output, masks, gathered = ran(self.model, self.proved, inputs, count)
-            prove = functools.partial(proof.proof, self.calls, gathered, first)
+            recorded, output, masks, compared = ran(self.model, self.proved, inputs, count)
+            prove = functools.partial(proof.proof, self.calls, compared, first)
         else:
             recorded, output, masks = ran(self.model, self.recorded, inputs)
         told = {name: _array(each)[:size] for name, each in masks.items()}
@@ -185,14 +185,19 @@ class Recorder:
             longest = np.maximum(longest, valid.sum(axis=1, dtype=np.int32))
             kept = selection.timesteps_of(valid, self.options.timesteps, layer in self.backward)
             layers[layer] = LayerBatch(kept, {})
-            told_by = finite.telling(signals, fused=self.paths[layer] == "fused")
-            for signal, values in signals.items():
-                there = _array(values)[:, :size]
-                taken = take(layer, signal, there, kept, first)
-                if signal in told_by and not finite.all_finite(taken):
-                    columns = there if self.columns else there.transpose(2, 1, 0)
+            there = {name: _array(values)[:, :size] for name, values in signals.items()}
+            in_time = {
+                name: values.transpose(2, 1, 0) if self.columns else values
+                for name, values in there.items()
+            }
+            known = self.paths[layer] == "fused" and finite.known_finite(
+                in_time, kept, backwards=layer in self.backward
+            )
+            for signal, values in there.items():
+                taken = take(layer, signal, values, kept, first)
+                if not (known or finite.all_finite(taken)):
                     units = self.units[layer, signal]
-                    finite.refuse_states(layer, signal, columns, kept, units, first)
+                    finite.refuse_states(layer, signal, in_time[signal], kept, units, first)
                 layers[layer].signals[signal] = taken
         if proves and later is not None:  # of states that are not finite it would say less
             later(prove)
@@ -202,12 +207,11 @@ class Recorder:
             empty = first + int(longest.argmin())
             raise UserError(f"sequence {empty} of the test split: no timestep is left of it")
         given = batch.cut(slice(size))
-        rows_of_tables = outcomes(_array(output)[:size], given, longest, first, self.scores.kind)
-        sequences = self._named(rows_of_tables[0], first)
+        scored = _array(output)[:size]
+        sequences, steps = outcomes(scored, given, longest, first, self.scores.kind)
+        sequences = self._named(sequences, first)
         labels = None if self.split.numeric else given.y
-        return BatchRecord(
-            first, layers, labels, sequences, rows_of_tables[1], found, unmasked, lost
-        )
+        return BatchRecord(first, layers, labels, sequences, steps, found, unmasked, lost)
 
     def _named(self, sequences: Any, first: int) -> Any:
         """Rows of table sequences with their names and groups, where the data has them."""
@@ -243,7 +247,7 @@ class Recorder:
         with trace.recording(self.model) as traced, masks_of(self.model) as masks:
             outputs = self.model(inputs, training=False)
         self.calls = proof.calls_of(traced)
-        return *self._kept(traced, outputs), masks, steps.gathered(traced, count)
+        return *self._kept(traced, outputs), masks, gathered(traced, count)
 
     def _kept(self, traced: trace.Trace, outputs: Any) -> tuple[Any, Any]:
         """What is kept of a pass."""
@@ -261,8 +265,7 @@ class Recorder:
             if signals:
                 chosen[name] = (signals, layer.reading.mask)
         self.scores = scores_of(outputs, self.dataset)
-        scored = tf.nest.flatten(outputs)[self.scores.output]
-        return chosen, tf.cast(scored, tf.float32)
+        return chosen, tf.cast(tf.nest.flatten(outputs)[self.scores.output], tf.float32)
 
     def _columns(self, layer: str, signal: str, values: Any) -> Any:
         """A signal [T, B, U] as columns of its chosen units [U', B, T], or as it is; float32."""
