@@ -52,7 +52,7 @@ class Prepared:
         self.options = chosen(Extract, VALUES, options)
         self.names: list[str] = []
         self.annotations: list[str] = []
-        with self._open():
+        with self.open():
             self.names += sequence_shapes(model)
             self.names += [str(name) for name in x] if isinstance(x, Mapping) else []
             self.annotations += _names_in(told["annotations"])
@@ -67,7 +67,7 @@ class Prepared:
             UserError: as ``rnnscope.record`` does.
         """
         model, test = self.model, self.dataset.test
-        with self._open() as kept:
+        with self.open() as kept:
             fit.refuse_misfit(model, test, len(test))
             self.recorder = Recorder(model, self.dataset, self.options, columns=False)
             # Known from its graphs before anything is run.
@@ -88,7 +88,7 @@ class Prepared:
         into = Filling(count, recorder.layout, self.options.timesteps)
         unmasked: set[str] = set()
         lost: dict[str, str] = {}
-        with self._open() as kept:
+        with self.open() as kept:
             self._refuse_broken()
             kept.add(self.written)
             with (
@@ -110,7 +110,7 @@ class Prepared:
         return States(self._held(into, findings, about.unmasked))
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[before.Kept]:
+    def open(self) -> Iterator[before.Kept]:
         """While open, the model may be run, also from within a ``tf.function``, by one thread."""
         with (
             _turn(self.model),

@@ -34,6 +34,9 @@ from rnnscope.trace.findings import Findings, Worst, worst
 from rnnscope.trace.recording import Trace
 from rnnscope.trace.steps import Gathered, Stepped
 
+BLOCK = 64
+"""Rows that are computed at once: the many intermediate values of so few stay in the cache."""
+
 DRIFT = ("drift", "drift_float64", "keras_float64")
 """Kinds that are reported and not judged."""
 
@@ -237,13 +240,18 @@ def _signals(equations: Equations | None, own: Stepped) -> dict[str, Rounded]:
     if equations is None:
         return {}
     lead = own.x.shape[:2]
-    before = {name: _rows(values) for name, values in own.before.items()}
-    found = equations.signals(_rows(own.x), before)
+    x, before = _rows(own.x), {name: _rows(values) for name, values in own.before.items()}
+    blocks = [
+        equations.signals(x[at], {name: values[at] for name, values in before.items()})
+        for at in (slice(first, first + BLOCK) for first in range(0, len(x), BLOCK))
+    ]
     return {
         signal: Rounded(
-            each.value.reshape(*lead, -1), np.reshape(each.spread, (*lead, -1)), each.unit
+            np.concatenate([block[signal].value for block in blocks]).reshape(*lead, -1),
+            np.concatenate([block[signal].spread for block in blocks]).reshape(*lead, -1),
+            one.unit,
         )
-        for signal, each in found.items()
+        for signal, one in blocks[0].items()
     }
 
 

@@ -14,7 +14,7 @@ cells are then computed for all timesteps at once.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,8 +26,6 @@ from rnnscope.trace import cells, loops
 from rnnscope.trace.loops import Loop, recurrent_layers
 from rnnscope.trace.opened import only_shapes, refuse_inner_graph, without_loops_of_keras
 from rnnscope.trace.reading import Reading, Tensor
-
-__all__ = ["Call", "LayerTrace", "Trace", "handed", "recording", "recurrent_layers"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +109,12 @@ class Trace:
     """By layer, ``name``, ``name.call1``, ...: what Keras passed to its loop and was returned."""
 
 
+Compute = Callable[[Tensor, Any, Reading, bool], tuple[Tensor, Any, dict[str, LayerTrace]]]
+"""Computes a layer and records it: from sequences [B, T, ...], initial states, how the sequences
+are read and whether in training, to outputs [B, T, U] in the order of the steps, final states, and
+what was recorded of each cell: "" that of a layer with one, ".cell0", ".cell1", ... of a stack."""
+
+
 @contextlib.contextmanager
 def recording(model: keras.Model) -> Iterator[Trace]:
     """While open, a forward pass of ``model`` fills the trace.
@@ -138,21 +142,34 @@ def recording(model: keras.Model) -> Iterator[Trace]:
         UserError: a recurrent layer cannot be recorded, with its name and the reason; or inside,
             the pass is one out of which no values can be kept, with what to write instead.
     """
+    with recording_with(model, {}) as trace:
+        yield trace
+
+
+@contextlib.contextmanager
+def recording_with(model: keras.Model, computed: Mapping[str, Compute]) -> Iterator[Trace]:
+    """The same, with some layers computed in another way.
+
+    Args:
+        model: as in ``recording``.
+        computed: by the layer's name what computes and records it.
+    """
     layers = recurrent_layers(model)
     loops.refuse(model, layers)
     trace = Trace()
-    with (
-        without_loops_of_keras(model),
-        loops.replaced(layers, lambda name, layer: _Recorder(name, layer, trace)),
-    ):
+
+    def recorder(name: str, layer: keras.layers.RNN) -> Loop:
+        return _Recorder(name, layer, trace, computed.get(name))
+
+    with without_loops_of_keras(model), loops.replaced(layers, recorder):
         yield trace
 
 
 class _Recorder:
     """A replacement for ``layer.inner_loop`` that keeps every signal."""
 
-    def __init__(self, name: str, layer: keras.layers.RNN, trace: Trace):
-        self.name, self.layer, self.trace = name, layer, trace
+    def __init__(self, name: str, layer: keras.layers.RNN, trace: Trace, computed: Compute | None):
+        self.name, self.layer, self.trace, self.computed = name, layer, trace, computed
         self.eager = tf.executing_eagerly()
         self.around = loops.replacement(layer)  # of a recording that is open already
         self.stand_in = loops.stand_in(name, layer, self._compute)
@@ -191,7 +208,9 @@ class _Recorder:
     def _compute(
         self, sequences: Tensor, initial_state: Any, read: Reading, training: bool
     ) -> tuple[Tensor, Tensor, Any]:
-        if cells.can_fuse(self.layer.cell, self.layer.compute_dtype):
+        if self.computed is not None:
+            found = self.computed(sequences, initial_state, read, training)
+        elif cells.can_fuse(self.layer.cell, self.layer.compute_dtype):
             found = _fused(self.layer, sequences, initial_state, read)
         else:
             found = _loop(self.layer, sequences, initial_state, read, training)
