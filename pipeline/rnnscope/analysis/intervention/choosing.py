@@ -11,6 +11,7 @@ from rnnscope.analysis.intervention.targets import Float, Target, directions_of,
 from rnnscope.config import Intervention
 from rnnscope.errors import UserError
 from rnnscope.states import selection
+from rnnscope.trace import loops
 
 UNKNOWN = "states whose place in the equations is not known"
 
@@ -41,7 +42,9 @@ def chosen(model: keras.Model, options: Intervention) -> Chosen:
     states: dict[str, list[str]] = {}
     left_out = {}
     for name, place in every.items():
-        there = changeable(place.cell)
+        # What changes start from is kept of whole layers, and known of all their cells or none.
+        known = all(changeable(cell) for cell in loops.cells_of(place.layer))
+        there = changeable(place.cell) if known else ()
         if not there and options.layers is not None:
             raise UserError(f"intervention.layers: {name} has {UNKNOWN}")
         lacking = sorted(set(options.states) - set(there))

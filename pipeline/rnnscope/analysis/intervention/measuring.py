@@ -168,7 +168,7 @@ def estimated(here: Here, block: Block, gradient: Float) -> tuple[Float, NDArray
     shape = len(block.windows), len(block.targets)
     total, count = np.zeros(shape), np.zeros(shape, np.int64)
     if block.method == "add":
-        every = np.einsum("tbu,ku->ktb", gradient, here.shift(block))
+        every = np.moveaxis(gradient @ here.shift(block).T, 2, 0)
     else:
         wanted = here.before(block) if block.method == "freeze" else here.made_of(block)
         change = np.nan_to_num(wanted.astype(np.float64) - here.state(block))

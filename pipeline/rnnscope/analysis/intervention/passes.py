@@ -40,7 +40,8 @@ class Recorded:
     signals: dict[str, dict[str, Array]]
     """Place -> state or gate -> [T, B, U] in input time."""
     before: dict[str, dict[str, Array]]
-    """The same one timestep earlier in the order of reading; NaN where there is none."""
+    """The same one timestep earlier in the order of reading, NaN where there is none; empty where
+    nothing is frozen."""
     valid: dict[str, NDArray[np.bool_]]
     """Place -> which timesteps it reads [B, T]."""
     kept: dict[str, Kept]
@@ -74,6 +75,8 @@ class Passes:
         places: Mapping[str, Place],
         states: Mapping[str, Sequence[str]],
         dataset: Dataset,
+        *,
+        freezes: bool = True,
     ):
         """Trace the graph that records.
 
@@ -82,13 +85,14 @@ class Passes:
             places: the cells whose states will be changed, by name.
             states: which of each one's states and gates, by the name of the place.
             dataset: what is passed; its test split's y decides what is scored.
+            freezes: whether states one timestep earlier are recorded too.
 
         Raises:
             UserError: a model that takes a fixed number of sequences, carries states from batch to
                 batch, or draws at random.
         """
         self.model, self.places, self.dataset = model, places, dataset
-        self.states = states
+        self.states, self.freezes = states, freezes
         self.scores = Scores(None)
         self.calls: list[str] = []
         self.rows = rows_of(model, dataset.test)
@@ -121,7 +125,9 @@ class Passes:
         """The intact model's outputs and states for some sequences."""
         outputs, found, kept = self.whole(given.inputs)
         made = scored([np.asarray(each) for each in outputs], given.batch, self.scores)
-        signals, before, valid = {}, {}, {}
+        signals: dict[str, dict[str, Array]] = {}
+        before: dict[str, dict[str, Array]] = {}
+        valid = {}
         for name, (now, earlier, mask) in found.items():
             signals[name] = {state: np.asarray(values) for state, values in now.items()}
             before[name] = {state: np.asarray(values) for state, values in earlier.items()}
@@ -196,7 +202,8 @@ class Passes:
         for name in (name for name, place in self.places.items() if self.once(place)):
             layer = traced.layers[name]
             signals = {state: _float(layer.signals[state]) for state in self.states[name]}
-            before = {state: _before(layer, state) for state in self.states[name]}
+            asked = self.states[name] if self.freezes else ()
+            before = {state: _before(layer, state) for state in asked}
             found[name] = signals, before, layer.reading.mask
         return [_float(each) for each in tf.nest.flatten(outputs)], found, self._to_keep(traced)
 

@@ -54,7 +54,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     trained, step = inputs.folders.get("train"), config.extract.checkpoint
     model, dataset = models.of_run(config.model, trained, config.data, step)
     asked = chosen(model, options)
-    passes = Passes(model, asked.places, asked.states, dataset)
+    freezes = "freeze" in options.methods
+    passes = Passes(model, asked.places, asked.states, dataset, freezes=freezes)
     split, count = dataset.test, min(len(dataset.test), options.max_sequences or len(dataset.test))
     gathering = Gathering(passes, options, count, donors_of(options, split, count), None)
     every = gathering.levels(asked.targets)
