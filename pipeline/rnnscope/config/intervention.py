@@ -43,6 +43,9 @@ class Intervention:
     exact: bool = option()
     """Whether the model is run with each change. Otherwise there is the first-order estimate alone,
     from one backward pass for all units and timesteps."""
+    integrate: int = option(low=0, high=10_000)
+    """Points of the path from the mean state to the state on which integrated gradients are taken,
+    a backward pass each for every timestep; 0 leaves them out."""
     seed: int = option(low=0, high=SEED)
     """Seed of the drawn donors."""
     max_sequences: int | None = option(low=2, high=SEQUENCES)

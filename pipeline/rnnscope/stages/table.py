@@ -64,7 +64,7 @@ STAGES = {
             module="rnnscope.analysis.intervention.stage",
             needs=("train", "extract"),
             reads=("data", "model", "intervention"),
-            tables=("intervention",),
+            tables=("intervention", "attribution"),
             tensorflow=True,
         ),
         Stage(

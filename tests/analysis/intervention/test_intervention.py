@@ -206,3 +206,60 @@ def test_the_loss_that_has_a_gradient_is_the_loss_of_each_sequence(kind: str) ->
     table, _ = outcomes(output, batch, lengths, 0, of)
     found = losses(tf.constant(output), tf.constant(y), tf.constant(batch.valid), of)
     np.testing.assert_allclose(found, table["loss"], 1e-5)
+
+
+def test_attributions_are_gradients_times_states(tmp_path: Path) -> None:
+    """Against differences of the loss in float64 equations, as each state is moved a little."""
+    model, given = held.network(keras.layers.LSTM(UNITS, name="lstm")), held.arrays()
+    held.run(tmp_path, model, given, "intervention.exact=false", "intervention.states=[h,c,o]")
+    table = pd.read_parquet(tmp_path / "attribution.parquet")
+    assert len(table) == 3 * TIMESTEPS * UNITS
+    assert table["integrated"].isna().all()
+    *weights, kernel = model.get_weights()
+    free, labels = held.lstm(weights, given["x_test"]), given["y_test"]
+
+    def logits(state: str, t: int, unit: int, step: float) -> Any:
+        moved = step * (np.arange(UNITS) == unit)
+        hold = held.within((t, t + 1), state, lambda _, now, __: now + moved)
+        return held.lstm(weights, given["x_test"], hold)["h"][-1] @ kernel
+
+    for row in table[table["unit"] % 2 == 0].itertuples():
+        place = row.state, row.timestep, row.unit
+        up, down = (logits(*place, step) for step in (1e-4, -1e-4))
+        own = free[row.state][row.timestep][:, row.unit]
+        of_loss = (held.losses(up, labels) - held.losses(down, labels)) / 2e-4 * own
+        of_score = (up - down)[np.arange(COUNT), labels] / 2e-4 * own
+        assert row.loss == pytest.approx(of_loss.mean(), abs=1e-5)
+        assert row.loss_absolute == pytest.approx(np.abs(of_loss).mean(), abs=1e-5)
+        assert row.score == pytest.approx(of_score.mean(), abs=1e-5)
+        assert row.score_absolute == pytest.approx(np.abs(of_score).mean(), abs=1e-5)
+
+
+def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path: Path) -> None:
+    model, given = held.network(keras.layers.GRU(UNITS, name="gru")), held.arrays()
+    errors = []
+    for points in (2, 32):
+        held.run(
+            tmp_path,
+            model,
+            given,
+            "intervention.exact=false",
+            "intervention.states=[h]",
+            f"intervention.integrate={points}",
+        )
+        table = pd.read_parquet(tmp_path / "attribution.parquet")
+        by_time = table.groupby("timestep")
+        assert (by_time["completeness_error"].nunique() == 1).all()
+        errors.append(by_time["completeness_error"].first())
+    assert (errors[1] < errors[0] / 10).all()
+    assert errors[1].max() < 1e-3
+    *weights, kernel = model.get_weights()
+    x, labels = given["x_test"], given["y_test"]
+    free = held.gru(weights, x, reset_after=True)["h"]
+    base = held.losses(free[-1] @ kernel, labels)
+    for t in range(TIMESTEPS):
+        mean = free[t].mean(axis=0)
+        hold = held.within((t, t + 1), "h", lambda _, now, __, mean=mean: mean + 0 * now)
+        at_mean = held.losses(held.gru(weights, x, hold, reset_after=True)["h"][-1] @ kernel, labels)
+        total = table[table["timestep"] == t]["integrated"].sum()
+        assert total == pytest.approx((base - at_mean).mean(), abs=1e-3)

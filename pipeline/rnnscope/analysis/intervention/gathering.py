@@ -86,6 +86,8 @@ class Gathering:
                 self._moved(given, recorded, patches),
                 every,
                 self.options.add,
+                self.options.integrate,
+                self.split.y is not None and not self.split.numeric,
                 backwards,
                 None if self.sources is None else self.sources[rows],
                 groups,

@@ -8,6 +8,23 @@ from rnnscope.models.scores import LOGITS, SIGMOID
 
 Tensor = Any
 
+LOSS, SCORE = "loss", "score"
+MEASURES = (LOSS, SCORE)
+"""The loss, and the score of the correct class: its logit, or the logarithm of its probability."""
+
+
+def measures(output: Tensor, y: Tensor, valid: Tensor, kind: str, of: str) -> Tensor:
+    """What gradients are taken of, for each sequence [B]; see ``losses`` for the arguments.
+
+    Of timesteps with classes of their own the score is the mean over those that are valid.
+    """
+    if of == LOSS:
+        return losses(output, y, valid, kind)
+    if kind == LOGITS:
+        each = tf.gather(output, y, axis=-1, batch_dims=len(y.shape))
+        return each if len(y.shape) == 1 else _mean(each, valid)
+    return -losses(output, y, valid, kind)
+
 
 def losses(output: Tensor, y: Tensor, valid: Tensor, kind: str) -> Tensor:
     """The loss of each sequence [B] as ``extract.outcome`` has it.
@@ -28,8 +45,13 @@ def losses(output: Tensor, y: Tensor, valid: Tensor, kind: str) -> Tensor:
         each = _cross_entropy(output, y, kind)
     if len(y.shape) == 1:
         return each
-    weights = tf.cast(valid, each.dtype)
-    return tf.reduce_sum(tf.where(valid, each, 0), axis=1) / tf.reduce_sum(weights, axis=1)
+    return _mean(each, valid)
+
+
+def _mean(each: Tensor, valid: Tensor) -> Tensor:
+    """The mean [B] over valid timesteps [B, T]."""
+    count = tf.reduce_sum(tf.cast(valid, each.dtype), axis=1)
+    return tf.reduce_sum(tf.where(valid, each, tf.zeros_like(each)), axis=1) / count
 
 
 def _cross_entropy(output: Tensor, y: Tensor, kind: str) -> Tensor:

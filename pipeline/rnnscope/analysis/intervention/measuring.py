@@ -49,6 +49,10 @@ class Here:
     """By place and state, over the sequences of all batches."""
     add: float
     """Standard deviations that method add adds."""
+    integrate: int
+    """Points of the path of integrated gradients; 0 for none."""
+    classes: bool
+    """Whether the model scores classes."""
     backwards: Mapping[str, bool]
     """By place, whether its layer reads from the last timestep to the first."""
     sources: NDArray[np.integer] | None

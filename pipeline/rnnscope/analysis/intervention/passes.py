@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from rnnscope import models, trace
 from rnnscope.analysis.ablation.places import Place
 from rnnscope.analysis.ablation.rerun import Given, Made, scored
-from rnnscope.analysis.intervention.changes import ADD, Change
+from rnnscope.analysis.intervention.changes import Change
 from rnnscope.analysis.intervention.holding import Kept, Span, copied, holding
-from rnnscope.analysis.intervention.losses import losses
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
 from rnnscope.extract.rows import rows_of
@@ -106,7 +105,7 @@ class Passes:
                 "stage=intervention: the model is stateful, and carries its states from batch to "
                 "batch; save it with stateful=False"
             )
-        self.whole = _graph(self._whole, [models.signature(model)])
+        self.whole = graph(self._whole, [models.signature(model)])
         with drawing.watched() as drawn:
             traced = self.whole.get_concrete_function().graph
         if drawing.streams_of(model, drawn, [traced]).variables:
@@ -139,7 +138,7 @@ class Passes:
     def changed(self, given: Given, kept: dict[str, Kept], held: Held) -> Made:
         """The results with a change, K times those of the B sequences [K B]."""
         layer = self.places[held.place].layer
-        known = self._kept(held.place, kept)
+        known = self.kept_of(held.place, kept)
         timesteps = int(known[self.places[held.place].name]["outputs"].shape[1])
         ends = held.start == 0 if layer.go_backwards else held.stop == timesteps
         key = held.place, held.state, held.way, held.along.dtype.str, ends
@@ -165,29 +164,13 @@ class Passes:
                 units = tf.TensorSpec((None, held.along.shape[1]), tf.float64)
                 along = tf.TensorSpec(units.shape, tf.as_dtype(held.along.dtype))
                 value = tf.TensorSpec((None, None, held.along.shape[1]), tf.float64)
-                taken = [models.signature(self.model), _loose(known), along, value, units]
-                made = _graph(functools.partial(self._changed, key), [*taken, numbers, numbers])
+                taken = [models.signature(self.model), loose(known), along, value, units]
+                made = graph(functools.partial(self._changed, key), [*taken, numbers, numbers])
                 made.get_concrete_function()
                 self.graphs[key] = made
             return self.graphs[key]
 
-    def gradient(self, given: Given, kept: dict[str, Kept], place: str, state: str) -> Array:
-        """The gradient of each sequence's loss with respect to a state [T, B, U], in input time.
-
-        The total derivative, with all that follows from the state at that timestep and after it.
-        """
-        batch, known = given.batch, self._kept(place, kept)
-        layer = known[self.places[place].name]
-        shape = (layer["outputs"].shape[1], len(batch.x), self.places[place].units)
-        # It is retraced for a last batch of another size alone.
-        run = self.graphs.setdefault(
-            ("gradient", place, state),
-            tf.function(functools.partial(self._gradient, place, state), autograph=False),
-        )
-        given_to = (tf.zeros(shape, tf.float64), tf.constant(batch.y), tf.constant(batch.valid))
-        return np.asarray(run(given.inputs, known, *given_to))
-
-    def _kept(self, place: str, kept: dict[str, Kept]) -> dict[str, Kept]:
+    def kept_of(self, place: str, kept: dict[str, Kept]) -> dict[str, Kept]:
         """What was recorded of the place's layer and of those that are called before it."""
         name = self.places[place].name
         earlier = self.calls[: self.calls.index(name)]
@@ -201,11 +184,11 @@ class Passes:
         found = {}
         for name in (name for name, place in self.places.items() if self.once(place)):
             layer = traced.layers[name]
-            signals = {state: _float(layer.signals[state]) for state in self.states[name]}
+            signals = {state: floating(layer.signals[state]) for state in self.states[name]}
             asked = self.states[name] if self.freezes else ()
             before = {state: _before(layer, state) for state in asked}
             found[name] = signals, before, layer.reading.mask
-        return [_float(each) for each in tf.nest.flatten(outputs)], found, self._to_keep(traced)
+        return [floating(each) for each in tf.nest.flatten(outputs)], found, self._to_keep(traced)
 
     def _to_keep(self, traced: Trace) -> dict[str, Kept]:
         """What passes with a change start from, of the layers of Keras' own cells called once."""
@@ -233,25 +216,11 @@ class Passes:
         span = Span(start, stop, ends, tf.cast(value, dtype), tf.cast(shift, dtype))
         with holding(self.model, self.places[name], change, span, kept):
             outputs = self.model(inputs, training=False)
-        return [_float(each) for each in tf.nest.flatten(outputs)]
-
-    def _gradient(self, name: str, state: str, inputs: Any, kept: Any, *rest: Any) -> Any:
-        value, y, valid = rest
-        place = self.places[name]
-        value = tf.cast(value, place.layer.compute_dtype)
-        shift = tf.zeros((1, place.units), value.dtype)
-        change = Change(state, ADD, tf.zeros_like(shift, tf.bool))
-        span = Span(tf.constant(0), tf.shape(value)[0], True, value, shift)
-        with tf.GradientTape() as tape:
-            tape.watch(value)
-            with holding(self.model, place, change, span, kept):
-                outputs = tf.nest.flatten(self.model(inputs, training=False))
-            loss = losses(outputs[self.scores.output], y, valid, str(self.scores.kind))
-        none = tf.UnconnectedGradients.ZERO
-        return tf.cast(tape.gradient(loss, value, unconnected_gradients=none), tf.float64)
+        return [floating(each) for each in tf.nest.flatten(outputs)]
 
 
-def _graph(function: Any, signature: Sequence[Any]) -> Any:
+def graph(function: Any, signature: Sequence[Any]) -> Any:
+    """A graph of a function, for arguments of these types."""
     return tf.function(function, autograph=False, input_signature=signature)
 
 
@@ -266,15 +235,15 @@ def _before(layer: LayerTrace, signal: str) -> Any:
     initial = layer.initial.get(signal)
     if initial is None:
         initial = tf.fill(tf.shape(values)[1:], values.dtype.as_numpy_dtype(np.nan))
-    return _float(layer.reading.previous(values, initial))
+    return floating(layer.reading.previous(values, initial))
 
 
-def _float(values: Any) -> Any:
+def floating(values: Any) -> Any:
     """In at least single precision."""
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
-def _loose(kept: Any) -> Any:
+def loose(kept: Any) -> Any:
     """The types of what is kept, for any number of sequences and timesteps."""
     return tf.nest.map_structure(
         lambda x: tf.TensorSpec((*(None,) * (len(x.shape) - 1), x.shape[-1]), x.dtype), kept

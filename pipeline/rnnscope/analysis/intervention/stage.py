@@ -15,6 +15,7 @@ import pandas as pd
 
 from rnnscope import models
 from rnnscope.analysis.ablation.importance import spearman
+from rnnscope.analysis.intervention.attribution_columns import ATTRIBUTION, Attributions
 from rnnscope.analysis.intervention.choosing import Chosen, chosen
 from rnnscope.analysis.intervention.columns import INTERVENTION, Changed
 from rnnscope.analysis.intervention.gathering import AllLevels, Gathering, Numbers, donors_of
@@ -30,7 +31,7 @@ from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column
 
-TABLES = (INTERVENTION,)
+TABLES = (INTERVENTION, ATTRIBUTION)
 FAMILY = ("layer", "state", "method")
 """The p-values of targets and windows that agree in these are adjusted together."""
 SUMS, FEWEST, MOST = 20_000_000, 20, 1_000
@@ -39,7 +40,7 @@ several share a sum, which is one source then."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write ``intervention.parquet``; returns the stage's figures.
+    """Write ``intervention.parquet`` and ``attribution.parquet``; returns the stage's figures.
 
     Args:
         config: the run's config.
@@ -79,6 +80,14 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     )
     table = with_q_values(INTERVENTION, INTERVENTION.frame(changed), FAMILY)
     INTERVENTION.write(table, folder)
+    worth = Attributions(
+        totals.attributed,
+        labelled=split.y is not None,
+        scored=changed.scored,
+        integrated=options.integrate > 0,
+    )
+    attribution = ATTRIBUTION.frame(worth)
+    ATTRIBUTION.write(attribution, folder)
     agrees = agreement(table)
     return {
         "rows": len(table),
@@ -89,7 +98,10 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         "rows_without_sequences": len(rows) - len(table),
         "estimate_agrees": agrees,
         "left_out": _left_out(asked, every, gathering.donors, options),
-        "null": {"intervention": by_column(INTERVENTION.nulls(changed, table))},
+        "null": {
+            "intervention": by_column(INTERVENTION.nulls(changed, table)),
+            "attribution": by_column(ATTRIBUTION.nulls(worth, attribution)),
+        },
         "headline": {
             **totals.baseline(),
             "changes": len(table),

@@ -14,7 +14,10 @@ from rnnscope.analysis.ablation import sums
 from rnnscope.analysis.ablation.estimate import Work, watched
 from rnnscope.analysis.ablation.sums import SUMMED, Sums
 from rnnscope.analysis.intervention import ratios
+from rnnscope.analysis.intervention.attribution import Attributed, attribute
 from rnnscope.analysis.intervention.gathering import AllLevels, Gathering
+from rnnscope.analysis.intervention.gradients import Gradients
+from rnnscope.analysis.intervention.losses import LOSS
 from rnnscope.analysis.intervention.measuring import Found, Here, estimated, measured
 from rnnscope.analysis.intervention.plan import Block
 from rnnscope.analysis.intervention.ratios import Ratio
@@ -42,6 +45,9 @@ class Totals:
     """Over how many sequences that is [R]."""
     count: NDArray[np.int64] = field(init=False)
     """Sequences that each row is of [R]."""
+
+    attributed: dict[tuple[str, str], Attributed] = field(default_factory=dict)
+    """By place and state, what its units are worth to first order."""
 
     def __post_init__(self) -> None:
         self.sums, self.ratios = [None] * self.rows, [None] * self.rows
@@ -86,13 +92,14 @@ def summed(
         UserError: the passes would take longer than ``intervention.hours``.
     """
     totals = Totals(sum(len(block.targets) * len(block.windows) for block in planned))
+    gradients = Gradients(gathering.passes)
     for number, here in enumerate(gathering.here(every), 1):
         _intact(totals, here)
         for block in planned:
             for place, window in enumerate(block.windows):
                 totals.count[_rows(block, place)] += here.taking(block, window).sum()
-        if not np.isnan(here.recorded.made.loss).all():
-            _estimate(totals, gathering, here, planned)
+        scored = not np.isnan(here.recorded.made.loss).all()
+        _estimate(totals, gradients, here, planned, scored=scored)
         if config.intervention.exact:
             _run(totals, gathering, here, planned, config, number)
     return totals
@@ -112,12 +119,16 @@ def _intact(totals: Totals, here: Here) -> None:
     totals.intact = more if totals.intact is None else sums.merge(totals.intact, more)
 
 
-def _estimate(totals: Totals, gathering: Gathering, here: Here, planned: Sequence[Block]) -> None:
+def _estimate(
+    totals: Totals, gradients: Gradients, here: Here, planned: Sequence[Block], *, scored: bool
+) -> None:
     """Add the first-order estimates of a batch, with one backward pass for each state."""
-    kept = here.recorded.kept
     for key, some in itertools.groupby(planned, lambda block: (block.place, block.state)):
-        gradient = gathering.passes.gradient(here.given, kept, *key)
-        for block in some:
+        gradient = None
+        if scored:
+            gradient = gradients.of_states(here.given, here.recorded.kept, key, LOSS)
+        attribute(totals.attributed, gradients, here, key, gradient)
+        for block in some if gradient is not None else ():
             total, count = estimated(here, block, gradient)
             rows = slice(block.first, block.first + total.size)
             totals.estimates[rows] += total.ravel()
