@@ -105,13 +105,13 @@ class Gathering:
         self, given: Given, recorded: Recorded, patches: Mapping[str, Patches]
     ) -> Moved | None:
         """What recovery is computed from; None without donors, or where nothing can be said."""
-        if "patch" not in patches:
+        if "patch" not in patches or self.split.per_timestep:
             return None
         scores, other = self.passes.scores, patches["patch"]
         clean, donor = (each.made.outputs[scores.output] for each in (recorded, other.recorded))
         y, of_donor = given.batch.y, other.y
         classes = None
-        if y is not None and of_donor is not None and not self.split.numeric and y.ndim == 1:
+        if y is not None and of_donor is not None and not self.split.numeric:
             classes = y, of_donor
         return recovery.moved(clean, donor, scores.kind, classes)
 

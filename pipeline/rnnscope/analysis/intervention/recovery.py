@@ -42,11 +42,9 @@ def moved(
         classes: of the sequences and of their donors, [B] each; None without classes.
     """
     if classes is not None and kind in (LOGITS, PROBABILITIES, SIGMOID):
-        if clean[0].size != clean.shape[-1]:
-            return None
         own, other = classes
         return _along(lambda output: _difference(output, str(kind), own, other), clean, donor)
-    if clean[0].size != clean.shape[-1] and clean.ndim > 1:
+    if clean.ndim > 2:
         return None
     flat = clean.reshape(len(clean), -1).astype(np.float64)
     line = donor.reshape(len(clean), -1) - flat
