@@ -15,6 +15,8 @@ from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 
 PROJECT = Path(__file__).resolve().parents[1]
+OF_THE_PAGE = [name for name in STAGES if name in (*STAGES["report"].needs, "report")]
+"""The stages that run by default; the others run where they are asked for."""
 FINISHED = (
     *("model.units=4", "train.steps=20", "train.validate_every=10", "data.test_fraction=0.02"),
     *("units.permutations=20", "decoding.folds=2", "decoding.max_timesteps=2"),

@@ -62,7 +62,7 @@ def rooms_in_order() -> list[str]:
     rows = re.findall(r"^\| (`.*?`) \|", ARCHITECTURE, re.MULTILINE)
     names = [name.strip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)]
     units = names.index("analysis/units")
-    nested = {"population", "decoding", "ablation", "fixed_points", "compare"}
+    nested = {"population", "decoding", "ablation", "intervention", "fixed_points", "compare"}
     return [f"analysis/{n}" if n in nested and i > units else n for i, n in enumerate(names)]
 
 

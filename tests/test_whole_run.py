@@ -10,7 +10,7 @@ import pytest
 from rnnscope import read_sequences, read_states, stages
 from rnnscope.stages import STAGES
 from rnnscope.store import MANIFEST
-from tests.compose import FINISHED, composed
+from tests.compose import FINISHED, OF_THE_PAGE, composed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -44,7 +44,7 @@ def test_the_page_stands_alone(latest: Path) -> None:
     assert (latest / "report" / "report.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", OF_THE_PAGE)
 def test_a_manifest_says_where_a_number_came_from(latest: Path, stage: str) -> None:
     manifest = json.loads((latest / stage / MANIFEST).read_text())
     assert manifest["stage"] == stage

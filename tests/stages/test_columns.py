@@ -29,6 +29,10 @@ SMALL = (
     "decoding.max_timesteps=2",
     "decoding.folds=2",
     "ablation.max_sequences=20",
+    "intervention.max_sequences=20",
+    "intervention.units=[0,1]",
+    "intervention.methods=[add,patch]",
+    "intervention.windows=[3:4,5:8]",
 )
 
 
@@ -71,7 +75,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tensorflow: None) -> Path:
     """Two finished runs, collected and compared."""
     root = tmp_path_factory.mktemp("outputs")
     for units in (3, 4):
-        for stage in ("population", "decoding", "ablation", "fixed_points"):
+        for stage in ("population", "decoding", "ablation", "intervention", "fixed_points"):
             stages.run(composed(root, *SMALL, f"stage={stage}", f"model.units={units}"))
     for stage in ("collect", "compare"):
         stages.run(composed(root, f"stage={stage}"))

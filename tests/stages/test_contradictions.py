@@ -39,6 +39,12 @@ CONTRADICTIONS = (
     (["decoding.folds=10", "decoding.max_sequences=9"], "decoding.max_sequences=9: fewer than "),
     (["ablation.units=[64]"], "ablation.units=[64]: there are 64, from 0 to 63"),
     (["model=gru", "ablation.methods=[c_zero]"], "model=gru has no c to clamp"),
+    (["stage=intervention", "intervention.layers=gru"], "intervention.layers: no 'gru'; there is lstm"),
+    (["stage=intervention", "intervention.units=[64]"], "intervention.units=[64]: there are 64, from 0 to 63"),
+    (
+        ["stage=intervention", "model=gru", "intervention.states=[c]"],
+        "intervention.states=[c]: model=gru has h, z, r, g",
+    ),
     (["fixed_points.layers=gru"], "fixed_points.layers: no 'gru'; there is lstm"),
     (["fixed_points.tolerance=1e-5"], "fixed_points.slow_tolerance=1e-06: below fixed_points.tol"),
     ([*FILES, "data.stride=2"], "data.stride=2: needs data.window"),

@@ -14,7 +14,7 @@ from rnnscope import stages
 from rnnscope.errors import UserError
 from rnnscope.stages import STAGES
 from rnnscope.store import runs
-from tests.compose import PROJECT, composed
+from tests.compose import OF_THE_PAGE, PROJECT, composed
 
 SMALL = (
     "model.units=4",
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 def test_stages_whose_version_was_raised_run_again(root: Path) -> None:
     steps = stages.run(composed(root, *SMALL, "mode=plan"))
     assert all(step.waits for step in steps)
-    assert {step.stage.name for step in steps} == set(STAGES)
+    assert {step.stage.name for step in steps} == set(OF_THE_PAGE)
 
 
 def test_its_tables_are_mixed_with_no_others(root: Path) -> None:

@@ -35,6 +35,7 @@ CHANGES = {
     "population": "population",
     "decoding": "decoding",
     "ablation": "ablation",
+    "intervention": "intervention",
     "fixed_points": "fixed_points",
     "report": "report",
 }
@@ -55,6 +56,15 @@ def and_after(first: str) -> list[str]:
 
 def keys(config: Config) -> dict[str, str]:
     return {step.stage.name: step.artefact.key for step in stages.chain(config)}
+
+
+def every_key(config: Config) -> dict[str, str]:
+    """Also of the stages that are not part of the default chain."""
+    found = keys(config)
+    for name in STAGES:
+        if name not in found:
+            found |= keys(dataclasses.replace(config, stage=name))
+    return {name: found[name] for name in STAGES}
 
 
 def options(config: Config) -> Iterator[tuple[str, str]]:
@@ -168,22 +178,22 @@ def test_each_option_changes_the_keys_of_its_stage_and_all_after_it_and_no_other
     """But those declared to be no part of keys; the values tried are none that load takes."""
     monkeypatch.setattr(contradictions, "refuse", lambda *_: None)
     config = composed(tmp_path, f"data={data}", f"model={model}")
-    before = keys(config)
-    assert list(before) == list(STAGES)
+    before = every_key(config)
     for group, name in options(config):
         named = {("data", "name"), ("data", "path"), ("model", "name"), ("report", "vocabulary")}
-        named.add(("fixed_points", "inputs_path"))
+        named |= {("fixed_points", "inputs_path"), ("intervention", "directions_path")}
         if (group, name) in named:  # other groups, and files
             continue
-        after = keys(altered(config, group, name))
+        after = every_key(altered(config, group, name))
         changed = [stage for stage in STAGES if before[stage] != after[stage]]
-        first = None if (group, name) == ("ablation", "hours") else CHANGES.get(group)
+        limits = name == "hours" and group in ("ablation", "intervention")
+        first = None if limits else CHANGES.get(group)
         expected = [] if first is None else and_after(first)
         assert changed == expected, f"{group}.{name}"
 
 
 def test_the_stage_asked_for_does_not_change_the_keys_before_it(tmp_path: Path) -> None:
-    whole = keys(composed(tmp_path))
+    whole = every_key(composed(tmp_path))
     for stage in STAGES:
         part = keys(composed(tmp_path, f"stage={stage}"))
         assert part == {name: whole[name] for name in part}
@@ -491,7 +501,7 @@ def test_what_needs_no_tensorflow_does_not_start_it(module: str, kept_out: str) 
 
 def test_tensorflow_is_imported_in_its_rooms_alone() -> None:
     rooms = ["models/", "train/", "trace/", "extract/"]
-    rooms += ["analysis/ablation/", "analysis/fixed_points/"]
+    rooms += ["analysis/ablation/", "analysis/intervention/", "analysis/fixed_points/"]
     # Of what users import, the part that runs a model; states in files are opened without it.
     running = ("arrays", "before", "callback", "given", "prepared", "recording", "streams")
     rooms += [f"live/{name}.py" for name in running]

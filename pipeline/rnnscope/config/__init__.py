@@ -6,6 +6,7 @@ these dataclasses and reports in one line what does not fit.
 
 from rnnscope.config.data import Data, Digits, Files, Mnist
 from rnnscope.config.engine import Dask, DaskSlurm, Engine
+from rnnscope.config.intervention import Intervention
 from rnnscope.config.loading import KINDS, load
 from rnnscope.config.location import CONF
 from rnnscope.config.model import (
@@ -57,6 +58,7 @@ __all__ = [
     "FixedPoints",
     "FlipFlop",
     "Generated",
+    "Intervention",
     "Lagged",
     "Lstm",
     "Mnist",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from rnnscope.config.data import Data
 from rnnscope.config.engine import Engine
+from rnnscope.config.intervention import Intervention
 from rnnscope.config.model import Model
 from rnnscope.config.options import PATH, SEED, option
 from rnnscope.config.source import source_files
@@ -52,6 +53,7 @@ class Config:
     population: Population = option()
     decoding: Decoding = option()
     ablation: Ablation = option()
+    intervention: Intervention = option()
     fixed_points: FixedPoints = option()
     report: Report = option()
     collect: Collect = option()

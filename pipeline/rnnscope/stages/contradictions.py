@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnscope.config import Analysis, Config, Delay, Extract, Files, Lagged, Recurrent
 from rnnscope.config.options import spelled
 from rnnscope.errors import UserError, listed
+from rnnscope.stages.table import RERUN
 
 SIGNALS = {"lstm": "hcifog", "gru": "hzrg", "simple_rnn": "h"}
 """The signals of the networks that are trained here."""
@@ -16,13 +17,14 @@ ANALYSES = ("units", "population", "decoding")
 def refuse(config: Config, stages: Collection[str]) -> None:
     """Raise UserError for the first contradiction that concerns one of the stages."""
     found = itertools.chain(
-        _of_data(config) if {"train", "extract", "ablation", "fixed_points"} & {*stages} else (),
+        _of_data(config) if {"extract", *RERUN} & {*stages} else (),
         _of_training(config) if "train" in stages else (),
         _of_checkpoints(config, stages),
         _of_extract(config) if "extract" in stages else (),
         *(_of_analysis(config, name) for name in ANALYSES if name in stages),
         _of_decoding(config) if "decoding" in stages else (),
         _of_ablation(config) if "ablation" in stages else (),
+        _of_intervention(config) if "intervention" in stages else (),
         _of_fixed_points(config) if "fixed_points" in stages else (),
     )
     for mistake in found:
@@ -150,6 +152,23 @@ def _of_ablation(config: Config) -> Iterator[str]:
         )
     if not {method[0] for method in options.methods} & {*SIGNALS[model.name]}:
         yield f"ablation.methods={spelled(options.methods)}: model={model.name} has no c to clamp"
+
+
+def _of_intervention(config: Config) -> Iterator[str]:
+    options, model = config.intervention, config.model
+    if not isinstance(model, Recurrent):
+        return
+    yield from _unknown("intervention.layers", options.layers, _layers(model))
+    if options.units and max(options.units) >= model.units:
+        yield (
+            f"intervention.units={spelled(options.units)}: there are {model.units}, "
+            f"from 0 to {model.units - 1}"
+        )
+    if not {*options.states} & {*SIGNALS[model.name]}:
+        yield (
+            f"intervention.states={spelled(options.states)}: model={model.name} has "
+            f"{listed(SIGNALS[model.name])}"
+        )
 
 
 def _of_fixed_points(config: Config) -> Iterator[str]:

@@ -59,6 +59,15 @@ STAGES = {
             tensorflow=True,
         ),
         Stage(
+            "intervention",
+            version=1,
+            module="rnnscope.analysis.intervention.stage",
+            needs=("train", "extract"),
+            reads=("data", "model", "intervention"),
+            tables=("intervention", "attribution"),
+            tensorflow=True,
+        ),
+        Stage(
             "fixed_points",
             version=1,
             module="rnnscope.analysis.fixed_points.stage",
@@ -108,7 +117,7 @@ CHECK = "check"
 """On the command line a stage too: it reads every file below the root and makes no artefact."""
 COLLECTED = tuple(name for name, stage in STAGES.items() if name in stage.tables)
 """The stages whose table of the same name is collected over runs."""
-RERUN = ("train", "ablation", "fixed_points")
+RERUN = ("train", "ablation", "intervention", "fixed_points")
 """The stages besides extract that run a model; where there are states alone, they are left out."""
 BROUGHT = "rnnscope.extract.brought.stage"
 """The module of stage extract for states that were recorded elsewhere."""

@@ -1,4 +1,4 @@
-"""How long the passes of an ablation will take, from the first of them; too long is refused."""
+"""How long the passes of a stage will take, from the first of them; too long is refused."""
 
 import contextlib
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rnnscope.config import Ablation
+from rnnscope.config import Ablation, Intervention
 from rnnscope.errors import UserError
 from rnnscope.terminal import in_words
 
@@ -25,13 +25,16 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Work:
-    """What an ablation does: each pass goes over all sequences, batch by batch."""
+    """What a stage does: each pass goes over all sequences, batch by batch."""
 
     passes: int
     sequences: int
     batch: int
     """Sequences of the first batch."""
-    options: Ablation
+    options: Ablation | Intervention
+    stage: str = "ablation"
+    reduced_by: tuple[str, ...] = ("units", "layers", "methods")
+    """The options that reduce it, besides max_sequences."""
 
     def seconds(self, each: float) -> float:
         """Seconds of all passes, if one takes ``each`` seconds for the first batch."""
@@ -53,7 +56,7 @@ def watched(
         clock: seconds.
 
     Raises:
-        UserError: longer than ``ablation.hours``, with the figures and the options that reduce it.
+        UserError: longer than the option ``hours``, with the figures and the options that reduce it.
     """
     warm = WARM + 2 * workers
     stop = warm + max(TIMED, workers)
@@ -68,18 +71,19 @@ def watched(
 
 
 def judge(work: Work, seconds: float) -> None:
-    """Log what the ablation will take, and raise if it is longer than ``ablation.hours``."""
+    """Log what the stage will take, and raise if it is longer than its option ``hours``."""
     said = f"{work.passes:,} passes over {work.sequences:,} sequences"
     most = work.options.hours
     if most is None or seconds <= most * 3_600:
         log.info(f"{'':<10} {said}, about {in_words(seconds)}")
         return
-    fewer = int(work.sequences * SPARE * most * 3_600 / seconds)
+    fewer, stage = int(work.sequences * SPARE * most * 3_600 / seconds), work.stage
+    options = ", ".join(f"{stage}.{name}" for name in work.reduced_by)
     raise UserError(
-        f"ablation would take about {in_words(seconds)}, {said}; ablation.hours={most:g} is the "
-        "limit: choose less with ablation.units, ablation.layers, ablation.methods or "
-        + (f"ablation.max_sequences={fewer}" if fewer > 1 else "ablation.max_sequences")
-        + f", or allow it with ablation.hours={_allowing(seconds)}"
+        f"{stage} would take about {in_words(seconds)}, {said}; {stage}.hours={most:g} is the "
+        f"limit: choose less with {options} or {stage}.max_sequences"
+        + (f"={fewer}" if fewer > 1 else "")
+        + f", or allow it with {stage}.hours={_allowing(seconds)}"
     )
 
 

@@ -143,7 +143,8 @@ class Rerun:
         """The results of the model with h or c of one unit clamped at a value."""
         key = place, state, unit, value
         scalars = np.int32(unit), np.float64(value)
-        return self._made(self._run(key, self.clamped[place, state], given, *scalars), given)
+        found = self._run(key, self.clamped[place, state], given, *scalars)
+        return self._made(found, given)
 
     def _run(self, key: Any, graph: Any, given: Given, *scalars: Any) -> Any:
         """One pass; a stateful model continues from its last pass with the same key."""
@@ -178,14 +179,18 @@ class Rerun:
 
     def _made(self, outputs: list[Any], given: Given) -> Made:
         arrays = [np.asarray(values)[: len(given.batch.x)] for values in outputs]
-        scored = arrays[self.scores.output]
-        lengths = given.batch.valid.sum(axis=1, dtype=np.int32)
-        table, _ = outcomes(scored, given.batch, lengths, 0, self.scores.kind)
-        loss, accuracy = (
-            table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
-            for name in ("loss", "correct")
-        )
-        return Made(arrays, loss, accuracy)
+        return scored(arrays, given.batch, self.scores)
+
+
+def scored(outputs: list[NDArray[np.float32]], batch: Batch, scores: Scores) -> Made:
+    """The scores of a model's outputs, [B, ...] each, for the sequences of a batch."""
+    lengths = batch.valid.sum(axis=1, dtype=np.int32)
+    table, _ = outcomes(outputs[scores.output], batch, lengths, 0, scores.kind)
+    loss, accuracy = (
+        table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
+        for name in ("loss", "correct")
+    )
+    return Made(outputs, loss, accuracy)
 
 
 def given_batches(model: keras.Model, split: Split, count: int, batch_size: int) -> Iterator[Given]:

@@ -1,0 +1,1 @@
+"""Stage intervention: how the model's loss and output change with a state changed for a while."""

@@ -1,0 +1,121 @@
+"""One timestep of a cell with one of its states or gates changed.
+
+A state of R rows, each a target in one sequence, is changed where the target is: units are set to a
+value, a direction d takes s to s + d d·(v - s). What the cell computes from it at the same timestep
+follows its equations: of an LSTM a changed gate changes c and h, a changed c changes h = o tanh c,
+and a changed h nothing else; of a GRU a changed r changes the candidate g, and gates h.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnscope.trace import cells, loops
+
+Tensor = Any
+
+SET, FREEZE, ADD = "set", "freeze", "add"
+"""To a value; to what it was one timestep before; a value is added."""
+
+_OF_KIND = {
+    keras.layers.LSTMCell: ("h", "c", "i", "f", "o", "g"),
+    keras.layers.GRUCell: ("h", "z", "r", "g"),
+    keras.layers.SimpleRNNCell: ("h",),
+}
+
+
+def changeable(cell: Any) -> tuple[str, ...]:
+    """The states and gates of a cell that can be changed; none of a cell that is not Keras' own."""
+    return _OF_KIND.get(cells.stock_kind(cell), ())
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a state of R rows."""
+
+    state: str
+    """h, c or a gate."""
+    way: str
+    """SET, FREEZE or ADD."""
+    along: Tensor
+    """True at the units that are changed [R, U]; or unit vectors [R, U]. ADD does not use it."""
+
+    def of(self, now: Tensor, before: Tensor, value: Tensor) -> Tensor:
+        """A state [R, U] changed.
+
+        Args:
+            now: as the cell computed it.
+            before: one timestep earlier, for FREEZE.
+            value: what it is set to, or what is added.
+        """
+        value = tf.cast(value, now.dtype)
+        if self.way == ADD:
+            return now + value
+        wanted = before if self.way == FREEZE else value
+        if self.along.dtype == tf.bool:
+            return tf.where(self.along, wanted, now)
+        along = tf.cast(self.along, now.dtype)
+        return now + along * tf.reduce_sum(along * (wanted - now), axis=-1, keepdims=True)
+
+
+def stepped(
+    cell: Any, change: Change, x: Tensor, before: list[Tensor], value: Tensor, inside: Tensor | None
+) -> list[Tensor]:
+    """The states [R, U] of a cell of ``changeable`` after one timestep with the change.
+
+    Args:
+        cell: the Keras cell.
+        change: what is done.
+        x: its inputs [R, F].
+        before: its states one timestep earlier [R, U].
+        value: as ``Change.of`` takes it.
+        inside: in which rows it is done now [R, 1]; None in all.
+    """
+
+    def changed(name: str, now: Tensor, was: Tensor = None) -> Tensor:
+        if name != change.state:
+            return now
+        new = change.of(now, was, value)
+        return new if inside is None else tf.where(inside, new, now)
+
+    kind = cells.stock_kind(cell)
+    if kind is keras.layers.LSTMCell:
+        h, c = before
+        gates = _gates(cell, x, h)
+        i, f, o, g = (changed(name, gates[name]) for name in ("i", "f", "o", "g"))
+        c = changed("c", f * c + i * g, c)
+        return [changed("h", o * cell.activation(c), h), c]
+    if kind is keras.layers.GRUCell and change.state != "h":
+        (h,) = before
+        gates = _gates(cell, x, h)
+        z, r, g = gates["z"], changed("r", gates["r"]), gates["g"]
+        if change.state == "r":
+            g = _candidate(cell, x, h, r)
+        z, g = changed("z", z), changed("g", g)
+        return [z * h + (1 - z) * g]
+    _, (h, *_), (new, *_) = loops.called(cell, x, before, training=False)
+    return [changed("h", new, h)]
+
+
+def _gates(cell: Any, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+    """The gates [R, U] of one timestep, from inputs [R, F] and h one timestep before [R, U]."""
+    found = cells.gates(cell, x[tf.newaxis], {"h": h[tf.newaxis]})
+    return {name: values[0] for name, values in found.items()}
+
+
+def _candidate(cell: keras.layers.GRUCell, x: Tensor, h: Tensor, r: Tensor) -> Tensor:
+    """The candidate g [R, U] of a GRU with a given reset gate [R, U]; see ``trace.cells``."""
+
+    def of(weights: Any) -> Tensor:
+        return tf.cast(weights, x.dtype)[..., 2 * cell.units :]
+
+    to_x: Tensor = 0
+    to_h: Tensor = 0
+    if cell.bias is not None:
+        bias = of(cell.bias)
+        to_x, to_h = (bias[0], bias[1]) if cell.reset_after else (bias, 0)
+    given, recurrent = x @ of(cell.kernel) + to_x, of(cell.recurrent_kernel)
+    reset = r * (h @ recurrent + to_h) if cell.reset_after else (r * h) @ recurrent
+    return cell.activation(given + reset)

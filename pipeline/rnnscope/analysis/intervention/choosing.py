@@ -1,0 +1,85 @@
+"""What of a model's recurrent layers the options ask for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+
+from rnnscope.analysis.ablation.places import Place, places
+from rnnscope.analysis.intervention.changes import changeable
+from rnnscope.analysis.intervention.targets import Float, Target, directions_of, targets
+from rnnscope.config import Intervention
+from rnnscope.errors import UserError
+from rnnscope.states import selection
+from rnnscope.trace import loops
+
+UNKNOWN = "states whose place in the equations is not known"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is changed."""
+
+    places: dict[str, Place]
+    """The cells, by name."""
+    states: dict[str, list[str]]
+    """Place -> its states and gates, at least one."""
+    targets: dict[str, list[Target]]
+    """Place -> units, sets of them and directions."""
+    left_out: dict[str, str]
+    """What was asked for and a cell does not have, by place, in words."""
+
+
+def chosen(model: keras.Model, options: Intervention) -> Chosen:
+    """What the options ask for.
+
+    Raises:
+        UserError: a layer that does not exist or cannot be changed; a unit, set of units or
+            direction that no layer has.
+    """
+    every = selection.only("intervention.layers", places(model), options.layers)
+    found: dict[str, Place] = {}
+    states: dict[str, list[str]] = {}
+    left_out = {}
+    for name, place in every.items():
+        # What changes start from is kept of whole layers, and known of all their cells or none.
+        known = all(changeable(cell) for cell in loops.cells_of(place.layer))
+        there = changeable(place.cell) if known else ()
+        if not there and options.layers is not None:
+            raise UserError(f"intervention.layers: {name} has {UNKNOWN}")
+        lacking = sorted(set(options.states) - set(there))
+        if not there:
+            left_out[name] = f"all: {UNKNOWN}"
+        elif lacking:
+            left_out[name] = f"{', '.join(lacking)}: the cell has no such state"
+        if asked := [state for state in there if state in options.states]:
+            found[name], states[name] = place, asked
+    directions = directions_of(options)
+    by_place = {name: targets(options, place.units, directions) for name, place in found.items()}
+    _refuse_missing(options, directions, by_place, {n: p.units for n, p in found.items()})
+    return Chosen(found, states, by_place, left_out)
+
+
+def _refuse_missing(
+    options: Intervention,
+    directions: Float | None,
+    by_place: Mapping[str, Sequence[Target]],
+    units: Mapping[str, int],
+) -> None:
+    """Raise for targets that no layer has."""
+    if not units:
+        return
+    most = max(units.values())
+    there = f"there are {most}, from 0 to {most - 1}"
+    if options.units and max(options.units) >= most:
+        raise UserError(f"intervention.units={options.units}: {there}")
+    names = {each.name for some in by_place.values() for each in some}
+    for group in options.groups or ():
+        if group not in names:
+            raise UserError(f"intervention.groups: {group}: {there}")
+    if directions is not None and directions.shape[1] not in units.values():
+        sizes = ", ".join(f"{name} has {count}" for name, count in units.items())
+        raise UserError(
+            f"intervention.directions_path={options.directions_path}: directions of "
+            f"{directions.shape[1]} units, and {sizes}"
+        )
