@@ -754,6 +754,7 @@ CONTAINERS = [
         lambda to: h5(to, put("x_test", h5py.ExternalLink("/etc/passwd", "/x"))),
         "x_test is a link to another file",
     ),
+    Case("h5: a link through a group to another file", lambda to: behind(to), "another file"),
     Case(
         "h5: a link to nothing",
         lambda to: h5(to, put("x_test", h5py.SoftLink("/nothing"))),
@@ -850,6 +851,18 @@ def sparse(file: h5py.File) -> None:
     shape = (10**6, 10**6, 10**3)
     made = file.create_dataset("x_test", shape, "f4", chunks=(1, 1, 1000))
     made[0, 0] = 1
+
+
+def behind(folder: Path) -> list[str]:
+    """A link within the file to a link that leads out of it."""
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["x"] = good()["x_test"]
+
+    def change(file: h5py.File) -> None:
+        file.create_group("inner")["x"] = h5py.ExternalLink("other.h5", "/x")
+        put("x_test", h5py.SoftLink("/inner/x"))(file)
+
+    return h5(folder, change)
 
 
 def partly(file: h5py.File) -> None:

@@ -332,3 +332,38 @@ def test_splits_have_as_many_targets_as_each_other(tmp_path: Path) -> None:
 def test_annotations_do_not_take_the_names_of_several_targets(name: str, tmp_path: Path) -> None:
     path = npz(tmp_path, made(PLAIN) | {f"{name}_test": STEPS})
     assert f"'{name}' is a reserved name" in complaint(path, annotations=[name])
+
+
+@pytest.mark.parametrize("labels", [None, "timestep"])
+def test_targets_that_happen_to_be_one_hot_are_targets_where_it_is_said(
+    labels: str | None, tmp_path: Path
+) -> None:
+    y = np.eye(3, dtype=np.float32)[STEPS % 3]
+    path = npz(tmp_path, made(y))
+    assert load(path).classes == ("0", "1", "2")
+    dataset = load(path, task="regression", labels=labels)
+    assert not dataset.classes
+    np.testing.assert_array_equal(ready(dataset), y)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_one_hot_in_one_split_alone_is_no_class(split: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    found: Arrays = {}
+    for name in ("train", "val", "test"):
+        y = random.uniform(size=(N, T, 3)).astype(np.float32)
+        found |= {f"x_{name}": random.normal(size=(N, T, 2)), f"y_{name}": y}
+    found[f"y_{split}"] = np.eye(3, dtype=np.float32)[STEPS % 3]
+    dataset = load(npz(tmp_path, found))
+    assert not dataset.classes
+    part = {"train": dataset.train, "val": dataset.val, "test": dataset.test}[split]
+    assert part is not None
+    np.testing.assert_array_equal(part.take(slice(None)).y, found[f"y_{split}"])
+
+
+def test_one_hot_classes_of_sequences_are_no_targets(tmp_path: Path) -> None:
+    path = npz(tmp_path, made(np.eye(5)[PLAIN]))
+    assert "5 numbers for each sequence" in complaint(path, task="regression")
+    same = npz(tmp_path, made(np.eye(T)[PLAIN]))  # as many as timesteps
+    said = complaint(same, task="regression", labels="sequence")
+    assert "labels of single timesteps by their shape" in said

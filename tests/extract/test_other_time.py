@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import rnnscope
+from rnnscope.errors import UserError
+from rnnscope.models.keeping import keeps_time
 from tests.compose import analysed, composed
 
 pytestmark = pytest.mark.tensorflow
@@ -54,6 +56,33 @@ def test_a_layer_of_other_timesteps_has_none(name: str) -> None:
     units = rnnscope.measure(states, **FEW)
     assert units["best_correlation"].isna().all()
     assert units["eta2"].isna().all()
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_labels_of_timesteps_that_come_later_are_refused(name: str) -> None:
+    labels = (KNOWN > 0).astype(int)
+    with pytest.raises(UserError, match=r"those of last: give labels|labels has shape"):
+        rnnscope.measure(recorded(ELSEWHERE[name]), labels=labels, **FEW)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_the_graph_shows_no_kept_timesteps_where_they_are_others(name: str) -> None:
+    x = keras.Input((12, 3))
+    assert not keeps_time(keras.Model(x, keras.layers.LSTM(4)(ELSEWHERE[name](x))))
+
+
+def test_the_graph_shows_kept_timesteps_behind_layers_that_work_one_by_one() -> None:
+    x = keras.Input((12,), dtype="int32")
+    y = keras.layers.Embedding(5, 3, mask_zero=True)(x)
+    y = keras.layers.LayerNormalization()(keras.layers.Dense(3, "relu")(y))
+    y = keras.layers.Bidirectional(keras.layers.GRU(2, return_sequences=True))(y)
+    y = keras.layers.LSTM(3, return_sequences=True)(keras.layers.Dropout(0.5)(y))
+    backwards = keras.layers.LSTM(2, go_backwards=True)
+    model = keras.Model(x, keras.layers.Dense(2)(backwards(y)))
+    assert keeps_time(model)
+    assert keeps_time(keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(2)]))
+    inner = keras.Model(x, backwards(y))
+    assert not keeps_time(keras.Model(x, keras.layers.Dense(2)(inner(x))))  # it is not known
 
 
 @pytest.mark.filterwarnings("ignore:no accuracy and no loss")

@@ -16,6 +16,8 @@ def plain(
     lengths: NDArray[np.int32] | None,
     where: str,
     labels: str | None,
+    *,
+    classes: bool = True,
 ) -> tuple[LazyArray, int]:
     """A y of any form as one value for each sequence [N] or timestep [N, T], and its form's K.
 
@@ -29,6 +31,7 @@ def plain(
         lengths: valid timesteps [N]; None where all have T.
         where: what to call y in an error.
         labels: option ``data.labels``; null takes the form that the shape tells.
+        classes: whether one-hot vectors are classes; else they are numbers as any others.
 
     Returns:
         y, and the number of classes K if it was one-hot, else 0.
@@ -48,9 +51,9 @@ def plain(
             )
         return y, 0
     if shape == of_timesteps:
-        return _of_timesteps(y, where, labels)
+        return _of_timesteps(y, where, labels, classes=classes)
     each = len(shape) == 3 and shape[:2] == of_timesteps
-    if (len(shape) == 2 or each) and _one_hot(y, lengths if each else None):
+    if classes and (len(shape) == 2 or each) and _one_hot(y, lengths if each else None):
         if labels is not None and each != (labels == "timestep"):
             raise UserError(
                 f"{found}, one-hot classes of {'timesteps' if each else 'sequences'}, which does "
@@ -77,12 +80,22 @@ def refuse_horizons(y: LazyArray, where: str) -> None:
     )
 
 
-def _of_timesteps(y: LazyArray, where: str, labels: str | None) -> tuple[LazyArray, int]:
+def several_targets(y: LazyArray, timesteps: int, lengths: NDArray[np.int32] | None) -> bool:
+    """Whether a y is floats [N, T, D] that are not one-hot: numbers for each timestep."""
+    y = _without_column(y)
+    if len(y.shape) != 3 or y.shape[:2] != (len(y), timesteps) or y.dtype.kind != "f":
+        return False
+    return not _one_hot(y, lengths)
+
+
+def _of_timesteps(
+    y: LazyArray, where: str, labels: str | None, *, classes: bool
+) -> tuple[LazyArray, int]:
     """A y [N, T], which may be labels of timesteps, one-hot classes or horizons."""
     found = f"{where} has shape {tuple(y.shape)}"
     if labels == "timestep":
         return y, 0
-    if _one_hot(y, None):
+    if classes and _one_hot(y, None):
         if labels == "sequence":
             return _places(y), y.shape[1]
         raise UserError(
@@ -111,7 +124,7 @@ def _several(y: LazyArray) -> str:
     )
 
 
-def _without_column(y: LazyArray, keep: tuple[int, ...]) -> LazyArray:
+def _without_column(y: LazyArray, keep: tuple[int, ...] = ()) -> LazyArray:
     """Without last axes of size 1, except where y has the shape to keep."""
     while len(y.shape) > 1 and y.shape[-1] == 1 and tuple(y.shape) != keep:
         y = recoded(y, lambda values: values[..., 0], tuple(y.shape[:-1]), y.dtype)

@@ -63,17 +63,21 @@ def within(group: h5py.Group, at: str) -> Iterator[tuple[str, Any]]:
     for name in group:
         link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
-            raise UserError(
-                f"{at}: {brief(name, 40)} is a link to another file, "
-                f"{brief(link.filename, 60)}; copy the array into this one"
-            )
+            raise UserError(_elsewhere(name, link.filename, at))
         try:
             node = group[name]
         except (KeyError, OSError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"{at}: {brief(name, 40)} leads to nothing in the file; write it again"
             ) from error
+        if node.file.filename != group.file.filename:  # behind a link within the file
+            raise UserError(_elsewhere(name, node.file.filename, at))
         yield name, node
+
+
+def _elsewhere(name: str, file: str, at: str) -> str:
+    said = f"{at}: {brief(name, 40)} is a link to another file, {brief(file, 60)}"
+    return f"{said}; copy the array into this one"
 
 
 def refuse_claims(nodes: Mapping[str, h5py.Dataset], at: str) -> None:

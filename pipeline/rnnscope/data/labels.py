@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnscope.data.classes import MOST, TEXT, Classes, decided, numbered, texts_of, values_of
 from rnnscope.data.decimals import as_numbers
-from rnnscope.data.forms import NUMBERS, plain, refuse_horizons
+from rnnscope.data.forms import NUMBERS, plain, refuse_horizons, several_targets
 from rnnscope.data.lengths import blocks
 from rnnscope.data.mapped import LazyArray, recoded, release
 from rnnscope.data.names import FEWEST, refuse_unclear_names
@@ -71,12 +71,15 @@ def labels_from(
             of which it is not clear which are the same.
     """
     known, found, k = {}, [], 0
-    for part, raw in given.items():
-        each = raw
-        if raw.y.dtype == object:
-            each = replace(raw, y=as_numbers(raw.y[:], raw.where))
-        _refuse_type(each)
-        y, of_form = plain(each.y, each.timesteps, each.lengths, each.where, labels)
+    read = {part: _of_one_type(raw) for part, raw in given.items()}
+    # What is one-hot in one split is no class where another has targets in its place.
+    one_hot = task != "regression" and not any(
+        several_targets(each.y, each.timesteps, each.lengths) for each in read.values()
+    )
+    for part, each in read.items():
+        y, of_form = plain(
+            each.y, each.timesteps, each.lengths, each.where, labels, classes=one_hot
+        )
         k = max(k, of_form)
         known[part] = replace(each, y=y)
         _refuse_endless(known[part])
@@ -130,12 +133,20 @@ def _place(given: Given, *index: int) -> str:
     return f"{given.where.rpartition(' ')[2]}[{', '.join(map(str, index))}]"
 
 
-def _refuse_type(given: Given) -> None:
+def _of_one_type(given: Given) -> Given:
+    """The same, of numbers or names.
+
+    Raises:
+        UserError: of another type.
+    """
+    if given.y.dtype == object:
+        given = replace(given, y=as_numbers(given.y[:], given.where))
     if given.y.dtype.kind not in NUMBERS + TEXT:
         raise UserError(
             f"{given.where} has type {given.y.dtype}; it must hold whole numbers or names, which "
             "are classes, or floats, which are numeric targets"
         )
+    return given
 
 
 def _refuse_endless(given: Given) -> None:

@@ -16,6 +16,7 @@ from rnnscope.errors import UserError
 from rnnscope.extract import forgetful
 from rnnscope.extract.rounding import relative
 from rnnscope.models.batches import fixed_batch
+from rnnscope.models.keeping import keeps_time
 
 MARKS = 8
 """Timesteps that are changed."""
@@ -109,8 +110,8 @@ def displaced(
     """By call of a recurrent layer: the inputs whose timesteps it has elsewhere.
 
     Each with a timestep, and where that is read. None stands for the main input. Looked at are
-    inputs with lengths, and the main one where its timesteps have labels or annotations, which do
-    not belong to a layer of fewer or more timesteps either.
+    inputs with lengths, and the main one unless the graph shows that its timesteps keep their
+    places: labels, annotations and the inputs themselves belong to a layer of the same timesteps.
 
     Args:
         model: the model.
@@ -122,11 +123,12 @@ def displaced(
             in a model without a graph.
     """
     found: dict[str, dict[str | None, tuple[int, int]]] = {}
+    untold = split.per_timestep or bool(split.steps) or not keeps_time(model)
     for name in (None, *split.others):
         lengths = split.lengths if name is None else split.other_lengths.get(name)
         timesteps = int((split.x if name is None else split.others[name]).shape[1])
         ends = lengths is not None and lengths.min() < timesteps
-        noted = name is None and (split.per_timestep or bool(split.steps))
+        noted = name is None and untold
         if not ends and not noted:
             continue
         landed = landings(model, split, name)

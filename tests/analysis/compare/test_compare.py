@@ -409,6 +409,15 @@ def test_runs_of_different_data_are_refused(how: dict[str, Any], said: str, tmp_
     )
 
 
+def test_runs_of_other_sequences_of_a_generated_task_are_refused(tmp_path: Path) -> None:
+    one = drawn()
+    task = {"name": "lagged", "test_sequences": 120, "split_seed": 0}
+    runs = [laid(tmp_path, name, one, data=task) for name in "ab"]
+    assert len(compared(tmp_path, *runs)[0]) == 2
+    runs.append(laid(tmp_path, "c", one, data=task | {"split_seed": 1}))
+    assert "different data, data.split_seed is 0 and 1:" in refused(tmp_path, *runs)
+
+
 def test_a_file_may_lie_elsewhere(tmp_path: Path) -> None:
     data = DATA | {"path": {"sha256": "abc"}}
     runs = [

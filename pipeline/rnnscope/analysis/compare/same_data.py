@@ -57,7 +57,8 @@ def _data(run: Run, recorded: Mapping[str, Path]) -> dict[str, Any]:
     """
     found = run.config
     other = {"data.labels", "data.task", "data.validation_fraction"}
-    if found.get("data.test_fraction") is None:  # the data comes with its own test split
+    drawn = "data.test_sequences" in found  # a generated task
+    if found.get("data.test_fraction") is None and not drawn:  # the data has its own test split
         other.add("data.split_seed")
     data = {
         name: value
