@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from rnnscope import read_sequences, read_states, stages
 from rnnscope.stages import STAGES
@@ -69,9 +68,9 @@ def test_every_stage_is_up_to_date(finished_root: Path) -> None:
 def test_several_targets_of_timesteps_of_unequal_sequences_go_through_every_stage(
     tmp_path: Path,
 ) -> None:
-    """Two bits that are to be held, from a file: what lies beyond a sequence's end counts nowhere."""
+    """Two bits that are to be held, from a file: what lies beyond sequences counts nowhere."""
     random = np.random.default_rng(0)
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     for part, count in (("train", 60), ("test", 40)):
         x = random.choice([-1, 0, 1], (count, 9, 2)).astype(np.float32)
         y = x.copy()
@@ -82,8 +81,10 @@ def test_several_targets_of_timesteps_of_unequal_sequences_go_through_every_stag
         x[beyond] = y[beyond] = 1000
         arrays |= {f"x_{part}": x, f"y_{part}": y, f"lengths_{part}": lengths}
     np.savez(tmp_path / "bits.npz", **arrays)
-    few = ("model=gru", "model.units=3", "train.steps=4", "units.permutations=20")
-    few += ("decoding.folds=2", "decoding.memory_lags=2", "fixed_points.starts=8")
+    few = (
+        *("model=gru", "model.units=3", "train.steps=4", "units.permutations=20"),
+        *("decoding.folds=2", "decoding.memory_lags=2", "fixed_points.starts=8"),
+    )
     made = stages.run(
         composed(tmp_path / "root", "data=files", f"data.path={tmp_path / 'bits.npz'}", *few)
     )
@@ -96,7 +97,9 @@ def test_several_targets_of_timesteps_of_unequal_sequences_go_through_every_stag
     lengths, y = arrays["lengths_test"], arrays["y_test"]
     valid = np.arange(9) < lengths[:, np.newaxis]
     steps, sequences = table("extract", "steps"), table("extract", "sequences")
-    targets, predictions = ([f"{name}_{bit}" for bit in (0, 1)] for name in ("target", "prediction"))
+    targets, predictions = (
+        [f"{name}_{bit}" for bit in (0, 1)] for name in ("target", "prediction")
+    )
     np.testing.assert_array_equal(steps[targets], y[valid])
     error = ((steps[predictions].to_numpy() - y[valid]) ** 2).mean(axis=1)
     np.testing.assert_allclose(steps["loss"], error, rtol=1e-4)

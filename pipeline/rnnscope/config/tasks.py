@@ -23,7 +23,7 @@ class Generated(Data):
 
     sequences: int = option(low=2, high=SEQUENCES)
     """Training and validation sequences together, of which data.validation_fraction are for
-    validation. Each of both has a random stream to itself, so that with more sequences the first
+    validation. Each of the two splits has a random stream of its own: with more sequences the first
     ones of either stay as they are."""
     test_sequences: int = option(low=1, high=SEQUENCES)
     """Test sequences."""

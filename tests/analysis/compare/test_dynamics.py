@@ -108,8 +108,9 @@ def test_the_floor_is_of_operators_of_half_of_a_runs_sequences(
     monkeypatch.setattr(dynamics, "_sequences", lambda signal, *_: runs[signal])
     monkeypatch.setattr(dynamics, "_operator", lambda states, *_: np.float32(len(states)))
     monkeypatch.setattr(dynamics, "_distance", lambda one, other: 10.0 * one + other)
-    signals: Any = ("a", "b")
-    found = dynamics.similar(*signals, np.arange(10), ASKED)
+    one: Any = "a"
+    other: Any = "b"
+    found = dynamics.similar(one, other, np.arange(10), ASKED)
     assert found.distance == 80
     assert found.floor == np.mean([43, 55])
     floor, distance = (COMPARE.column(name) for name in ("dsa_floor", "dsa"))

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from rnnscope import stages, states
-from rnnscope.analysis.decoding import own_time, products, readout
+from rnnscope import data, stages, states
+from rnnscope.analysis.decoding import memory, own_time, products, readout
 from rnnscope.analysis.decoding.memory_columns import MEMORY
 from rnnscope.states import RowKeys
 from tests.compose import composed
@@ -176,10 +176,12 @@ def test_of_many_features_some_are_measured_and_symbols_are_told_from_numbers(
     assert table["feature"].nunique() == len(said["features"]["rnn"]) == 64
     assert table["feature"].min() == 0
     assert table["feature"].max() == 69
-    for name, other in (("b", 0.5), ("c", 1)):
-        x[29, 1, (codes[29, 1] + 1) % 70] = other  # a value that no symbol has, and two symbols
-        _, _, manifest = remembered(tmp_path / name, h, x, lengths_test=lengths)
-        assert manifest["memory"]["one_hot"] is False
+    every = np.arange(30)
+    assert memory.one_hot(data.Split(x, None, lengths.astype(np.int32)), every)
+    for other in (0.5, 1):  # a value that no symbol has; two symbols at a timestep
+        x[29, 1, (codes[29, 1] + 1) % 70] = other
+        assert not memory.one_hot(data.Split(x, None, lengths.astype(np.int32)), every)
+        assert memory.one_hot(data.Split(x, None, lengths.astype(np.int32)), every[:29])
 
 
 def test_scores_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
