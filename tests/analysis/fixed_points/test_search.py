@@ -298,6 +298,23 @@ def test_modes_are_the_same_however_many_points_are_linearised_at_a_time(
     np.testing.assert_allclose(parts.along["h"], whole.along["h"], atol=1e-12)
 
 
+def test_directions_along_all_states_make_up_the_eigenvectors() -> None:
+    made, x = cell(keras.layers.LSTMCell, 3, 2, 1, 2.0), np.array([0.3, -0.4])
+    axes = {state: (np.eye(3), np.zeros(3)) for state in "hc"}
+    starts = 2 * wide(30, 6)
+    (found,), _ = finding.search("lstm", dynamics_of(made, 2), starts, {"x": x}, axes, OPTIONS)
+    assert len(found.state)
+    modes = found.modes
+    parts = np.concatenate([modes.along[state] for state in "hc"], axis=2)
+    for s, value, part in zip(found.state, modes.value, parts, strict=True):
+        vector, second = part.astype(complex), np.flatnonzero(value.imag < 0)
+        vector[second - 1] += 1j * part[second]
+        vector[second] = vector[second - 1].conj()
+        np.testing.assert_allclose(np.linalg.norm(vector, axis=1), 1)
+        turned = jacobian(equations(made, x), s) @ vector.T
+        np.testing.assert_allclose(turned, vector.T * value, atol=1e-6)
+
+
 @pytest.mark.parametrize("iterations", [200, 2])
 def test_the_bar_counts_every_start_as_it_arrives(
     iterations: int, monkeypatch: pytest.MonkeyPatch

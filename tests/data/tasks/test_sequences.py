@@ -105,7 +105,7 @@ def test_splits_share_no_sequence() -> None:
 
 
 def test_a_fraction_that_leaves_a_split_empty_is_refused() -> None:
-    with pytest.raises(UserError, match="data.validation_fraction=0.01: this fraction of 40 seq"):
+    with pytest.raises(UserError, match="this fraction of 40 sequences leaves an empty split"):
         loaded("ar1", "data.validation_fraction=0.01")
 
 
