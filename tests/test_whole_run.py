@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,3 +62,62 @@ def test_every_stage_is_up_to_date(finished_root: Path) -> None:
     for step in stages.chain(composed(finished_root, *FINISHED)):
         assert step.artefact.finished
         assert (finished_root / "latest" / step.stage.name).resolve() == step.artefact.folder
+
+
+@pytest.mark.slow
+def test_several_targets_of_timesteps_of_unequal_sequences_go_through_every_stage(
+    tmp_path: Path,
+) -> None:
+    """Two bits that are to be held, from a file: what lies beyond sequences counts nowhere."""
+    random = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for part, count in (("train", 60), ("test", 40)):
+        x = random.choice([-1, 0, 1], (count, 9, 2)).astype(np.float32)
+        y = x.copy()
+        for t in range(1, 9):
+            y[:, t] = np.where(x[:, t] == 0, y[:, t - 1], x[:, t])
+        lengths = random.integers(3, 10, count)
+        beyond = np.arange(9) >= lengths[:, np.newaxis]
+        x[beyond] = y[beyond] = 1000
+        arrays |= {f"x_{part}": x, f"y_{part}": y, f"lengths_{part}": lengths}
+    np.savez(tmp_path / "bits.npz", **arrays)
+    few = (
+        *("model=gru", "model.units=3", "train.steps=4", "units.permutations=20"),
+        *("decoding.folds=2", "decoding.memory_lags=2", "fixed_points.starts=8"),
+    )
+    made = stages.run(
+        composed(tmp_path / "root", "data=files", f"data.path={tmp_path / 'bits.npz'}", *few)
+    )
+    folders = {step.stage.name: step.artefact.folder for step in made}
+    assert list(folders) == list(STAGES)
+
+    def table(stage: str, name: str) -> pd.DataFrame:
+        return pd.read_parquet(folders[stage] / f"{name}.parquet")
+
+    lengths, y = arrays["lengths_test"], arrays["y_test"]
+    valid = np.arange(9) < lengths[:, np.newaxis]
+    steps, sequences = table("extract", "steps"), table("extract", "sequences")
+    targets, predictions = (
+        [f"{name}_{bit}" for bit in (0, 1)] for name in ("target", "prediction")
+    )
+    np.testing.assert_array_equal(steps[targets], y[valid])
+    error = ((steps[predictions].to_numpy() - y[valid]) ** 2).mean(axis=1)
+    np.testing.assert_allclose(steps["loss"], error, rtol=1e-4)
+    of_sequences = pd.Series(error).groupby(steps["sequence"].to_numpy()).mean()
+    np.testing.assert_allclose(sequences["loss"], of_sequences, rtol=1e-4)
+
+    assert set(table("units", "units")["count"]) == {lengths.sum()}
+    scores = table("decoding", "decoding")
+    assert set(targets) <= set(scores["target"])
+    at_last = scores[scores["test_timestep"] >= 0].groupby("test_timestep")["sequences"].first()
+    assert all(count == (lengths > t).sum() for t, count in at_last.items())
+    assert table("decoding", "memory")["feature"].unique().tolist() == [0, 1]
+    clamped = table("ablation", "ablation")
+    whole = clamped["loss"] - clamped["loss_change"]
+    np.testing.assert_allclose(whole, of_sequences.mean(), rtol=1e-4)
+    points = table("fixed_points", "fixed_points")
+    assert len(points)
+    assert (points["visited_timestep"] < lengths[points["visited_sequence"]]).all()
+    assert points["nearest_class"].isna().all()
+    assert points[[f"nearest_{target}" for target in targets]].isin([-1, 0, 1]).all(axis=None)
+    assert "R² of target_0" in (folders["report"] / "report.html").read_text("utf-8")

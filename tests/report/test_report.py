@@ -962,11 +962,14 @@ def test_the_page_lists_points_with_what_each_column_means(drawn: str, unlabelle
     for text in ("saddle", "9.49", "\N{MINUS SIGN}7.16", "1.150", "b &amp; c", "0.125"):
         assert f">{text}</td>" in section, text
     assert "the largest |λ|" in section  # in a tooltip
-    assert "Of 128 starts 80 ended at fixed points, 0 at slow ones, and 48 where" in section
+    assert (
+        "Of 128 starts, 80 converged to fixed points and 0 to slow points, 48 to neither."
+        in section
+    )
     assert "<code>&lt;odd&gt;</code> is left out: its cell is no LSTM." in section
     assert (
-        "No point of <code>lstm</code> was found under the mean input of class b &amp; c: where"
-        in section
+        "No fixed or slow point of <code>lstm</code> was found under the mean input of class b "
+        "&amp; c: wherever the search ended" in section
     )
     assert ">Class</th>" in section
     plain = unlabelled.partition('<section id="fixed-points">')[2].partition("</section>")[0]

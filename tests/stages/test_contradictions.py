@@ -46,6 +46,7 @@ CONTRADICTIONS = (
         "intervention.states=[c]: model=gru has h, z, r, g",
     ),
     (["fixed_points.layers=gru"], "fixed_points.layers: no 'gru'; there is lstm"),
+    (["data=text", "data.path=a.txt", "data.split_seed=3"], "data.split_seed=3: has no effect on "),
     (["fixed_points.tolerance=1e-5"], "fixed_points.slow_tolerance=1e-06: below fixed_points.tol"),
     ([*FILES, "data.stride=2"], "data.stride=2: needs data.window"),
     ([*FILES, "data.horizon=2"], "data.horizon=2: needs data.window"),

@@ -192,6 +192,16 @@ def test_each_option_changes_the_keys_of_its_stage_and_all_after_it_and_no_other
         assert changed == expected, f"{group}.{name}"
 
 
+def test_how_generated_sequences_are_drawn_is_part_of_the_keys_of_their_runs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = [composed(tmp_path, f"data={data}") for data in ("ar1", "digits")]
+    generated, drawn = map(keys, configs)
+    monkeypatch.setattr(sys.modules["rnnscope.stages.chain"], "DRAWING", 0)
+    assert not set(keys(configs[0]).values()) & set(generated.values())
+    assert keys(configs[1]) == drawn
+
+
 def test_the_stage_asked_for_does_not_change_the_keys_before_it(tmp_path: Path) -> None:
     whole = every_key(composed(tmp_path))
     for stage in STAGES:
@@ -334,6 +344,14 @@ def test_a_plan_on_empty_ground_says_that_there_is_nothing_yet(tmp_path: Path) -
     assert said["train"] == "would run      no finished artefact with this config"
     assert said["extract"] == "would run      train would run"
     assert said["units"] == "would run      extract would run"
+
+
+def test_the_lines_of_a_plan_are_aligned_to_the_longest_name(tmp_path: Path) -> None:
+    for stage, at in (("report", 1 + len("fixed_points")), ("units", 11)):
+        steps = stages.chain(composed(tmp_path, f"stage={stage}"))
+        lines = planning.plan(steps, tmp_path)
+        assert [line[:at].split() for line in lines] == [[step.stage.name] for step in steps]
+        assert all(line[at:].startswith("would run      ") for line in lines)
 
 
 def test_a_plan_tells_what_changed_from_the_last_run(tmp_path: Path) -> None:

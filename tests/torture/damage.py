@@ -141,7 +141,7 @@ def _damage(
     traceless = kind is without_folder and stage == base.RUN[-1]
     if check.code == 0 and not traceless:
         return Outcome("wrong", f"{told}stage=check found nothing")
-    if f"{stage:<10} would run" not in plan.text:
+    if f"{stage:<{max(map(len, base.RUN))}} would run" not in plan.text:
         return Outcome("wrong", f"{told}mode=plan: {plan.text.strip()[-300:]}")
     stages = (
         command.as_undisturbed(root, whole.truth(each), each, told, base.mark(each))

@@ -28,7 +28,7 @@ class Data:
     """Fraction of the training sequences held out for validation, if the data has no such split."""
     split_seed: int = option(low=0, high=SEED)
     """Seed of random splits and of generated sequences, separate from the run's seed so that runs
-    share test sequences."""
+    share test sequences. Of data=text nothing is drawn: there it must be 0."""
 
 
 @dataclass

@@ -138,7 +138,8 @@ class Decoding(Analysis):
     """Whether to decode from all signals together as well, such as h+c."""
     timesteps: str = option(pattern=f"all|last|{SLICE}", words=f"all, last, or {SLICE_WORDS}")
     """Which timesteps, from 0: all, last (each sequence's final step, of a backward layer its
-    first), or a slice such as 0:100 or ::10."""
+    first), or a slice such as 0:100 or ::10. Tables memory and memory_capacity do not depend on
+    it: they use timesteps past the largest lag, whatever it is."""
     max_timesteps: int = option(low=1, high=10_000)
     """At most this many of them, evenly spaced, including the first and the last."""
     generalise: bool = option()
@@ -185,7 +186,7 @@ class FixedPoints:
     layers: list[str] | None = option(longest=NAME, most=NAMES)
     """Which recurrent layers, by name; null means all whose cell is Keras' own."""
     inputs: list[str] = option(choices=("zeros", "mean", "classes"), most=3)
-    """Constant inputs under which points are looked for: zeros; the mean of what the layer is given
+    """Constant inputs under which points are searched: zeros; the mean of what the layer is given
     at all timesteps, of a layer above the first by the one below; that of each class."""
     inputs_path: str | None = option(longest=PATH, file=True)
     """A .npy file of further constant inputs, [inputs, features]; for the layers that take so many

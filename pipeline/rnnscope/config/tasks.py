@@ -1,7 +1,7 @@
 """Group data: tasks whose solution is known, in generated sequences; and the characters of a text.
 
 Generated sequences follow from data.split_seed, the split and their number alone: raising
-data.sequences or data.test_sequences adds sequences and changes none.
+data.sequences or data.test_sequences adds sequences behind those of each split, and changes none.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from rnnscope.config.data import Data
 from rnnscope.config.options import PATH, SEQUENCES, option
 
+DRAWING = 2
+"""Of generated sequences; raised whenever the same options give others. It is part of keys."""
 LONGEST = 1_000_000
 """Most timesteps of a generated sequence."""
 MOST = 1_000
@@ -20,7 +22,9 @@ class Generated(Data):
     """Options of every task whose sequences are generated."""
 
     sequences: int = option(low=2, high=SEQUENCES)
-    """Training sequences, of which data.validation_fraction is held out for validation."""
+    """Training and validation sequences together, of which data.validation_fraction are for
+    validation. Each of the two splits has a random stream of its own: with more sequences the first
+    ones of either stay as they are."""
     test_sequences: int = option(low=1, high=SEQUENCES)
     """Test sequences."""
 
@@ -138,7 +142,7 @@ class Text(Data):
     The vocabulary is the characters of the file, of which each is a feature that is 1 where it is
     read. The text is split in time: training, validation (the last data.validation_fraction of
     what is not test), test; no window reaches from one into another, and each starts from nothing.
-    Line ends of Windows are read as \n.
+    Nothing is drawn, so that data.split_seed must be 0. Line ends of Windows are read as \n.
 
     Annotations of a character: uppercase, lowercase, digit, space (or tab), newline, punctuation
     (and symbols): 1 or 0; line_position, how many characters of its line are before

@@ -18,9 +18,9 @@ Float = NDArray[np.float64]
 PLANE = (1, 2)
 """The components along which points are drawn."""
 LENGTH = 0.1
-"""Half the length of a slow direction that lies in the plane, as a share of the plane's width."""
-GROWING = 2
-"""Most directions of a point that grow and are drawn; of a stable point its slowest is."""
+"""Half the length of a mode's line that lies in the plane, as a share of the plane's width."""
+UNSTABLE = 2
+"""Most unstable modes of a point that are drawn; of a stable point its slowest mode is."""
 SIZE = 6.5
 
 
@@ -36,12 +36,11 @@ def fixed_points(
     classes: Sequence[str] | None = None,
     backward: bool = False,
 ) -> Figure:
-    """Points under one constant input, with slow directions, on the classes' mean paths.
+    """Points under one constant input, with their slow modes, on the classes' mean paths.
 
     Filled points are stable, open ones are saddles or unstable; circles are fixed, diamonds slow
-    points. A line through a stable point is the direction that decays slowest, lines through
-    another are up to two directions that grow fastest; the shorter it is, the more it points out of
-    the plane.
+    points. A line through a stable point is its slowest mode, lines through another are up to two
+    of its unstable modes, those of the largest |λ|; a short line points out of the plane.
 
     >>> import pandas as pd, rnnscope
     >>> key = {"layer": "gru", "input": "zeros", "point": [0, 1]}
@@ -141,7 +140,7 @@ def _draw_paths(axes: Axes, rows: pd.DataFrame, classes: Sequence[str] | None) -
 def _draw_points(
     axes: Axes, rows: pd.DataFrame, directions: pd.DataFrame, columns: Sequence[str]
 ) -> None:
-    """Each point with its slow directions, stable ones on top."""
+    """Each point with its slow modes, stable points on top."""
     xy = rows[list(columns)].to_numpy(np.float64)
     ends = np.concatenate([np.reshape(axes.dataLim.get_points(), (2, 2)), xy])
     reach = LENGTH * max(*np.nanmax(ends, axis=0) - np.nanmin(ends, axis=0), 1e-12)
@@ -166,9 +165,9 @@ def _draw_points(
 
 
 def _slow(modes: pd.DataFrame, *, stable: bool) -> pd.DataFrame:
-    """The directions that are drawn of a point."""
+    """The modes that are drawn of a point."""
     modes = modes.sort_values("modulus", ascending=False, kind="stable")
-    return modes.head(1) if stable else modes[modes["modulus"] > 1].head(GROWING)
+    return modes.head(1) if stable else modes[modes["modulus"] > 1].head(UNSTABLE)
 
 
 def _mark(kind: str, stability: str, label: str = "") -> Line2D:

@@ -161,7 +161,14 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def memory(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """For each layer, R² of earlier inputs by lag and the capacities; or why there are none."""
+    """For each layer, R² of earlier inputs by lag and the capacities; or why there are none.
+
+    None are shown of an input that is one-hot: a capacity is of series of numbers.
+    """
+    said = manifest.get("memory", {})
+    why = "; ".join(dict.fromkeys(said.get("why", {}).values()))
+    if said.get("one_hot"):
+        return {"layers": [], "why": why, "symbols": said["input_features"]}
     table = parquet.frame(folder / "memory.parquet")
     sums = parquet.frame(folder / "memory_capacity.parquet")
     entries = [
@@ -169,14 +176,30 @@ def memory(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "layer": layer,
             "figure": inline(figures.memory(rows), f"memory-{number}"),
             "lags": int(rows["lag"].max()),
-            "features": rows["feature"].nunique(),
+            "over": _over(rows, said.get("input_features", 0)),
             "sequences": int(rows["sequences"].max()),
             "capacities": _capacities(sums[sums["layer"] == layer]),
         }
-        for number, (layer, rows) in enumerate(by_layer(table.dropna(subset="r2")))
+        for number, (layer, rows) in enumerate(by_layer(table))
+        if rows["r2"].notna().any()
     ]
-    why = dict.fromkeys(manifest.get("memory", {}).get("why", {}).values())
-    return {"layers": entries, "why": "; ".join(why)}
+    return {"layers": entries, "why": why, "symbols": 0}
+
+
+def _over(rows: pd.DataFrame, features: int) -> str:
+    """Over which of the features of the input R² is taken; empty where there is a single one.
+
+    Args:
+        rows: of one layer.
+        features: of the input; 0 where the manifest does not tell.
+    """
+    measured = rows["feature"].nunique()
+    shown, of = rows.dropna(subset="r2")["feature"].nunique(), max(features, measured)
+    if shown == of:
+        return f"{of:,} features" if of > 1 else ""
+    why = [f"measured: {measured:,}, evenly spread"] if measured < of else []
+    why += [f"constant: {measured - shown:,}"] if shown < measured else []
+    return f"{shown:,} of {of:,} features ({'; '.join(why)})"
 
 
 def _capacities(sums: pd.DataFrame) -> list[dict[Any, Any]]:

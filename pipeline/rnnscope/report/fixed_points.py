@@ -22,7 +22,7 @@ INPUTS = 6
 LISTED = {
     "point": "#",
     "stability": "Kind",
-    "index": "Growing",
+    "index": "Unstable modes",
     "spectral_radius": "|λ|",
     "time_constant": "τ",
     "nearest_class": "Class",

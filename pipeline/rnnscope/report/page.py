@@ -108,7 +108,7 @@ def _points(
     classes: list[str],
     backward: list[str],
 ) -> dict[str, Any] | None:
-    """The section of fixed points; None where there is no model to look for them in."""
+    """The section of fixed points; None where there is no model to search."""
     if "fixed_points" not in inputs:
         return None
     folder, manifest = inputs["fixed_points"], manifests["fixed_points"]

@@ -11,6 +11,7 @@ from typing import Any
 from rnnscope import config as schema
 from rnnscope import store
 from rnnscope.config import Config
+from rnnscope.config.tasks import DRAWING
 from rnnscope.errors import UserError
 from rnnscope.stages import contradictions
 from rnnscope.stages.table import BROUGHT, CHECK, OVER_RUNS, RERUN, STAGES
@@ -126,11 +127,13 @@ def _step(
     found = tuple(each for field in stage.reads for each in _sources(field, getattr(config, field)))
     digest = {each.option: {"sha256": each.digest} for each in found}
     part = {field: _identity(field, getattr(config, field), digest) for field in stage.reads}
-    identity = {
+    identity: dict[str, Any] = {
         "stage": [stage.name, stage.version],
         "slice": part,
         "upstream": {need: artefact.key for need, artefact in upstream.items()},
     }
+    if "data" in stage.reads and isinstance(config.data, schema.Generated):
+        identity["drawing"] = DRAWING
     artefact = store.locate(Path(config.root), stage.name, name, digests.key(identity))
     forced = config.mode == "force" and stage.name == config.stage
     return Step(stage, artefact, part, upstream, forced, name, survey, found)

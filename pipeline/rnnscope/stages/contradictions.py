@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from rnnscope.config import Analysis, Config, Delay, Extract, Files, Lagged, Recurrent
+from rnnscope.config import Analysis, Config, Delay, Extract, Files, Lagged, Recurrent, Text
 from rnnscope.config.options import spelled
 from rnnscope.errors import UserError, listed
 from rnnscope.stages.table import RERUN
@@ -40,6 +40,11 @@ def _of_data(config: Config) -> Iterator[str]:
         )
     if isinstance(data, Lagged) and data.lag >= data.length:
         yield f"data.lag={data.lag}: data.length={data.length} has no timesteps so far apart"
+    if isinstance(data, Text) and data.split_seed:
+        yield (
+            f"data.split_seed={data.split_seed}: has no effect on data=text, which is split in "
+            "time, and nothing of it is drawn; leave it out"
+        )
     if not isinstance(data, Files):
         return
     if data.window is None:

@@ -9,20 +9,25 @@ from rnnscope.store import runs
 from rnnscope.store.contents import Damaged
 from rnnscope.terminal import short_path
 
+NAME = 10
+"""Least width of the column of names, as in what the log says of running stages."""
+
 
 def plan(steps: list[Step], root: Path) -> list[str]:
     """One line per step: up to date, or would run and why. Nothing is written."""
+    width = max(NAME, *(len(step.stage.name) for step in steps))
     lines = []
     waiting: set[str] = set()
     for step in steps:
         name, due = step.stage.name, step.due(remember=False)
+        column = f"{name:<{width}}"
         behind = [need for need in step.upstream if need in waiting]
         if due is None:
             again = f", if {' and '.join(behind)} is the same again" if behind else ""
-            lines.append(f"{name:<10} up to date     {short_path(step.artefact.folder)}{again}")
+            lines.append(f"{column} up to date     {short_path(step.artefact.folder)}{again}")
             continue
         waiting.add(name)
-        lines.append(f"{name:<10} would run      {due.why or _reason(step, root, behind)}")
+        lines.append(f"{column} would run      {due.why or _reason(step, root, behind)}")
     return lines
 
 

@@ -69,7 +69,7 @@ STAGES = {
         ),
         Stage(
             "fixed_points",
-            version=1,
+            version=2,
             module="rnnscope.analysis.fixed_points.stage",
             needs=("train", "extract", "population"),
             reads=("data", "model", "fixed_points"),
@@ -78,7 +78,7 @@ STAGES = {
         ),
         Stage(
             "report",
-            version=6,
+            version=7,
             module="rnnscope.report.stage",
             needs=(
                 *("train", "extract", "units", "population", "decoding", "ablation"),

@@ -17,7 +17,6 @@ from rnnscope import data, models
 from rnnscope.analysis.ablation import rerun
 from rnnscope.analysis.ablation import stage as ablation
 from rnnscope.analysis.ablation.columns import ABLATION, IMPORTANCE, METHODS, Clamped, Reruns
-from rnnscope.analysis.ablation.places import places
 from rnnscope.analysis.ablation.rerun import Given, Rerun, given_batches
 from rnnscope.analysis.ablation.sums import SUMMED, summed
 from rnnscope.config import Config
@@ -25,6 +24,7 @@ from rnnscope.data import Batch, Dataset, Split
 from rnnscope.errors import UserError
 from rnnscope.stages.table import STAGES
 from rnnscope.store.inputs import Inputs
+from rnnscope.trace.places import places
 from tests import reference
 from tests.analysis.ablation.test_clamping import drawn, expected, translator
 from tests.compose import composed

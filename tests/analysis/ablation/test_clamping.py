@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from rnnscope import trace
 from rnnscope.analysis.ablation.clamping import clamping
-from rnnscope.analysis.ablation.places import places
 from rnnscope.errors import UserError
-from rnnscope.states import place_of
 from rnnscope.trace import cells, loops
+from rnnscope.trace.places import places
 from tests import reference
-from tests.trace.test_architectures import CLASSES, Leaky, Subclassed, mask_of, masks
+from tests.trace.test_architectures import CLASSES, Subclassed, mask_of, masks
 
 pytestmark = pytest.mark.tensorflow
 
@@ -390,24 +389,6 @@ def test_half_precision_is_held_too(state: str, policy: str) -> None:
     got = tf.cast(run(model, values, "r", state, 1, 0.5)[0], tf.float32)
     want = expected(layer.cell, values, np.ones((4, 5), bool), None, False, state, 1, 0.5)["h"]
     np.testing.assert_allclose(got, want, 0, 3e-2)
-
-
-def test_the_cells_of_a_model_are_named_as_a_trace_names_them() -> None:
-    x = keras.Input((5, 3))
-    layer = keras.layers.RNN([keras.layers.GRUCell(2), keras.layers.SimpleRNNCell(3)], name="rnn")
-    y = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True), name="both")(x)
-    model = keras.Model(x, layer(x) + layer(2 * x) + keras.layers.RNN(Leaky(), name="own")(x))
-    with trace.recording(model) as traced:
-        model(np.ones((1, 5, 3), np.float32))
-    assert {place_of(name) for name in traced.layers} == set(places(model))
-    assert {name: place.states for name, place in places(model).items()} == {
-        "rnn.cell0": ("h",),
-        "rnn.cell1": ("h",),
-        "own": (),
-    }
-    assert set(places(keras.Model(x, y))) == {"both.forward", "both.backward"}
-    assert place_of("rnn.call3.cell1") == "rnn.cell1"
-    assert place_of("my.caller") == "my.caller"
 
 
 def test_no_weight_and_no_layer_is_touched_also_after_an_error() -> None:

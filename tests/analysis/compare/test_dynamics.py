@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from rnnscope.analysis.compare import dynamics
+from rnnscope.analysis.compare.columns import COMPARE
 from tests.analysis.compare.test_compare import OPTIONS, compared, laid
 from tests.recordings import Recording
 
@@ -96,3 +98,23 @@ def test_without_the_package_or_dynamics_the_reason_is_said(
     why = dynamics.LAST if timesteps == "last" else dynamics.MISSING
     assert figures["null"]["compare"]["dsa"] == {why: 1}
     assert "rnnscope[dsa]" in dynamics.MISSING
+
+
+def test_the_floor_is_of_operators_of_half_of_a_runs_sequences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the reference says so: of half as many sequences as the distance itself."""
+    runs = {"a": [np.zeros((9, 2))] * 7, "b": [np.zeros((9, 2))] * 10}
+    monkeypatch.setattr(dynamics, "_sequences", lambda signal, *_: runs[signal])
+    monkeypatch.setattr(dynamics, "_operator", lambda states, *_: np.float32(len(states)))
+    monkeypatch.setattr(dynamics, "_distance", lambda one, other: 10.0 * one + other)
+    one: Any = "a"
+    other: Any = "b"
+    found = dynamics.similar(one, other, np.arange(10), ASKED)
+    assert found.distance == 80
+    assert found.floor == np.mean([43, 55])
+    floor, distance = (COMPARE.column(name) for name in ("dsa_floor", "dsa"))
+    assert floor is not None
+    assert distance is not None
+    assert "half as many sequences as those of dsa" in floor.meaning
+    assert "eigenvalues of both operators" in distance.meaning

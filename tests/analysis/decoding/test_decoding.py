@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -406,18 +404,6 @@ def test_what_was_not_recorded_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         measured(tmp_path, noise(), replace(OPTIONS, **options))
-
-
-@given(st.integers(1, 200), st.integers(1, 60))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_timesteps_are_spread_evenly_from_the_first_to_the_last(count: int, most: int) -> None:
-    chosen = gathering.spread(count, most)
-    assert len(chosen) == min(count, most)
-    assert chosen[-1] == count - 1
-    if len(chosen) > 1:
-        assert chosen[0] == 0
-        assert np.ptp(np.diff(chosen)) <= 1
-        assert np.diff(chosen).min() > 0
 
 
 def test_only_the_timesteps_asked_for_are_read_out(tmp_path: Path) -> None:

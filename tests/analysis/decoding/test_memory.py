@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from rnnscope import stages, states
-from rnnscope.analysis.decoding import lagged, own_time, readout
+from rnnscope import data, stages, states
+from rnnscope.analysis.decoding import memory, own_time, products, readout
+from rnnscope.analysis.decoding.memory_columns import MEMORY
 from rnnscope.states import RowKeys
 from tests.compose import composed
 
@@ -74,6 +75,7 @@ def test_a_delay_line_has_the_capacity_of_its_steps(tmp_path: Path) -> None:
     assert table["from_input"][0] == pytest.approx(1, abs=1e-6)
     said = manifest["memory"]
     assert (said["lags"], said["features"], said["why"]) == ({"rnn": 20}, {"rnn": [0]}, {})
+    assert (said["input_features"], said["one_hot"]) == (1, False)
     assert said["capacity_over_features"] == {"rnn/h": pytest.approx(7, abs=0.05)}
 
 
@@ -127,6 +129,11 @@ def test_parts_and_workers_change_nothing_and_two_folds_are_enough(tmp_path: Pat
     few, sums, _ = remembered(tmp_path, h, u, *fewer, "extract.part_rows=90", "engine.workers=2")
     pd.testing.assert_frame_equal(few, one, rtol=1e-10, atol=1e-10)
     pd.testing.assert_frame_equal(sums, whole, rtol=1e-10, atol=1e-10)
+    last, _, _ = remembered(tmp_path, h, u, *fewer, "decoding.timesteps=last")
+    pd.testing.assert_frame_equal(last, one)  # as the reference says
+    rows = MEMORY.column("rows")
+    assert rows is not None
+    assert "decoding.timesteps has no effect on this table" in rows.meaning
     assert sums["sequences"].tolist() == [50] * 3
     assert sums["lags"].tolist() == [10] * 3
     assert sums["capacity"][0] == pytest.approx(3, abs=0.2)
@@ -156,13 +163,34 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     )
 
 
+def test_of_many_features_some_are_measured_and_symbols_are_told_from_numbers(
+    tmp_path: Path,
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 70, (30, 6))
+    x = np.eye(70, dtype=np.float32)[codes]
+    lengths = np.arange(30) % 3 + 4
+    h = noise(30, 6, 2) * (np.arange(6) < lengths[:, np.newaxis])[..., np.newaxis]
+    table, _, manifest = remembered(tmp_path / "a", h, x, lengths_test=lengths)
+    said = manifest["memory"]
+    assert (said["input_features"], said["one_hot"]) == (70, True)
+    assert table["feature"].nunique() == len(said["features"]["rnn"]) == 64
+    assert table["feature"].min() == 0
+    assert table["feature"].max() == 69
+    every = np.arange(30)
+    assert memory.one_hot(data.Split(x, None, lengths.astype(np.int32)), every)
+    for other in (0.5, 1):  # a value that no symbol has; two symbols at a timestep
+        x[29, 1, (codes[29, 1] + 1) % 70] = other
+        assert not memory.one_hot(data.Split(x, None, lengths.astype(np.int32)), every)
+        assert memory.one_hot(data.Split(x, None, lengths.astype(np.int32)), every[:29])
+
+
 def test_scores_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readout, "PENALTIES", np.array([0.01]))
     random = np.random.default_rng(0)
     groups, steps = np.repeat(np.arange(4), 90), np.tile(np.arange(3), 120)
     x = random.normal(size=(360, 5)) * [1, 10, 0.1, 1, 0] + 50
     y = x[:, :2] @ [[1.0], [0.1]] + random.normal(size=(360, 2)) + steps[:, np.newaxis]
-    sums = lagged.empty(4, np.full((3, 5), 49.5), np.full((3, 2), 50.0))
+    sums = products.empty(4, np.full((3, 5), 49.5), np.full((3, 2), 50.0))
     for part in np.array_split(random.permutation(360), 3):
         sums.add(x[part], y[part], groups[part], steps[part])
     got = readout.held_out(sums, np.arange(4))
@@ -191,7 +219,7 @@ def test_the_penalty_is_chosen_among_the_sequences_that_are_fitted() -> None:
     """With as many units as rows, the smallest penalty would fit noise."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(80, 60)), random.normal(size=(80, 30))
-    sums = lagged.empty(4, np.zeros((1, 60)), np.zeros((1, 30)))
+    sums = products.empty(4, np.zeros((1, 60)), np.zeros((1, 30)))
     sums.add(x, y, np.arange(80) % 4, np.zeros(80, int))
     assert readout.held_out(sums, np.arange(4)).mean() > -0.1
     own = replace(

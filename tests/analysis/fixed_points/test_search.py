@@ -1,5 +1,9 @@
 """The search and the linear dynamics, against SciPy's root finder and the equations in NumPy."""
 
+import contextlib
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -8,10 +12,13 @@ import pytest
 import scipy.optimize
 from numpy.typing import NDArray
 
-from rnnscope.analysis.fixed_points import linear
+from rnnscope.analysis.fixed_points import finding, linear
+from rnnscope.analysis.fixed_points import search as searching
 from rnnscope.analysis.fixed_points.cell import dynamics_of, features_of, why_not
 from rnnscope.analysis.fixed_points.distinct import distinct
+from rnnscope.analysis.fixed_points.points import Ended
 from rnnscope.analysis.fixed_points.search import Found, Search
+from rnnscope.config import FixedPoints
 from tests.analysis.fixed_points.networks import (
     cell,
     equations,
@@ -51,7 +58,8 @@ def fixed(made: Any, starts: Float, x: Float | None = None) -> Float:
 def modes_at(made: Any, states: Float, x: Float | None = None) -> linear.Modes:
     dynamics = dynamics_of(made, features_of(made))
     given = np.zeros(dynamics.features) if x is None else x
-    return linear.modes(Search(dynamics).jacobians(states, np.tile(given, (len(states), 1))))
+    whole = {"all": (slice(None), np.eye(dynamics.size))}
+    return finding.linearised(Search(dynamics), states, given, whole)
 
 
 def wide(count: int, size: int, seed: int = 0) -> Float:
@@ -171,7 +179,7 @@ def test_a_linear_networks_modes_are_those_of_its_weights() -> None:
     assert modes.slowest[0] == 1  # ln 0.9 is closer to 0 than ln 1.25 and ln 0.5
     assert modes.largest[0, 0] == 3
     assert modes.largest[0, 3] == 2
-    spanned = modes.directions()[0, 1:3]  # the plane in which it turns
+    spanned = modes.along["all"][0, 1:3]  # the plane in which it turns
     np.testing.assert_allclose(spanned[:, 2:], 0, atol=1e-9)
     assert abs(np.linalg.det(spanned[:, :2])) > 0.1
 
@@ -228,6 +236,104 @@ def test_neither_the_order_of_starts_nor_their_blocks_change_what_is_found() -> 
             found.states[points.place], whole.states[expected.place], atol=1e-10
         )
         np.testing.assert_array_equal(points.starts, expected.starts)
+
+
+OPTIONS = FixedPoints(
+    layers=None,
+    inputs=["zeros"],
+    inputs_path=None,
+    starts=60,
+    settle=20,
+    noise=0.1,
+    seed=0,
+    max_sequences=None,
+    iterations=200,
+    tolerance=TOLERANCE,
+    slow_tolerance=1e-6,
+    distinct=1e-3,
+    max_points=100,
+    max_state=None,
+)
+
+
+def ended(made: Any, starts: Float, options: FixedPoints = OPTIONS) -> Ended:
+    """What the stage keeps of the search of a cell under an input of zeros."""
+    dynamics = dynamics_of(made, features_of(made))
+    axes = {"h": (np.eye(dynamics.size)[:2], np.zeros(dynamics.size))}
+    given = {"zeros": np.zeros(dynamics.features)}
+    (found,), _ = finding.search("rnn", dynamics, starts, given, axes, options)
+    return found
+
+
+def test_of_eigenvectors_only_what_tables_have_is_kept() -> None:
+    size = 64
+    random = np.random.default_rng(0)
+    made = linear_cell(random.normal(size=(size, size)) / 16, random.normal(size=size))
+    found = ended(made, wide(3, size))
+    assert len(found.state) == 1
+    assert found.modes.value.shape == (1, size)
+    assert len(pickle.dumps(found)) < 16 * size**2 / 4  # of one point's eigenvectors
+
+
+def test_modes_are_the_same_however_many_points_are_linearised_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, modes = ring(4), linear.modes
+    sizes: list[int] = []
+
+    def noted(jacobians: Float, axes: Any) -> linear.Modes:
+        sizes.append(len(jacobians))
+        return modes(jacobians, axes)
+
+    monkeypatch.setattr(finding, "modes", noted)
+    search, points = Search(dynamics_of(made, 1)), fixed(made, wide(200, 4))
+    given = points, np.zeros(1), {"h": (slice(None), np.eye(4)[:2])}
+    whole = finding.linearised(search, *given)
+    search.block = 4
+    parts = finding.linearised(search, *given)
+    assert sizes == [9, 4, 4, 1]
+    for name in ("value", "largest", "loading"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), atol=1e-12)
+    assert whole.along["h"].shape == (9, 4, 2)
+    np.testing.assert_allclose(parts.along["h"], whole.along["h"], atol=1e-12)
+
+
+def test_directions_along_all_states_make_up_the_eigenvectors() -> None:
+    made, x = cell(keras.layers.LSTMCell, 3, 2, 1, 2.0), np.array([0.3, -0.4])
+    axes = {state: (np.eye(3), np.zeros(3)) for state in "hc"}
+    starts = 2 * wide(30, 6)
+    (found,), _ = finding.search("lstm", dynamics_of(made, 2), starts, {"x": x}, axes, OPTIONS)
+    assert len(found.state)
+    modes = found.modes
+    parts = np.concatenate([modes.along[state] for state in "hc"], axis=2)
+    for s, value, part in zip(found.state, modes.value, parts, strict=True):
+        vector, second = part.astype(complex), np.flatnonzero(value.imag < 0)
+        vector[second - 1] += 1j * part[second]
+        vector[second] = vector[second - 1].conj()
+        np.testing.assert_allclose(np.linalg.norm(vector, axis=1), 1)
+        turned = jacobian(equations(made, x), s) @ vector.T
+        np.testing.assert_allclose(turned, vector.T * value, atol=1e-6)
+
+
+@pytest.mark.parametrize("iterations", [200, 2])
+def test_the_bar_counts_every_start_as_it_arrives(
+    iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    class Bar:
+        def update(self, count: int) -> None:
+            counts.append(count)
+
+    @contextlib.contextmanager
+    def bar(**options: Any) -> Iterator[Bar]:
+        assert options == {"total": 40, "desc": "rnn: fixed points", "unit": "start"}
+        yield Bar()
+
+    monkeypatch.setattr(searching, "bar", bar)
+    ended(ring(3), wide(20, 3), replace(OPTIONS, iterations=iterations))
+    assert sum(counts) == 40
+    assert len([count for count in counts if count]) > 1 or iterations == 2
 
 
 def test_points_are_those_further_apart_than_asked_and_the_least_q_stands_for_each() -> None:

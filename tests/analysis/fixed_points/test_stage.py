@@ -12,12 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnscope import data, models, read_states, stages, store
+from rnnscope.analysis.fixed_points import constants
 from rnnscope.analysis.fixed_points import stage as fixed_points
+from rnnscope.analysis.fixed_points.by_class import Sums
 from rnnscope.analysis.fixed_points.columns import FIXED_POINTS, MODES, nearest
 from rnnscope.analysis.fixed_points.constants import read
 from rnnscope.errors import UserError
 from rnnscope.states import columns
 from rnnscope.store.inputs import Inputs
+from rnnscope.trace.places import places
 from tests.analysis.fixed_points.networks import Halved, equations
 from tests.compose import FINISHED, composed
 
@@ -240,6 +243,26 @@ def test_a_file_of_no_inputs_is_refused_in_one_line(tmp_path: Path, values: Any,
     assert "\n" not in str(caught.value)
 
 
+def test_an_input_that_a_layer_lacks_keeps_each_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what a layer is given nothing is known, and the file fits another one."""
+    model = keras.Sequential([keras.Input((2, 3)), keras.layers.GRU(2, name="gru")])
+    model.add(keras.layers.RepeatVector(2))
+    model.add(keras.layers.GRU(2, name="other"))
+    np.save(tmp_path / "inputs.npy", np.zeros((1, 3)))
+    there = places(model)
+    monkeypatch.setattr(constants, "_sums", lambda *_: {name: Sums() for name in there})
+    file = f"fixed_points.inputs_path={tmp_path / 'inputs.npy'}"
+    options = composed(tmp_path, file).fixed_points
+    unused: Any = None
+    found, lacking = constants.constants(model, unused, there, options, 1)
+    unknown = "mean and classes: what the layer is given is not known"
+    size = "inputs_path: its inputs are of another size"
+    assert lacking == {"gru": unknown, "other": f"{unknown}; {size}"}
+    assert [list(each) for each in found.values()] == [["zeros", "file_0"], ["zeros"]]
+
+
 def test_what_is_no_array_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "inputs.npy"
     path.write_text("1,2\n")
@@ -334,17 +357,22 @@ def test_the_declarations_cost_no_tensorflow() -> None:
 
 
 def test_of_sequences_of_unequal_lengths_padding_counts_nowhere(tmp_path: Path) -> None:
-    """Neither in mean inputs nor among visited states; annotations are of the nearest of these."""
+    """Neither in mean inputs nor among visited states; annotations are of the nearest of these.
+
+    Classes are those of timesteps, and their mean states over all timesteps of each.
+    """
     random = np.random.default_rng(0)
     lengths = np.arange(15) % 5 + 1
     valid = np.arange(5) < lengths[:, np.newaxis]
     x = random.normal(size=(15, 5, 2)).astype(np.float32) + 1
     depth = random.normal(size=(15, 5)).astype(np.float32)
-    given: dict[str, Any] = {"x_test": x, "y_test": np.arange(15) % 2, "depth_test": depth}
+    y = random.integers(0, 2, (15, 5))
+    y[np.arange(15), lengths - 1] = 1  # every sequence ends in the same class
+    given: dict[str, Any] = {"x_test": x, "y_test": y, "depth_test": depth}
     np.savez(tmp_path / "data.npz", **given, lengths_test=lengths)
     read_ = keras.Input((5, 2), name="x")
     mask = keras.Input((5,), dtype="bool", name="mask")
-    layer = keras.layers.GRU(3, name="gru")
+    layer = keras.layers.GRU(3, name="gru", return_sequences=True)
     model = keras.Model({"x": read_, "mask": mask}, keras.layers.Dense(2)(layer(read_, mask=mask)))
     model.save(tmp_path / "model.keras")
     folder = run(
@@ -356,6 +384,11 @@ def test_of_sequences_of_unequal_lengths_padding_counts_nowhere(tmp_path: Path) 
     assert valid[points["visited_sequence"], points["visited_timestep"]].all()
     expected = depth[points["visited_sequence"], points["visited_timestep"]]
     np.testing.assert_array_equal(points["nearest_depth"], expected)
+    h = read_states(tmp_path / "root" / "latest" / "extract", "h", as_array=True)
+    means = np.array([h[valid & (y == k)].astype(np.float64).mean(axis=0) for k in range(2)])
+    distance = np.linalg.norm(coordinates(points, "h", 3)[:, np.newaxis] - means, axis=2)
+    np.testing.assert_array_equal(points["nearest_class"], distance.argmin(axis=1))
+    np.testing.assert_allclose(points["nearest_class_distance"], distance.min(axis=1), atol=1e-6)
     of_mean = points[(points["input"] == "mean") & (points["kind"] == "fixed")]
     assert len(of_mean)
     step = equations(layer.cell, x[valid].astype(np.float64).mean(axis=0))

@@ -75,11 +75,36 @@ def test_a_share_that_is_noise_is_near_its_expectation(tmp_path: Path) -> None:
     assert share == pytest.approx(noise, rel=0.08)
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_of_time_the_noise_is_an_upper_bound_that_white_noise_reaches(lasting: bool) -> None:
+    """Classes that do not differ, nor change over time, over 40 draws."""
+    found = []
+    labels = np.repeat(np.arange(K), (9, 14, 30))
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        values = random.normal(size=(len(labels), T, U))
+        if lasting:
+            values = random.normal(size=(len(labels), 1, U)) + 0.1 * values
+        demixed = demixing.demix(_sums(values, labels), 3)
+        of_time = demixed.marginal.index("time")
+        found.append((demixed.share[of_time], demixed.noise[of_time]))
+    share, noise = np.mean(found, axis=0)
+    if lasting:
+        assert share < 0.1 * noise
+    else:
+        assert share == pytest.approx(noise * (1 - 1 / T), rel=0.08)
+
+
 def _cells(recording: Recording, effect: float) -> Cells:
     """The sums of a recording, of which the class axis is taken away but for a share."""
     assert recording.labels is not None
     labels, values = recording.labels, recording.signals["lstm"]["c"].astype(np.float64)
     values = values - (1 - effect) * (labels - 1)[:, np.newaxis, np.newaxis] * CLASS - 7
+    return _sums(values, labels)
+
+
+def _sums(values: Float, labels: NDArray[np.integer]) -> Cells:
+    """The sums of values [N, T, U] of the classes [N]."""
     total = np.array([values[labels == label].sum(axis=0) for label in range(K)])
     count = np.bincount(labels)[:, np.newaxis] + np.zeros((K, T), np.int64)
     return Cells(count, total, np.einsum("ntu,ntv->uv", values, values))

@@ -12,6 +12,7 @@ from rnnscope import data
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.data.tasks import sequences
 from rnnscope.data.tasks.numbers import uniform
+from rnnscope.errors import UserError
 from tests.compose import composed
 
 TASKS = {
@@ -47,9 +48,20 @@ def whole(split: Split | None) -> Batch:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_sequence_is_the_same_however_many_there_are(name: str) -> None:
-    few, many = loaded(name), loaded(name, "data.test_sequences=77")
-    assert_same(many.test.take(slice(30)), whole(few.test))
+def test_a_longer_run_has_the_same_sequences_first_in_each_split(name: str) -> None:
+    few, many = loaded(name), loaded(name, "data.sequences=84", "data.test_sequences=77")
+    for part, sizes in (("train", (30, 63)), ("val", (10, 21)), ("test", (30, 77))):
+        one, other = getattr(few, part), getattr(many, part)
+        assert (len(one), len(other)) == sizes
+        assert_same(other.take(slice(len(one))), whole(one))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_size_of_one_split_changes_no_other(name: str) -> None:
+    one, other = loaded(name), loaded(name, "data.validation_fraction=0.5")
+    assert_same(whole(one.train).cut(slice(20)), whole(other.train))
+    assert_same(whole(other.val).cut(slice(10)), whole(one.val))
+    assert_same(whole(other.test), whole(one.test))
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -76,21 +88,25 @@ def test_rows_are_the_same_in_any_order_and_whether_they_are_kept(
 
 @pytest.mark.parametrize("name", TASKS)
 def test_splits_and_seeds_have_other_sequences(name: str) -> None:
-    one, other = loaded(name, "data.validation_fraction=0"), loaded(name, "data.split_seed=1")
-    train, test, seeded = (whole(each).x[:30] for each in (one.train, one.test, other.test))
+    many = "data.validation_fraction=0.5", "data.sequences=200", "data.test_sequences=100"
+    one, other = loaded(name, *many), loaded(name, *many, "data.split_seed=1")
+    train, val, test = (whole(each).x for each in (one.train, one.val, one.test))
     size = train.shape[1]
-    assert (train != test[:, :size]).any(axis=(1, 2)).mean() > 0.6
-    assert (seeded != test).any(axis=(1, 2)).mean() > 0.6
+    pairs = [(train, val), (train, test[:, :size]), (val, test[:, :size])]
+    pairs += [(whole(other.val).x, val), (whole(other.test).x, test)]
+    for first, second in pairs:
+        assert (first != second).any(axis=(1, 2)).mean() > 0.6
 
 
-def test_validation_is_held_out_of_training() -> None:
+def test_splits_share_no_sequence() -> None:
     dataset = loaded("ar1")
-    assert dataset.train is not None
-    assert dataset.val is not None
-    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (30, 10, 30)
-    both = np.concatenate([whole(dataset.train).x, whole(dataset.val).x])
-    every = whole(loaded("ar1", "data.validation_fraction=0").train).x
-    np.testing.assert_array_equal(np.sort(both.ravel()), np.sort(every.ravel()))
+    every = np.concatenate([whole(each).x for each in (dataset.train, dataset.val, dataset.test)])
+    assert len(np.unique(every[:, 0, 0])) == len(every) == 70
+
+
+def test_a_fraction_that_leaves_a_split_empty_is_refused() -> None:
+    with pytest.raises(UserError, match="this fraction of 40 sequences leaves an empty split"):
+        loaded("ar1", "data.validation_fraction=0.01")
 
 
 def test_a_billion_sequences_take_no_memory() -> None:

@@ -25,8 +25,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnscope.analysis.ablation.places import Place
 from rnnscope.trace import cells, loops
+from rnnscope.trace.places import Place
 from rnnscope.trace.reading import Reading
 
 Tensor = Any

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rnnscope import models, trace
 from rnnscope.analysis.ablation.clamping import clamping
-from rnnscope.analysis.ablation.places import Place
 from rnnscope.data import Batch, Dataset, Split
 from rnnscope.extract.outcome import outcomes
 from rnnscope.extract.rows import rows_of
@@ -24,6 +23,7 @@ from rnnscope.states import place_of
 from rnnscope.terminal import bar
 from rnnscope.trace import drawing
 from rnnscope.trace.loops import state_variables
+from rnnscope.trace.places import Place
 
 Float = NDArray[np.float64]
 Means = dict[str, dict[str, Float]]

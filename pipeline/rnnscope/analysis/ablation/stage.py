@@ -29,7 +29,6 @@ from rnnscope.analysis.ablation.columns import (
 )
 from rnnscope.analysis.ablation.estimate import Work, watched
 from rnnscope.analysis.ablation.importance import rank_correlations
-from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.ablation.rerun import Given, Made, Means, Rerun, given_batches
 from rnnscope.analysis.ablation.sums import SUMMED, Sums
 from rnnscope.analysis.statistics.testing import with_q_values
@@ -41,6 +40,7 @@ from rnnscope.store import parquet
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
+from rnnscope.trace.places import Place, places
 
 TABLES = (ABLATION, IMPORTANCE)
 FAMILY = ("layer", "method")

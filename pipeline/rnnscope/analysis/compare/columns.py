@@ -148,18 +148,23 @@ COMPARE = Table(
         ),
         _found(
             "dsa",
-            "dynamical similarity: root mean square distance, in the complex plane, between the "
-            "eigenvalues of linear operators that move the states of either run on by a "
-            "timestep, matched one to one; 0 where both decay and turn alike, whatever the states "
-            "and their basis are; read it beside dsa_floor, and beside other pairs",
+            "dynamical similarity, by eigenvalues: of each run's states a linear operator of rank "
+            "compare.dsa_rank is fitted to how compare.dsa_delays timesteps in a row go on by one "
+            "(dynamic mode decomposition on delay embeddings of principal components, of at most "
+            f"{dynamics.SEQUENCES} sequences); root mean square distance, in the complex plane, of "
+            "the eigenvalues of both operators, matched one to one, and not the angle between them "
+            "at the best rotation. 0 where both decay and turn alike, whatever their basis; read "
+            "it beside dsa_floor, and beside other pairs",
             _NO_DSA,
             "Ostrow et al. 2023; Redman et al. 2023",
         ),
         replace(
             _found(
                 "dsa_floor",
-                "mean over both runs of the same distance between two halves of a run's sequences: "
-                "what remains where the dynamics are the same",
+                "the same distance between the operators of two halves of a run's sequences, every "
+                "other one, and the mean of that over both runs: what remains where the dynamics "
+                "are the same. Each operator is fitted to half as many sequences as those of dsa, "
+                "so that it is on average larger than what remains of dsa",
                 _NO_DSA,
             ),
             beside="dsa",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.analysis.compare import held
+from rnnscope.analysis.statistics.choosing import spread
 from rnnscope.config import Compare
 from rnnscope.states import Signal, selection
 
@@ -82,8 +83,8 @@ def _sequences(signal: Signal, sequences: NDArray[np.intp], options: Compare) ->
     """
     steps = selection.steps_of(options.timesteps, signal.timesteps)
     most = max(2, MEMORY // (4 * len(signal.units) * max(len(steps), 1)))
-    places = np.linspace(0, len(sequences) - 1, min(len(sequences), SEQUENCES, most))
-    block = held.read(signal, sequences[np.round(places).astype(np.intp)], steps)
+    some = sequences[spread(len(sequences), min(SEQUENCES, most))]
+    block = held.read(signal, some, steps)
     found = []
     for number, there in enumerate(block.there.T):
         rows = np.flatnonzero(there)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnscope import engine, states
 from rnnscope.analysis.decoding import folds
+from rnnscope.analysis.statistics import choosing
 from rnnscope.config import Decoding, Engine
 from rnnscope.errors import UserError
 from rnnscope.states import Signal, selection
@@ -114,15 +115,6 @@ def choose(
     if states.has_other_time(recorded, signal.layer):
         found |= {name: replace(found[name], said={"why": OTHER_TIME}) for name in names}
     return found
-
-
-def spread(count: int, most: int) -> NDArray[np.intp]:
-    """At most ``most`` of the numbers 0 … count - 1, evenly spread, with both ends.
-
-    A single one is the last.
-    """
-    even = np.linspace(count - 1, 0, min(count, most))[::-1]
-    return np.round(even).astype(np.intp)
 
 
 def values(
@@ -232,7 +224,7 @@ def _able(
         )
         return keys[:0], {"why": why}
     there = np.unique(timestep[able])[:: -1 if backward else 1]
-    timesteps = np.sort(there[spread(len(there), options.max_timesteps)])
+    timesteps = np.sort(there[choosing.spread(len(there), options.max_timesteps)])
     asked = np.isin(timestep, timesteps)
     chosen = keys[asked & able].sort_values(["timestep", "sequence"], ignore_index=True)
     return chosen, {

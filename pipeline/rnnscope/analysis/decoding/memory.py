@@ -9,18 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import engine, states
-from rnnscope.analysis.decoding import gathering, lagged, own_time, readout
-from rnnscope.analysis.decoding.lagged import Sums
-from rnnscope.analysis.decoding.memory_columns import Memory
+from rnnscope.analysis.decoding import own_time, products, readout
+from rnnscope.analysis.decoding.memory_columns import FEATURES, Memory
 from rnnscope.analysis.decoding.own_time import Steps
+from rnnscope.analysis.decoding.products import Sums
+from rnnscope.analysis.statistics import choosing
 from rnnscope.config import Decoding, Engine
 from rnnscope.data import Split
 from rnnscope.states import Signal
 
 Float = NDArray[np.float64]
 
-FEATURES = 64
-"""Most features of an input that are measured; of more, so many evenly spread."""
 FOLDS = 10
 """Most folds; of more, several are taken together."""
 CELLS = 8_000_000
@@ -28,7 +27,7 @@ CELLS = 8_000_000
 
 
 @dataclass(frozen=True)
-class Lagged:
+class MemoryRows:
     """The rows of one layer from which earlier inputs are read."""
 
     signals: list[Signal]
@@ -81,6 +80,23 @@ def measure(
     ]
 
 
+def one_hot(split: Split, sequences: NDArray[np.integer]) -> bool:
+    """Whether a timestep of some sequences [n] is 1 in one feature, and 0 in all others.
+
+    Such features are the names of symbols, and no series of numbers. All sequences are read only
+    where it is so.
+    """
+    if len(split.x.shape) != 3 or split.features < 2:
+        return False
+    size = max(1, CELLS // (split.timesteps * split.features))
+    for start in range(0, len(sequences), size):
+        batch = split.take(sequences[start : start + size])
+        x = batch.x[batch.valid]
+        if ((x != 0) & (x != 1)).any() or (x.sum(axis=1) != 1).any():
+            return False
+    return True
+
+
 def _rows(
     signals: list[Signal],
     split: Split,
@@ -88,7 +104,7 @@ def _rows(
     group: NDArray[np.intp],
     groups: int,
     options: Decoding,
-) -> Lagged | str:
+) -> MemoryRows | str:
     """The rows of a layer, or why there are none.
 
     Args:
@@ -117,10 +133,10 @@ def _rows(
     of_all[drawn] = group
     random = np.random.default_rng([options.seed, 2])
     partner[drawn] = drawn[own_time.partners(reach, random)]
-    chosen = lags + gathering.spread(there - lags, options.max_timesteps)
-    features = gathering.spread(split.features, FEATURES)
+    chosen = lags + choosing.spread(there - lags, options.max_timesteps)
+    features = choosing.spread(split.features, FEATURES)
     count = int((reach > chosen[0]).sum())
-    return Lagged(signals, split, features, steps, lags, chosen, of_all, partner, count)
+    return MemoryRows(signals, split, features, steps, lags, chosen, of_all, partner, count)
 
 
 def _scores(sums: Sums, fold: NDArray[np.intp], shape: tuple[int, ...], regressors: slice) -> Float:
@@ -145,7 +161,7 @@ def _groups(among: pd.DataFrame, folds: int) -> tuple[NDArray[np.intp], NDArray[
     return fold + folds * half, np.tile(np.arange(folds), 2)
 
 
-def _sums(rows: Lagged, groups: int) -> tuple[Sums, dict[str, slice]]:
+def _sums(rows: MemoryRows, groups: int) -> tuple[Sums, dict[str, slice]]:
     """The sums over all parts, and the place of each signal among the regressors."""
     ends = np.cumsum([0, *(len(signal.units) for signal in rows.signals)]).tolist()
     columns = {
@@ -154,7 +170,7 @@ def _sums(rows: Lagged, groups: int) -> tuple[Sums, dict[str, slice]]:
     sums: Sums | None = None
     for x, y, group, step in _pieces(rows):
         if sums is None:
-            sums = lagged.empty(
+            sums = products.empty(
                 groups, *(_by_step(each, step, len(rows.chosen)) for each in (x, y))
             )
         sums.add(x, y, group, step)
@@ -171,7 +187,7 @@ def _by_step(values: Float, step: NDArray[np.intp], steps: int) -> Float:
 
 
 def _pieces(
-    rows: Lagged,
+    rows: MemoryRows,
 ) -> Iterator[tuple[Float, Float, NDArray[np.intp], NDArray[np.intp]]]:
     """States beside inputs [r, D + E], inputs of own and partner [r, 2 (K + 1) E], group, step."""
     back = np.arange(rows.lags + 1)
@@ -197,7 +213,7 @@ def _pieces(
 
 
 def _inputs(
-    rows: Lagged, sequences: NDArray[np.integer]
+    rows: MemoryRows, sequences: NDArray[np.integer]
 ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     """The sequences that occur, rising [n], and the chosen features of their inputs [n, T, E]."""
     numbers = np.unique(sequences)

@@ -11,6 +11,9 @@ from rnnscope.store.tables import LAYER, SIGNAL, Column, Null, Table
 
 Float = NDArray[np.float64]
 
+FEATURES = 64
+"""Most features of an input that are measured; of more, so many evenly spread."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -104,8 +107,9 @@ def _keys(repeats: Callable[[Memory], int]) -> tuple[Column, ...]:
         ),
         Column(
             "feature",
-            "feature of the network's input, from 0; of inputs of further axes, such as frames, "
-            "its place in one timestep's values in a row",
+            "feature of the network's input, from 0: of a one-hot input it stands for a symbol; of "
+            "inputs of further axes, such as frames, it is the place in one timestep's values in a "
+            f"row; of more than {FEATURES} features there are so many, evenly spread",
             lambda m: np.repeat(m.features, repeats(m)),
             dtype="int32",
         ),
@@ -140,8 +144,9 @@ MEMORY = Table(
         _SEQUENCES,
         Column(
             "rows",
-            "number of their timesteps that are used: the same for all lags, and so past the "
-            "largest of them",
+            "number of their timesteps that are used, at most decoding.max_timesteps of each: the "
+            "same for all lags, and so past the largest of them; decoding.timesteps has no effect "
+            "on this table and memory_capacity",
             lambda m: m.rows,
             dtype="int32",
         ),

@@ -1,7 +1,7 @@
 """Ridge regression of many targets on states, from sums of products, and its R² on other sequences.
 
 Each timestep's mean over the sequences that are fitted is taken from states and targets: what
-follows from the time of day, and not from what came in, is neither memory nor explained.
+follows from the timestep alone, and not from what came in, is neither memory nor explained.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope.analysis.decoding import lagged
-from rnnscope.analysis.decoding.lagged import Products, Sums
+from rnnscope.analysis.decoding import products
+from rnnscope.analysis.decoding.products import Products, Sums
 from rnnscope.analysis.statistics import covariance
 
 Float = NDArray[np.float64]
@@ -38,7 +38,7 @@ class _Fit:
 
     def errors(self, sums: Sums, groups: NDArray[np.intp]) -> tuple[Float, Float]:
         """Squared errors of the rows of some groups [P, J], and of the means alone [J]."""
-        tested = lagged.about(sums, groups, self.x_mean, self.y_mean)
+        tested = products.about(sums, groups, self.x_mean, self.y_mean)
         xx, xy = self.axes.T @ tested.xx @ self.axes, self.axes.T @ tested.xy
         squares = [(each * (xx @ each - 2 * xy)).sum(axis=0) for each in self.weights]
         return np.maximum(tested.yy + np.array(squares), 0), tested.yy
@@ -77,8 +77,8 @@ def held_out(sums: Sums, fold: NDArray[np.intp]) -> Float:
 
 def _fitted(sums: Sums, groups: NDArray[np.intp]) -> _Fit:
     """Ridge regression on the rows of some groups."""
-    x_mean, y_mean = lagged.means(sums, groups)
-    inside = lagged.about(sums, groups, x_mean, y_mean)
+    x_mean, y_mean = products.means(sums, groups)
+    inside = products.about(sums, groups, x_mean, y_mean)
     rows = int(sums.count[groups].sum())
     scale = _scale(inside, sums, rows)
     values, axes = np.linalg.eigh(inside.xx * np.outer(scale, scale))

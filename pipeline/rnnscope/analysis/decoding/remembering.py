@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,26 @@ from rnnscope.states import Signal
 from rnnscope.store.tables import by_column
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What the layers of a recording hold of earlier inputs."""
+
+    found: list[Memory] = field(default_factory=list)
+    """Of each signal."""
+    why: dict[str, str] = field(default_factory=dict)
+    """By layer, why there is nothing."""
+    features: int = 0
+    """F of the input, of which ``found`` may have fewer."""
+    one_hot: bool = False
+    """Whether these are the names of symbols."""
+
+
 def remember(
     config: Config,
     recorded: Path,
     layers: Mapping[str, list[Signal]],
     sequences: pd.DataFrame,
-) -> tuple[list[Memory], dict[str, str]]:
+) -> Remembered:
     """The memory of each signal, and why a layer has none.
 
     Args:
@@ -32,17 +47,17 @@ def remember(
     """
     options = config.decoding
     if options.memory_lags is None:
-        return [], dict.fromkeys(layers, "decoding.memory_lags is null")
+        return _nothing(layers, "decoding.memory_lags is null")
     if config.extract.timesteps != "all":
         why = "only some timesteps were recorded: what the layer read before is not known"
-        return [], dict.fromkeys(layers, why)
+        return _nothing(layers, why)
     try:
         extract = store.read_manifest(recorded)
     except FileNotFoundError:
-        return [], dict.fromkeys(layers, "the recording has no manifest that tells its inputs")
+        return _nothing(layers, "the recording has no manifest that tells its inputs")
     dataset = data.again(config.data, extract, recorded)
     if isinstance(dataset, Absent):
-        return [], dict.fromkeys(layers, dataset.why)
+        return _nothing(layers, dataset.why)
     among = gathering.drawn(sequences, states.sources(recorded), options)
     found: list[Memory] = []
     why_not: dict[str, str] = {}
@@ -55,27 +70,34 @@ def remember(
                 why_not[layer] = measured
             else:
                 found += measured
-    return found, why_not
+    symbols = bool(found) and memory.one_hot(dataset.test, among["sequence"].to_numpy())
+    return Remembered(found, why_not, dataset.test.features, symbols)
 
 
-def noted(found: list[Memory], why: Mapping[str, str]) -> dict[str, Any]:
+def _nothing(layers: Mapping[str, list[Signal]], why: str) -> Remembered:
+    return Remembered(why=dict.fromkeys(layers, why))
+
+
+def noted(of: Remembered) -> dict[str, Any]:
     """What the manifest says of what was measured, and by layer why some was not."""
     return {
-        "lags": {each.layer: each.lags for each in found},
-        "features": {each.layer: each.features.tolist() for each in found},
+        "lags": {each.layer: each.lags for each in of.found},
+        "features": {each.layer: each.features.tolist() for each in of.found},
+        "input_features": of.features,
+        "one_hot": of.one_hot,
         "capacity_over_features": {
             f"{each.layer}/{each.signal}": float(CAPACITY.frame(each)["capacity"].sum())
-            for each in found
+            for each in of.found
         },
-        "why": dict(why),
+        "why": of.why,
     }
 
 
-def nulls(found: list[Memory]) -> dict[str, Mapping[str, dict[str, int]]]:
+def nulls(of: Remembered) -> dict[str, Mapping[str, dict[str, int]]]:
     """The nulls of both tables, by column and reason."""
     return {
         table.name: by_column(
-            sum((table.nulls(each, table.frame(each)) for each in found), Counter())
+            sum((table.nulls(each, table.frame(each)) for each in of.found), Counter())
         )
         for table in (MEMORY, CAPACITY)
     }

@@ -106,13 +106,13 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
                 rows, few, count = _decoded(probes, options, over_probes, place)
                 scored, by_units = scored + rows, by_units + few
                 unconverged += count
-        remembered, forgotten = remembering.remember(config, recorded, layers, sequences)
+        remembered = remembering.remember(config, recorded, layers, sequences)
     frames = {
         DECODING: _joined(DECODING, [frame for frame, _ in scored]),
         DECODING_UNITS: _joined(DECODING_UNITS, [frame for frame, _ in by_units]),
     }
     frames |= {
-        table: _joined(table, [table.frame(each) for each in remembered])
+        table: _joined(table, [table.frame(each) for each in remembered.found])
         for table in (MEMORY, CAPACITY)
     }
     for table, frame in frames.items():
@@ -127,7 +127,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
             for table in (DECODING, DECODING_UNITS)
         }
         | remembering.nulls(remembered),
-        "memory": remembering.noted(remembered, forgotten),
+        "memory": remembering.noted(remembered),
         "layers": said,
         "final_step": partial,
         "why": why,

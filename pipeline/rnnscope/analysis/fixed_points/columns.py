@@ -36,13 +36,15 @@ def _point(of: Points) -> NDArray[np.int32]:
 
 INPUT = Column(
     "input",
-    "constant input that the layer is given at every timestep: `zeros`; `mean`, of what it reads "
+    "constant input to the layer, the same at every timestep: `zeros`; `mean`, of what it reads "
     "in the first fixed_points.max_sequences test sequences; `class_<number>`, that of one class; "
     "`file_<row>` of fixed_points.inputs_path",
     _input,
 )
 POINT = Column(
-    "point", "number of the point of this layer and input, from 0: fixed before slow ones", _point
+    "point",
+    "number of the point within its layer and input, from 0: fixed before slow points",
+    _point,
 )
 COORDINATE = Column(
     "<state>_<unit>",
@@ -76,52 +78,57 @@ FIXED_POINTS = Table(
         ),
         Column(
             "index",
-            "how many modes grow, |λ| above 1 by more than 1e-9: eigenvalues λ of the Jacobian "
-            "dF/ds at the point",
+            "number of unstable modes: eigenvalues λ of the Jacobian dF/ds at the point with |λ| "
+            "above 1, by more than 1e-9",
             lambda of: of.ended.modes.index,
         ),
         Column(
             "stability",
-            "`stable` if no mode grows, `unstable` if all do, else `saddle`; of a slow point that "
-            "of the linear part alone",
+            "`stable` if no mode is unstable, `unstable` if all are, else `saddle`; of a slow "
+            "point by the linear part of the dynamics alone",
             lambda of: of.stability,
         ),
         Column("spectral_radius", "the largest |λ|", lambda of: of.modulus.max(axis=1, initial=0)),
         Column(
             "time_constant",
             "timesteps, −1/ln|λ| of the slowest mode, whose |λ| is closest to 1 by ratio: it "
-            "decays to 1/e in so many; negative where it grows, by e in so many; +inf where |λ| is "
-            "1 within 1e-9",
+            "decays to 1/e in so many; negative where it is unstable, and grows e-fold in so many; "
+            "+inf where |λ| is 1 within 1e-9",
             lambda of: of.of_slowest,
             source="Maheswaranathan et al. 2019",
         ),
         Column(
             "nearest_class",
-            "class whose mean state at the final step, over the first fixed_points.max_sequences "
-            "sequences, is nearest to the point",
+            "class whose mean state is nearest to the point, over the first "
+            "fixed_points.max_sequences sequences: where sequences have classes the mean at their "
+            "final step, where timesteps have, that over all timesteps of the class",
             lambda of: of.nearest_class,
             (NO_CLASSES,),
             kind="class",
         ),
         Column(
             "nearest_class_distance",
-            "Euclidean distance to that mean, over all numbers of the state",
+            "Euclidean distance to that mean state, of `h` and `c` together where there is a `c`",
             lambda of: of.class_distance,
             (NO_CLASSES,),
         ),
         Column(
             "visited_distance",
-            "Euclidean distance to the nearest state that the network visited in these sequences; "
-            "far points tell little of what it does there",
+            "Euclidean distance to the nearest state that the network visited in these sequences: "
+            "points far from all of them say little about what the network does",
             lambda of: of.nearest.distance,
         ),
         Column(
             "visited_sequence",
-            "sequence in which it visited that state",
+            "sequence in which the network visited that state",
             lambda of: of.nearest.sequence,
         ),
         Column("visited_timestep", "and timestep", lambda of: of.nearest.timestep),
-        Column("starts", "how many starts ended at the point", lambda of: of.ended.starts),
+        Column(
+            "starts",
+            "number of starts from which the search converged to the point",
+            lambda of: of.ended.starts,
+        ),
         Column(
             "nearest_<annotation>",
             "value of the annotation at that visited state; of one that is called class or "
@@ -146,7 +153,7 @@ MODES = Table(
         Column("point", POINT.meaning, _per_mode(_point)),
         Column(
             "mode",
-            "number of the mode, from 0, by falling |λ|",
+            "number of the mode, from 0, by decreasing |λ|",
             lambda of: np.tile(np.arange(of.numbers, dtype=np.int32), of.size),
         ),
         Column(
@@ -157,20 +164,20 @@ MODES = Table(
         Column("imag", "its imaginary part", lambda of: of.ended.modes.value.imag.ravel()),
         Column(
             "modulus",
-            "|λ|: by how much the mode is multiplied in a timestep; 1 where it is so within 1e-9",
+            "|λ|, by which the mode is multiplied in a timestep; 1 where it is so within 1e-9",
             lambda of: of.modulus.ravel(),
         ),
         Column(
             "time_constant",
-            "timesteps, −1/ln|λ|: in so many the mode decays to 1/e; negative where it grows, by e "
-            "in so many; +inf where |λ| is 1, 0 where it is 0",
+            "timesteps, −1/ln|λ|: in so many the mode decays to 1/e; negative where it is "
+            "unstable, and grows e-fold in so many; +inf where |λ| is 1, 0 where it is 0",
             lambda of: linear.time_constants(of.modulus).ravel(),
             source="Maheswaranathan et al. 2019",
         ),
         Column(
             "frequency",
-            "cycles per timestep, |arg λ|/2π: 0 where the mode does not turn, 0.5 where it changes "
-            "its sign at every timestep",
+            "cycles per timestep, |arg λ|/2π: 0 where the mode does not oscillate, 0.5 where it "
+            "changes its sign at every timestep",
             lambda of: linear.frequencies(of.ended.modes.value).ravel(),
         ),
         Column(
@@ -187,8 +194,8 @@ MODES = Table(
         ),
         Column(
             "loading",
-            "size of that part, of an eigenvector of length 1",
-            lambda of: np.abs(of.ended.modes.vector).max(axis=2, initial=0).ravel(),
+            "size of that entry, of an eigenvector of length 1",
+            lambda of: of.ended.modes.loading.ravel(),
         ),
         Column(
             "<state>_pc_<n>",
@@ -223,11 +230,10 @@ def points_frame(of: Points) -> pd.DataFrame:
 
 def modes_frame(of: Points) -> pd.DataFrame:
     """The rows of modes.parquet."""
-    parts = of.parts(of.ended.modes.directions())
     more = {
-        f"{state}_pc_{n}": line
-        for state, (loading, _) in of.axes.items()
-        for n, line in enumerate((parts[state].reshape(-1, of.units) @ loading.T).T, 1)
+        f"{state}_pc_{n}": line.ravel()
+        for state, along in of.ended.modes.along.items()
+        for n, line in enumerate(np.moveaxis(along, 2, 0), 1)
     }
     return _with(MODES.frame(of), more)
 

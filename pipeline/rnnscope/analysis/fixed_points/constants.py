@@ -5,9 +5,7 @@ first what the layer below gives it, and behind an embedding the token's vector.
 batch by batch over the timesteps that the layer reads.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnscope import models, trace
-from rnnscope.analysis.ablation.places import Place
+from rnnscope.analysis.fixed_points.by_class import Sums
 from rnnscope.analysis.fixed_points.cell import features_of
 from rnnscope.config import FixedPoints
 from rnnscope.data import Batch, Dataset
@@ -26,6 +24,7 @@ from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import batches
 from rnnscope.trace import cells
 from rnnscope.trace.loops import cells_of
+from rnnscope.trace.places import Place
 
 Float = NDArray[np.float64]
 Constants = dict[str, Float]
@@ -35,31 +34,6 @@ BATCH, STEPS = 1_000, 100_000
 """Most sequences of a forward pass, and most timesteps with padding."""
 MEANS = ("mean", "classes")
 """The inputs that take one."""
-
-
-@dataclass
-class _Sums:
-    """Of the inputs of one layer, by class; None stands for rows without one."""
-
-    total: dict[int | None, Float] = field(default_factory=dict)
-    count: dict[int | None, int] = field(default_factory=lambda: defaultdict(int))
-
-    def add(self, values: Float, label: NDArray[np.integer] | None) -> None:
-        """Inputs [r, F] and their classes [r]."""
-        groups = [None] if label is None else np.unique(label).tolist()
-        for each in groups:
-            some = values if label is None else values[label == each]
-            self.total[each] = self.total.get(each, 0) + some.sum(axis=0)
-            self.count[each] += len(some)
-
-    def means(self, inputs: Sequence[str]) -> Constants:
-        found = {}
-        if "mean" in inputs and self.count:
-            found["mean"] = np.sum(list(self.total.values()), axis=0) / sum(self.count.values())
-        if "classes" in inputs:
-            for each in sorted(key for key in self.count if key is not None):
-                found[f"class_{each}"] = self.total[each] / self.count[each]
-        return found
 
 
 def constants(
@@ -82,17 +56,17 @@ def constants(
         UserError: a file that is no array of inputs, or that fits no layer.
     """
     found: dict[str, Constants] = {name: {} for name in places}
-    lacking: dict[str, str] = {}
+    lacking: dict[str, list[str]] = {name: [] for name in places}
     if "zeros" in options.inputs:
         for name, place in places.items():
             found[name]["zeros"] = np.zeros(features_of(place.cell))
     if places and set(options.inputs) & set(MEANS):
         for name, sums in _sums(model, dataset, places, count).items():
-            found[name] |= sums.means(options.inputs)
+            found[name] |= _means(sums, options.inputs)
             if not sums.count:
-                lacking[name] = "mean and classes: what the layer is given is not known"
+                lacking[name].append("mean and classes: what the layer is given is not known")
             elif "classes" in options.inputs and set(sums.count) == {None}:
-                lacking[name] = "classes: its timesteps have no classes"
+                lacking[name].append("classes: its timesteps have no classes")
     if options.inputs_path is not None and places:
         rows = read(Path(options.inputs_path))
         features = {name: features_of(place.cell) for name, place in places.items()}
@@ -107,8 +81,18 @@ def constants(
             if name in fitting:
                 found[name] |= {f"file_{number}": row for number, row in enumerate(rows)}
             else:
-                lacking[name] = "inputs_path: its inputs are of another size"
-    return found, lacking
+                lacking[name].append("inputs_path: its inputs are of another size")
+    return found, {name: "; ".join(whys) for name, whys in lacking.items() if whys}
+
+
+def _means(sums: Sums, inputs: Sequence[str]) -> Constants:
+    """Those of the inputs that are means of what a layer is given, as far as it has them."""
+    found: Constants = {}
+    if "mean" in inputs and (mean := sums.mean()) is not None:
+        found["mean"] = mean
+    if "classes" in inputs:
+        found |= {f"class_{each}": of for each, of in sums.of_classes().items()}
+    return found
 
 
 def read(path: Path) -> Float:
@@ -131,7 +115,7 @@ def read(path: Path) -> Float:
 
 def _sums(
     model: keras.Model, dataset: Dataset, places: Mapping[str, Place], count: int
-) -> dict[str, _Sums]:
+) -> dict[str, Sums]:
     """The sums of the inputs of each place, by class, over the first ``count`` sequences."""
     split = dataset.test
     rows = rows_of(model, split)
@@ -143,7 +127,7 @@ def _sums(
         return {name: _given(place, recorded) for name, place in places.items()}
 
     passed = tf.function(given, autograph=False, input_signature=[models.signature(model)])
-    sums = {name: _Sums() for name in places}
+    sums = {name: Sums() for name in places}
     at_once = max(1, min(BATCH, STEPS // split.timesteps))
     for batch, size in batches(model, split, range(count), at_once):
         found = passed(tf.nest.map_structure(tf.constant, models.inputs(model, batch)))

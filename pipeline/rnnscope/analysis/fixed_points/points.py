@@ -101,7 +101,7 @@ NOTHING = Points(
     states=("h",),
     ended=Ended(
         *("", np.empty((0, 1)), _NONE, np.empty(0, np.int64)),
-        *(Modes(np.empty((0, 1), complex), np.empty((0, 1, 1), complex)), {}),
+        *(Modes(np.empty((0, 1), complex), np.empty((0, 1), np.intp), np.empty((0, 1)), {}), {}),
     ),
     tolerance=0,
     nearest=Nearest(_NONE, *np.empty((2, 0), np.int32)),

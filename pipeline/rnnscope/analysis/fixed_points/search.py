@@ -7,6 +7,7 @@ there: a slow point. Of three dampings the best is taken, and each start has its
 itself. q falls with every step that is taken.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnscope.analysis.fixed_points.cell import Dynamics
+from rnnscope.terminal import bar
 
 Float = NDArray[np.float64]
 Tensor = Any
@@ -60,8 +62,8 @@ class Found:
 class Search:
     """The minimisation for one cell; its graph is traced once."""
 
-    def __init__(self, dynamics: Dynamics):
-        self.dynamics = dynamics
+    def __init__(self, dynamics: Dynamics, what: str = "fixed points"):
+        self.dynamics, self.what = dynamics, what
         self.block = max(1, MEMORY // (8 * MATRICES * dynamics.size**2))
         """Starts at a time."""
         self.improved = tf.function(
@@ -95,10 +97,12 @@ class Search:
             tolerance: a start whose q is below and that no step lowers has arrived.
             large: of q; a start whose q hardly falls while it is above is given up.
         """
-        cuts = [slice(at, at + self.block) for at in range(0, len(starts), self.block)]
-        blocks = [
-            self._block(starts[cut], inputs[cut], iterations, tolerance, large) for cut in cuts
-        ]
+        bounds = iterations, tolerance, large
+        with bar(total=len(starts), desc=self.what, unit="start") as progress:
+            blocks = [
+                self._block(starts[cut], inputs[cut], *bounds, progress.update)
+                for cut in self.cuts(len(starts))
+            ]
         return Found(
             np.concatenate([each.states for each in blocks]),
             np.concatenate([each.q for each in blocks]),
@@ -115,13 +119,24 @@ class Search:
 
     def jacobians(self, states: Float, inputs: Float) -> Float:
         """The Jacobians dF/ds [P, S, S] at states [P, S] under inputs [P, F]."""
-        cuts = [slice(at, at + self.block) for at in range(0, len(states), self.block)]
+        cuts = self.cuts(len(states))
         found = [self.linearised(states[cut], inputs[cut])[1].numpy() for cut in cuts]
         return np.concatenate([np.empty((0, *2 * (self.dynamics.size,))), *found])
 
+    def cuts(self, count: int) -> list[slice]:
+        """Of so many states those that are taken at a time."""
+        return [slice(at, at + self.block) for at in range(0, count, self.block)]
+
     def _block(
-        self, starts: Float, inputs: Float, iterations: int, tolerance: float, large: float
+        self,
+        starts: Float,
+        inputs: Float,
+        iterations: int,
+        tolerance: float,
+        large: float,
+        arrived: Callable[[int], object],
     ) -> Found:
+        """Where the starts of one block end; how many have is told as they do."""
         states, q = starts.copy(), np.full(len(starts), np.inf)
         damping, taken = np.full(len(starts), FIRST), np.zeros(len(starts), np.int64)
         active, marked = np.arange(len(starts)), np.full(len(starts), np.inf)
@@ -140,8 +155,10 @@ class Search:
                 done |= (after_q > large) & (after_q > FALL * marked[active])
                 marked[active] = after_q
             active = active[~done]
+            arrived(int(done.sum()))
             if not len(active):
                 break
+        arrived(len(active))
         return Found(states, q, taken)
 
     def _kept_on(self, s: Tensor, x: Tensor, timesteps: Tensor) -> Tensor:

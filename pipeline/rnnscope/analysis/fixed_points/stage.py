@@ -2,7 +2,7 @@
 
 The search begins at states that the network visited, plus noise, and minimises how far a state
 moves in one timestep. What is found is linearised: eigenvalues of the Jacobian say which directions
-decay, which grow, how fast, and whether they turn.
+decay, which grow, how fast, and whether they oscillate.
 """
 
 import itertools
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope import models, states
-from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.fixed_points.cell import dynamics_of, features_of, why_not
 from rnnscope.analysis.fixed_points.columns import (
     FIXED_POINTS,
@@ -37,6 +36,7 @@ from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import by_column, table_file
 from rnnscope.trace import cells
+from rnnscope.trace.places import Place, places
 
 __all__ = ["TABLES", "run"]
 
@@ -65,12 +65,14 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     there, left_out = _layers(places(model), recorded, options)
     count = states.sequence_count(recorded)
     count = min(count, options.max_sequences or count)
+    of_timesteps = "label" not in parquet.schema(recorded / states.SEQUENCES).names
     given, lacking = constants(model, dataset, there, options, count)
     found: list[Points] = []
     said: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for name, place in there.items():
-        seen = Visited(tuple(open_signal(recorded, name, each) for each in place.states), count)
+        signals = tuple(open_signal(recorded, name, each) for each in place.states)
+        seen = Visited(signals, count, of_timesteps)
         axes = _axes(population, name, place)
         more, said[name], seconds[name] = _of_layer(
             name, place, recorded, seen, given[name], axes, options
@@ -97,7 +99,7 @@ def _of_layer(
     """The points of one layer under each input, what is said of the search, and its seconds."""
     dynamics = dynamics_of(place.cell, features_of(place.cell))
     starts, means = drawn(seen, options.starts, options.noise, options.seed)
-    ended, seconds = search(name, dynamics, starts, given, options)
+    ended, seconds = search(name, dynamics, starts, given, axes, options)
     every = np.concatenate([np.empty((0, dynamics.size)), *(each.state for each in ended)])
     at = nearest(seen, every)  # of all inputs in one reading
     notes = annotations(recorded, name, at)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope import states
+from rnnscope.analysis.fixed_points.by_class import Sums
 from rnnscope.states import RowKeys, Signal
 
 Float = NDArray[np.float64]
@@ -28,6 +29,8 @@ class Visited:
     """h, or h and c."""
     sequences: int
     """Rows of sequences from this number on are left out."""
+    of_timesteps: bool = False
+    """Whether classes, if rows have any, are those of timesteps and not of whole sequences."""
 
     @property
     def labelled(self) -> bool:
@@ -62,7 +65,7 @@ def _cut(rows: RowKeys, here: NDArray[np.bool_]) -> RowKeys:
 
 @dataclass(frozen=True)
 class ClassMeans:
-    """The mean states at the final step of K classes."""
+    """The mean states of K classes: at the final step, of classes of timesteps at all of these."""
 
     label: NDArray[np.int32]
     """[K], those that occur, rising."""
@@ -83,37 +86,25 @@ def drawn(visited: Visited, count: int, noise: float, seed: int) -> tuple[Float,
     total = sum(len(rows.sequence) for rows in visited.row_keys())
     random = np.random.default_rng(seed)
     chosen = np.sort(random.choice(total, min(count, total), replace=False))
-    found, sums, start = [], _Sums(), 0
+    found, sums, start = [], Sums(), 0
     for rows, final, values in visited.read():
         stop = start + len(values)
         found.append(values[chosen[(chosen >= start) & (chosen < stop)] - start])
         start = stop
         if rows.label is not None:
-            sums.add(rows.label[final], values[final])
+            told: slice | NDArray[np.bool_] = slice(None) if visited.of_timesteps else final
+            sums.add(values[told], rows.label[told])
     starts = np.concatenate(found)
     starts += noise * starts.std(axis=0) * random.normal(size=starts.shape)
-    return starts, sums.means()
+    return starts, _means(sums)
 
 
-class _Sums:
-    """Sums of states by class, which grow part by part."""
-
-    def __init__(self) -> None:
-        self.total: dict[int, Float] = {}
-        self.count: dict[int, int] = {}
-
-    def add(self, label: NDArray[np.int32], values: Float) -> None:
-        for each in np.unique(label).tolist():
-            some = values[label == each]
-            self.total[each] = self.total.get(each, 0) + some.sum(axis=0)
-            self.count[each] = self.count.get(each, 0) + len(some)
-
-    def means(self) -> ClassMeans | None:
-        if not self.count:
-            return None
-        label = sorted(self.count)
-        mean = np.array([self.total[each] / self.count[each] for each in label])
-        return ClassMeans(np.array(label, np.int32), mean)
+def _means(sums: Sums) -> ClassMeans | None:
+    """The means of the classes; None where there are none."""
+    found = sums.of_classes()
+    if not found:
+        return None
+    return ClassMeans(np.array(list(found), np.int32), np.array(list(found.values())))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.analysis.statistics.choosing import first_of_largest
 from rnnscope.analysis.statistics.covariance import Covariances
 from rnnscope.analysis.statistics.spectrum import NOTHING
 from rnnscope.states import Signal
@@ -53,10 +54,7 @@ def axes(sums: Covariances, k: int) -> Axes:
     nothing = largest < NOTHING * total
     largest = np.where(nothing, 0, largest)
     loading[nothing] = np.nan
-    size = np.abs(loading)
-    # Loadings that differ by rounding alone count as equally large, and the first decides the
-    # sign: by the largest of them the sign would be chance.
-    first = (size >= (1 - 1e-6) * size.max(axis=1, keepdims=True)).argmax(axis=1)
+    first = first_of_largest(np.abs(loading))
     loading *= np.sign(loading[np.arange(k), first])[:, np.newaxis]
     return Axes(centre, loading, largest / (count - 1), largest / total)
 

@@ -74,8 +74,11 @@ DEMIXED = Table(
         ),
         Column(
             "marginal_noise",
-            "what marginal_share would hold on average if class means differed by the choice of "
-            "sequences alone; near marginal_share, the components are noise",
+            "what marginal_share would be on average if class means differed by the choice of "
+            "sequences alone; near marginal_share, the components are noise. Of `class` it holds "
+            "however long the deviations of a sequence last. Of `time` it is an upper bound, which "
+            "is reached (but for 1 / timesteps of it) where they are independent from timestep to "
+            "timestep; where they last, class means change less over time",
             _of_component(lambda of: of.noise),
         ),
         Column(

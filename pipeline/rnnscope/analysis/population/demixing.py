@@ -7,6 +7,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from rnnscope.analysis.population.components import Axes
+from rnnscope.analysis.statistics.choosing import first_of_largest, spread
 from rnnscope.analysis.statistics.spectrum import NOTHING
 from rnnscope.states import Signal
 
@@ -56,7 +57,7 @@ class Demixed:
     share: Float
     """Share of the variance of the class means that is of the marginalisation [C]."""
     noise: Float
-    """What this share would be on average if means differed by chance alone [C]."""
+    """What this share would be on average if means differed by chance; of time at most [C]."""
     classes: int
     timesteps: int
     sequences: int
@@ -138,6 +139,7 @@ def demix(sums: Cells, components: int) -> Demixed:
     sizes = [len(each[0]) for each in found]
     error = noise.trace() * (1 / count).sum() / power
     share = [(part**2).sum() / power for part in parts.values()]
+    # Of time this leaves out what the mean over timesteps takes away, much where noise lasts.
     by_chance = [error / len(count), error * (1 - 1 / len(count))]
     decoder, encoder, explained, pure = (np.concatenate(each) for each in zip(*found, strict=True))
     return Demixed(
@@ -184,18 +186,13 @@ def _of_marginal(
     rank = int((values > 1e-10 * values[-1]).sum()) if varies else 0
     encoder = vectors.T[::-1][: min(components, rank)]
     decoder = encoder @ regression
-    sign = np.sign(decoder[np.arange(len(decoder)), _largest(decoder)])[:, np.newaxis]
+    largest = first_of_largest(np.abs(decoder))
+    sign = np.sign(decoder[np.arange(len(decoder)), largest])[:, np.newaxis]
     decoder, encoder = decoder * sign, encoder * sign
     along, own = decoder @ x, ((decoder @ part) ** 2).sum(axis=1)
     squares = (along**2).sum(axis=1)
     explained = 2 * (along * (encoder @ x)).sum(axis=1) - squares
     return decoder, encoder, explained / (x**2).sum(), own / squares
-
-
-def _largest(axes: Float) -> NDArray[np.intp]:
-    """The first unit of each axis [C, U] whose size is the largest but for rounding [C]."""
-    size = np.abs(axes)
-    return (size >= (1 - 1e-6) * size.max(axis=1, keepdims=True)).argmax(axis=1)
 
 
 def demixed(
@@ -216,6 +213,5 @@ def demixed(
         return none(len(axes.centre), "nothing varies", read=False)
     if k > CLASSES:
         return none(len(axes.centre), f"more than {CLASSES} classes", read=False)
-    places = np.linspace(0, len(timesteps) - 1, min(len(timesteps), TIMESTEPS))
-    few = timesteps[np.round(places).astype(np.intp)]
+    few = timesteps[spread(len(timesteps), TIMESTEPS)]
     return demix(cells(signal, few, k, axes.centre), components)

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Generated
 from rnnscope.data.dataset import Dataset, Split
-from rnnscope.data.holding import hold_out
+from rnnscope.data.holding import held
 from rnnscope.data.mapped import LazyArray
 from rnnscope.data.tasks.numbers import uniform
 
 Float = NDArray[np.float64]
 
-TRAIN, TEST = 0, 1
-"""Numbers of the splits; validation is held out of training."""
+TRAIN, TEST, VALIDATION = 0, 1, 2
+"""Numbers of the splits: each has random numbers to itself, so that the size of one changes no
+other."""
 KEPT = 2**26
 """Bytes up to which all sequences of a split are made at once and kept."""
 AT_ONCE = 2**22
@@ -143,17 +144,18 @@ def dataset_of(
 
     Args:
         options: how many sequences, and the seed.
-        train: how training sequences are made.
+        train: how training and validation sequences are made.
         test: how those of the test split are made, if otherwise.
         classes: as in ``Dataset``.
         symbols: likewise.
     """
-    seed = options.split_seed
-    apart = split_of(test or train, seed, TEST, options.test_sequences)
-    known, val = split_of(train, seed, TRAIN, options.sequences), None
+    seed, count, val = options.split_seed, options.sequences, None
     if options.validation_fraction:
-        known, val = hold_out(known, options.validation_fraction, seed)
-    return Dataset(apart, known, val, classes, symbols=symbols)
+        apart = held(count, options.validation_fraction)
+        count, val = count - apart, split_of(train, seed, VALIDATION, apart)
+    known = split_of(train, seed, TRAIN, count)
+    tested = split_of(test or train, seed, TEST, options.test_sequences)
+    return Dataset(tested, known, val, classes, symbols=symbols)
 
 
 def one_hot(codes: NDArray[np.integer], count: int) -> NDArray[np.int8]:
