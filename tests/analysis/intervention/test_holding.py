@@ -198,9 +198,7 @@ def test_the_map_shows_which_unit_carries_the_class_and_when(tmp_path: Path) -> 
     carries = {(3, t) for t in range(5, 10)} | {(4, t) for t in range(10, 14)}
     here = [(unit, t) in carries for unit, t in zip(table["unit"], table["start"], strict=True)]
     there = pd.Series(here, table.index)
-    zero, patch, same = (
-        table["method"] == name for name in ("zero", "patch", "patch_same")
-    )
+    zero, patch, same = (table["method"] == name for name in ("zero", "patch", "patch_same"))
     assert (table[zero & there]["accuracy_change"] == -0.5).all()
     assert (table[zero & there]["q_value"] < 1e-6).all()
     np.testing.assert_allclose(table[zero & ~there]["loss_change"], 0, atol=1e-6)
