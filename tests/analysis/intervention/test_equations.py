@@ -70,7 +70,7 @@ def assert_rows(
         return logits[every, other] - logits[every, labels]
 
     way = difference(clean[donors["patch"]]) - difference(clean)
-    assert way.mean() > 0.3  # or the ratio to it says nothing
+    assert way.mean() > 0.1 or not table["method"].eq("patch").any()  # or its ratio says nothing
     for row in table.itertuples():
         change = change_of(row, along[row.target], free, donors, options)
         found = readout(simulate(held.within((row.start, row.stop), row.state, change)))
@@ -221,7 +221,7 @@ def test_layers_above_and_other_ways_on_see_the_change(tmp_path: Path) -> None:
         "intervention.methods=[zero,patch]",
         "intervention.states=[h]",
         "intervention.units=[2]",
-        "intervention.windows=[each]",
+        "intervention.windows=[1:3]",
     )
     assert table["layer"].cat.categories.tolist() == ["low", "high"]
     lower, upper = (model.get_layer(name).get_weights() for name in ("low", "high"))
@@ -254,8 +254,9 @@ def test_sequences_of_unequal_lengths_count_where_they_have_the_timestep(tmp_pat
         model,
         given,
         "intervention.methods=[zero,freeze]",
+        "intervention.states=[c]",
         "intervention.units=[1]",
-        "intervention.windows=[each,1:4]",
+        "intervention.windows=[0:1,2:3,1:4]",
     )
     *weights, kernel = model.get_weights()
     labels, last = given["y_test"], (lengths - 1, np.arange(len(lengths)))
