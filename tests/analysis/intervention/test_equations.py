@@ -184,7 +184,7 @@ def test_states_and_gates_of_every_cell(case: str, tmp_path: Path) -> None:
 
 
 def test_windows_of_a_backward_layer_are_in_input_time(tmp_path: Path) -> None:
-    model = held.network(keras.layers.LSTM(UNITS, go_backwards=True, name="r"))
+    model = held.drawn(held.network(keras.layers.LSTM(UNITS, go_backwards=True, name="r")), 9)
     given = held.classified(model, held.arrays())
     table, _ = held.run(
         tmp_path,

@@ -197,7 +197,7 @@ def test_the_loss_that_has_a_gradient_is_the_loss_of_each_sequence(kind: str) ->
         kind, (7, 3)
     )
     shape = (7, 4, 3) if kind == "timesteps" else shape
-    output = random.normal(size=shape).astype(np.float32)
+    output: Any = random.normal(size=shape).astype(np.float32)
     y: Any = random.integers(0, 2, shape[:-1]).astype(np.int32)
     if kind == PROBABILITIES:
         output = np.exp(output) / np.exp(output).sum(axis=-1, keepdims=True)
