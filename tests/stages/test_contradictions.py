@@ -39,8 +39,14 @@ CONTRADICTIONS = (
     (["decoding.folds=10", "decoding.max_sequences=9"], "decoding.max_sequences=9: fewer than "),
     (["ablation.units=[64]"], "ablation.units=[64]: there are 64, from 0 to 63"),
     (["model=gru", "ablation.methods=[c_zero]"], "model=gru has no c to clamp"),
-    (["stage=intervention", "intervention.layers=gru"], "intervention.layers: no 'gru'; there is lstm"),
-    (["stage=intervention", "intervention.units=[64]"], "intervention.units=[64]: there are 64, from 0 to 63"),
+    (
+        ["stage=intervention", "intervention.layers=gru"],
+        "intervention.layers: no 'gru'; there is lstm",
+    ),
+    (
+        ["stage=intervention", "intervention.units=[64]"],
+        "intervention.units=[64]: there are 64, from 0 to 63",
+    ),
     (
         ["stage=intervention", "model=gru", "intervention.states=[c]"],
         "intervention.states=[c]: model=gru has h, z, r, g",

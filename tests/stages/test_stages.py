@@ -23,7 +23,7 @@ from rnnscope.stages.chain import Step, slug
 from rnnscope.store import digests
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
-from tests.compose import PROJECT, composed
+from tests.compose import OF_THE_PAGE, PROJECT, composed
 
 CHANGES = {
     "data": "train",
@@ -254,7 +254,7 @@ def test_a_model_from_a_file_needs_no_training(tmp_path: Path) -> None:
     file = a_file(tmp_path, "mine.keras")
     config = composed(tmp_path, "model=file", f"model.path={file}")
     steps = {step.stage.name: step for step in stages.chain(config)}
-    assert list(steps) == [stage for stage in STAGES if stage != "train"]
+    assert list(steps) == [stage for stage in OF_THE_PAGE if stage != "train"]
     assert not any("train" in step.upstream for step in steps.values())
     before = keys(config)
     assert keys(altered(config, "seed", "")) == before
@@ -295,7 +295,7 @@ def test_a_raised_version_changes_the_keys_from_there_on(
     monkeypatch.setitem(STAGES, "extract", newer)
     after = keys(config)
     changed = [name for name in after if after[name] != before[name]]
-    assert changed == [name for name in STAGES if name != "train"]
+    assert changed == [name for name in OF_THE_PAGE if name != "train"]
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_a_plan_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_plan_on_empty_ground_says_that_there_is_nothing_yet(tmp_path: Path) -> None:
     said = plan(composed(tmp_path))
-    assert list(said) == list(STAGES)
+    assert list(said) == OF_THE_PAGE
     assert said["train"] == "would run      no finished artefact with this config"
     assert said["extract"] == "would run      train would run"
     assert said["units"] == "would run      extract would run"
@@ -465,7 +465,7 @@ def test_latest_leads_to_single_runs_only(tmp_path: Path) -> None:
 def test_latest_holds_nothing_made_from_another_run(tmp_path: Path) -> None:
     for step in stages.chain(composed(tmp_path)):
         finish(step, tmp_path)
-    assert {path.name for path in (tmp_path / "latest").iterdir()} == set(STAGES)
+    assert {path.name for path in (tmp_path / "latest").iterdir()} == set(OF_THE_PAGE)
     (train,) = stages.chain(composed(tmp_path, "stage=train", "seed=1"))
     finish(train, tmp_path)
     assert {path.name for path in (tmp_path / "latest").iterdir()} == {"train"}

@@ -29,11 +29,12 @@ pytestmark = pytest.mark.tensorflow
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A random network, and what the stage says of it."""
     model = held.network(keras.layers.LSTM(UNITS, name="lstm"))
-    return model, held.run(tmp_path_factory.mktemp("measured"), model, held.arrays())
+    given = held.classified(model, held.arrays())
+    return model, given, held.run(tmp_path_factory.mktemp("measured"), model, given)
 
 
 def test_there_is_a_row_for_each_state_method_window_and_unit(measured: Any) -> None:
-    _, (table, figures) = measured
+    _, _, (table, figures) = measured
     assert len(table) == figures["rows"] == 2 * 4 * TIMESTEPS * UNITS
     names = ["layer", "state", "method", "start", "target"]
     assert not table.duplicated(names).any()
@@ -51,11 +52,11 @@ def test_there_is_a_row_for_each_state_method_window_and_unit(measured: Any) -> 
 
 
 def test_batches_and_targets_of_a_pass_change_nothing(measured: Any, tmp_path: Path) -> None:
-    model, (table, _) = measured
+    model, given, (table, _) = measured
     again, _ = held.run(
         tmp_path,
         model,
-        held.arrays(),
+        given,
         "intervention.batch_size=5",
         "intervention.rows=15",
         "engine.workers=1",
@@ -76,29 +77,29 @@ def test_the_estimate_is_the_exact_change_of_small_ones(tmp_path: Path) -> None:
         held.arrays(),
         "intervention.methods=[add]",
         "intervention.add=1e-3",
-        "intervention.states=[h,c,f]",
-        "intervention.windows=[each,1:4]",
+        "intervention.states=[c,f]",
+        "intervention.windows=[0:1,2:3,3:4,1:4]",
         "intervention.groups=[0+2]",
         f"intervention.directions_path={tmp_path / 'directions.npy'}",
     )
-    assert len(table) == 3 * (TIMESTEPS + 1) * (UNITS + 2)
+    assert len(table) == 2 * 4 * (UNITS + 2)
     large = table[table["loss_change"].abs() > 1e-6]
-    assert len(large) > 0.9 * len(table)
+    assert len(large) > 0.7 * len(table)
     np.testing.assert_allclose(large["estimate"] / large["loss_change"], 1, atol=0.01)
     assert figures["estimate_agrees"]["add"] > 0.999
 
 
 def test_estimates_are_of_every_method_at_single_timesteps(measured: Any) -> None:
     """They have the sign and the order of the exact changes, where these are not large."""
-    _, (table, figures) = measured
+    _, _, (table, figures) = measured
     assert table["estimate"].notna().all()
     assert all(rho > 0.8 for rho in figures["estimate_agrees"].values())
     assert set(figures["estimate_agrees"]) == {"zero", "mean", "patch", "patch_same"}
 
 
 def test_the_estimate_alone_is_that_beside_the_exact_change(measured: Any, tmp_path: Path) -> None:
-    model, (table, _) = measured
-    alone, figures = held.run(tmp_path, model, held.arrays(), "intervention.exact=false")
+    model, given, (table, _) = measured
+    alone, figures = held.run(tmp_path, model, given, "intervention.exact=false")
     np.testing.assert_allclose(alone["estimate"], table["estimate"], 1e-6, 1e-9)
     assert (alone["sequences"] == table["sequences"]).all()
     assert alone[["loss", "loss_change", "q_value", "output_change"]].isna().all(axis=None)
@@ -114,6 +115,7 @@ def test_of_several_timesteps_only_what_is_added_has_an_estimate(tmp_path: Path)
         held.arrays(),
         "intervention.methods=[zero,freeze,add]",
         "intervention.states=[h,c,z]",
+        "intervention.exact=false",
         "intervention.windows=[sliding:2,0:1]",
     )
     several = table["stop"] - table["start"] > 1
@@ -129,7 +131,7 @@ def test_of_several_timesteps_only_what_is_added_has_an_estimate(tmp_path: Path)
 def test_of_numbers_any_other_sequence_is_a_donor_and_there_is_no_control(tmp_path: Path) -> None:
     model = held.network(keras.layers.LSTM(UNITS, name="lstm"), outputs=1)
     given = held.arrays()
-    given |= {name: given[name].astype(np.float32) for name in ("y_test", "y_train")}
+    given |= {name: given[name].astype(np.float32) + 0.3 for name in ("y_test", "y_train")}
     table, figures = held.run(
         tmp_path, model, given, "intervention.methods=[patch]", "intervention.groups=[0+1+2+3]"
     )
@@ -182,18 +184,20 @@ def test_cells_that_are_not_known_are_left_out_and_refused_by_name(
 def test_what_is_not_there_is_refused(
     measured: Any, tmp_path: Path, override: str, says: str
 ) -> None:
-    model, _ = measured
+    model, given, _ = measured
     with pytest.raises(UserError, match=says):
-        held.run(tmp_path, model, held.arrays(), override, "intervention.rows=12")
+        held.run(tmp_path, model, given, override, "intervention.rows=12")
 
 
 @pytest.mark.parametrize("kind", [LOGITS, PROBABILITIES, SIGMOID, VALUES, "timesteps", "vectors"])
 def test_the_loss_that_has_a_gradient_is_the_loss_of_each_sequence(kind: str) -> None:
     random = np.random.default_rng(6)
     x, lengths = np.zeros((7, 4, 1), np.float32), random.integers(1, 5, 7).astype(np.int32)
-    shape: tuple[int, ...] = {SIGMOID: (7, 1), VALUES: (7, 1), "vectors": (7, 4, 2)}.get(kind, (7, 3))
+    shape: tuple[int, ...] = {SIGMOID: (7, 1), VALUES: (7, 1), "vectors": (7, 4, 2)}.get(
+        kind, (7, 3)
+    )
     shape = (7, 4, 3) if kind == "timesteps" else shape
-    output = random.normal(size=shape).astype(np.float32)
+    output: Any = random.normal(size=shape).astype(np.float32)
     y: Any = random.integers(0, 2, shape[:-1]).astype(np.int32)
     if kind == PROBABILITIES:
         output = np.exp(output) / np.exp(output).sum(axis=-1, keepdims=True)
@@ -237,22 +241,19 @@ def test_attributions_are_gradients_times_states(tmp_path: Path) -> None:
 
 def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path: Path) -> None:
     model, given = held.network(keras.layers.GRU(UNITS, name="gru")), held.arrays()
-    errors = []
-    for points in (2, 32):
-        held.run(
-            tmp_path,
-            model,
-            given,
-            "intervention.exact=false",
-            "intervention.states=[h]",
-            f"intervention.integrate={points}",
-        )
-        table = pd.read_parquet(tmp_path / "attribution.parquet")
-        by_time = table.groupby("timestep")
-        assert (by_time["completeness_error"].nunique() == 1).all()
-        errors.append(by_time["completeness_error"].first())
-    assert (errors[1] < errors[0] / 10).all()
-    assert errors[1].max() < 1e-3
+    held.run(
+        tmp_path,
+        model,
+        given,
+        "intervention.exact=false",
+        "intervention.states=[h]",
+        "intervention.integrate=32",
+    )
+    table = pd.read_parquet(tmp_path / "attribution.parquet")
+    by_time = table.groupby("timestep")
+    low, high = (getattr(by_time["completeness_error"], each)() for each in ("min", "max"))
+    pd.testing.assert_series_equal(low, high)
+    assert 0 < high.max() < 1e-3
     *weights, kernel = model.get_weights()
     x, labels = given["x_test"], given["y_test"]
     free = held.gru(weights, x, reset_after=True)["h"]
@@ -260,6 +261,8 @@ def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path:
     for t in range(TIMESTEPS):
         mean = free[t].mean(axis=0)
         hold = held.within((t, t + 1), "h", lambda _, now, __, mean=mean: mean + 0 * now)
-        at_mean = held.losses(held.gru(weights, x, hold, reset_after=True)["h"][-1] @ kernel, labels)
+        at_mean = held.losses(
+            held.gru(weights, x, hold, reset_after=True)["h"][-1] @ kernel, labels
+        )
         total = table[table["timestep"] == t]["integrated"].sum()
         assert total == pytest.approx((base - at_mean).mean(), abs=1e-3)

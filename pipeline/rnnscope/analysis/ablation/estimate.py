@@ -56,7 +56,7 @@ def watched(
         clock: seconds.
 
     Raises:
-        UserError: longer than the option ``hours``, with the figures and the options that reduce it.
+        UserError: longer than the option ``hours``, with the figures and what reduces it.
     """
     warm = WARM + 2 * workers
     stop = warm + max(TIMED, workers)

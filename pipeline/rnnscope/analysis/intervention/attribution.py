@@ -7,14 +7,13 @@ of the loss from the mean state to the state, up to the error of the average, th
 error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.analysis.intervention.gradients import Float, Gradients
-from rnnscope.analysis.intervention.losses import LOSS, MEASURES
 from rnnscope.analysis.intervention.measuring import Here
 
 Key = tuple[str, str]
@@ -52,7 +51,11 @@ class Attributed:
 
 
 def attribute(
-    into: dict[Key, Attributed], gradients: Gradients, here: Here, key: Key, of_loss: Float | None
+    into: dict[Key, Attributed],
+    gradients: Gradients,
+    here: Here,
+    key: Key,
+    derived: Mapping[str, Mapping[str, Float]],
 ) -> None:
     """Add the attributions of a batch.
 
@@ -61,8 +64,7 @@ def attribute(
         gradients: of the model.
         here: the batch.
         key: place and state.
-        of_loss: the gradient of the loss with respect to the state [T, B, U]; None where there is
-            no loss.
+        derived: measure -> state -> its gradient with respect to the state [T, B, U].
     """
     place, state = key
     values, valid = here.recorded.signals[place][state], here.recorded.valid[place]
@@ -70,16 +72,11 @@ def attribute(
         into[key] = Attributed(np.zeros(len(values), np.int64), values.shape[2])
     sums = into[key]
     sums.count = sums.count + valid.sum(axis=0)
-    if of_loss is None:
-        return
-    for of in MEASURES if here.classes else (LOSS,):
-        whole = of_loss
-        if of != LOSS:
-            whole = gradients.of_states(here.given, here.recorded.kept, key, of)
-        product = whole * values
+    for of, by_state in derived.items():
+        product = by_state[state] * values
         sums.add(of, product, valid)
         sums.add(f"{of}_absolute", np.abs(product), valid)
-    for timestep, each, error in _integrated(gradients, here, key) if here.integrate else ():
+    for timestep, each, error in _integrated(gradients, here, key) if derived else ():
         there = valid[:, timestep]
         sums.add_at(timestep, "integrated", each[there])
         sums.add_at(timestep, "completeness_error", np.abs(error)[there, np.newaxis])
@@ -90,6 +87,8 @@ def _integrated(gradients: Gradients, here: Here, key: Key) -> Iterator[tuple[in
 
     The average along the path is taken at the midpoints of ``intervention.integrate`` equal pieces.
     """
+    if not here.integrate:
+        return
     place, state = key
     kept, levels = here.recorded.kept, here.levels[key]
     for timestep, values in enumerate(here.recorded.signals[place][state]):
@@ -98,8 +97,8 @@ def _integrated(gradients: Gradients, here: Here, key: Key) -> Iterator[tuple[in
         total = np.zeros(way.shape)
         for piece in range(here.integrate):
             at = start + (piece + 0.5) / here.integrate * way
-            found, _ = gradients.at(here.given, kept, key, LOSS, at, timestep)
+            found, _ = gradients.at(here.given, kept, key, at, timestep)
             total += found / here.integrate
-        _, first = gradients.at(here.given, kept, key, LOSS, start, timestep)
+        _, first = gradients.at(here.given, kept, key, start, timestep)
         each = total * way
         yield timestep, each, each.sum(axis=1) - (here.recorded.made.loss - first)

@@ -33,10 +33,10 @@ def changeable(cell: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Change:
-    """What is done to a state of R rows."""
+    """What is done to states of R rows."""
 
-    state: str
-    """h, c or a gate."""
+    states: tuple[str, ...]
+    """h, c or gates: mostly one."""
     way: str
     """SET, FREEZE or ADD."""
     along: Tensor
@@ -70,14 +70,15 @@ def stepped(
         change: what is done.
         x: its inputs [R, F].
         before: its states one timestep earlier [R, U].
-        value: as ``Change.of`` takes it.
+        value: as ``Change.of`` takes it, for each of the states, one after the other [R, S U].
         inside: in which rows it is done now [R, 1]; None in all.
     """
+    values = tf.split(value, len(change.states), axis=1)
 
     def changed(name: str, now: Tensor, was: Tensor = None) -> Tensor:
-        if name != change.state:
+        if name not in change.states:
             return now
-        new = change.of(now, was, value)
+        new = change.of(now, was, values[change.states.index(name)])
         return new if inside is None else tf.where(inside, new, now)
 
     kind = cells.stock_kind(cell)
@@ -87,14 +88,14 @@ def stepped(
         i, f, o, g = (changed(name, gates[name]) for name in ("i", "f", "o", "g"))
         c = changed("c", f * c + i * g, c)
         return [changed("h", o * cell.activation(c), h), c]
-    if kind is keras.layers.GRUCell and change.state != "h":
+    if kind is keras.layers.GRUCell and change.states != ("h",):
         (h,) = before
         gates = _gates(cell, x, h)
         z, r, g = gates["z"], changed("r", gates["r"]), gates["g"]
-        if change.state == "r":
+        if "r" in change.states:
             g = _candidate(cell, x, h, r)
         z, g = changed("z", z), changed("g", g)
-        return [z * h + (1 - z) * g]
+        return [changed("h", z * h + (1 - z) * g, h)]
     _, (h, *_), (new, *_) = loops.called(cell, x, before, training=False)
     return [changed("h", new, h)]
 

@@ -102,6 +102,11 @@ def _score(name: str, meaning: str, *, main: bool = False) -> tuple[Column, ...]
     return _as_in_ablation(name, meaning, main=main), *ends
 
 
+def _end(sign: int) -> Callable[[Changed], Any]:
+    """An end of the interval of the recovery."""
+    return lambda found: found.recovery + sign * found.half_width
+
+
 NO_RECOVERY = (
     INEXACT,
     Null(
@@ -211,7 +216,7 @@ INTERVENTION = Table(
                 f"recovery_{end}",
                 f"{word} end of the 95 % interval of recovery over sequences, or over their "
                 "sources where data.groups tells them",
-                lambda found, sign=sign: found.recovery + sign * found.half_width,
+                _end(sign),
                 (*NO_RECOVERY[:2], ALONE, NO_RECOVERY[2]),
                 "Cochran 1977",
             )

@@ -1,6 +1,7 @@
-"""Gradients of a model's loss, or of the correct class' score, with respect to its states."""
+"""Gradients of a model's loss, and of the correct class' score, with respect to its states."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,68 +11,76 @@ from numpy.typing import NDArray
 from rnnscope import models
 from rnnscope.analysis.ablation.rerun import Given
 from rnnscope.analysis.intervention.changes import ADD, SET, Change
-from rnnscope.analysis.intervention.holding import Kept, Span, holding
-from rnnscope.analysis.intervention.losses import measures
+from rnnscope.analysis.intervention.holding import Kept, Span, copied, holding
+from rnnscope.analysis.intervention.losses import LOSS, measures
 from rnnscope.analysis.intervention.passes import Passes, graph, loose
 
 Float = NDArray[np.float64]
 
 
 class Gradients:
-    """Backward passes of one model over batches of sequences."""
+    """Backward passes of one model over batches of sequences.
+
+    Each is of R rows: a copy of the sequences for each measure, so that one pass derives all.
+    """
 
     def __init__(self, passes: Passes):
         """Of the model of these passes; graphs are traced as they are needed."""
         self.passes = passes
         self.graphs: dict[Any, Any] = {}
 
-    def of_states(self, given: Given, kept: dict[str, Kept], key: tuple[str, str], of: str) -> Float:
-        """The gradient of each sequence's loss or score [T, B, U], in input time.
+    def of_states(
+        self, given: Given, kept: dict[str, Kept], place: str, asked: Sequence[str]
+    ) -> dict[str, dict[str, Float]]:
+        """The gradient of each sequence's measures with respect to the states of a place.
 
-        The total derivative, with all that follows from the state at that timestep and after it.
+        Measure -> state -> [T, B, U], in input time. It is the total derivative, with all that
+        follows from the state at that timestep and after it, the other states being as they are.
 
         Args:
             given: B sequences.
             kept: what was recorded of them.
-            key: place and state.
-            of: what is derived, of ``losses.MEASURES``.
+            place: the name of the cell.
+            asked: what is derived, of ``losses.MEASURES``.
         """
-        place = self.passes.places[key[0]]
-        timesteps = int(kept[place.name]["outputs"].shape[1])
-        nothing = np.zeros((timesteps, len(given.batch.x), place.units))
-        gradient, _ = self._run(given, kept, (*key, ADD, of, True), nothing, 0)
-        return gradient
+        of, states = self.passes.places[place], tuple(self.passes.states[place])
+        shape = int(kept[of.name]["outputs"].shape[1]), len(given.batch.x), len(states) * of.units
+        key = place, states, ADD, tuple(asked), True
+        gradient, _ = self._run(given, kept, key, np.zeros(shape), 0)
+        return {
+            measure: dict(zip(states, np.split(each, len(states), axis=2), strict=True))
+            for measure, each in zip(asked, np.split(gradient, len(asked), axis=1), strict=True)
+        }
 
     def at(
         self,
         given: Given,
         kept: dict[str, Kept],
         key: tuple[str, str],
-        of: str,
         values: Float,
         timestep: int,
     ) -> tuple[Float, Float]:
-        """The same with the state of all units set at one timestep: gradient [B, U], measure [B].
+        """The gradient of the loss with a state of all units set at one timestep [B, U]; the loss.
 
         Args:
             given: B sequences.
             kept: what was recorded of them.
             key: place and state.
-            of: what is derived, of ``losses.MEASURES``.
             values: what the state is set to [B, U].
             timestep: when.
         """
-        place = self.passes.places[key[0]]
+        name, state = key
+        place = self.passes.places[name]
         last = int(kept[place.name]["outputs"].shape[1]) - 1
         ends = timestep == (0 if place.layer.go_backwards else last)
-        whole = values[np.newaxis]
-        gradient, measure = self._run(given, kept, (*key, SET, of, ends), whole, timestep)
-        return gradient[0], measure
+        whole = name, (state,), SET, (LOSS,), ends
+        gradient, loss = self._run(given, kept, whole, values[np.newaxis], timestep)
+        return gradient[0], loss
 
     def _run(
         self, given: Given, kept: dict[str, Kept], key: Any, values: Float, start: int
     ) -> tuple[Float, Float]:
-        """The gradient with respect to values [W, B, U], and what is derived [B]."""
+        """The gradient with respect to values [W, R, S U], and what is derived [R]."""
         batch, known = given.batch, self.passes.kept_of(key[0], kept)
         y, valid, value = map(tf.constant, (batch.y, batch.valid, values))
         if key not in self.graphs:
@@ -86,18 +95,23 @@ class Gradients:
         return gradient, measure
 
     def _derived(self, key: Any, inputs: Any, kept: Any, value: Any, *rest: Any) -> Any:
-        name, state, way, of, ends = key
+        name, states, way, asked, ends = key
         y, valid, start, stop = rest
         place, scores = self.passes.places[name], self.passes.scores
-        value = tf.cast(value, place.layer.compute_dtype)
-        along = tf.ones(tf.shape(value)[1:], tf.bool)
-        shift = tf.zeros((1, place.units), value.dtype)
+        value = tf.tile(tf.cast(value, place.layer.compute_dtype), (1, len(asked), 1))
+        inputs = tf.nest.map_structure(lambda x: copied(x, tf.constant(len(asked))), inputs)
+        along = tf.ones((tf.shape(value)[1], place.units), tf.bool)
         with tf.GradientTape() as tape:
             tape.watch(value)
-            span = Span(start, stop, ends, value, shift)
-            with holding(self.passes.model, place, Change(state, way, along), span, kept):
+            change, span = Change(states, way, along), Span(start, stop, ends, value, None)
+            with holding(self.passes.model, place, change, span, kept):
                 outputs = tf.nest.flatten(self.passes.model(inputs, training=False))
-            measure = measures(outputs[scores.output], y, valid, str(scores.kind), of)
+            parts = tf.split(outputs[scores.output], len(asked))
+            each = [
+                measures(part, y, valid, str(scores.kind), of)
+                for part, of in zip(parts, asked, strict=True)
+            ]
+            measure = tf.concat(each, axis=0)
         none = tf.UnconnectedGradients.ZERO
         found = tape.gradient(measure, value, unconnected_gradients=none)
         return tf.cast(found, tf.float64), tf.cast(measure, tf.float64)

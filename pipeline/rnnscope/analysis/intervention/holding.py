@@ -43,13 +43,16 @@ class Span:
     ends: bool
     """Whether the layer reads nothing after the window."""
     value: Tensor
-    """What the state is set to, or what is added to it, at each timestep [W, B or 1, U]."""
-    shift: Tensor
+    """What the state is set to, or what is added to it, at each timestep [W, B or 1, U]; without a
+    shift that of every row [W, R, U]. Of several states one after the other [..., S U]."""
+    shift: Tensor | None
     """For each target, what is added to the value [K, U]."""
 
     def values(self, count: Tensor, copies: Tensor) -> Tensor:
         """The values of every row [R, W, U], for K copies of ``count`` sequences."""
         each = tf.transpose(self.value, (1, 0, 2))
+        if self.shift is None:
+            return each
         each = tf.broadcast_to(each, (count, tf.shape(each)[1], tf.shape(each)[2]))
         found = copied(each, copies) + tf.repeat(self.shift, count, axis=0)[:, tf.newaxis]
         return tf.ensure_shape(found, (None, None, self.shift.shape[-1]))
@@ -117,7 +120,7 @@ def _changing(place: Place, change: Change, span: Span, kept: Kept) -> loops.Loo
         sequences: Tensor, initial_state: Any, read: Reading, training: bool
     ) -> tuple[Tensor, Tensor, Any]:
         if read.mask is not None:
-            return _from_the_start(place, change, span, sequences, initial_state, read)
+            return _from_the_start(place, change, span, kept, sequences, initial_state, read)
         if layer.go_backwards:
             sequences = tf.reverse(sequences, [1])
         return _from_the_window(place, change, span, kept, sequences, initial_state)
@@ -136,7 +139,7 @@ def _from_the_window(
         first, last = total - span.stop, total - span.start
     states = [copied(each[first], copies) for each in kept["states"]]
     states = tf.nest.pack_sequence_as(initial_state, states)
-    x = _with(sequences[:, first:last], values, place.units)
+    x = _with(sequences[:, first:last], values, place.units * len(change.states))
     forward = types.SimpleNamespace(go_backwards=False, zero_output_for_mask=False)
     step = _step(place, change, sequences.shape[-1])
     output, outputs, states = loops.stock_loop(forward, step, x, states, None, training=False)
@@ -172,19 +175,20 @@ def _from_the_start(
     place: Place,
     change: Change,
     span: Span,
+    kept: Kept,
     sequences: Tensor,
     initial_state: Any,
     read: Reading,
 ) -> tuple[Tensor, Tensor, Any]:
     """What the layer returns for sequences [R, T, F] in input time, with a mask."""
-    copies = tf.shape(span.shift)[0]
-    rows, total = tf.shape(sequences)[0], tf.shape(sequences)[1]
-    values = span.values(rows // copies, copies)
+    count, copies = _copies(sequences, kept)
+    rows, total = count * copies, tf.shape(sequences)[1]
+    values = span.values(count, copies)
     values = tf.pad(values, [[0, 0], [span.start, total - span.stop], [0, 0]])
     time = tf.range(total)
     inside = tf.cast((time >= span.start) & (time < span.stop), sequences.dtype)
     inside = tf.broadcast_to(inside[tf.newaxis, :, tf.newaxis], (rows, total, 1))
-    x = _with(_with(sequences, values, place.units), inside, 1)
+    x = _with(_with(sequences, values, place.units * len(change.states)), inside, 1)
     step = _step(place, change, sequences.shape[-1])
     return loops.stock_loop(place.layer, step, x, initial_state, read.mask, training=False)
 
@@ -202,8 +206,8 @@ def _step(place: Place, change: Change, features: int) -> Any:
     """
 
     def step(x: Tensor, states: Any) -> tuple[Tensor, Any]:
-        value = x[:, features : features + place.units]
-        inside = x[:, features + place.units :] > 0 if x.shape[-1] > features + place.units else None
+        end = features + place.units * len(change.states)
+        value, inside = x[:, features:end], x[:, end:] > 0 if x.shape[-1] > end else None
         x, after = x[:, :features], []
         for number, (cell, state) in enumerate(_by_cell(place.layer, states)):
             if number == place.number:

@@ -53,9 +53,7 @@ def levels(
     where = valid.T
     total = values.sum(axis=1, where=where[:, :, np.newaxis], dtype=np.float64)
     rows = values[where]
-    lines = [
-        rows @ each.along if each.directed else np.zeros(len(rows)) for each in targets
-    ]
+    lines = [rows @ each.along if each.directed else np.zeros(len(rows)) for each in targets]
     along = np.array(lines).reshape(len(targets), len(rows))
     return Levels(where.sum(axis=1), total, moments.moments(along), moments.moments(rows.T))
 

@@ -23,7 +23,7 @@ from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import fixed_batch
 from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import place_of
-from rnnscope.trace import cells, drawing, loops
+from rnnscope.trace import cells, drawing
 from rnnscope.trace.loops import state_variables
 from rnnscope.trace.recording import LayerTrace, Trace
 
@@ -212,7 +212,7 @@ class Passes:
         dtype, copies = self.places[name].layer.compute_dtype, tf.shape(shift)[0]
         count = tf.shape(tf.nest.flatten(inputs)[0])[0]
         inputs = tf.nest.map_structure(lambda x: copied(x, copies), inputs)
-        change = Change(state, way, tf.repeat(along, count, axis=0))
+        change = Change((state,), way, tf.repeat(along, count, axis=0))
         span = Span(start, stop, ends, tf.cast(value, dtype), tf.cast(shift, dtype))
         with holding(self.model, self.places[name], change, span, kept):
             outputs = self.model(inputs, training=False)
@@ -248,4 +248,3 @@ def loose(kept: Any) -> Any:
     return tf.nest.map_structure(
         lambda x: tf.TensorSpec((*(None,) * (len(x.shape) - 1), x.shape[-1]), x.dtype), kept
     )
-

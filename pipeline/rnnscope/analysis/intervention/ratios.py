@@ -62,6 +62,4 @@ def ratio(a: Float, b: Float, sources: NDArray[np.integer] | None, count: int) -
 
 def merge(one: Ratio, other: Ratio) -> Ratio:
     """The sums over both sets of sequences together."""
-    return Ratio(
-        one.count + other.count, one.sums + other.sums, one.by_source + other.by_source
-    )
+    return Ratio(one.count + other.count, one.sums + other.sums, one.by_source + other.by_source)

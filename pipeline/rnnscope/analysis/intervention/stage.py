@@ -21,7 +21,7 @@ from rnnscope.analysis.intervention.columns import INTERVENTION, Changed
 from rnnscope.analysis.intervention.gathering import AllLevels, Gathering, Numbers, donors_of
 from rnnscope.analysis.intervention.passes import Passes
 from rnnscope.analysis.intervention.plan import METHODS, PATCHES, Block, blocks
-from rnnscope.analysis.intervention.summing import Totals, summed
+from rnnscope.analysis.intervention.summing import summed
 from rnnscope.analysis.intervention.windows import windows
 from rnnscope.analysis.statistics.testing import with_q_values
 from rnnscope.config import Config, Intervention

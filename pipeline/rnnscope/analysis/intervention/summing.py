@@ -16,8 +16,8 @@ from rnnscope.analysis.ablation.sums import SUMMED, Sums
 from rnnscope.analysis.intervention import ratios
 from rnnscope.analysis.intervention.attribution import Attributed, attribute
 from rnnscope.analysis.intervention.gathering import AllLevels, Gathering
-from rnnscope.analysis.intervention.gradients import Gradients
-from rnnscope.analysis.intervention.losses import LOSS
+from rnnscope.analysis.intervention.gradients import Float, Gradients
+from rnnscope.analysis.intervention.losses import LOSS, MEASURES
 from rnnscope.analysis.intervention.measuring import Found, Here, estimated, measured
 from rnnscope.analysis.intervention.plan import Block
 from rnnscope.analysis.intervention.ratios import Ratio
@@ -122,17 +122,19 @@ def _intact(totals: Totals, here: Here) -> None:
 def _estimate(
     totals: Totals, gradients: Gradients, here: Here, planned: Sequence[Block], *, scored: bool
 ) -> None:
-    """Add the first-order estimates of a batch, with one backward pass for each state."""
-    for key, some in itertools.groupby(planned, lambda block: (block.place, block.state)):
-        gradient = None
+    """Add the first-order estimates of a batch, with one backward pass for each place."""
+    asked = MEASURES if here.classes else (LOSS,)
+    for place, blocks in itertools.groupby(planned, lambda block: block.place):
+        derived: dict[str, dict[str, Float]] = {}
         if scored:
-            gradient = gradients.of_states(here.given, here.recorded.kept, key, LOSS)
-        attribute(totals.attributed, gradients, here, key, gradient)
-        for block in some if gradient is not None else ():
-            total, count = estimated(here, block, gradient)
-            rows = slice(block.first, block.first + total.size)
-            totals.estimates[rows] += total.ravel()
-            totals.estimated[rows] += count.ravel()
+            derived = gradients.of_states(here.given, here.recorded.kept, place, asked)
+        for state, some in itertools.groupby(blocks, lambda block: block.state):
+            attribute(totals.attributed, gradients, here, (place, state), derived)
+            for block in some if scored else ():
+                total, count = estimated(here, block, derived[LOSS][state])
+                rows = slice(block.first, block.first + total.size)
+                totals.estimates[rows] += total.ravel()
+                totals.estimated[rows] += count.ravel()
 
 
 def _run(
