@@ -138,6 +138,7 @@ def test_other_types_keep_their_values() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
+        (["31/12/99", "01/01/00"], "the years 99 and 00 may be of two centuries"),
         (["04/03/2016", "05/02/2016"], "'04/03/2016' may have the day or the month first"),
         (["t1", "t10"], r"'t1' is no number, date or clock: .*cumcount\(\)"),
         (["1_000", "2"], r"'1_000' is no number, date or clock: .*cumcount\(\)"),

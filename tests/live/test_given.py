@@ -230,11 +230,52 @@ def test_a_model_of_several_inputs() -> None:
         ),
         (
             {"x": [pd.DataFrame(each).sample(frac=1, random_state=0) for each in X]},
-            r"^x\[0\]: its index is 0 to 5 in another order.*in the order of the timesteps",
+            r"^x\[0\]: its index, \d, \d, \d, does not rise: .*in the order of the timesteps",
+        ),
+        (
+            {"x": [pd.DataFrame(each, range(14, 8, -1)) for each in X]},
+            r"^x\[0\]: its index, 14, 13, 12, does not rise",
+        ),
+        (
+            {"x": [pd.DataFrame(each, np.arange(6)[::-1] / 10) for each in X]},
+            r"^x\[0\]: its index, 0\.5, 0\.4, 0\.3, does not rise",
+        ),
+        *(
+            (
+                {"x": xr.DataArray(X.swapaxes(0, 1), dims=(name, "trial", "feature"))},
+                r"give x\.transpose\('trial', ",
+            )
+            for name in ("frames", "bin", "time (s)", "time_ms")
+        ),
+        (
+            {"x": xr.DataArray(X, dims=("trial", "when", "feature"))},
+            r"^x has the dims trial, when, feature, none of which is called .*: give x\.values",
+        ),
+        *(
+            (
+                {"x": X, "annotations": {"a": pd.DataFrame(X[..., 0], columns=columns)}},
+                r"^annotations\['a'\]: its columns are .*, not in order of time",
+            )
+            for columns in (
+                [0.5, 0.4, 0.3, 0.2, 0.1, 0.0],
+                ["0.5", "0.4", "0.3", "0.2", "0.1", "0.0"],
+                [50, 40, 30, 20, 10, 0],
+            )
+        ),
+        (
+            {
+                "x": X,
+                "annotations": {
+                    "a": pd.DataFrame(
+                        X[..., 0], columns=pd.MultiIndex.from_product([["t"], range(6)[::-1]])
+                    )
+                },
+            },
+            r"^annotations\['a'\]: its columns have 2 levels: give .*to_numpy",
         ),
         (
             {"x": [pd.DataFrame(each, TIMES)[::-1] for each in X]},
-            r"^x\[0\]: its index of times does not rise: give .*sort_index",
+            r"^x\[0\]: its index, 2020-01-06 .*, does not rise: give .*sort_index",
         ),
         (
             {"x": X, "annotations": {"a": pd.DataFrame(X[..., 0])[[5, 4, 3, 2, 1, 0]]}},
@@ -398,3 +439,13 @@ def test_symbolic_tensors_are_refused_and_values_are_recorded_inside_a_function(
 
     traced(tf.constant(X))
     np.testing.assert_array_equal(found[0], whole)
+
+
+def test_inputs_without_names_are_taken_in_their_order() -> None:
+    start = RANDOM.normal(size=(12, 3)).astype(np.float32)
+    x, initial = keras.Input(X.shape[1:]), keras.Input((3,))
+    h = keras.layers.GRU(3, name="gru")(x, initial_state=initial)
+    for order, given in (([x, initial], [X, start]), ([initial, x], [start, X])):
+        model = keras.Model(order, h)
+        found = rnnscope.record(model, given)["gru"]["h"][:, -1]
+        np.testing.assert_allclose(found, model(given), atol=1e-6)

@@ -166,6 +166,10 @@ def test_another_recording_in_its_place_is_not_read_for_it(
     reads: list[Any] = [
         lambda: opened["top"]["c"],
         lambda: opened.frame("top", "c"),
+        lambda: opened.sequences,
+        lambda: opened.steps,
+        lambda: opened.classes,
+        lambda: opened.residuals,
         lambda: rnnscope.measure(opened, permutations=0),
     ]
     for read in reads:

@@ -32,6 +32,8 @@ YEAR = re.compile(r"\b\d{4}\b|\b\d{1,2}[- ]\w{3,9}[- ]\d{2}\b")
 NAMED = re.compile(r".*\b\d{0,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 ORDERS = (("a", "b", "c"), ("c", "b", "a"), ("c", "a", "b"))
 """Year, month and day among the groups of DATE: the year first, the day first, the month first."""
+LATE = 69
+"""Years of two digits from here on are commonly of the last century."""
 REMEDY = (
     "write numbers, dates as 2016-03-04 00:55, or clocks as 0:55; if the rows are in order: "
     "frame['timestep'] = frame.groupby('sequence').cumcount()"
@@ -204,6 +206,7 @@ def readings_of(text: "pd.Series[Any]", where: str) -> list[NDArray[np.float64]]
     readings = []
     for year, month, day in ORDERS:
         if (days := _days(parts[year], parts[month], parts[day])) is not None:
+            _refuse_centuries(parts[year], where)
             readings.append(days * 86400.0 + seconds)
     if not readings:
         raise UserError(f"{where}: '{text.iloc[0]}' and others are dates in no one order: {REMEDY}")
@@ -223,6 +226,18 @@ def _days(year: Any, month: Any, day: Any) -> NDArray[np.float64] | None:
     if dates.isna().any():
         return None
     return (dates - pd.Timestamp(0)).dt.days.to_numpy(np.float64)
+
+
+def _refuse_centuries(year: "pd.Series[Any]", where: str) -> None:
+    """Raise for years of two digits of which it is not clear that they are of one century."""
+    if (year.str.len() == 4).all():
+        return
+    late = year.astype(np.int64) >= LATE
+    if late.any() and not late.all():
+        raise UserError(
+            f"{where}: the years {year[late].iloc[0]} and {year[~late].iloc[0]} may be of two "
+            "centuries: write years with four digits, as 2016-03-04"
+        )
 
 
 def _zone(zones: "pd.Series[Any]", where: str) -> NDArray[np.float64]:

@@ -22,9 +22,10 @@ from rnnscope.data.order import other_order
 from rnnscope.data.table import splits_from_table
 from rnnscope.errors import UserError, listed
 from rnnscope.live import streams
-from rnnscope.live.arrays import Array, plain, refuse_order
+from rnnscope.live.arrays import Array, plain
 from rnnscope.live.labels import named
 from rnnscope.live.options import chosen
+from rnnscope.live.order import refuse_order
 from rnnscope.live.wording import PATH, outside
 from rnnscope.models.feeding import sequence_shapes, types
 from rnnscope.models.outputs import count, numbered

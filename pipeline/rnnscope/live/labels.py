@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnnscope.errors import UserError, brief
-from rnnscope.live.arrays import refuse_order, refuse_shuffled
+from rnnscope.live.order import refuse_order, refuse_shuffled
 
 
 def named(given: Any, timesteps: Collection[int], where: str = "labels") -> Any:

@@ -16,10 +16,11 @@ from rnnscope.config import Engine, Units
 from rnnscope.data.classes import places
 from rnnscope.data.labels import Given, labels_from
 from rnnscope.errors import UserError, listed
-from rnnscope.live.arrays import plain, refuse_order
+from rnnscope.live.arrays import plain
 from rnnscope.live.labels import in_order, named
 from rnnscope.live.opened import Opened
 from rnnscope.live.options import chosen
+from rnnscope.live.order import refuse_order
 from rnnscope.live.states import States
 from rnnscope.live.wording import in_keywords
 from rnnscope.states import selection

@@ -60,13 +60,15 @@ class Opened:
     @property
     def sequences(self) -> pd.DataFrame:
         """One row per sequence."""
-        return states.read_sequences(self.folder)
+        with self.unreplaced():
+            return states.read_sequences(self.folder)
 
     @property
     def steps(self) -> pd.DataFrame | None:
         """One row per timestep, where there are labels or annotations of timesteps."""
-        there = (self.folder / states.STEPS).is_file()
-        return states.read_steps(self.folder) if there else None
+        with self.unreplaced():
+            there = (self.folder / states.STEPS).is_file()
+            return states.read_steps(self.folder) if there else None
 
     @property
     def classes(self) -> list[str]:
@@ -187,5 +189,6 @@ class Opened:
         return [(places[layer], signal) for layer, names in self.layers.items() for signal in names]
 
     def _manifest(self) -> dict[str, Any]:
-        there = (self.folder / MANIFEST).is_file()
-        return read_manifest(self.folder) if there else {}
+        with self.unreplaced():
+            there = (self.folder / MANIFEST).is_file()
+            return read_manifest(self.folder) if there else {}

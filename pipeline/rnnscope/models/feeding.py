@@ -117,6 +117,11 @@ def named_inputs(model: keras.Model) -> dict[str, Any]:
 
 def _packed(model: keras.Model, by_name: dict[str, Any]) -> Any:
     """Inputs in the form that the model takes: a dict, which Keras also accepts for a list."""
+    struct = getattr(model, "_inputs_struct", None)
+    if isinstance(struct, list | tuple) and any(
+        each.name != each._keras_history.operation.name for each in struct
+    ):  # those made without a name, for which Keras would know the keys of a dict by another
+        return [by_name[each.name] for each in struct]
     if hasattr(model, "_inputs_struct"):
         single = isinstance(model._inputs_struct, keras.KerasTensor)
     elif hasattr(model, "inputs"):

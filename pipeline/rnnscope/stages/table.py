@@ -15,7 +15,7 @@ STAGES = {
         ),
         Stage(
             "extract",
-            version=4,
+            version=5,
             module="rnnscope.extract.stage",
             needs=("train",),
             reads=("data", "model", "extract"),

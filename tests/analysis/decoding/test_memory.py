@@ -248,3 +248,60 @@ def test_every_partner_is_as_long_where_one_is() -> None:
     assert (found != np.arange(6)).all()
     assert (reach[found] >= reach).all()
     assert own_time.partners(np.array([4]), np.random.default_rng(0)).tolist() == [0]
+
+
+def shift_register(features: int, steps: int) -> list[Float]:
+    """The weights of a linear network whose units hold the inputs of 0 to ``steps`` before."""
+    units = features * (steps + 1)
+    return [np.eye(features, units), np.eye(units, k=features)]
+
+
+def keras_memory(folder: Path, model: Any, **arrays: Any) -> tuple[pd.DataFrame, dict[str, str]]:
+    """memory.parquet of a Keras model whose layers are shift registers, and why some are not."""
+    model.save(folder / "mine.keras")
+    np.savez(folder / "mine.npz", **arrays)
+    paths = f"data.path={folder / 'mine.npz'}", f"model.path={folder / 'mine.keras'}"
+    options = ("stage=decoding", *QUICK[:3], "model=file", "decoding.memory_lags=3")
+    made = stages.run(composed(folder / "out", *options, *paths))[-1].artefact
+    memory = made.manifest()["memory"]["why"]
+    return pd.read_parquet(made.folder / "memory.parquet"), memory
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("moved", ["as it is", "turned round", "pooled"])
+def test_a_layer_of_other_timesteps_has_no_memory_of_the_input(moved: str, tmp_path: Path) -> None:
+    import keras
+
+    x = keras.Input((14, 2))
+    y = x[:, ::-1] if moved == "turned round" else x
+    y = keras.layers.MaxPooling1D(1, strides=2)(x) if moved == "pooled" else y
+    layer = keras.layers.SimpleRNN(6, activation="linear", use_bias=False, name="rnn")
+    model = keras.Model(x, layer(y))
+    layer.set_weights(shift_register(2, 2))
+    table, why = keras_memory(tmp_path, model, x_test=noise(120, 14, 2))
+    if moved != "as it is":
+        assert table.empty
+        assert why == {"rnn": "its timesteps are others than those of the network's first input"}
+        return
+    r2 = table.groupby("lag")["r2"].min()
+    assert (r2[[0, 1, 2]] > 0.999).all()
+    assert table[table["lag"] == 3]["r2"].max() < 0.1
+
+
+@pytest.mark.tensorflow
+def test_memory_of_one_of_several_inputs_is_not_taken_for_that_of_another(tmp_path: Path) -> None:
+    import keras
+
+    inputs = [keras.Input((14, 2), name=name) for name in "ab"]
+    layers = [
+        keras.layers.SimpleRNN(6, activation="linear", use_bias=False, name=f"of_{each.name}")
+        for each in inputs
+    ]
+    made = [layer(each) for layer, each in zip(layers, inputs, strict=True)]
+    model = keras.Model(inputs, keras.layers.Concatenate()(made))
+    table, why = keras_memory(
+        tmp_path, model, x_a_test=noise(60, 14, 2), x_b_test=noise(60, 14, 2, seed=1)
+    )
+    assert table.empty
+    assert set(why) == {"of_a", "of_b"}
+    assert all("several inputs" in each for each in why.values())

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from rnnscope import data
-from rnnscope.analysis.ablation.places import places
 from rnnscope.analysis.ablation.rerun import Given, given_batches
 from rnnscope.analysis.intervention.changes import ADD, SET
 from rnnscope.analysis.intervention.passes import Held, Passes
 from rnnscope.data import Dataset, Split
 from rnnscope.errors import UserError
+from rnnscope.trace.places import places
 from tests.analysis.ablation import test_ablation
 from tests.analysis.intervention import held
 from tests.analysis.intervention.held import CLASSES, COUNT, FEATURES, TIMESTEPS, UNITS

@@ -114,3 +114,15 @@ def test_clusters_are_those_that_were_planted() -> None:
     assert adjusted_rand_score(found[there], centres.argmax(axis=1)[there]) == 1
     assert np.bincount(found[there]).tolist() == sorted(np.bincount(found[there]), reverse=True)
     assert (tasks.clusters(np.ones((3, 8)), np.ones((3, 8)), 0) == tasks.NONE).all()
+
+
+def test_annotations_past_whole_numbers_tell_no_tasks(tmp_path: Path) -> None:
+    """1e20 and its like are floats that count nothing, and fit no integer."""
+    folder = tmp_path / "extract"
+    folder.mkdir()
+    huge = np.repeat([1e20, 2e20, 3e20], 4)
+    frame = pd.DataFrame({"sequence": range(12), "timestep": 0, "huge": huge, "few": huge / 1e20})
+    frame.to_parquet(folder / "steps.parquet")
+    assert {
+        name: each.tolist() for name, each in tasks.values_of(folder, ["huge", "few"]).items()
+    } == {"few": [1, 2, 3]}

@@ -58,6 +58,8 @@ def remember(
     dataset = data.again(config.data, extract, recorded)
     if isinstance(dataset, Absent):
         return _nothing(layers, dataset.why)
+    if any(name != data.MASK for name in dataset.test.others):
+        return _nothing(layers, "the network has several inputs, and memory is measured of one")
     among = gathering.drawn(sequences, states.sources(recorded), options)
     found: list[Memory] = []
     why_not: dict[str, str] = {}

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import keras
 
-from rnnscope.analysis.ablation.places import Place, places
 from rnnscope.analysis.intervention.changes import changeable
 from rnnscope.analysis.intervention.targets import Float, Target, directions_of, targets
 from rnnscope.config import Intervention
 from rnnscope.errors import UserError
 from rnnscope.states import selection
 from rnnscope.trace import loops
+from rnnscope.trace.places import Place, places
 
 UNKNOWN = "states whose place in the equations is not known"
 

@@ -19,9 +19,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnscope.analysis.ablation.places import Place
 from rnnscope.analysis.intervention.changes import Change, stepped
 from rnnscope.trace import cells, loops
+from rnnscope.trace.places import Place
 from rnnscope.trace.reading import Reading
 
 Tensor = Any

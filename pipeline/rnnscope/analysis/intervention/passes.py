@@ -13,7 +13,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from rnnscope import models, trace
-from rnnscope.analysis.ablation.places import Place
 from rnnscope.analysis.ablation.rerun import Given, Made, scored
 from rnnscope.analysis.intervention.changes import Change
 from rnnscope.analysis.intervention.holding import Kept, Span, copied, holding
@@ -25,6 +24,7 @@ from rnnscope.models.scores import Scores, scores_of
 from rnnscope.states import place_of
 from rnnscope.trace import cells, drawing
 from rnnscope.trace.loops import state_variables
+from rnnscope.trace.places import Place
 from rnnscope.trace.recording import LayerTrace, Trace
 
 Array = NDArray[Any]

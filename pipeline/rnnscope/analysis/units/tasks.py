@@ -33,6 +33,9 @@ NONE = -1
 ROWS = 65_536
 """Rows of annotations that are read at a time."""
 
+EXACT = 2**53
+"""Up to which every whole number is a float of its own."""
+
 
 def values_of(folder: Path, names: list[str]) -> dict[str, NDArray[np.int64]]:
     """The values of each annotation that has from 2 to ``MOST``, whole numbers all, rising.
@@ -47,7 +50,8 @@ def values_of(folder: Path, names: list[str]) -> dict[str, NDArray[np.int64]]:
         for name, known in list(found.items()):
             column = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
             values = np.union1d(known, column[np.isfinite(column)])
-            if len(values) > MOST or (values != np.round(values)).any():
+            whole = (values == np.round(values)) & (np.abs(values) <= EXACT)
+            if len(values) > MOST or not whole.all():
                 del found[name]
             else:
                 found[name] = values
