@@ -256,7 +256,7 @@ def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path:
     by_time = table.groupby("timestep")
     low, high = (getattr(by_time["completeness_error"], each)() for each in ("min", "max"))
     pd.testing.assert_series_equal(low, high)
-    assert 0 < high.max() < 1e-3
+    assert 0 < high.max() < 2e-5  # the midpoints of 32 pieces
     *weights, kernel = model.get_weights()
     x, labels = given["x_test"], given["y_test"]
     free = held.gru(weights, x, reset_after=True)["h"]
