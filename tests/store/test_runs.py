@@ -110,7 +110,10 @@ def test_later_stages_belong_to_the_run_they_were_made_from(tmp_path: Path) -> N
     made["ablation"] = make(tmp_path, "ablation", [made["train"], made["units"]])
     needed = [made[name] for name in ("train", "extract", "population")]
     made["fixed_points"] = make(tmp_path, "fixed_points", needed)
-    made["report"] = make(tmp_path, "report", list(made.values()))
+    read = list(made.values())
+    made["intervention"] = make(tmp_path, "intervention", [made["train"], made["extract"]])
+    made["report"] = make(tmp_path, "report", read)
+    made = {name: made[name] for name in VERSIONS}
     found = find(tmp_path)
     assert keys(found) == [of(made), of(other)]
     assert [list(each.stages) for each in found.runs] == [list(VERSIONS), list(other)]

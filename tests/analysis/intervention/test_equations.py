@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from rnnscope.analysis.intervention.donors import NONE
 from rnnscope.analysis.intervention.gathering import donors_of
 from rnnscope.data import Split
 from tests.analysis.intervention import held
@@ -253,7 +254,7 @@ def test_sequences_of_unequal_lengths_count_where_they_have_the_timestep(tmp_pat
         tmp_path,
         model,
         given,
-        "intervention.methods=[zero,freeze]",
+        "intervention.methods=[zero,freeze,patch]",
         "intervention.states=[c]",
         "intervention.units=[1]",
         "intervention.windows=[0:1,2:3,1:4]",
@@ -265,9 +266,15 @@ def test_sequences_of_unequal_lengths_count_where_they_have_the_timestep(tmp_pat
         return np.asarray(held.lstm(weights, given["x_test"], hold)["h"][last] @ kernel)
 
     base = held.losses(logits(held.free), labels)
+    free = held.lstm(weights, given["x_test"])
+    options = composed(Path(), "stage=intervention").intervention
+    donors = donors_of(options, Split(given["x_test"], labels, lengths), len(labels))
+    assert any((each == NONE).any() for each in donors.values())
     for row in table.itertuples():
-        change = change_of(row, np.arange(UNITS) == 1, {row.state: None}, {}, None)
+        change = change_of(row, np.arange(UNITS) == 1, free, donors, None)
         loss = held.losses(logits(held.within((row.start, row.stop), row.state, change)), labels)
         there = lengths > row.start
+        if row.method in donors:
+            there &= donors[row.method] != NONE
         assert row.sequences == there.sum()
         assert row.loss_change == pytest.approx((loss - base)[there].mean(), abs=1e-5)

@@ -186,7 +186,9 @@ def test_what_is_not_there_is_refused(
 ) -> None:
     model, given, _ = measured
     with pytest.raises(UserError, match=says):
-        held.run(tmp_path, model, given, override, "intervention.rows=12")
+        held.run(
+            tmp_path, model, given, "intervention.methods=[zero]", "intervention.rows=12", override
+        )
 
 
 @pytest.mark.parametrize("kind", [LOGITS, PROBABILITIES, SIGMOID, VALUES, "timesteps", "vectors"])
@@ -239,6 +241,7 @@ def test_attributions_are_gradients_times_states(tmp_path: Path) -> None:
         assert row.score_absolute == pytest.approx(np.abs(of_score).mean(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path: Path) -> None:
     model, given = held.network(keras.layers.GRU(UNITS, name="gru")), held.arrays()
     held.run(
@@ -253,7 +256,7 @@ def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path:
     by_time = table.groupby("timestep")
     low, high = (getattr(by_time["completeness_error"], each)() for each in ("min", "max"))
     pd.testing.assert_series_equal(low, high)
-    assert 0 < high.max() < 1e-3
+    assert 0 < high.max() < 2e-5  # the midpoints of 32 pieces
     *weights, kernel = model.get_weights()
     x, labels = given["x_test"], given["y_test"]
     free = held.gru(weights, x, reset_after=True)["h"]

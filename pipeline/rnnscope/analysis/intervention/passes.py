@@ -1,7 +1,6 @@
 """A model prepared for passes with a state changed: recordings, changed passes, and gradients."""
 
 import functools
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,7 +113,6 @@ class Passes:
                 "does cannot be told from what was drawn"
             )
         self.graphs: dict[Any, Any] = {}
-        self.lock = threading.Lock()
 
     def once(self, place: Place) -> bool:
         """Whether the layer of a place is called in a pass, and only once."""
@@ -157,18 +155,16 @@ class Passes:
         return scored([np.asarray(each) for each in outputs], batch.cut(index), self.scores)
 
     def _graph_of(self, key: Any, known: dict[str, Kept], held: Held) -> Any:
-        """The graph of passes of one kind, traced before several threads run it."""
-        with self.lock:
-            if key not in self.graphs:
-                numbers = tf.TensorSpec((), tf.int32)
-                units = tf.TensorSpec((None, held.along.shape[1]), tf.float64)
-                along = tf.TensorSpec(units.shape, tf.as_dtype(held.along.dtype))
-                value = tf.TensorSpec((None, None, held.along.shape[1]), tf.float64)
-                taken = [models.signature(self.model), loose(known), along, value, units]
-                made = graph(functools.partial(self._changed, key), [*taken, numbers, numbers])
-                made.get_concrete_function()
-                self.graphs[key] = made
-            return self.graphs[key]
+        """The graph of passes of one kind."""
+        if key not in self.graphs:
+            numbers = tf.TensorSpec((), tf.int32)
+            units = tf.TensorSpec((None, held.along.shape[1]), tf.float64)
+            along = tf.TensorSpec(units.shape, tf.as_dtype(held.along.dtype))
+            value = tf.TensorSpec((None, None, held.along.shape[1]), tf.float64)
+            taken = [models.signature(self.model), loose(known), along, value, units]
+            made = graph(functools.partial(self._changed, key), [*taken, numbers, numbers])
+            self.graphs[key] = made
+        return self.graphs[key]
 
     def kept_of(self, place: str, kept: dict[str, Kept]) -> dict[str, Kept]:
         """What was recorded of the place's layer and of those that are called before it."""

@@ -18,8 +18,8 @@ from rnnscope.analysis.intervention.attribution import Attributed, attribute
 from rnnscope.analysis.intervention.gathering import AllLevels, Gathering
 from rnnscope.analysis.intervention.gradients import Float, Gradients
 from rnnscope.analysis.intervention.losses import LOSS, MEASURES
-from rnnscope.analysis.intervention.measuring import Found, Here, estimated, measured
-from rnnscope.analysis.intervention.plan import Block
+from rnnscope.analysis.intervention.measuring import Found, Here, estimated, held, measured
+from rnnscope.analysis.intervention.plan import Block, Job
 from rnnscope.analysis.intervention.ratios import Ratio
 from rnnscope.config import Config
 
@@ -148,6 +148,8 @@ def _run(
     """Add what the passes of a batch find."""
     options, size = config.intervention, len(here.given.batch.x)
     jobs = [job for block in planned for job in block.jobs(max(1, options.rows // size))]
+    if number == 1:
+        _trace(gathering, here, jobs)
     # In no order, so that the first of them, which are timed, are as long as all.
     order = np.random.default_rng(0).permutation(len(jobs))
     measure: Any = functools.partial(measured, gathering.passes, here)
@@ -164,3 +166,15 @@ def _run(
     for each, found in zip(order, results, strict=True):
         for place, one in enumerate(found):
             totals.add(jobs[each].first + place, one)
+
+
+def _trace(gathering: Gathering, here: Here, jobs: Sequence[Job]) -> None:
+    """Run one pass of each kind, so that every graph is traced before several threads run it."""
+    kinds: dict[Any, Job] = {}
+    for job in jobs:
+        block, window = job.block, job.window
+        ends = window.start == 0, window.stop == len(here.state(block))
+        kind = block.place, block.state, block.method, job.targets[0].directed, *ends
+        kinds.setdefault(kind, job)
+    for job in kinds.values():
+        gathering.passes.changed(here.given, here.recorded.kept, held(here, job))
