@@ -25,6 +25,7 @@ _without_working_folder()
 if TYPE_CHECKING:
     from rnnscope import figures
     from rnnscope.live.callback import RecordStates
+    from rnnscope.live.intervening import Intervened, intervene
     from rnnscope.live.matching import match
     from rnnscope.live.measuring import measure
     from rnnscope.live.opened import open_states
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from rnnscope.trace import recording
 
 __all__ = [
+    "Intervened",
     "RecordStates",
     "States",
     "figures",
+    "intervene",
     "match",
     "measure",
     "measure_steps",
@@ -52,7 +55,9 @@ __all__ = [
 _HOMES = {
     "figures": "rnnscope.figures",
     "RecordStates": "rnnscope.live.callback",
+    "Intervened": "rnnscope.live.intervening",
     "States": "rnnscope.live.states",
+    "intervene": "rnnscope.live.intervening",
     "match": "rnnscope.live.matching",
     "measure": "rnnscope.live.measuring",
     "measure_steps": "rnnscope.live.stepped",

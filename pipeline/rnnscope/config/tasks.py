@@ -101,19 +101,21 @@ class Ar1(Generated):
 
 @dataclass
 class Delay(Generated):
-    """Working memory: a value is shown at a random timestep, and asked for at the last one.
+    """Working memory: a value is shown at a random timestep, and asked for at a later one.
 
     There are two features: the stimulus, which is 0 but for one timestep, where it is the value,
-    drawn evenly from −1 to 1; and the cue, which is 1 at the last timestep and 0 before. The target
-    of the sequence is the value. Annotations: shown, 1 from the timestep of the value on, before it
-    0; since, the timesteps since then; and value; both unknown before.
+    drawn evenly from −1 to 1; and the cue, which is 1 at the timestep that ends the sequence and 0
+    before. The target of the sequence is the value. Annotations: shown, 1 from the timestep of the
+    value on, before it 0; since, the timesteps since then; and value; both unknown before.
     """
 
     length: int = option(low=2, high=LONGEST)
-    """Timesteps of a sequence."""
+    """Timesteps of the longest sequences."""
     shortest_delay: int = option(low=1, high=LONGEST)
-    """Fewest timesteps from the value to the cue; the most are data.length − 1. The delay is drawn
-    evenly between them."""
+    """Fewest timesteps from the value to the cue. The timestep of the value is drawn evenly from 0
+    to data.length − data.shortest_delay − 1, and then that of the cue evenly from the first that is
+    so far behind it to data.length − 1: it may come at any time, so that the value has to be held
+    ready."""
 
 
 @dataclass

@@ -67,6 +67,11 @@ def cells_of(layer: keras.layers.RNN) -> list[Any]:
     return list(layer.cell.cells) if stacked(layer) else [layer.cell]
 
 
+def by_cell(layer: keras.layers.RNN, states: Any) -> Iterator[tuple[Any, Any]]:
+    """The cells of a layer, each with its part of states in the layer's structure."""
+    return zip(cells_of(layer), states if stacked(layer) else [states], strict=True)
+
+
 def stacked(layer: keras.layers.RNN) -> bool:
     """Whether a layer has a stack of cells."""
     return isinstance(layer.cell, keras.layers.StackedRNNCells)

@@ -66,25 +66,30 @@ def test_a_single_phi_has_one_target_and_one_value() -> None:
     assert list(batch.steps) == ["value"]
 
 
-def test_a_value_is_shown_once_and_asked_for_at_the_end() -> None:
-    batch = batch_of("delay", length=12, shortest_delay=4, test_sequences=2000)
+def test_a_value_is_shown_once_and_asked_for_at_any_time_after_the_delay() -> None:
+    batch = batch_of("delay", length=12, shortest_delay=4, test_sequences=4000)
     assert batch.y is not None
-    delays = []
-    for number in range(2000):
+    assert batch.lengths is not None
+    shown_at, left = [], []
+    for number, length in enumerate(batch.lengths):
         (when,) = np.flatnonzero(batch.x[number, :, 0])
+        (cue,) = np.flatnonzero(batch.x[number, :, 1])
         value = batch.x[number, when, 0]
-        delays.append(11 - when)
+        assert cue == length - 1
+        assert batch.x[number, cue, 1] == 1
         assert batch.y[number] == value
-        t = np.arange(12)
-        known = {name: each[number] for name, each in batch.steps.items()}
+        t = np.arange(length)
+        known = {name: each[number, :length] for name, each in batch.steps.items()}
         np.testing.assert_array_equal(known["shown"], t >= when)
         np.testing.assert_array_equal(known["since"], np.where(t >= when, t - when, np.nan))
         np.testing.assert_array_equal(known["value"], np.where(t >= when, value, np.nan))
-    assert (batch.x[:, :-1, 1] == 0).all()
-    assert (batch.x[:, -1, 1] == 1).all()
-    counts = np.bincount(delays, minlength=12)
-    assert not counts[:4].any()
-    assert stats.chisquare(counts[4:]).pvalue > 0.001
+        shown_at.append(when)
+        left.append((cue - when - 4, 11 - when - 4))
+    assert stats.chisquare(np.bincount(shown_at, minlength=8)).pvalue > 0.001
+    extra, most = np.array(left).T
+    assert (extra >= 0).all()
+    for each in range(1, 8):  # of those that may wait so long, any delay is as frequent
+        assert stats.chisquare(np.bincount(extra[most == each], minlength=each + 1)).pvalue > 0.001
     assert stats.kstest(batch.y, "uniform", (-1, 2)).pvalue > 0.001
 
 

@@ -73,12 +73,26 @@ def stepped(
         value: as ``Change.of`` takes it, for each of the states, one after the other [R, S U].
         inside: in which rows it is done now [R, 1]; None in all.
     """
-    values = tf.split(value, len(change.states), axis=1)
+    found = signals(cell, change, x, before, value, inside)
+    return [found[name] for name in cells.states_of(cell, len(before))]
+
+
+def signals(
+    cell: Any,
+    change: Change | None,
+    x: Tensor,
+    before: list[Tensor],
+    value: Tensor,
+    inside: Tensor | None,
+) -> dict[str, Tensor]:
+    """The same with the gates, by name [R, U]; ``change`` None changes nothing."""
+    states = () if change is None else change.states
+    values = tf.split(value, len(states), axis=1) if states else []
 
     def changed(name: str, now: Tensor, was: Tensor = None) -> Tensor:
-        if name not in change.states:
+        if change is None or name not in states:
             return now
-        new = change.of(now, was, values[change.states.index(name)])
+        new = change.of(now, was, values[states.index(name)])
         return new if inside is None else tf.where(inside, new, now)
 
     kind = cells.stock_kind(cell)
@@ -87,17 +101,19 @@ def stepped(
         gates = _gates(cell, x, h)
         i, f, o, g = (changed(name, gates[name]) for name in ("i", "f", "o", "g"))
         c = changed("c", f * c + i * g, c)
-        return [changed("h", o * cell.activation(c), h), c]
-    if kind is keras.layers.GRUCell and change.states != ("h",):
-        (h,) = before
-        gates = _gates(cell, x, h)
-        z, r, g = gates["z"], changed("r", gates["r"]), gates["g"]
-        if "r" in change.states:
-            g = _candidate(cell, x, h, r)
-        z, g = changed("z", z), changed("g", g)
-        return [changed("h", z * h + (1 - z) * g, h)]
+        h = changed("h", o * cell.activation(c), h)
+        return {"h": h, "c": c, "i": i, "f": f, "o": o, "g": g}
     _, (h, *_), (new, *_) = loops.called(cell, x, before, training=False)
-    return [changed("h", new, h)]
+    if kind is not keras.layers.GRUCell:
+        return {"h": changed("h", new, h)}
+    gates = _gates(cell, x, h)
+    z, r, g = gates["z"], changed("r", gates["r"]), gates["g"]
+    if "r" in states:
+        g = _candidate(cell, x, h, r)
+    z, g = changed("z", z), changed("g", g)
+    if states not in ((), ("h",)):  # else Keras' own, to the last bit
+        new = z * h + (1 - z) * g
+    return {"h": changed("h", new, h), "z": z, "r": r, "g": g}
 
 
 def _gates(cell: Any, x: Tensor, h: Tensor) -> dict[str, Tensor]:

@@ -163,7 +163,7 @@ def _rest(
 
     def step(x: Tensor, states: Any) -> tuple[Tensor, Any]:
         after = []
-        for cell, state in _by_cell(layer, states):
+        for cell, state in loops.by_cell(layer, states):
             x, _, new = loops.called(cell, x, state, training=False)
             after.append(new)
         return x, tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
@@ -209,7 +209,7 @@ def _step(place: Place, change: Change, features: int) -> Any:
         end = features + place.units * len(change.states)
         value, inside = x[:, features:end], x[:, end:] > 0 if x.shape[-1] > end else None
         x, after = x[:, :features], []
-        for number, (cell, state) in enumerate(_by_cell(place.layer, states)):
+        for number, (cell, state) in enumerate(loops.by_cell(place.layer, states)):
             if number == place.number:
                 given = list(state) if tf.nest.is_nested(state) else [state]
                 new = stepped(cell, change, x, given, value, inside)
@@ -220,9 +220,3 @@ def _step(place: Place, change: Change, features: int) -> Any:
         return x, tf.nest.pack_sequence_as(states, tf.nest.flatten(after))
 
     return step
-
-
-def _by_cell(layer: keras.layers.RNN, states: Any) -> Iterator[tuple[Any, Any]]:
-    """The cells of a layer with their states."""
-    given = states if loops.stacked(layer) else [states]
-    return zip(loops.cells_of(layer), given, strict=True)
