@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from rnnscope import states
 from rnnscope.data import Split
+from rnnscope.extract import landing
 from rnnscope.extract.landing import displaced, landings
 from tests import reference
 from tests.extract.test_lengths import (
@@ -128,13 +129,23 @@ def test_time_that_is_kept_is_not_suspected(way: str) -> None:
     assert displaced(model, SPLIT, graph=True) == {}
 
 
-def test_without_lengths_nothing_is_tried(tmp_path: Path) -> None:
+def test_without_lengths_moved_timesteps_are_known_and_all_are_rows(tmp_path: Path) -> None:
     model, layer = reader(MOVED["flipped"])
     x = floats(N, T, F)
-    assert displaced(model, Split(x), graph=True) == {}
     full = Split(x, lengths=np.full(N, T, np.int32))
-    assert displaced(model, full, graph=True) == {}
+    for split in (Split(x), full):
+        assert displaced(model, split, graph=True) == {"lstm": {None: (0, T - 1)}}
     assert_recorded(recorded(tmp_path, model, {"x_test": x}), "lstm", layer, cut(x[:, ::-1]))
+
+
+def test_what_the_graph_shows_in_its_place_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tried(*_: Any) -> Any:
+        raise AssertionError("the model is run")
+
+    monkeypatch.setattr(landing, "landings", tried)
+    x = keras.Input((T, F))
+    model = keras.Model(x, layers.LSTM(3)(layers.Dense(4)(x)))
+    assert displaced(model, Split(floats(N, T, F)), graph=True) == {}
 
 
 def test_moved_tokens_and_the_weights_of_a_model_stay_as_they_are() -> None:
