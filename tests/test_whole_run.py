@@ -89,7 +89,7 @@ def test_several_targets_of_timesteps_of_unequal_sequences_go_through_every_stag
         composed(tmp_path / "root", "data=files", f"data.path={tmp_path / 'bits.npz'}", *few)
     )
     folders = {step.stage.name: step.artefact.folder for step in made}
-    assert list(folders) == list(STAGES)
+    assert list(folders) == OF_THE_PAGE
 
     def table(stage: str, name: str) -> pd.DataFrame:
         return pd.read_parquet(folders[stage] / f"{name}.parquet")
