@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 import rnnscope
 from rnnscope.errors import UserError
 
+pytestmark = pytest.mark.tensorflow
+
 Float = NDArray[np.float64]
 Signals = dict[str, Float]
 

@@ -27,7 +27,15 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Intervened:
-    """What a model does while a state is changed, of N sequences."""
+    """What a model does while a state is changed, of N sequences: ``intervene`` gives it.
+
+    >>> import keras, numpy as np, rnnscope
+    >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.GRU(4, name="gru")])
+    >>> x = np.zeros((10, 20, 3), "float32")
+    >>> found = rnnscope.intervene(model, x, layer="gru", state="h", unit=0, at=5, value=1.0)
+    >>> found.outputs.shape, found.states["gru"]["z"].shape
+    ((10, 4), (10, 20, 4))
+    """
 
     outputs: Any
     """As the model gives them, [N, ...] each."""
