@@ -202,3 +202,19 @@ def test_what_does_not_fit_is_one_line(
     with pytest.raises(UserError, match=says) as raised:
         rnnscope.intervene(model_of(keras.layers.LSTM), x, **(right | wrong))
     assert "\n" not in str(raised.value)
+
+
+def test_states_that_are_no_numbers_are_refused_and_not_taken_for_padding(
+    x: NDArray[np.float32],
+) -> None:
+    model = model_of(keras.layers.SimpleRNN, activation="linear")
+    ask: dict[str, Any] = {"layer": "rnn", "state": "h", "unit": 1, "at": 3}
+    weights = model.get_weights()
+    weights[1][:] = 1e20
+    model.set_weights(weights)
+    with pytest.raises(UserError, match=r"layer 'rnn': h of unit \d .* not a finite number"):
+        rnnscope.intervene(model, x, value=1e30, **ask)
+    weights[1][0, 0] = np.nan
+    model.set_weights(weights)
+    with pytest.raises(UserError, match="hold NaN or an infinity"):
+        rnnscope.intervene(model, x, value=0, **ask)

@@ -15,6 +15,7 @@ from rnnscope import models
 from rnnscope.analysis.intervention.changes import SET, Change, changeable
 from rnnscope.analysis.intervention.changing import changing
 from rnnscope.errors import UserError, listed
+from rnnscope.extract import finite
 from rnnscope.live.options import as_list
 from rnnscope.live.prepared import Prepared
 from rnnscope.models.batches import batches
@@ -58,8 +59,9 @@ def intervene(
     """Run a model with a state, or a gate, of some units set to a value for some timesteps.
 
     What the cell computes from it follows, in that timestep and later: a changed c changes h, a
-    changed gate c and h, and all that reads h in the layers above. Before the first of these
-    timesteps nothing changes. The model is as before afterwards, also after an exception.
+    changed gate c and h, and all that reads h in the layers above. What the layer reads before the
+    first of these timesteps is unchanged. The model is as before afterwards, also after an
+    exception.
 
     >>> import keras, numpy as np, rnnscope
     >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, name="lstm")])
@@ -92,6 +94,7 @@ def intervene(
     """
     prepared = Prepared(model, x, lengths=lengths, batch_size=batch_size)
     with prepared.open():
+        prepared.refuse_broken()
         place = _place(model, layer, state)
         window = _window(at, _timesteps(prepared, layer, place))
         units = _units(place, as_list(unit))
@@ -138,9 +141,10 @@ class _Intervention:
                     own = None if mask is None else mask.numpy()
                     timesteps = next(iter(signals.values())).shape[0]
                     valid, _ = rows.valid(name, timesteps, own, batch)
+                    valid = valid[:size]
                     for signal, each in signals.items():
-                        x = np.where(valid.T[..., np.newaxis], each.numpy(), np.nan)
-                        found[name][signal].append(x.swapaxes(0, 1)[:size])
+                        given = each.numpy()[:, :size]
+                        found[name][signal].append(_rows(name, signal, given, valid, first))
                 first += size
         joined = tf.nest.map_structure(lambda *each: np.concatenate(each), *outputs)  # to NumPy
         states = {
@@ -164,6 +168,22 @@ class _Intervention:
             for name, layer in traced.layers.items()
         }
         return outputs, layers
+
+
+def _rows(layer: str, signal: str, values: Float, valid: NDArray[np.bool_], first: int) -> Float:
+    """A signal [T, B, U] as [B, T, U], NaN where there is no row; refused if a row is not finite.
+
+    Args:
+        layer: its name.
+        signal: its letter.
+        values: of the batch.
+        valid: which timesteps are rows [B, T].
+        first: number of its first sequence.
+    """
+    whole = values.swapaxes(0, 1)
+    if not finite.all_finite(whole[valid]):
+        finite.refuse_states(layer, signal, values, valid, list(range(values.shape[2])), first)
+    return np.where(valid[..., np.newaxis], whole, np.float32(np.nan))
 
 
 def _place(model: keras.Model, layer: str, state: str) -> Place:

@@ -89,7 +89,7 @@ class Prepared:
         unmasked: set[str] = set()
         lost: dict[str, str] = {}
         with self.open() as kept:
-            self._refuse_broken()
+            self.refuse_broken()
             kept.add(self.written)
             with (
                 Proving(self.options.tolerance) as proving,
@@ -124,7 +124,7 @@ class Prepared:
             finally:
                 IN_ONE_THREAD.reset(token)
 
-    def _refuse_broken(self) -> None:
+    def refuse_broken(self) -> None:
         """Raise for a model from whose weights no number could be computed."""
         if found := not_finite(self.model.weights):
             raise UserError(

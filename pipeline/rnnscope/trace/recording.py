@@ -250,12 +250,12 @@ def _loop(
     _, (outputs, states), final = loops.stock_loop(
         layer, step, sequences, initial_state, read.mask, training
     )
-    x, recorded = _in_time(sequences), {}
+    x, recorded = in_time(sequences), {}
     for number, cell in enumerate(stack):
         given = tf.nest.flatten(initial_state[number] if stacked else initial_state)
         names = cells.states_of(cell, len(given))
         signals = {
-            signal: cells.flat(cell, _in_time(values, read.backwards))
+            signal: cells.flat(cell, in_time(values, read.backwards))
             for signal, values in zip(names, states[number], strict=True)
         }
         initial = {
@@ -265,7 +265,7 @@ def _loop(
         whole = LayerTrace(cell, signals, initial, read, "loop")
         signals |= cells.gates(cell, x, whole.before())
         recorded[f".cell{number}" if stacked else ""] = whole
-        x = _in_time(outputs[number], read.backwards)
+        x = in_time(outputs[number], read.backwards)
     return outputs[-1], final, recorded
 
 
@@ -282,7 +282,7 @@ def called(name: str, before: dict[str, Any]) -> str:
     return f"{name}.call{calls}" if calls else name
 
 
-def _in_time(x: Tensor, backwards: bool = False) -> Tensor:
+def in_time(x: Tensor, backwards: bool = False) -> Tensor:
     """x [B, T, ...] in the order of Keras' steps as [T, B, ...] in input time."""
     x = tf.transpose(x, (1, 0, *range(2, len(x.shape))))
     return tf.reverse(x, [0]) if backwards else x

@@ -8,7 +8,7 @@ from rnnscope.analysis.intervention.changes import Change, signals
 from rnnscope.trace import cells, loops
 from rnnscope.trace.places import Place
 from rnnscope.trace.reading import Reading
-from rnnscope.trace.recording import Compute, LayerTrace
+from rnnscope.trace.recording import Compute, LayerTrace, in_time
 
 Tensor = Any
 
@@ -52,7 +52,7 @@ def changing(
             names = cells.states_of(cell, len(tf.nest.flatten(given)))
             recorded[f".cell{number}" if loops.stacked(layer) else ""] = LayerTrace(
                 cell,
-                {name: _in_time(each, read.backwards) for name, each in found[number].items()},
+                {name: in_time(each, read.backwards) for name, each in found[number].items()},
                 dict(zip(names, tf.nest.flatten(given), strict=True)),
                 read,
                 "loop",
@@ -92,9 +92,3 @@ def _made(
     given = list(state) if tf.nest.is_nested(state) else [state]
     made = signals(cell, change, x, given, value, inside)
     return made, [made[name] for name in cells.states_of(cell, len(given))]
-
-
-def _in_time(x: Tensor, backwards: bool) -> Tensor:
-    """x [B, T, U] in the order of Keras' steps as [T, B, U] in input time."""
-    x = tf.transpose(x, (1, 0, 2))
-    return tf.reverse(x, [0]) if backwards else x
