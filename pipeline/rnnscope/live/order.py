@@ -23,8 +23,8 @@ def refuse_dims(given: Any, where: str) -> None:
     if not at and not all(map(UNNAMED.fullmatch, names)):
         raise UserError(
             f"{where} has the dims {', '.join(names)}, none of which is called as time: give "
-            f"{where}.values if they are [sequence, timestep, ...], else call the one that is, such "
-            f"as {where}.rename({{{names[0]!r}: 'timestep'}})"
+            f"{where}.values if they are [sequence, timestep, ...], else name that of time, "
+            f"such as {where}.rename({{{names[0]!r}: 'timestep'}})"
         )
     if at and 1 not in at:
         others = [name for place, name in enumerate(names) if place not in at]
