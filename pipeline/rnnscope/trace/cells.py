@@ -191,6 +191,11 @@ def _lstm_gates(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor) -> Signals:
     drive = _product(x, cell.kernel) + _product(h, cell.recurrent_kernel)
     if cell.bias is not None:
         drive += tf.cast(cell.bias, x.dtype)
+    return lstm_gates(cell, drive)
+
+
+def lstm_gates(cell: keras.layers.LSTMCell, drive: Tensor) -> Signals:
+    """The gates [..., U] of an LSTM from what their activations are of, [..., 4 U]."""
     i, f, g, o = tf.split(drive, 4, axis=-1)
     sigma, tanh = _of_rows(cell.recurrent_activation), _of_rows(cell.activation)
     return {"i": sigma(i), "f": sigma(f), "o": sigma(o), "g": tanh(g)}

@@ -6,6 +6,7 @@ follows its equations: of an LSTM a changed gate changes c and h, a changed c ch
 and a changed h nothing else; of a GRU a changed r changes the candidate g, and gates h.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from rnnscope.trace import cells, loops
 
 Tensor = Any
+Changer = Callable[[str, Tensor, Tensor], Tensor]
 
 SET, FREEZE, ADD = "set", "freeze", "add"
 """To a value; to what it was one timestep before; a value is added."""
@@ -86,34 +88,53 @@ def signals(
     inside: Tensor | None,
 ) -> dict[str, Tensor]:
     """The same with the gates, by name [R, U]; ``change`` None changes nothing."""
-    states = () if change is None else change.states
-    values = tf.split(value, len(states), axis=1) if states else []
-
-    def changed(name: str, now: Tensor, was: Tensor = None) -> Tensor:
-        if change is None or name not in states:
-            return now
-        new = change.of(now, was, values[states.index(name)])
-        return new if inside is None else tf.where(inside, new, now)
-
-    kind = cells.stock_kind(cell)
+    kind, changed = cells.stock_kind(cell), _changer(change, value, inside)
     if kind is keras.layers.LSTMCell:
-        h, c = before
-        gates = _gates(cell, x, h)
-        i, f, o, g = (changed(name, gates[name]) for name in ("i", "f", "o", "g"))
-        c = changed("c", f * c + i * g, c)
-        h = changed("h", o * cell.activation(c), h)
-        return {"h": h, "c": c, "i": i, "f": f, "o": o, "g": g}
+        return _lstm(cell, changed, _gates(cell, x, before[0]), before)
     _, (h, *_), (new, *_) = loops.called(cell, x, before, training=False)
     if kind is not keras.layers.GRUCell:
         return {"h": changed("h", new, h)}
-    gates = _gates(cell, x, h)
-    z, r, g = gates["z"], changed("r", gates["r"]), gates["g"]
+    gates, states = _gates(cell, x, h), () if change is None else change.states
+    z, r, g = gates["z"], changed("r", gates["r"], None), gates["g"]
     if "r" in states:
         g = _candidate(cell, x, h, r)
-    z, g = changed("z", z), changed("g", g)
+    z, g = changed("z", z, None), changed("g", g, None)
     if states not in ((), ("h",)):  # else Keras' own, to the last bit
         new = z * h + (1 - z) * g
     return {"h": changed("h", new, h), "z": z, "r": r, "g": g}
+
+
+def lstm_stepped(
+    cell: Any, change: Change | None, gates: dict[str, Tensor], before: list[Tensor], value: Tensor
+) -> list[Tensor]:
+    """h and c of an LSTM [R, U] as in ``stepped``, from its gates without the change [R, U]."""
+    found = _lstm(cell, _changer(change, value, None), gates, before)
+    return [found["h"], found["c"]]
+
+
+def _lstm(
+    cell: Any, changed: Changer, gates: dict[str, Tensor], before: list[Tensor]
+) -> dict[str, Tensor]:
+    h, c = before
+    i, f, o, g = (changed(name, gates[name], None) for name in ("i", "f", "o", "g"))
+    c = changed("c", f * c + i * g, c)
+    h = changed("h", o * cell.activation(c), h)
+    return {"h": h, "c": c, "i": i, "f": f, "o": o, "g": g}
+
+
+def _changer(change: Change | None, value: Tensor, inside: Tensor | None) -> Changer:
+    """A state or gate by its name, as it is now and was before, to what the change makes of it."""
+    if change is None:
+        return lambda name, now, before: now
+    values = dict(zip(change.states, tf.split(value, len(change.states), axis=1), strict=True))
+
+    def changed(name: str, now: Tensor, before: Tensor) -> Tensor:
+        if name not in values:
+            return now
+        new = change.of(now, before, values[name])
+        return new if inside is None else tf.where(inside, new, now)
+
+    return changed
 
 
 def _gates(cell: Any, x: Tensor, h: Tensor) -> dict[str, Tensor]:

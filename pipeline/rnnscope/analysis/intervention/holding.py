@@ -1,9 +1,9 @@
 """Forward passes of a Keras model with a state changed within a window of timesteps.
 
 A pass is of R = K B rows: K targets, each in a copy of the same B sequences. Up to the window all
-is as it was recorded once of the B sequences; the window is computed step by step with the change;
-what follows by one fused op where the cell is an LSTM with standard activations, and by Keras' own
-loop otherwise. A layer with a mask runs in Keras' loop from its first timestep.
+is as it was recorded once of the B sequences. From the window on an LSTM with standard activations
+is computed by ``lstm``, and any other cell by Keras' own loop. A layer with a mask runs in Keras'
+loop from its first timestep.
 
 The other layers run as the model has them, so that states may go any way on: to layers above, to a
 decoder, to an output. Recurrent layers that are called before the changed one cannot depend on it:
@@ -12,13 +12,14 @@ they return what was recorded of them, and what only they need is never computed
 
 import contextlib
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from rnnscope.analysis.intervention import lstm
 from rnnscope.analysis.intervention.changes import Change, stepped
 from rnnscope.trace import cells, loops
 from rnnscope.trace.places import Place
@@ -27,9 +28,9 @@ from rnnscope.trace.reading import Reading
 Tensor = Any
 
 Kept = dict[str, Any]
-"""What was recorded of a layer in B sequences: its ``outputs`` [B, T, U] in the order of its steps,
-its ``final`` states [B, U], and of each cell the ``states`` before each step and after the last
-[1 + T, B, U]."""
+"""What was recorded of a layer in B sequences: the ``sequences`` that it was given [B, T, F], its
+``outputs`` [B, T, U] in the order of its steps, its ``final`` states [B, U], and of each cell the
+``states`` before each step and after the last [1 + T, B, U]."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,20 @@ class Span:
         each = tf.broadcast_to(each, (count, tf.shape(each)[1], tf.shape(each)[2]))
         found = copied(each, copies) + tf.repeat(self.shift, count, axis=0)[:, tf.newaxis]
         return tf.ensure_shape(found, (None, None, self.shift.shape[-1]))
+
+    def by_timestep(self, count: Tensor) -> Callable[[Tensor], Tensor]:
+        """From a timestep of the window, counted from its start, to the values of rows [R, U]."""
+        # Of an array that is read in a loop, the gradient costs as much as the array at each step.
+        read = tf.TensorArray(self.value.dtype, tf.shape(self.value)[0]).unstack(self.value).read
+        if self.shift is None:
+            return lambda timestep: tf.ensure_shape(read(timestep), self.value.shape[1:])
+        units, shift = self.shift.shape[-1], self.shift[:, tf.newaxis]
+
+        def of_rows(timestep: Tensor) -> Tensor:
+            each = tf.broadcast_to(read(timestep), (count, units))
+            return tf.reshape(each + shift, (-1, units))
+
+        return of_rows
 
 
 @contextlib.contextmanager
@@ -121,6 +136,8 @@ def _changing(place: Place, change: Change, span: Span, kept: Kept) -> loops.Loo
     ) -> tuple[Tensor, Tensor, Any]:
         if read.mask is not None:
             return _from_the_start(place, change, span, kept, sequences, initial_state, read)
+        if not loops.stacked(layer) and cells.can_fuse(layer.cell, layer.compute_dtype):
+            return _of_lstm(place, change, span, kept, sequences)
         if layer.go_backwards:
             sequences = tf.reverse(sequences, [1])
         return _from_the_window(place, change, span, kept, sequences, initial_state)
@@ -150,16 +167,41 @@ def _from_the_window(
     return output, tf.concat([*before, outputs], axis=1), states
 
 
+def _of_lstm(
+    place: Place, change: Change, span: Span, kept: Kept, rows: Tensor
+) -> tuple[Tensor, Tensor, Any]:
+    """The same of an LSTM with standard activations, for R rows that are copies of B sequences."""
+    layer, count, copies = place.layer, *_copies(rows, kept)
+    x = tf.transpose(kept["sequences"], (1, 0, 2))
+    first, last, total = span.start, span.stop, tf.shape(x)[0]
+    if layer.go_backwards:
+        x = tf.reverse(x, [0])
+        first, last = total - span.stop, total - span.start
+
+    by_timestep = span.by_timestep(count)
+
+    def values(step: Tensor) -> Tensor:
+        return by_timestep(last - first - 1 - step if layer.go_backwards else step)
+
+    outputs, states = lstm.from_window(
+        layer.cell,
+        change,
+        x[first:],
+        [each[first] for each in kept["states"]],
+        values,
+        last - first,
+        copies,
+        sequences=layer.return_sequences,
+    )
+    if layer.return_sequences:
+        outputs = tf.concat([copied(kept["outputs"][:, :first], copies), outputs], axis=1)
+    return states[0], outputs, states
+
+
 def _rest(
     layer: keras.layers.RNN, sequences: Tensor, states: Any, forward: Any
 ) -> tuple[Tensor, Tensor, Any]:
     """What a layer returns for the steps after the window, without a change."""
-    if not loops.stacked(layer) and cells.can_fuse(layer.cell, layer.compute_dtype):
-        h, c = tf.nest.flatten(states)
-        signals = cells.fused(layer.cell, tf.transpose(sequences, (1, 0, 2)), h, c)
-        final = [signals["h"][-1], signals["c"][-1]]
-        outputs = tf.transpose(signals["h"], (1, 0, 2))
-        return final[0], outputs, tf.nest.pack_sequence_as(states, final)
 
     def step(x: Tensor, states: Any) -> tuple[Tensor, Any]:
         after = []

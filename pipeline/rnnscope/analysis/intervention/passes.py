@@ -199,7 +199,12 @@ class Passes:
                 for each in call.cells.values()
                 for state, initial in each.initial.items()
             ]
-            found[name] = {"outputs": outputs, "final": final, "states": states}
+            found[name] = {
+                "sequences": call.sequences,
+                "outputs": outputs,
+                "final": final,
+                "states": states,
+            }
         return found
 
     def _changed(self, key: Any, inputs: Any, kept: Any, along: Any, *rest: Any) -> list[Any]:
