@@ -6,7 +6,7 @@ from tests.benchmarks import problem
 
 OURS = "rnnscope"
 SMALL, LARGE, LONG, LONGEST = (10_000, 28), (100_000, 28), (1_000, 280), (100, 2_800)
-FEW = (2_000, 28)
+FEW, FEWER = (2_000, 28), (500, 28)
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,26 @@ WORKS = (
         (Run("stage ablation", "rerun", ":ours_ablation", FEW),),
         (60.0,),
         rule="limit",
+    ),
+    Work(
+        "intervention: 128 units, 28 windows, 500 sequences",
+        (Run("stage intervention: zero, patch", "rerun", "interventions:changed", FEWER),),
+        (90.0,),
+        rule="limit",
+    ),
+    Work(
+        "intervention: estimates of 2,000 sequences",
+        (Run("intervention.exact=false", "rerun", "interventions:estimated", FEW),),
+        (5.0,),
+        rule="limit",
+    ),
+    Work(
+        "intervention: 16 units, 4 windows, 500 sequences",
+        (
+            Run("passes of the stage", "rerun", "interventions:passes", FEWER),
+            Run("predict, a clamped cell", "rerun", "interventions:clamped", FEWER),
+        ),
+        (10.0,),
     ),
     Work(
         "fixed points: Jacobians of an LSTM of 128 units at 40 states",
