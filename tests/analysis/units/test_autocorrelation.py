@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from rnnscope import states
 from rnnscope.analysis.statistics import jackknife
-from rnnscope.analysis.units.autocorrelation import Autocorrelation, LagSums, autocorrelation
+from rnnscope.analysis.units.autocorrelation import (
+    MANY,
+    Autocorrelation,
+    LagSums,
+    autocorrelation,
+)
 from rnnscope.analysis.units.sums import lag_sums
 from rnnscope.analysis.units.tuning import mean_over_time, tuning_sums
 from tests.analysis.units.processes import autoregressive
@@ -85,6 +90,20 @@ def test_the_autocorrelation_is_that_of_a_double_loop_with_any_lengths_and_gaps(
     values = np.random.default_rng(seed).normal(size=(11, n, t)).cumsum(axis=2) * sizes
     got = autocorrelation(summed(values, present, lags)).r
     np.testing.assert_allclose(got, by_hand(values, present, lags), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("n", [MANY * 3 - 1, MANY * 3])
+def test_it_is_the_same_of_many_and_of_few_sequences(n: int, gaps: bool) -> None:
+    """By products or by spectra; with all timesteps present or not; and without each group."""
+    present = gapped(n, n, 3) if gaps else np.ones((n, 3), bool)
+    values = np.random.default_rng(n).normal(size=(2, n, 3)).cumsum(axis=2)
+    found = autocorrelation(summed(values, present, 2))
+    np.testing.assert_allclose(found.r, by_hand(values, present, 2), rtol=1e-9)
+    of = jackknife.groups(np.arange(n))
+    for group, got in enumerate(found.left_out):
+        np.testing.assert_allclose(got, by_hand(values, present, 2, of != group), rtol=1e-9)
 
 
 @QUICK

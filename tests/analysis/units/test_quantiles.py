@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnscope import states
-from rnnscope.analysis.units.quantiles import Counted, exact, sample_of
+from rnnscope.analysis.units.quantiles import COUNTED, Counted, at_ranks, exact, sample_of
 from rnnscope.analysis.units.sampling import Sample, Values
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True)
@@ -60,11 +60,37 @@ def test_exact_quantiles_are_those_of_pandas_however_the_values_are_parted(
     before = [piece.copy() for piece in pieces]
     got = exact(pieces, LEVELS)
     assert got.dtype == np.float64
-    # Interpolated in the values' own precision.
     scale = np.abs(values).max(axis=1, keepdims=True)
-    assert (np.abs(got - expected) <= 2e-7 * scale).all()
+    assert (np.abs(got - expected) <= 1e-14 * scale).all()
     for one, other in zip(pieces, before, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("count", [COUNTED, 3 * COUNTED + 1])
+def test_of_many_values_each_rank_is_that_of_all_values_sorted(count: int) -> None:
+    """Whatever they are: saturated, constant, zeros of both signs, subnormal, with an outlier."""
+    random = np.random.default_rng(count)
+    z = random.normal(size=count).astype(np.float32)
+    lines = {
+        "spread": z,
+        "rows of both signs at 1": np.tanh(9 * z),
+        "latched": np.where(z < 1, np.float32(1), np.float32(1) - np.abs(z) / 1_000_000),
+        "constant": np.full(count, 0.1, np.float32),
+        "zeros": np.where(z < 0, np.float32(-0.0), np.float32(0)),
+        "subnormal": z * np.float32(1e-40),
+        "outlier": np.where(np.arange(count) == 7, np.float32(3e38), z),
+        "wide": np.exp(20 * z) * np.sign(random.normal(size=count)).astype(np.float32),
+    }
+    ranks = np.unique([0, 1, 199, 200, count // 2, count - 1, *random.integers(0, count, 20)])
+    for name, line in lines.items():
+        assert line.dtype == np.float32
+        ordered, before = np.sort(line), line.copy()
+        np.testing.assert_array_equal(at_ranks(line, ranks), ordered[ranks], name)
+        np.testing.assert_array_equal(line, before, name)
+        want = np.quantile(line.astype(np.float64), LEVELS)
+        np.testing.assert_allclose(
+            exact([line[np.newaxis]], LEVELS)[0], want, rtol=1e-13, err_msg=name
+        )
 
 
 @QUICK

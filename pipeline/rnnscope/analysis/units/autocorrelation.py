@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rnnscope.analysis.statistics import covariance
@@ -26,6 +27,8 @@ Ints = NDArray[np.int64]
 
 STILL = 1e-12
 """Share of the variance below which pairs k apart count as constant: rounding of the sums."""
+MANY = 16
+"""Sequences per timestep from which on products of all pairs take less time than spectra."""
 
 
 @dataclass(frozen=True)
@@ -70,46 +73,72 @@ class Pairs:
     """
 
     def __init__(self, present: NDArray[np.bool_], groups: NDArray[np.integer], lags: int):
-        self.lags = lags
-        self.size = scipy.fft.next_fast_len(present.shape[1] + lags, real=True)
-        self.groups, starts = np.unique(groups, return_index=True)
-        self.pieces = [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
-        self.spectrum = scipy.fft.rfft(present.astype(np.float64), self.size).conj()
-        count = self._back(self._by_group((self.spectrum * self.spectrum.conj()).real))
-        self.count = self._spread(np.rint(count[:, : lags + 1]).astype(np.int64))
+        self.lags, self.present = lags, present.astype(np.float64)[np.newaxis]
+        many = len(present) >= MANY * present.shape[1]
+        self.correlate = by_products if many else by_spectra
+        self.groups, self.starts = np.unique(groups, return_index=True)
+        self.whole = bool(present.all())
+        pairs, _ = self._squares(self.present)
+        self.count = np.rint(self._spread(pairs)[0]).astype(np.int64)
         self.sequences = present.sum(axis=0)
 
     def sums(self, lines: Float, mean: Float) -> LagSums:
-        """The sums of fluctuations [U, N, T], 0 where no row is present, about a mean [U, T].
-
-        All lags at once by the Wiener-Khinchin theorem: a correlation is a product of spectra.
-        """
-        shape = (len(lines), GROUPS, self.lags + 1)
-        product, first, second = np.zeros((3, *shape))
-        for unit, d in enumerate(lines):  # a unit at a time stays in the processor's cache
-            spectrum = scipy.fft.rfft(d, self.size)
-            power = self._back(self._by_group(spectrum.real**2 + spectrum.imag**2))
-            squares = scipy.fft.rfft(d * d, self.size)
-            squares *= self.spectrum
-            both = self._back(self._by_group(squares))
-            product[unit] = self._spread(power[:, : self.lags + 1])
-            second[unit] = self._spread(both[:, : self.lags + 1])
-            first[unit] = self._spread(both[:, -np.arange(self.lags + 1)])
+        """The sums of fluctuations [U, N, T], 0 where no row is present, about a mean [U, T]."""
+        product = self.correlate(lines, lines, self.starts, self.lags)[:, :, self.lags :]
+        first, second = map(self._spread, self._squares(lines * lines))
         rounding = covariance.rounding(self.sequences, mean).sum(axis=1)
-        return LagSums(product, first, second, self.count, rounding)
+        return LagSums(self._spread(product), first, second, self.count, rounding)
 
-    def _by_group(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The sums of values [N, ...] over the sequences of each group that occurs."""
-        return np.stack([values[piece].sum(axis=0) for piece in self.pieces])
+    def _squares(self, squares: Float) -> tuple[Float, Float]:
+        """Of all pairs the sums of the squares [U, N, T] at t, and at t + k, [U, G', L + 1]."""
+        if not self.whole:
+            both = self.correlate(squares, self.present, self.starts, self.lags)
+            return both[:, :, self.lags :], both[:, :, self.lags :: -1]
+        by_group = np.add.reduceat(squares, self.starts, axis=1)
+        upto = by_group.cumsum(axis=2)[:, :, ::-1]
+        onward = by_group[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
+        return upto[:, :, : self.lags + 1], onward[:, :, : self.lags + 1]
 
-    def _back(self, spectrum: NDArray[np.inexact]) -> Float:
-        return np.asarray(scipy.fft.irfft(spectrum, self.size))
-
-    def _spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values of the groups that occur, among all groups [G, ...]."""
-        found = np.zeros((GROUPS, *values.shape[1:]), values.dtype)
-        found[self.groups] = values
+    def _spread(self, values: Float) -> Float:
+        """Values [U, G', ...] of the groups that occur, among all groups [U, G, ...]."""
+        found = np.zeros((len(values), GROUPS, *values.shape[2:]))
+        found[:, self.groups] = values
         return found
+
+
+def by_products(x: Float, y: Float, starts: NDArray[np.intp], lags: int) -> Float:
+    """sum x_n,t y_n,t+k over t and the n of each group, for k = -L … L [U, G, 2 L + 1].
+
+    Args:
+        x: [U, N, T].
+        y: likewise, or the same for all units [1, N, T].
+        starts: the first n of each group [G].
+        lags: L.
+    """
+    units, _, timesteps = x.shape
+    padded = np.zeros((units, len(starts), timesteps, timesteps + 2 * lags))
+    ends = [*starts[1:], None]
+    for group, piece in enumerate(map(slice, starts, ends)):
+        product = padded[:, group, :, lags : lags + timesteps]
+        np.matmul(x[:, piece].transpose(0, 2, 1), y[:, piece], out=product)
+    unit, group, row, column = padded.strides
+    shape, strides = (*padded.shape[:3], 2 * lags + 1), (unit, group, row + column, column)
+    return np.asarray(as_strided(padded, shape, strides, writeable=False).sum(axis=2))
+
+
+def by_spectra(x: Float, y: Float, starts: NDArray[np.intp], lags: int) -> Float:
+    """The same by the Wiener-Khinchin theorem: a correlation is a product of spectra."""
+    size = scipy.fft.next_fast_len(x.shape[2] + lags, real=True)
+    found = np.empty((len(x), len(starts), 2 * lags + 1))
+    shared = scipy.fft.rfft(y[0], size) if len(y) < len(x) else None
+    for unit, line in enumerate(x):  # a unit at a time stays in the processor's cache
+        spectrum = scipy.fft.rfft(line, size)
+        other = shared
+        if other is None:
+            other = spectrum if y is x else scipy.fft.rfft(y[unit], size)
+        by_group = np.add.reduceat(spectrum.conj() * other, starts)
+        found[unit] = scipy.fft.irfft(by_group, size)[:, np.arange(-lags, lags + 1)]
+    return found
 
 
 def joined(sums: list[LagSums]) -> LagSums:

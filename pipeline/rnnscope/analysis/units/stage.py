@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from rnnscope import engine
 from rnnscope.analysis.statistics import tables
@@ -57,7 +58,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     extracted = inputs.folders["extract"]
     if partial := selection.final_step(config.extract.timesteps):
         log.warning(partial)
-    figures = write_tables(extracted, config.units, config.engine, folder)
+    with threadpool_limits(1):  # threads of BLAS within threads of the engine wait for each other
+        figures = write_tables(extracted, config.units, config.engine, folder)
     return {"final_step": partial, **figures}
 
 
