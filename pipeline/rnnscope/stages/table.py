@@ -1,5 +1,6 @@
 """Every stage, in order of execution: what it needs, reads and writes."""
 
+from rnnscope.config.intervention import CLUSTERS
 from rnnscope.store.stage import Stage
 
 STAGES = {
@@ -43,11 +44,11 @@ STAGES = {
         ),
         Stage(
             "decoding",
-            version=3,
+            version=4,
             module="rnnscope.analysis.decoding.stage",
             needs=("extract",),
             reads=("data", "decoding"),
-            tables=("decoding", "decoding_units", "memory", "memory_capacity"),
+            tables=("decoding", "decoding_units", "decoder_weights", "memory", "memory_capacity"),
         ),
         Stage(
             "ablation",
@@ -60,9 +61,13 @@ STAGES = {
         ),
         Stage(
             "intervention",
-            version=1,
+            version=2,
             module="rnnscope.analysis.intervention.stage",
             needs=("train", "extract"),
+            asked=(
+                ("population", lambda config: CLUSTERS in (config.intervention.groups or ())),
+                ("decoding", lambda config: config.intervention.decoded is not None),
+            ),
             reads=("data", "model", "intervention"),
             tables=("intervention", "attribution"),
             tensorflow=True,

@@ -74,6 +74,10 @@ class Scores:
     those that the probe was fitted to."""
     unconverged: int
     """How many fits stopped at ITERATIONS."""
+    classes: NDArray[np.integer] | None = None
+    """Those that the fits tell apart [K]; None of targets, and of a choice of units."""
+    weights: Float | None = None
+    """Of the fits on all units, per unit of x, their mean over folds [K, D]; of targets [1, D]."""
 
 
 def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool = True) -> Scores:
@@ -88,13 +92,16 @@ def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool
     """
     folds, steps = problem.shape
     found, unconverged = np.full((3, folds, steps), np.nan), 0
+    classes, weights = None, []
     for each in _splits(x, problem, start, across):
         fitted = _fitted(problem, each, each.inside)
         unconverged += _unconverged(fitted)
         found[:, each.fold] = _scores(
             problem, each, fitted.predict(each.outside), problem.step[each.test], steps
         )
-    return Scores(found[0], found[1], found[2], unconverged)
+        classes = getattr(fitted, "classes_", None)  # in all folds the same
+        weights.append(_weights(fitted, each.scale))
+    return Scores(found[0], found[1], found[2], unconverged, classes, np.mean(weights, axis=0))
 
 
 def by_count(
@@ -182,6 +189,8 @@ class _Split:
     """x of the rows to fit, standardised."""
     outside: Any
     """x of the rows to score, on the same scale."""
+    scale: Float
+    """What x was divided by [D]."""
 
 
 def _splits(
@@ -199,7 +208,7 @@ def _splits(
         test = np.flatnonzero((here | across) & (problem.fold == fold))
         scale = StandardScaler().fit(x[train].astype(kind))
         inside, outside = (scale.transform(x[rows].astype(kind)) for rows in (train, test))
-        yield _Split(fold, train, test, inside, outside)
+        yield _Split(fold, train, test, inside, outside, scale.scale_)
 
 
 def _fitted(problem: Problem, split: _Split, inside: NDArray[np.floating]) -> Any:
@@ -246,6 +255,20 @@ def _scores(
             kind(y, np.full(len(y), constant), step, steps),
         ]
     )
+
+
+def _weights(fitted: Any, scale: Float) -> Float:
+    """The weights of a fit per unit of x [K, D]; of targets [1, D].
+
+    Those of classes are of their scores less the mean score: they add up to 0 over classes. Of two
+    classes scikit-learn has one row, the difference between them.
+    """
+    weights = np.atleast_2d(fitted.coef_).astype(np.float64) / scale
+    if not hasattr(fitted, "classes_"):
+        return np.asarray(weights)
+    if len(weights) == 1:
+        weights = np.concatenate([-weights, weights]) / 2
+    return np.asarray(weights - weights.mean(axis=0))
 
 
 def _unconverged(fitted: Any) -> bool:
