@@ -33,10 +33,11 @@ class Intervention:
     clusters of redundant units of that layer and state in correlation.parquet of stage population,
     which runs before then. Null means none."""
     decoded: list[str] | None = option(longest=NAME, most=NAMES)
-    """Directions that tell something, by the weights of linear decoders (decoder_weights.parquet of
-    stage decoding, which runs before then): label, each class; label:3, class 3 against the others;
-    target, or an annotation by its name. In each window it is the decoder fitted at the timestep
-    nearest to the window's middle. Null means none."""
+    """Directions of linear decoders (decoder_weights.parquet of stage decoding, which runs before
+    then): label, each class; label:3, class 3 against the others; target, or an annotation by its
+    name. Of each there are two: along its weights, which it reads the state by, and along its
+    pattern, by which states differ. In each window it is the decoder fitted at the timestep nearest
+    to the window's middle. Null means none."""
     directions_path: str | None = option(longest=PATH, file=True)
     """A .npy file of directions in the space of units, [directions, units], for the layers that
     have so many units; along each the state is changed and at right angles to it left alone. Their

@@ -89,6 +89,49 @@ def test_of_a_number_the_weights_are_those_it_was_made_of(tmp_path: Path) -> Non
         assert row[3] == 0
 
 
+def test_patterns_are_how_states_vary_with_what_is_read(tmp_path: Path) -> None:
+    """Of two units with one disturbance, one tells the value: the other has a weight alone.
+
+    It is the first example of Haufe et al. (2014).
+    """
+    recording = replace(noise(n=2000, t=1, u=3, signals="c"), labels=None)
+    c = recording.signals["lstm"]["c"]
+    value, disturbance = np.random.default_rng(2).normal(size=(2, 2000))
+    c[:, 0, 0], c[:, 0, 1] = 5 * value + disturbance, disturbance
+    recording.target = value
+    table, _, _ = weights(tmp_path, recording)
+    rows = table.set_index("unit")
+    assert rows.index.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(rows["weight"], [0.2, -0.2, 0], atol=1e-4)
+    own = [np.cov(c[:, 0, unit], value)[0, 1] / value.var(ddof=1) for unit in range(3)]
+    np.testing.assert_allclose(rows["pattern"], own, atol=1e-3)
+    np.testing.assert_allclose(own, [5, 0, 0], atol=0.07)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_patterns_of_classes_are_regressions_on_their_scores(k: int, tmp_path: Path) -> None:
+    recording = scaled(k)
+    table, _, recorded = weights(tmp_path, recording)
+    fold = fold_of(states.read_sequences(recorded), OPTIONS)
+    x = recording.signals["lstm"]["c"][:, 1].astype(np.float64)
+    rows = table[(table["signal"] == "c") & (table["timestep"] == 1)]
+    slopes = []
+    for each in range(OPTIONS.folds):
+        probe = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=1000))
+        assert recording.labels is not None
+        inside = x[fold != each]
+        score = probe.fit(inside, recording.labels[fold != each]).decision_function(inside)
+        score = np.stack([-score / 2, score / 2], axis=1) if k == 2 else score
+        score = score - score.mean(axis=1, keepdims=True)
+        slopes.append([np.linalg.lstsq(with_one(of), inside, rcond=None)[0][0] for of in score.T])
+    found = rows["pattern"].to_numpy().reshape(k, -1)
+    np.testing.assert_allclose(found, np.mean(slopes, axis=0), 2e-2, 2e-3)
+
+
+def with_one(score: Any) -> Any:
+    return np.stack([score, np.ones_like(score)], axis=1)
+
+
 def test_of_some_recorded_units_each_weight_has_the_unit_s_own_number(tmp_path: Path) -> None:
     folder = write(tmp_path / "states", noise(n=60, t=1, u=6))
     for path in folder.glob("*/*/part-*.parquet"):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnscope import stages
+from rnnscope import stages, store
 from rnnscope.analysis.intervention.plan import blocks
 from rnnscope.analysis.intervention.targets import Target
 from rnnscope.analysis.intervention.windows import Window
@@ -16,7 +16,7 @@ from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.stages.chain import chain
 from tests.analysis.intervention import held
-from tests.analysis.intervention.held import CLASSES, FEATURES, TIMESTEPS, UNITS
+from tests.analysis.intervention.held import TIMESTEPS, UNITS
 from tests.compose import composed
 
 COUNT = 60
@@ -77,6 +77,7 @@ def test_clusters_are_those_of_the_layer_and_state(mine: Path, tmp_path: Path) -
             "intervention.methods=[zero]",
             "intervention.states=[h,c,f]",
             "population.signals=[h,c]",
+            "population.redundant=0.999",
         )
     )
     pairs = pd.read_parquet(folders["population"] / "correlation.parquet").dropna(subset="cluster")
@@ -90,10 +91,6 @@ def test_clusters_are_those_of_the_layer_and_state(mine: Path, tmp_path: Path) -
     pd.testing.assert_frame_equal(
         by_numbers.reset_index(drop=True), by_cluster.reset_index(drop=True), rtol=1e-6
     )
-    said = stages.chain(config(mine, tmp_path))  # the manifest of what was made
-    assert said
-    from rnnscope import store
-
     left_out = store.read_manifest(folders["intervention"])["left_out"]
     assert list(left_out) == ["clusters of lstm/f"]
     assert "no clusters of redundant units" in left_out["clusters of lstm/f"]
@@ -113,10 +110,11 @@ def test_directions_of_decoders_are_those_of_their_weights(mine: Path, tmp_path:
             "intervention.add=0.8",
         )
     )
-    names = [*(f"decoder label:{label}" for label in (2, 0, 1)), "decoder sum"]
+    named = [*(f"label:{label}" for label in (2, 0, 1)), "sum"]
+    names = [f"{kind} {name}" for name in named for kind in ("decoder", "pattern")]
     assert table["target"].unique().tolist() == names
     assert not table.duplicated(["state", "target", "method", "start", "stop"]).any()
-    assert len(table) == 2 * 4 * 3 * (TIMESTEPS + 1)
+    assert len(table) == 2 * 8 * 3 * (TIMESTEPS + 1)
     window = table[["start", "stop"]].drop_duplicates().itertuples(index=False, name=None)
     nearest = {(0, 1): 0, (1, 2): 0, (2, 3): 2, (3, 4): 2, (4, 5): 4, (2, 5): 2}
     assert {*window} == {*nearest}
@@ -129,12 +127,15 @@ def test_directions_of_decoders_are_those_of_their_weights(mine: Path, tmp_path:
     for row in table[table["method"] == "add"].itertuples():
         at = nearest[row.start, row.stop]
         assert row.decoder_timestep == at
-        target, _, label = row.target.removeprefix("decoder ").partition(":")
+        kind, _, name = row.target.partition(" ")
+        target, _, label = name.partition(":")
         chosen = weights[(weights["signal"] == row.state) & (weights["timestep"] == at)]
         chosen = chosen[chosen["target"] == target]
         if label:
             chosen = chosen[chosen["label"] == int(label)]
-        along = chosen.sort_values("unit")["weight"].to_numpy(np.float64)
+        along = chosen.sort_values("unit")[
+            {"decoder": "weight", "pattern": "pattern"}[kind]
+        ].to_numpy(np.float64)
         assert len(along) == UNITS
         along /= np.linalg.norm(along)
         rows = free[row.state].reshape(-1, UNITS)
@@ -186,14 +187,10 @@ def test_a_window_has_the_decoder_that_was_fitted_nearest_to_its_middle() -> Non
     windows = [Window(0, 1), Window(1, 3), Window(2, 3), Window(4, 7), Window(5, 6), Window(0, 9)]
     planned = blocks({"a": ["h"]}, ["zero"], some, {"a": windows})
     rows = [row for block in planned for row in block.rows()]
-    assert [block.first for block in planned] == [0, 6, 8, 12]
+    assert [block.first for block in planned] == [0, 6, 10]
     assert [row.window for row in rows[:6]] == windows
     found = {row.window: row.target.timestep for row in rows if row.target.name == "one"}
     # 1.5 is as near to 0 as to 3, and 5 to 3 as to 7: the earlier one.
     assert found == dict(zip(windows, [0, 0, 3, 3, 3, 3], strict=True))
     assert all(row.target.timestep == 4 for row in rows if row.target.name == "two")
     assert len(rows) == 3 * len(windows)
-
-
-assert CLASSES == 3
-assert FEATURES > 1

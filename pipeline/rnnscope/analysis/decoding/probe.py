@@ -76,8 +76,9 @@ class Scores:
     """How many fits stopped at ITERATIONS."""
     classes: NDArray[np.integer] | None = None
     """Those that the fits tell apart [K]; None of targets, and of a choice of units."""
-    weights: Float | None = None
-    """Of the fits on all units, per unit of x, their mean over folds [K, D]; of targets [1, D]."""
+    directions: Float | None = None
+    """The weights and the patterns of the fits on all units, means over folds [2, K, D]; of targets
+    [2, 1, D]."""
 
 
 def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool = True) -> Scores:
@@ -92,7 +93,7 @@ def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool
     """
     folds, steps = problem.shape
     found, unconverged = np.full((3, folds, steps), np.nan), 0
-    classes, weights = None, []
+    classes, directions = None, []
     for each in _splits(x, problem, start, across):
         fitted = _fitted(problem, each, each.inside)
         unconverged += _unconverged(fitted)
@@ -100,8 +101,8 @@ def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool
             problem, each, fitted.predict(each.outside), problem.step[each.test], steps
         )
         classes = getattr(fitted, "classes_", None)  # in all folds the same
-        weights.append(_weights(fitted, each.scale))
-    return Scores(found[0], found[1], found[2], unconverged, classes, np.mean(weights, axis=0))
+        directions.append(_directions(fitted, each))
+    return Scores(found[0], found[1], found[2], unconverged, classes, np.mean(directions, axis=0))
 
 
 def by_count(
@@ -257,18 +258,24 @@ def _scores(
     )
 
 
-def _weights(fitted: Any, scale: Float) -> Float:
-    """The weights of a fit per unit of x [K, D]; of targets [1, D].
+def _directions(fitted: Any, split: _Split) -> Float:
+    """The weights of a fit per unit of x, and its patterns [2, K, D]; of targets [2, 1, D].
 
-    Those of classes are of their scores less the mean score: they add up to 0 over classes. Of two
-    classes scikit-learn has one row, the difference between them.
+    The weights of classes are of their scores less the mean score: they add up to 0 over classes.
+    Of two classes scikit-learn has one row, the difference between them. A pattern is how x changes
+    with one such score, cov(x, score)/var(score) over the rows to fit (Haufe et al. 2014); 0 of a
+    score that does not vary.
     """
-    weights = np.atleast_2d(fitted.coef_).astype(np.float64) / scale
-    if not hasattr(fitted, "classes_"):
-        return np.asarray(weights)
-    if len(weights) == 1:
-        weights = np.concatenate([-weights, weights]) / 2
-    return np.asarray(weights - weights.mean(axis=0))
+    weights = np.atleast_2d(fitted.coef_).astype(np.float64)
+    if hasattr(fitted, "classes_"):
+        weights = np.concatenate([-weights, weights]) / 2 if len(weights) == 1 else weights
+        weights -= weights.mean(axis=0)
+    score = split.inside @ weights.T
+    score -= score.mean(axis=0)
+    squares = (score**2).sum(axis=0)[:, np.newaxis]
+    products = score.T @ split.inside
+    patterns = np.divide(products, squares, out=np.zeros_like(weights), where=squares > 0)
+    return np.stack([weights / split.scale, patterns * split.scale])
 
 
 def _unconverged(fitted: Any) -> bool:

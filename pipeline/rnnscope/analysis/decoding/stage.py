@@ -230,11 +230,11 @@ def _across(
 
 def _weights(each: Probe, scores: Scores) -> Weights | None:
     """The weights of a probe; None of several signals together."""
-    if each.units is None or scores.weights is None:
+    if each.units is None or scores.directions is None:
         return None
     at = int(each.timesteps[each.start])
     place = each.layer, each.signal, each.target, at
-    return Weights(*place, scores.classes, each.units, scores.weights)
+    return Weights(*place, scores.classes, each.units, *scores.directions)
 
 
 def _by_units(each: Probe) -> Rows:

@@ -1,4 +1,9 @@
-"""The weights of the decoders: which direction in the space of states tells the target."""
+"""The weights of the decoders, and their patterns: directions in the space of states.
+
+A decoder reads the state along its weights. They say little of where the states lie that it tells
+apart: a weight may be there to cancel what two units share and the target has no part in. How the
+states change with what is decoded is the pattern (Haufe et al. 2014).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +33,8 @@ class Weights:
     """Numbers of the units that it reads [D]."""
     weights: Float
     """Per unit of the state [K, D]; of numbers [1, D]."""
+    patterns: Float
+    """The change of the state with the score, likewise."""
 
     def labels(self) -> Any:
         """The class of each weight [K D]; NA of numbers."""
@@ -66,9 +73,14 @@ def _labels(of: Sequence[Weights]) -> Any:
     return pd.concat([pd.Series([], dtype="Int32"), *(pd.Series(one.labels()) for one in of)]).array
 
 
-def _weights(of: Sequence[Weights]) -> Any:
-    every = [np.zeros(0), *(one.weights.ravel() for one in of)]
-    return np.concatenate(every).astype(np.float32)
+def _values(name: str) -> Callable[[Sequence[Weights]], Any]:
+    """The weight or the pattern of each row."""
+
+    def values(of: Sequence[Weights]) -> Any:
+        every = [np.zeros(0), *(getattr(one, name).ravel() for one in of)]
+        return np.concatenate(every).astype(np.float32)
+
+    return values
 
 
 DECODER_WEIGHTS = Table(
@@ -100,9 +112,18 @@ DECODER_WEIGHTS = Table(
             "by how much the probe's score of the class, in nats and less the mean score of all "
             "classes, or what it predicts of a number, changes with the state of the unit: per "
             "unit of the state, not of standardised values; mean over the probes of all folds. "
-            "Probes of several signals side by side have none here. A unit of small variance may "
-            "have a large weight and tell little",
-            _weights,
+            "Probes of several signals side by side have none here. A weight may be there to "
+            "cancel what disturbs: read it beside `pattern`",
+            _values("weights"),
+            main=True,
+        ),
+        Column(
+            "pattern",
+            "by how much the state of the unit changes with that score, or with what is predicted: "
+            "the covariance of both by the variance of the score, over the sequences that the "
+            "probe is fitted to; mean over folds. Along it the states lie that are told apart",
+            _values("patterns"),
+            source="Haufe et al. 2014",
             main=True,
         ),
     ),

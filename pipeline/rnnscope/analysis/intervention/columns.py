@@ -132,8 +132,9 @@ INTERVENTION = Table(
             "target",
             "where it is changed: the number of a unit, several as `3+4+17`; `cluster 0` of "
             "redundant units, by its number in `correlation.parquet`; `direction 0` of the file "
-            "of directions; or `decoder label:3`, the direction of the linear decoder of a class "
-            "or of an annotation, by its weights in `decoder_weights.parquet`",
+            "of directions; `decoder label:3`, along the weights of the linear decoder of a class "
+            "or of an annotation, and `pattern label:3`, along which the states vary with what it "
+            "reads, both in `decoder_weights.parquet`",
             _categories(lambda row: row.target.name),
             main=True,
         ),

@@ -40,8 +40,10 @@ def clusters(population: Path, units: Mapping[Key, int]) -> dict[Key, list[Targe
 class Decoders:
     """The directions of the decoders of an artefact of stage decoding, in the space of states.
 
-    Each is the weights of one class, or of a number, by unit; of length 1. Along it a decoder's
-    score of the class, less the mean of all classes, rises most; at right angles to it not at all.
+    Of each class, or number, there are two, both of length 1. Along the weights, ``decoder``, the
+    decoder's score rises most, and at right angles to them not at all. Along ``pattern`` the states
+    vary with the score (Haufe et al. 2014): where it is another direction, states that are moved
+    along the weights are read as others, and hardly differ in what they are read from.
     """
 
     def __init__(self, decoding: Path):
@@ -97,10 +99,10 @@ class Decoders:
 def _directions(rows: pd.DataFrame, units: int) -> Iterator[Target]:
     """The directions of one layer and state, without those that are 0."""
     for (timestep, label), weights in rows.groupby(["timestep", "label"], dropna=False):
-        along = np.zeros(units)
-        along[weights["unit"]] = weights["weight"]
-        length = np.linalg.norm(along)
-        if length:
-            target = weights["target"].iloc[0]
-            name = f"decoder {target}" if pd.isna(label) else f"decoder {target}:{label}"
-            yield Target(name, along / length, int(timestep))
+        target = weights["target"].iloc[0]
+        name = str(target) if pd.isna(label) else f"{target}:{label}"
+        for kind, column in (("decoder", "weight"), ("pattern", "pattern")):
+            along = np.zeros(units)
+            along[weights["unit"]] = weights[column]
+            if length := np.linalg.norm(along):
+                yield Target(f"{kind} {name}", along / length, int(timestep))
