@@ -3,6 +3,12 @@
 from rnnscope.config.intervention import CLUSTERS
 from rnnscope.store.stage import Stage
 
+
+def _among(name: str, asked: object) -> bool:
+    """Whether an option is a list that has a name."""
+    return isinstance(asked, list) and name in asked
+
+
 STAGES = {
     stage.name: stage
     for stage in (
@@ -65,7 +71,7 @@ STAGES = {
             module="rnnscope.analysis.intervention.stage",
             needs=("train", "extract"),
             asked=(
-                ("population", lambda config: CLUSTERS in (config.intervention.groups or ())),
+                ("population", lambda config: _among(CLUSTERS, config.intervention.groups)),
                 ("decoding", lambda config: config.intervention.decoded is not None),
             ),
             reads=("data", "model", "intervention"),

@@ -66,6 +66,15 @@ def test_the_stage_needs_only_what_its_options_ask_for(mine: Path, tmp_path: Pat
     assert needed("intervention.groups=[clusters]") == ["extract", "population", "intervention"]
     assert needed("intervention.decoded=[label]") == ["extract", "decoding", "intervention"]
 
+    def key(*overrides: str) -> str:
+        return chain(config(mine, tmp_path, *overrides))[-1].artefact.key
+
+    both = "intervention.groups=[clusters,0+1]", "intervention.decoded=[label]"
+    assert key(*both) != key(*both, "decoding.penalty=2")
+    assert key(*both) != key(*both, "population.redundant=0.8")
+    assert key(both[1]) == key(both[1], "population.redundant=0.8")
+    assert key(both[0]) == key(both[0], "decoding.penalty=2")
+
 
 @pytest.mark.tensorflow
 def test_clusters_are_those_of_the_layer_and_state(mine: Path, tmp_path: Path) -> None:
