@@ -178,6 +178,30 @@ def test_padding_is_no_row_and_a_masked_layer_is_set_in_input_time(x: NDArray[np
         assert np.isnan(got[length:]).all()
 
 
+@pytest.mark.filterwarnings("ignore:Layer 'conv1d:UserWarning")
+def test_padding_that_is_read_as_rows_is_warned_of_as_record_does(x: NDArray[np.float32]) -> None:
+    """Both where lengths tell what no mask does, and where the mask is lost on the way."""
+    ask: dict[str, Any] = {"layer": "rnn", "state": "h", "unit": 1, "at": 3, "value": 0.5}
+    lengths = np.array([9, 4, 4, 9, 6, 5, 8])
+    given = keras.Input((T, F), name="x")
+    unmasked = keras.Model(given, keras.layers.GRU(U, name="rnn")(given))
+    behind = keras.layers.Conv1D(F, 1)(keras.layers.Masking(name="masking")(given))
+    lost = keras.Model(given, keras.layers.GRU(U, name="rnn")(behind))
+    padded = np.where(np.arange(T)[:, np.newaxis] < lengths[:, np.newaxis, np.newaxis], x, 0)
+    for model, values, told in ((unmasked, x, lengths), (lost, padded, None)):
+        with pytest.warns(UserWarning, match="mask of") as said:
+            rnnscope.record(model, values, lengths=told)
+        with pytest.warns(UserWarning, match="mask of") as again:
+            found = rnnscope.intervene(model, values, lengths=told, **ask)
+        # Keras' own say another place.
+        lines = [
+            [str(one.message) for one in each if one.filename == __file__] for each in (said, again)
+        ]
+        assert lines[0] == lines[1]
+        assert any("mask of" in line and "rnn" in line for line in lines[1])
+        assert len(found.outputs) == N
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnscope import read_states
@@ -14,6 +16,10 @@ MEMORIES = 8
 ALL = ("decoding.max_timesteps=40",)
 HELD = 20
 """A timestep at which every value has been shown."""
+DELAYED = 19
+"""A timestep in the delay of every sequence: every value has been shown, and no cue."""
+UNITS = 32
+"""Of the network that holds a value."""
 FINAL = -1
 """What stands for the final step of each sequence, its cue."""
 
@@ -127,6 +133,62 @@ def delay(root: Path, seed: int) -> Iterator[Check]:
         f"{least:.3f}",
         bool(least > 0.9),
     )
+    yield from _patched(root, seed)
+
+
+def _patched(root: Path, seed: int) -> Iterator[Check]:
+    """In the delay, the answer is that of the memory: of whose it is, and not of its times."""
+    every = f"intervention.groups=[{'+'.join(map(str, range(UNITS)))}]"
+    window = f"intervention.windows=[{DELAYED}:{DELAYED + 1}]"
+    what = "stage=intervention", "intervention.units=[]", "intervention.states=[c]", every, window
+    how = "intervention.methods=[patch]", "intervention.decoded=[value]", "decoding.signals=[c]"
+    at = f"decoding.timesteps={DELAYED}:{DELAYED + 1}"
+    run(root, "experiment=memory", f"seed={seed}", *what, *how, at)
+    patched = table(root, "intervention", "intervention").set_index("target")["recovery"]
+    whole, pattern = patched.iloc[0], patched["pattern value"]
+    yield Check(
+        _of("delay", seed),
+        f"c patched from a sequence of another value at timestep {DELAYED}, in the delay of all: "
+        "how far the answer moves to that value, of 1",
+        "Geiger et al. 2021",
+        "> 0.95",
+        f"{whole:.3f}",
+        bool(whole > 0.95),
+    )
+    yield Check(
+        _of("delay", seed),
+        "the same, of c along the one direction in which it varies with the decoded value",
+        "Haufe et al. 2014",
+        "> 0.75",
+        f"{pattern:.3f}",
+        bool(pattern > 0.75),
+    )
+    (root / "few").mkdir()
+    trained = root / "latest" / "train" / "model.keras"
+    np.savez(root / "few.npz", **_of_few_values())
+    few = "model=file", f"model.path={trained}", "data=files", f"data.path={root / 'few.npz'}"
+    run(root / "few", *few, *what, "intervention.methods=[patch]")
+    control = table(root / "few", "intervention", "intervention").set_index("method")["recovery"]
+    yield Check(
+        _of("delay", seed),
+        "control: c patched from a sequence of the same value, shown at another timestep",
+        "Geiger et al. 2021",
+        f"within 0.05 of 0 (another value: {control['patch']:.3f})",
+        f"{control['patch_same']:.3f}",
+        bool(abs(control["patch_same"]) < 0.05 < control["patch"]),
+    )
+
+
+def _of_few_values() -> dict[str, Any]:
+    """Test sequences of the task of four values alone, with the value's number as their class."""
+    random, count, length = np.random.default_rng(0), 400, DELAYED + 21
+    y = np.arange(count) % 4
+    shown = random.integers(0, DELAYED + 1, count)
+    cue = random.integers(np.maximum(shown + 20, DELAYED + 1), length)
+    x = np.zeros((count, length, 2), np.float32)
+    x[np.arange(count), shown, 0] = np.array([-0.75, -0.25, 0.25, 0.75])[y]
+    x[np.arange(count), cue, 1] = 1
+    return {"x_test": x, "y_test": y.astype(np.int32), "lengths_test": cue + 1}
 
 
 def _largest(root: Path, annotation: str) -> dict[str, float]:

@@ -9,6 +9,9 @@ METHODS = ("zero", "mean", "freeze", "add", "patch")
 WINDOWS = r"each|onward|sliding:[1-9][0-9]{0,8}|(0|[1-9][0-9]{0,8}):[1-9][0-9]{0,8}"
 """Windows of timesteps, such as each, sliding:3 or 12:15."""
 
+CLUSTERS = "clusters"
+"""In the place of a set of units: those of redundant units that stage population finds."""
+
 
 @dataclass
 class Intervention:
@@ -22,9 +25,19 @@ class Intervention:
     units: list[int] | None = option(low=0, high=UNITS - 1, fewest=0, most=UNITS)
     """Which units, one at a time, from 0; null means all, [] none."""
     groups: list[str] | None = option(
-        pattern=r"[0-9]{1,6}(\+[0-9]{1,6})*", words="units such as 3+4+17", most=NAMES
+        pattern=rf"{CLUSTERS}|[0-9]{{1,6}}(\+[0-9]{{1,6}})*",
+        words="clusters, or units such as 3+4+17",
+        most=NAMES,
     )
-    """Sets of units that are changed together, each as a text such as 3+4+17; null means none."""
+    """Sets of units that are changed together: each a text such as 3+4+17, or clusters, all
+    clusters of redundant units of that layer and state in correlation.parquet of stage population,
+    which runs before then. Null means none."""
+    decoded: list[str] | None = option(longest=NAME, most=NAMES)
+    """Directions of linear decoders (decoder_weights.parquet of stage decoding, which runs before
+    then): label, each class; label:3, class 3 against the others; target, or an annotation by its
+    name. Of each there are two: along its weights, which it reads the state by, and along its
+    pattern, by which states differ. In each window it is the decoder fitted at the timestep nearest
+    to the window's middle. Null means none."""
     directions_path: str | None = option(longest=PATH, file=True)
     """A .npy file of directions in the space of units, [directions, units], for the layers that
     have so many units; along each the state is changed and at right angles to it left alone. Their

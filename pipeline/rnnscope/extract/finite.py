@@ -14,6 +14,14 @@ REMEDY = (
 )
 
 
+class NotFiniteError(UserError):
+    """An output is not a finite number; without what to do about it, it says ``what``."""
+
+    def __init__(self, what: str):
+        super().__init__(f"{what}; {REMEDY}")
+        self.what = what
+
+
 def all_finite(values: NDArray[np.floating]) -> bool:
     """Whether all values are finite numbers, in one pass."""
     with np.errstate(all="ignore"):
@@ -88,14 +96,14 @@ def refuse_outputs(
         timestep: of each [R], where outputs are of timesteps.
 
     Raises:
-        UserError: with its place.
+        NotFiniteError: with its place.
     """
     if all_finite(outputs):
         return
     row = int(np.argwhere(~np.isfinite(outputs))[0][0])
     value = outputs[row][~np.isfinite(outputs[row])].ravel()[0]
     at = "" if timestep is None else f", timestep {timestep[row]}"
-    raise UserError(
+    raise NotFiniteError(
         f"the model's output for sequence {sequence[row]} of the test split{at} is {value}, not a "
-        f"finite number; {REMEDY}"
+        "finite number"
     )

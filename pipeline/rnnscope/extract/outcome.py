@@ -19,7 +19,7 @@ def outcomes(
     outputs: NDArray[np.floating],
     batch: Batch,
     lengths: NDArray[np.int32],
-    first: int,
+    first: int | NDArray[np.integer],
     kind: str | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The rows of B sequences in table sequences, and of their R valid timesteps in table steps.
@@ -33,7 +33,7 @@ def outcomes(
         outputs: [B, ...]; timesteps are scored if they are [B, T, ...].
         batch: the sequences.
         lengths: recorded timesteps of each [B].
-        first: number of the first sequence.
+        first: number of the first sequence, or of each [B].
         kind: of the outputs, as ``models.scores`` gives it.
 
     Raises:
@@ -42,12 +42,13 @@ def outcomes(
     y, valid = batch.y, batch.valid
     if len(outputs) != len(valid):
         outputs = np.empty((len(valid), 0), np.float32)
+    numbers = first + np.arange(len(valid)) if isinstance(first, int) else first
     sequences: dict[str, Any] = {
-        "sequence": np.arange(first, first + len(valid), dtype=np.int32),
+        "sequence": numbers.astype(np.int32),
         "length": lengths,
     }
     number, timestep = np.nonzero(valid)
-    keys = {"sequence": (first + number).astype(np.int32), "timestep": timestep.astype(np.int32)}
+    keys = {"sequence": sequences["sequence"][number], "timestep": timestep.astype(np.int32)}
     annotations = {name: each[valid] for name, each in batch.steps.items()}
     if y is None or y.ndim == 1:
         if _predicts(outputs, y, kind):

@@ -16,9 +16,11 @@ from rnnscope.analysis.intervention.changes import SET, Change, changeable
 from rnnscope.analysis.intervention.changing import changing
 from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite
+from rnnscope.extract.warning import Noticed, noticed
 from rnnscope.live.options import as_list
 from rnnscope.live.prepared import Prepared
 from rnnscope.models.batches import batches
+from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
 from rnnscope.trace.places import Place, places
 from rnnscope.trace.recording import recording_with
@@ -100,7 +102,9 @@ def intervene(
         units = _units(place, as_list(unit))
         shape = len(prepared.dataset.test), len(window), len(units)
         values = _values(value, shape, single=isinstance(unit, int | np.integer))
-        return _Intervention(prepared, place, state, units, window).run(values)
+        found, about = _Intervention(prepared, place, state, units, window).run(values)
+    prepared.warn(about)
+    return found
 
 
 class _Intervention:
@@ -123,11 +127,15 @@ class _Intervention:
             self._passed, autograph=False, input_signature=[signature, values]
         )
 
-    def run(self, values: Float) -> Intervened:
-        """Outputs and states of all sequences, with values [N, W, units] that are set."""
+    def run(self, values: Float) -> tuple[Intervened, Noticed]:
+        """Outputs and states of all sequences, with values [N, W, units] that are set.
+
+        And what is to be known of them: padding that is read as rows, say.
+        """
         prepared, first = self.prepared, 0
         model, split, rows = prepared.model, prepared.dataset.test, prepared.recorder.rows
         outputs: list[Any] = []
+        unmasked, lost = set[str](), dict[str, str]()
         found: dict[str, dict[str, list[Float]]] = defaultdict(lambda: defaultdict(list))
         everything = range(len(split))
         with prepared.recorder.from_zero():
@@ -135,13 +143,17 @@ class _Intervention:
                 # A model of a fixed batch size is given the last sequence again, as is its value.
                 place = np.minimum(np.arange(first, first + len(batch.x)), len(split) - 1)
                 fed = models.inputs(model, batch)
-                out, layers = ran(model, self.passed, fed, tf.constant(values[place]))
+                out, layers, masks = ran(model, self.passed, fed, tf.constant(values[place]))
+                told = {name: each.numpy()[:size] for name, each in masks.items()}
                 outputs.append(tf.nest.map_structure(operator.itemgetter(slice(size)), out))
                 for name, (signals, mask) in layers.items():
                     own = None if mask is None else mask.numpy()
                     timesteps = next(iter(signals.values())).shape[0]
-                    valid, _ = rows.valid(name, timesteps, own, batch)
+                    valid, without = rows.valid(name, timesteps, own, batch)
                     valid = valid[:size]
+                    unmasked |= {name} if without else set()
+                    if own is None and (maker := rows.lost(name, timesteps, batch, told)):
+                        lost[name] = maker
                     for signal, each in signals.items():
                         given = each.numpy()[:, :size]
                         found[name][signal].append(_rows(name, signal, given, valid, first))
@@ -151,14 +163,17 @@ class _Intervention:
             name: {signal: np.concatenate(each) for signal, each in signals.items()}
             for name, signals in found.items()
         }
-        return Intervened(joined, states)
+        return Intervened(joined, states), noticed(prepared.recorder, unmasked, lost)
 
-    def _passed(self, inputs: Any, values: Any) -> tuple[Any, dict[str, Any]]:
-        """Outputs, and of each layer the signals [T, B, U] and the mask."""
+    def _passed(self, inputs: Any, values: Any) -> tuple[Any, dict[str, Any], Any]:
+        """Outputs; of each layer the signals [T, B, U] and the mask; and the masks made."""
         change = Change((self.state,), SET, tf.constant(self.along)[tf.newaxis])
         computed = changing(self.place, change, self.units, self.window, values)
         model = self.prepared.model
-        with recording_with(model, {self.place.name: computed}) as traced:
+        with (
+            recording_with(model, {self.place.name: computed}) as traced,
+            masks_of(model) as masks,
+        ):
             outputs = model(inputs, training=False)
         layers = {
             name: (
@@ -167,7 +182,7 @@ class _Intervention:
             )
             for name, layer in traced.layers.items()
         }
-        return outputs, layers
+        return outputs, layers, masks
 
 
 def _rows(layer: str, signal: str, values: Float, valid: NDArray[np.bool_], first: int) -> Float:

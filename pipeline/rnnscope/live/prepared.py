@@ -15,7 +15,7 @@ from rnnscope.errors import UserError, listed
 from rnnscope.extract import fit, mixing
 from rnnscope.extract.notes import parts_of
 from rnnscope.extract.recorder import Recorder
-from rnnscope.extract.warning import noticed
+from rnnscope.extract.warning import Noticed, noticed
 from rnnscope.live import before, given
 from rnnscope.live.about import About
 from rnnscope.live.filling import Filling
@@ -104,10 +104,14 @@ class Prepared:
                         progress.update(len(batch.sequences))
                 findings = proving.findings()
             about = noticed(recorder, unmasked, lost)
+        self.warn(about)
+        return States(self._held(into, findings, about.unmasked))
+
+    def warn(self, about: Noticed) -> None:
+        """Warn of what was noticed, in the words of the user's call."""
         for line in about.warnings:
             said = spoken(line, self.names, self.annotations)
             warnings.warn(said, stacklevel=outside())
-        return States(self._held(into, findings, about.unmasked))
 
     @contextlib.contextmanager
     def open(self) -> Iterator[before.Kept]:

@@ -218,15 +218,16 @@ def _closure(config: Config) -> list[str]:
 
 
 def _needs(stage: Stage, config: Config) -> tuple[str, ...]:
-    """The stages before this one that have something to do.
+    """The stages before this one that have something to do, also those that its options ask for.
 
     A model that was trained elsewhere needs no training; where there are states alone, nothing can
     be run again either.
     """
+    needs = (*stage.needs, *(name for name, asked in stage.asked if asked(config)))
     if isinstance(config.model, schema.RecordedStates):
-        return tuple(need for need in stage.needs if need not in RERUN)
+        return tuple(need for need in needs if need not in RERUN)
     trained = isinstance(config.model, schema.Trained)
-    return tuple(need for need in stage.needs if not (trained and need == "train"))
+    return tuple(need for need in needs if not (trained and need == "train"))
 
 
 def _of_model(stage: Stage, config: Config) -> Stage:

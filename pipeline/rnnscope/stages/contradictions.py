@@ -161,6 +161,11 @@ def _of_ablation(config: Config) -> Iterator[str]:
 
 def _of_intervention(config: Config) -> Iterator[str]:
     options, model = config.intervention, config.model
+    if options.decoded is not None and config.decoding.timesteps == "last":
+        yield (
+            f"intervention.decoded={spelled(options.decoded)}: takes decoders of single timesteps, "
+            "of which decoding.timesteps=last has none; leave that out"
+        )
     if not isinstance(model, Recurrent):
         return
     yield from _unknown("intervention.layers", options.layers, _layers(model))

@@ -1,6 +1,13 @@
 """Every stage, in order of execution: what it needs, reads and writes."""
 
+from rnnscope.config.intervention import CLUSTERS
 from rnnscope.store.stage import Stage
+
+
+def _among(name: str, asked: object) -> bool:
+    """Whether an option is a list that has a name."""
+    return isinstance(asked, list) and name in asked
+
 
 STAGES = {
     stage.name: stage
@@ -43,11 +50,11 @@ STAGES = {
         ),
         Stage(
             "decoding",
-            version=3,
+            version=4,
             module="rnnscope.analysis.decoding.stage",
             needs=("extract",),
             reads=("data", "decoding"),
-            tables=("decoding", "decoding_units", "memory", "memory_capacity"),
+            tables=("decoding", "decoding_units", "decoder_weights", "memory", "memory_capacity"),
         ),
         Stage(
             "ablation",
@@ -60,9 +67,13 @@ STAGES = {
         ),
         Stage(
             "intervention",
-            version=1,
+            version=2,
             module="rnnscope.analysis.intervention.stage",
             needs=("train", "extract"),
+            asked=(
+                ("population", lambda config: _among(CLUSTERS, config.intervention.groups)),
+                ("decoding", lambda config: config.intervention.decoded is not None),
+            ),
             reads=("data", "model", "intervention"),
             tables=("intervention", "attribution"),
             tensorflow=True,

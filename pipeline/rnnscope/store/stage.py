@@ -21,6 +21,8 @@ class Stage:
     scikit-learn and Matplotlib take seconds to import."""
     needs: tuple[str, ...] = ()
     """Stages whose artefacts it reads."""
+    asked: tuple[tuple[str, Callable[[Any], bool]], ...] = ()
+    """Further stages, each with what tells from the config whether it reads their artefacts."""
     reads: tuple[str, ...] = ()
     """Sections of the config it depends on."""
     shows: str = ""

@@ -610,7 +610,9 @@ def test_labels_per_timestep_give_each_sequence_its_mean_over_valid_timesteps() 
     values = random.normal(size=(5, TIMESTEPS, FEATURES)).astype(np.float32)
     labels = random.integers(0, CLASSES, (5, TIMESTEPS))
     valid = np.arange(TIMESTEPS) < np.array([6, 1, 3, 2, 6])[:, np.newaxis]
-    given = Given(values, Batch(values, labels, valid.sum(axis=1, dtype=np.int32)))
+    given = Given(
+        values, Batch(values, labels, valid.sum(axis=1, dtype=np.int32)), np.arange(len(labels))
+    )
     dataset = Dataset(Split(values, labels), classes=tuple("abc"[:CLASSES]))
     with Rerun(model, {("lstm", "h"): places(model)["lstm"]}, dataset) as again:
         whole = again.made(given)
@@ -630,7 +632,7 @@ def test_several_outputs_count_together_in_the_distance() -> None:
     both = keras.Model(model.inputs, [model.output, model.get_layer("encoder").output[0]])
     held = {("encoder", "h"): places(both)["encoder"]}
     inputs = {each.name: values for each, values in zip(both.inputs, [x, later], strict=True)}
-    given = Given(inputs, Batch(x, None, None))
+    given = Given(inputs, Batch(x, None, None), np.arange(len(x)))
     with Rerun(both, held, Dataset(Split(x))) as again:
         whole, without = again.made(given), again.made_without(given, "encoder", "h", 0, 0.9)
     parts = [

@@ -165,6 +165,28 @@ def test_zero_over_all_timesteps_gives_the_rows_of_stage_ablation(
         np.testing.assert_allclose(rows[names], ablated[names], 1e-5, 1e-6)
 
 
+def test_a_patch_from_the_sequence_itself_changes_nothing(tmp_path: Path) -> None:
+    """All sequences of a class are one: the donor of the control is the same to the last bit."""
+    model, given = held.network(keras.layers.LSTM(UNITS, name="lstm")), held.arrays()
+    first = [np.flatnonzero(given["y_test"] == label)[0] for label in range(CLASSES)]
+    given["x_test"] = given["x_test"][first][given["y_test"]]
+    np.save(tmp_path / "directions.npy", [[1.0, -2, 0, 1]])
+    table, _ = held.run(
+        tmp_path,
+        model,
+        given,
+        "intervention.methods=[patch]",
+        "intervention.states=[h,c,f]",
+        "intervention.groups=[0+2]",
+        f"intervention.directions_path={tmp_path / 'directions.npy'}",
+        "intervention.windows=[each,1:4]",
+    )
+    of_itself, of_another = (table[table["method"] == name] for name in ("patch_same", "patch"))
+    assert (of_itself["sequences"] == COUNT).all()
+    np.testing.assert_allclose(of_itself[["loss_change", "output_change", "recovery"]], 0, 0, 1e-6)
+    assert (of_another["output_change"] > 1e-4).mean() > 0.9
+
+
 def counter() -> tuple[keras.Model, dict[str, Any]]:
     """By hand: unit 3 holds the class from timestep 5 to 9, unit 4 takes it over at 10.
 

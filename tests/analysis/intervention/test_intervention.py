@@ -46,7 +46,7 @@ def test_there_is_a_row_for_each_state_method_window_and_unit(measured: Any) -> 
     types = table.dtypes.astype(str)
     assert types[["unit", "start", "stop"]].tolist() == ["Int32", "int32", "int32"]
     nulls = figures["null"]["intervention"]
-    assert set(nulls) == {"recovery", "recovery_low", "recovery_high"}
+    assert set(nulls) == {"decoder_timestep", "recovery", "recovery_low", "recovery_high"}
     assert figures["donors"] == {"patch": COUNT, "patch_same": COUNT}
     assert figures["left_out"] == {}
 
@@ -189,6 +189,40 @@ def test_what_is_not_there_is_refused(
         held.run(
             tmp_path, model, given, "intervention.methods=[zero]", "intervention.rows=12", override
         )
+
+
+@pytest.mark.parametrize("per_pass", [1, 2])
+def test_an_output_that_is_no_number_under_a_change_is_told_by_its_sequence(
+    per_pass: int, tmp_path: Path
+) -> None:
+    """Also in a later batch, and in the second copy of it: h of unit 1 times 1e38."""
+    x = keras.Input((TIMESTEPS, FEATURES), name="x")
+    h = keras.layers.SimpleRNN(2, "linear", use_bias=False, name="rnn")(x)
+    factor = keras.layers.Cropping1D((TIMESTEPS - 1, 0))(x)
+    factor = keras.layers.Dense(2, use_bias=False)(keras.layers.Flatten()(factor))
+    model = keras.Model(x, keras.layers.Dense(3)(keras.layers.Multiply()([h, factor])))
+    kernel = np.array([[0.0, 1], [0, 0]])
+    of_factor = np.array([[0.0, 0], [1, 1]])
+    model.set_weights([kernel, np.zeros((2, 2)), of_factor, np.ones((2, 3)), np.zeros(3)])
+    given = held.arrays()
+    given["x_test"][:, -1] = [20, 1]
+    given["x_test"][7, -1] = [1e-3, 1e38]
+    with pytest.raises(UserError) as refused:
+        held.run(
+            tmp_path,
+            model,
+            given,
+            "intervention.methods=[mean]",
+            "intervention.batch_size=5",
+            f"intervention.rows={5 * per_pass}",
+        )
+    says = str(refused.value)
+    assert "output for sequence 7 of the test split is inf, not a finite number" in says
+    assert f"with h of layer 'rnn' changed at timesteps {TIMESTEPS - 1}:{TIMESTEPS}" in says
+    assert "intervention.methods" in says
+    assert "learning_rate" not in says
+    table, _ = held.run(tmp_path, model, given, "intervention.methods=[zero]")  # what it says to do
+    assert len(table)
 
 
 @pytest.mark.parametrize("kind", [LOGITS, PROBABILITIES, SIGMOID, VALUES, "timesteps", "vectors"])

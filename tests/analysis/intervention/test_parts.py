@@ -107,7 +107,10 @@ def test_a_file_of_something_else_than_directions_is_refused(values: Any, tmp_pa
 def test_rows_are_numbered_as_passes_have_them() -> None:
     some = [Target(str(unit), np.arange(3) == unit) for unit in range(3)]
     planned = blocks(
-        {"a": ["h", "c"]}, ["zero", "mean"], {"a": some}, {"a": [Window(0, 1), Window(1, 3)]}
+        {"a": ["h", "c"]},
+        ["zero", "mean"],
+        {("a", "h"): some, ("a", "c"): some},
+        {"a": [Window(0, 1), Window(1, 3)]},
     )
     rows = [row for block in planned for row in block.rows()]
     assert len(rows) == 2 * 2 * 3 * 2

@@ -87,7 +87,7 @@ def test_every_analysis_gives_the_tables_of_the_run_that_recorded_them(
     tables = {
         "units": ("units", "tuning", "timesteps", "task_variance"),
         "population": ("population", "components", "trajectories", "correlation", "demixed"),
-        "decoding": ("decoding", "decoding_units", "memory", "memory_capacity"),
+        "decoding": ("decoding", "decoding_units", "decoder_weights", "memory", "memory_capacity"),
     }
     for stage, names in tables.items():
         for name in names:

@@ -38,6 +38,8 @@ class Given:
     """As the model takes them; padded with the last sequence to a fixed batch size, if any."""
     batch: Batch
     """The sequences themselves."""
+    numbers: NDArray[np.integer]
+    """Their numbers in the test split [B]."""
 
 
 @dataclass(frozen=True)
@@ -179,13 +181,25 @@ class Rerun:
 
     def _made(self, outputs: list[Any], given: Given) -> Made:
         arrays = [np.asarray(values)[: len(given.batch.x)] for values in outputs]
-        return scored(arrays, given.batch, self.scores)
+        return scored(arrays, given.batch, self.scores, given.numbers)
 
 
-def scored(outputs: list[NDArray[np.float32]], batch: Batch, scores: Scores) -> Made:
-    """The scores of a model's outputs, [B, ...] each, for the sequences of a batch."""
+def scored(
+    outputs: list[NDArray[np.float32]], batch: Batch, scores: Scores, numbers: NDArray[np.integer]
+) -> Made:
+    """The scores of a model's outputs, [B, ...] each, for the sequences of a batch.
+
+    Args:
+        outputs: all of them.
+        batch: the sequences.
+        scores: which output is scored.
+        numbers: of the sequences in the test split [B].
+
+    Raises:
+        NotFiniteError: an output that is scored is not a finite number.
+    """
     lengths = batch.valid.sum(axis=1, dtype=np.int32)
-    table, _ = outcomes(outputs[scores.output], batch, lengths, 0, scores.kind)
+    table, _ = outcomes(outputs[scores.output], batch, lengths, numbers, scores.kind)
     loss, accuracy = (
         table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
         for name in ("loss", "correct")
@@ -195,9 +209,12 @@ def scored(outputs: list[NDArray[np.float32]], batch: Batch, scores: Scores) -> 
 
 def given_batches(model: keras.Model, split: Split, count: int, batch_size: int) -> Iterator[Given]:
     """The first ``count`` sequences in batches, of the model's own size where that is fixed."""
+    first = 0
     for batch, size in batches(model, split, range(count), batch_size):
         inputs = tf.nest.map_structure(tf.constant, models.inputs(model, batch))
-        yield Given(inputs, dataclasses.replace(batch.cut(slice(size)), steps={}))
+        numbers = np.arange(first, first + size)
+        yield Given(inputs, dataclasses.replace(batch.cut(slice(size)), steps={}), numbers)
+        first += size
 
 
 def _floats(outputs: Any) -> list[Any]:

@@ -74,6 +74,11 @@ class Scores:
     those that the probe was fitted to."""
     unconverged: int
     """How many fits stopped at ITERATIONS."""
+    classes: NDArray[np.integer] | None = None
+    """Those that the fits tell apart [K]; None of targets, and of a choice of units."""
+    directions: Float | None = None
+    """The weights and the patterns of the fits on all units, means over folds [2, K, D]; of targets
+    [2, 1, D]."""
 
 
 def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool = True) -> Scores:
@@ -88,13 +93,16 @@ def held_out(x: NDArray[np.floating], problem: Problem, start: int, across: bool
     """
     folds, steps = problem.shape
     found, unconverged = np.full((3, folds, steps), np.nan), 0
+    classes, directions = None, []
     for each in _splits(x, problem, start, across):
         fitted = _fitted(problem, each, each.inside)
         unconverged += _unconverged(fitted)
         found[:, each.fold] = _scores(
             problem, each, fitted.predict(each.outside), problem.step[each.test], steps
         )
-    return Scores(found[0], found[1], found[2], unconverged)
+        classes = getattr(fitted, "classes_", None)  # in all folds the same
+        directions.append(_directions(fitted, each))
+    return Scores(found[0], found[1], found[2], unconverged, classes, np.mean(directions, axis=0))
 
 
 def by_count(
@@ -182,6 +190,8 @@ class _Split:
     """x of the rows to fit, standardised."""
     outside: Any
     """x of the rows to score, on the same scale."""
+    scale: Float
+    """What x was divided by [D]."""
 
 
 def _splits(
@@ -199,7 +209,7 @@ def _splits(
         test = np.flatnonzero((here | across) & (problem.fold == fold))
         scale = StandardScaler().fit(x[train].astype(kind))
         inside, outside = (scale.transform(x[rows].astype(kind)) for rows in (train, test))
-        yield _Split(fold, train, test, inside, outside)
+        yield _Split(fold, train, test, inside, outside, scale.scale_)
 
 
 def _fitted(problem: Problem, split: _Split, inside: NDArray[np.floating]) -> Any:
@@ -246,6 +256,26 @@ def _scores(
             kind(y, np.full(len(y), constant), step, steps),
         ]
     )
+
+
+def _directions(fitted: Any, split: _Split) -> Float:
+    """The weights of a fit per unit of x, and its patterns [2, K, D]; of targets [2, 1, D].
+
+    The weights of classes are of their scores less the mean score: they add up to 0 over classes.
+    Of two classes scikit-learn has one row, the difference between them. A pattern is how x changes
+    with one such score, cov(x, score)/var(score) over the rows to fit (Haufe et al. 2014); 0 of a
+    score that does not vary.
+    """
+    weights = np.atleast_2d(fitted.coef_).astype(np.float64)
+    if hasattr(fitted, "classes_"):
+        weights = np.concatenate([-weights, weights]) / 2 if len(weights) == 1 else weights
+        weights -= weights.mean(axis=0)
+    score = split.inside @ weights.T
+    score -= score.mean(axis=0)
+    squares = (score**2).sum(axis=0)[:, np.newaxis]
+    products = score.T @ split.inside
+    patterns = np.divide(products, squares, out=np.zeros_like(weights), where=squares > 0)
+    return np.stack([weights / split.scale, patterns * split.scale])
 
 
 def _unconverged(fitted: Any) -> bool:

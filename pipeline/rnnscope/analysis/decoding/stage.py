@@ -7,7 +7,7 @@ other, so that memory holds the rows of one at a time.
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from rnnscope.analysis.decoding.columns import (
 )
 from rnnscope.analysis.decoding.memory_columns import CAPACITY, MEMORY
 from rnnscope.analysis.decoding.probe import Problem, Scores
+from rnnscope.analysis.decoding.weights import DECODER_WEIGHTS, Weights
 from rnnscope.config import Config, Decoding, Engine
 from rnnscope.states import Signal, selection
 from rnnscope.store.inputs import Inputs
 from rnnscope.store.stage import Figures
 from rnnscope.store.tables import Table, by_column
 
-TABLES = (DECODING, DECODING_UNITS, MEMORY, CAPACITY)
+TABLES = (DECODING, DECODING_UNITS, DECODER_WEIGHTS, MEMORY, CAPACITY)
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +59,19 @@ class Probe:
     """The place among them of the timestep that it is fitted at."""
     final: bool
     """Whether that is the sequences' final step."""
+    units: Sequence[int] | None
+    """The numbers of the units that x has; None of several signals together."""
 
 
 def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
-    """Write the stage's four tables into ``folder``; returns its figures.
+    """Write the stage's tables into ``folder``; returns its figures.
 
     ``decoding.parquet`` has one row per layer, signal, target, train and test timestep;
     ``decoding_units.parquet`` one per layer, signal, target and number of units, at each
-    sequence's final step. A target that cannot be decoded has no rows; the reason is in the
-    figures and in a warning. ``memory.parquet`` and ``memory_capacity.parquet`` tell how well
-    earlier inputs are read out of the states; where there are none, the figures say why.
+    sequence's final step; ``decoder_weights.parquet`` has the weights of the former. A target that
+    cannot be decoded has no rows; the reason is in the figures and in a warning.
+    ``memory.parquet`` and ``memory_capacity.parquet`` tell how well earlier inputs are read out of
+    the states; where there are none, the figures say why.
 
     Args:
         config: the run's config.
@@ -83,6 +87,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     over_probes = functools.partial(engine.run, engine=config.engine)
     scored: list[Rows] = []
     by_units: list[Rows] = []
+    weights: list[Weights] = []
     said: dict[str, Any] = {}
     unconverged = 0
     sequences = states.read_sequences(recorded)
@@ -103,13 +108,14 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
                 probes = gather(signals, target, chosen.keys, chosen.end)
                 if chosen.end is None:
                     probes += gather(signals, target, chosen.ends, gathering.LAST)
-                rows, few, count = _decoded(probes, options, over_probes, place)
-                scored, by_units = scored + rows, by_units + few
+                rows, few, read, count = _decoded(probes, options, over_probes, place)
+                scored, by_units, weights = scored + rows, by_units + few, weights + read
                 unconverged += count
         remembered = remembering.remember(config, recorded, layers, sequences)
     frames = {
         DECODING: _joined(DECODING, [frame for frame, _ in scored]),
         DECODING_UNITS: _joined(DECODING_UNITS, [frame for frame, _ in by_units]),
+        DECODER_WEIGHTS: DECODER_WEIGHTS.frame(weights),
     }
     frames |= {
         table: _joined(table, [table.frame(each) for each in remembered.found])
@@ -124,7 +130,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     return headline.figures(frames[DECODING]) | {
         "null": {
             table.name: by_column(table.nulls(frames[table], frames[table]))
-            for table in (DECODING, DECODING_UNITS)
+            for table in (DECODING, DECODING_UNITS, DECODER_WEIGHTS)
         }
         | remembering.nulls(remembered),
         "memory": remembering.noted(remembered),
@@ -163,9 +169,12 @@ def _probes(
     y, fold, source = (keys[name].to_numpy() for name in ("y", "fold", "source"))
     timesteps, step = np.unique(keys["timestep"], return_inverse=True)
     problem = Problem(y, step, fold, source, options.penalty)
-    layer = signals[0].layer
+    layer, units = signals[0].layer, {signal.name: signal.units for signal in signals}
     return [
-        Probe(layer, signal, target, x[:, of_signal], problem, timesteps, start, timestep == end)
+        Probe(
+            *(layer, signal, target, x[:, of_signal], problem, timesteps, start, timestep == end),
+            units.get(signal),
+        )
         for signal, of_signal in columns.items()
         for start, timestep in enumerate(timesteps)
     ]
@@ -173,11 +182,11 @@ def _probes(
 
 def _decoded(
     probes: list[Probe], options: Decoding, over: Callable[..., Iterator[Any]], place: str
-) -> tuple[list[Rows], list[Rows], int]:
+) -> tuple[list[Rows], list[Rows], list[Weights], int]:
     """The rows of both tables, of the probes of one target of a layer.
 
     Returns:
-        Both, and how many fits of shuffled labels did not converge.
+        Both; the weights; and how many fits of shuffled labels did not converge.
     """
     ends = [each for each in probes if each.final]
     jobs = [(each, [options.seed, 1, number]) for each in ends for number in range(SHUFFLES)]
@@ -187,7 +196,9 @@ def _decoded(
     across = functools.partial(_across, options.generalise)
     scored = list(over(across, known, what=place, unit="timestep"))
     by_units = list(over(_by_units, ends, what=place, unit="signal"))
-    return scored, by_units, sum(unconverged for _, unconverged in scores)
+    weights = [each for _, each in scored if each is not None]
+    shuffled_out = sum(unconverged for _, unconverged in scores)
+    return [rows for rows, _ in scored], by_units, weights, shuffled_out
 
 
 def _shuffled(job: tuple[Probe, list[int]]) -> tuple[float, int]:
@@ -204,14 +215,26 @@ def _shuffled(job: tuple[Probe, list[int]]) -> tuple[float, int]:
     return float(scores.score.mean()), scores.unconverged
 
 
-def _across(generalise: bool, job: tuple[Probe, NDArray[np.float64] | None]) -> Rows:
-    """One probe's rows of the table: one per timestep that it is scored at."""
+def _across(
+    generalise: bool, job: tuple[Probe, NDArray[np.float64] | None]
+) -> tuple[Rows, Weights | None]:
+    """One probe's rows of the table, one per timestep that it is scored at; and its weights."""
     each, shuffled = job
     tested = np.arange(len(each.timesteps)) if generalise else np.array([each.start])
     scores = probe.held_out(each.x, each.problem, each.start, generalise)
     scored_at, sequences = each.timesteps[tested], np.bincount(each.problem.step)[tested]
     scored = _scored(each, scores, tested, scored_at, sequences, each.x.shape[1])
-    return DECODING.frame(replace(scored, shuffled=shuffled)), scores.unconverged
+    rows = DECODING.frame(replace(scored, shuffled=shuffled)), scores.unconverged
+    return rows, _weights(each, scores)
+
+
+def _weights(each: Probe, scores: Scores) -> Weights | None:
+    """The weights of a probe; None of several signals together."""
+    if each.units is None or scores.directions is None:
+        return None
+    at = int(each.timesteps[each.start])
+    place = each.layer, each.signal, each.target, at
+    return Weights(*place, scores.classes, each.units, *scores.directions)
 
 
 def _by_units(each: Probe) -> Rows:

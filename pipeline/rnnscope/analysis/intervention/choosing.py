@@ -1,13 +1,17 @@
 """What of a model's recurrent layers the options ask for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 
+from rnnscope.analysis.intervention import earlier
 from rnnscope.analysis.intervention.changes import changeable
-from rnnscope.analysis.intervention.targets import Float, Target, directions_of, targets
+from rnnscope.analysis.intervention.earlier import Key
+from rnnscope.analysis.intervention.targets import Float, Target, directions_of, sets, targets
 from rnnscope.config import Intervention
+from rnnscope.config.intervention import CLUSTERS
 from rnnscope.errors import UserError
 from rnnscope.states import selection
 from rnnscope.trace import loops
@@ -24,14 +28,19 @@ class Chosen:
     """The cells, by name."""
     states: dict[str, list[str]]
     """Place -> its states and gates, at least one."""
-    targets: dict[str, list[Target]]
-    """Place -> units, sets of them and directions."""
+    targets: dict[Key, list[Target]]
+    """Place and state -> units, sets of them and directions."""
     left_out: dict[str, str]
     """What was asked for and a cell does not have, by place, in words."""
 
 
-def chosen(model: keras.Model, options: Intervention) -> Chosen:
+def chosen(model: keras.Model, options: Intervention, folders: Mapping[str, Path]) -> Chosen:
     """What the options ask for.
+
+    Args:
+        model: any.
+        options: what is asked for.
+        folders: the artefacts of stages population and decoding, where they are read.
 
     Raises:
         UserError: a layer that does not exist or cannot be changed; a unit, set of units or
@@ -57,7 +66,35 @@ def chosen(model: keras.Model, options: Intervention) -> Chosen:
     directions = directions_of(options)
     by_place = {name: targets(options, place.units, directions) for name, place in found.items()}
     _refuse_missing(options, directions, by_place, {n: p.units for n, p in found.items()})
-    return Chosen(found, states, by_place, left_out)
+    keys = [(name, state) for name, some in states.items() for state in some]
+    whole = {key: [*by_place[key[0]]] for key in keys}
+    sizes = {key: found[key[0]].units for key in keys}
+    for key, more in _found_earlier(options, folders, sizes, left_out):
+        names = {each.key for each in whole[key]}  # label and label:3 may be asked for
+        whole[key] += [each for each in more if each.key not in names]
+    return Chosen(found, states, whole, left_out)
+
+
+def _found_earlier(
+    options: Intervention,
+    folders: Mapping[str, Path],
+    units: Mapping[Key, int],
+    left_out: dict[str, str],
+) -> Iterator[tuple[Key, list[Target]]]:
+    """The targets that earlier stages found, by place and state; what is not there is noted."""
+    if CLUSTERS in (options.groups or ()):
+        joined = earlier.clusters(folders["population"], units)
+        yield from joined.items()
+        for place, state in (key for key in units if key not in joined):
+            left_out[f"clusters of {place}/{state}"] = earlier.NO_CLUSTERS
+    if options.decoded is None or not units:
+        return
+    decoders = earlier.Decoders(folders["decoding"])
+    for asked in options.decoded:
+        directions = decoders.targets(asked, units)
+        yield from directions.items()
+        for place, state in (key for key in units if key not in directions):
+            left_out[f"decoder {asked} of {place}/{state}"] = "stage decoding has none"
 
 
 def _refuse_missing(
@@ -74,7 +111,7 @@ def _refuse_missing(
     if options.units and max(options.units) >= most:
         raise UserError(f"intervention.units={options.units}: {there}")
     names = {each.name for some in by_place.values() for each in some}
-    for group in options.groups or ():
+    for group in sets(options):
         if group not in names:
             raise UserError(f"intervention.groups: {group}: {there}")
     if directions is not None and directions.shape[1] not in units.values():

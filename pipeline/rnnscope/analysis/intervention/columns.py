@@ -130,8 +130,11 @@ INTERVENTION = Table(
         ),
         Column(
             "target",
-            "where it is changed: the number of a unit, several as `3+4+17`, or `direction 0` of "
-            "the file of directions",
+            "where it is changed: the number of a unit, several as `3+4+17`; `cluster 0` of "
+            "redundant units, by its number in `correlation.parquet`; `direction 0` of the file "
+            "of directions; `decoder label:3`, along the weights of the linear decoder of a class "
+            "or of an annotation, and `pattern label:3`, along which the states vary with what it "
+            "reads, both in `decoder_weights.parquet`",
             _categories(lambda row: row.target.name),
             main=True,
         ),
@@ -140,6 +143,13 @@ INTERVENTION = Table(
             "number of the unit, from 0",
             _numbers(lambda row: row.target.unit, "Int32"),
             (Null("several units, or a direction"),),
+        ),
+        Column(
+            "decoder_timestep",
+            "of a decoder's direction, the timestep at which the decoder was fitted: of those that "
+            "stage decoding has, the nearest to the window's middle",
+            _numbers(lambda row: row.target.timestep, "Int32"),
+            (Null("not the direction of a decoder"),),
         ),
         Column(
             "method",

@@ -51,12 +51,13 @@ class Gathering:
             yield start, given
             start += len(given.batch.x)
 
-    def levels(self, targets: Mapping[str, Sequence[Target]]) -> AllLevels:
+    def levels(self, targets: Mapping[tuple[str, str], Sequence[Target]]) -> AllLevels:
         """The means and deviations of every state, by place and state.
 
         Args:
-            targets: by place.
+            targets: by place and state.
         """
+        adds = "add" in self.options.methods
         found: AllLevels = {}
         for _, given in self.batches():
             recorded = self.passes.recorded(given)
@@ -65,7 +66,8 @@ class Gathering:
                 if not valid.any():
                     continue
                 for state, values in signals.items():
-                    more, key = levels.levels(values, valid, targets[place]), (place, state)
+                    key = place, state
+                    more = levels.levels(values, valid, targets[key] if adds else ())
                     found[key] = levels.merge(found[key], more) if key in found else more
         return found
 
@@ -97,9 +99,10 @@ class Gathering:
         """The donors of a batch, whose first sequence has this number."""
         there = numbers != donors.NONE
         own = np.arange(start, start + len(numbers))
-        batch = self.split.take(np.where(there, numbers, own))
+        taken = np.where(there, numbers, own)
+        batch = self.split.take(taken)
         fed = tf.nest.map_structure(tf.constant, models.inputs(self.passes.model, batch))
-        return Patches(there, self.passes.recorded(Given(fed, batch)), batch.y)
+        return Patches(there, self.passes.recorded(Given(fed, batch, taken)), batch.y)
 
     def _moved(
         self, given: Given, recorded: Recorded, patches: Mapping[str, Patches]

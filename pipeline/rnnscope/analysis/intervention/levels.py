@@ -25,6 +25,8 @@ class Levels:
     """Over all rows, of each of K targets: of a direction what lies along it, of units 0."""
     units: Moments
     """Over all rows, of each unit."""
+    targets: Sequence[Target]
+    """The K targets."""
 
     @property
     def mean(self) -> Float:
@@ -32,10 +34,11 @@ class Levels:
         return self.total / np.maximum(self.count, 1)[:, np.newaxis]
 
     def deviations(self, targets: Sequence[Target]) -> Float:
-        """A standard deviation along each target [K, U]: of each of its units, or as a vector."""
+        """A standard deviation along some of the targets: of each unit, or as a vector [K', U]."""
+        keys = [each.key for each in self.targets]
+        along = dict(zip(keys, self.along.std, strict=True))
         found = [
-            each.along * (along if each.directed else self.units.std)
-            for each, along in zip(targets, self.along.std, strict=True)
+            each.along * (along[each.key] if each.directed else self.units.std) for each in targets
         ]
         return np.array(found).reshape(len(targets), -1)
 
@@ -55,7 +58,9 @@ def levels(
     rows = values[where]
     lines = [rows @ each.along if each.directed else np.zeros(len(rows)) for each in targets]
     along = np.array(lines).reshape(len(targets), len(rows))
-    return Levels(where.sum(axis=1), total, moments.moments(along), moments.moments(rows.T))
+    return Levels(
+        where.sum(axis=1), total, moments.moments(along), moments.moments(rows.T), targets
+    )
 
 
 def merge(one: Levels, other: Levels) -> Levels:
@@ -65,4 +70,5 @@ def merge(one: Levels, other: Levels) -> Levels:
         one.total + other.total,
         moments.merge(one.along, other.along),
         moments.merge(one.units, other.units),
+        one.targets,
     )

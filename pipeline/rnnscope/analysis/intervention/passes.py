@@ -17,6 +17,7 @@ from rnnscope.analysis.intervention.changes import Change
 from rnnscope.analysis.intervention.holding import Kept, Span, copied, holding
 from rnnscope.data import Dataset
 from rnnscope.errors import UserError
+from rnnscope.extract.finite import NotFiniteError
 from rnnscope.extract.rows import rows_of
 from rnnscope.models.batches import fixed_batch
 from rnnscope.models.scores import Scores, scores_of
@@ -27,6 +28,10 @@ from rnnscope.trace.places import Place
 from rnnscope.trace.recording import LayerTrace, Trace
 
 Array = NDArray[Any]
+REMEDY = (
+    "so far from its own values the model gives no numbers: leave that method out of "
+    "intervention.methods or that state out of intervention.states, or add less by intervention.add"
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,8 @@ class Passes:
     def recorded(self, given: Given) -> Recorded:
         """The intact model's outputs and states for some sequences."""
         outputs, found, kept = self.whole(given.inputs)
-        made = scored([np.asarray(each) for each in outputs], given.batch, self.scores)
+        arrays = [np.asarray(each) for each in outputs]
+        made = scored(arrays, given.batch, self.scores, given.numbers)
         signals: dict[str, dict[str, Array]] = {}
         before: dict[str, dict[str, Array]] = {}
         valid = {}
@@ -134,7 +140,11 @@ class Passes:
         return Recorded(made, signals, before, valid, kept)
 
     def changed(self, given: Given, kept: dict[str, Kept], held: Held) -> Made:
-        """The results with a change, K times those of the B sequences [K B]."""
+        """The results with a change, K times those of the B sequences [K B].
+
+        Raises:
+            UserError: an output that is scored is not a finite number.
+        """
         layer = self.places[held.place].layer
         known = self.kept_of(held.place, kept)
         timesteps = int(known[self.places[held.place].name]["outputs"].shape[1])
@@ -152,7 +162,14 @@ class Passes:
         # Scores need no inputs, of which each pass would copy many.
         batch = replace(given.batch, x=given.batch.valid, others={}, other_lengths={})
         index = np.tile(np.arange(len(batch.x)), len(held.along))
-        return scored([np.asarray(each) for each in outputs], batch.cut(index), self.scores)
+        arrays = [np.asarray(each) for each in outputs]
+        try:
+            return scored(arrays, batch.cut(index), self.scores, given.numbers[index])
+        except NotFiniteError as error:
+            raise UserError(
+                f"{error.what}, with {held.state} of layer '{held.place}' changed at timesteps "
+                f"{held.start}:{held.stop}; {REMEDY}"
+            ) from error
 
     def _graph_of(self, key: Any, known: dict[str, Kept], held: Held) -> Any:
         """The graph of passes of one kind."""

@@ -1,5 +1,6 @@
 """What is changed, row by row of the table, and in which passes."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class Job:
 def blocks(
     states: Mapping[str, Sequence[str]],
     methods: Sequence[str],
-    targets: Mapping[str, Sequence[Target]],
+    targets: Mapping[tuple[str, str], Sequence[Target]],
     windows: Mapping[str, Sequence[Window]],
 ) -> list[Block]:
     """All blocks, in the order of the table.
@@ -72,16 +73,49 @@ def blocks(
     Args:
         states: those that are changed, by place.
         methods: of METHODS.
-        targets: by place, units before directions.
+        targets: by place and state, units before directions.
         windows: by place.
     """
     found: list[Block] = []
     first = 0
     for place, names in states.items():
         for state in names:
-            for method in methods:
-                block = Block(place, state, method, targets[place], windows[place], first)
-                if count := len(block.targets) * len(block.windows):
-                    first += count
-                    found.append(block)
+            parts = list(_together(targets[place, state], windows[place]))
+            for method, (some, when) in itertools.product(methods, parts):
+                found.append(Block(place, state, method, some, when, first))
+                first += len(some) * len(when)
     return found
+
+
+def _together(
+    targets: Sequence[Target], windows: Sequence[Window]
+) -> Iterator[tuple[list[Target], list[Window]]]:
+    """Targets with the windows that all of them are changed in.
+
+    Of decoders of one name, a window has the one that was fitted at the timestep nearest to its
+    middle, of two that are as near the earlier one.
+    """
+    fixed = [each for each in targets if each.timestep is None]
+    if fixed and windows:
+        yield fixed, list(windows)
+    by_name: dict[str, list[Target]] = {}
+    for each in targets:
+        if each.timestep is not None:
+            by_name.setdefault(each.name, []).append(each)
+    found: dict[tuple[int | None, ...], tuple[list[Target], list[Window]]] = {}
+    for window in windows if by_name else ():
+        middle = (window.start + window.stop - 1) / 2
+        fitted = [_nearest(each, middle) for each in by_name.values()]
+        when = tuple(each.timestep for each in fitted)
+        found.setdefault(when, (fitted, []))[1].append(window)
+    yield from found.values()
+
+
+def _nearest(decoders: Sequence[Target], middle: float) -> Target:
+    """Of the decoders of one name, the one that was fitted nearest to a point in time."""
+
+    def far(each: Target) -> tuple[float, int]:
+        assert each.timestep is not None
+        return abs(each.timestep - middle), each.timestep
+
+    return min(decoders, key=far)

@@ -44,7 +44,8 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
 
     Args:
         config: the run's config.
-        inputs: the artefact of stage train, unless the model comes from a file.
+        inputs: the artefact of stage train, unless the model comes from a file; those of stages
+            population and decoding, where targets are taken from them.
         folder: where to write.
 
     Raises:
@@ -54,7 +55,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     options = config.intervention
     trained, step = inputs.folders.get("train"), config.extract.checkpoint
     model, dataset = models.of_run(config.model, trained, config.data, step)
-    asked = chosen(model, options)
+    asked = chosen(model, options, inputs.folders)
     freezes = "freeze" in options.methods
     passes = Passes(model, asked.places, asked.states, dataset, freezes=freezes)
     split, count = dataset.test, min(len(dataset.test), options.max_sequences or len(dataset.test))

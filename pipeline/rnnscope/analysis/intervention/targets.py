@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.config import Intervention
+from rnnscope.config.intervention import CLUSTERS
 from rnnscope.errors import UserError
 
 Float = NDArray[np.float64]
@@ -19,9 +20,16 @@ class Target:
     """A part of the state of U units."""
 
     name: str
-    """``17``, ``3+4+17`` or ``direction 0``."""
+    """``17``, ``3+4+17``, ``cluster 0``, ``direction 0`` or ``decoder label:3``."""
     along: NDArray[Any]
     """True at the units [U], bool; or a unit vector [U], float64."""
+    timestep: int | None = None
+    """Of a decoder's direction: when the decoder was fitted."""
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """What tells it from the other targets of a state."""
+        return self.name, self.timestep
 
     @property
     def unit(self) -> int | None:
@@ -45,13 +53,18 @@ def targets(options: Intervention, units: int, directions: Float | None) -> list
     """
     numbers = range(units) if options.units is None else sorted(options.units)
     found = [_of_units(str(unit), [unit], units) for unit in numbers if unit < units]
-    for group in options.groups or ():
+    for group in sets(options):
         members = list(map(int, group.split("+")))
         if max(members) < units:
             found.append(_of_units(group, members, units))
     if directions is not None and directions.shape[1] == units:
         found += [Target(f"direction {n}", each) for n, each in enumerate(directions)]
     return _once(found)
+
+
+def sets(options: Intervention) -> list[str]:
+    """The sets of units that are given by their numbers."""
+    return [group for group in options.groups or () if group != CLUSTERS]
 
 
 def _of_units(name: str, members: Sequence[int], units: int) -> Target:
