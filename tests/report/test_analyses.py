@@ -1,6 +1,7 @@
 """Which decoders and which memory of earlier inputs the page shows."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,8 @@ def test_of_symbols_no_capacity_is_shown(tmp_path: Path) -> None:
     found = memory(written(tmp_path, 64, 0), {"memory": noted})
     assert found == {"layers": [], "why": "", "symbols": 65}
     sections = template().environment
-    given = {"decoding": {"layers": [], "why": ""}, "effects": [], "memory": found}
+    given: dict[str, Any] = {"decoding": {"layers": [], "why": ""}, "effects": [], "memory": found}
+    given["changes"] = None
     page = sections.get_template("sections/decoding.html.j2").render(**given)
     assert "the input is one-hot, one of 65 symbols" in page
     assert "<table" not in page
