@@ -32,21 +32,21 @@ DONE = {
     "mean": "set to its mean over the sequences",
     "freeze": "kept as it was just before",
     "add": "moved by {add:g} standard deviations",
-    "patch": "given the value that it has in a donor, {donor}",
-    "patch_same": "given the value that it has in another sequence of its own class, as a control",
+    "patch": "given its value in a donor, {donor},",
+    "patch_same": "given its value in another sequence of the same class, a control,",
 }
 """What a method does to a unit."""
-WHEN = {"each": "at one timestep alone", "onward": "from one timestep on, to the end"}
+WHEN = {"each": "at one timestep alone", "onward": "from one timestep to the end"}
 EFFECT = {
-    "recovery": "how far the output moves to the donor's, 0 not at all, 1 all the way",
+    "recovery": "how far the output moves to the donor's (0 not at all, 1 all the way)",
     "loss_change": "how much the loss rises",
-    "estimate": "how much the loss would rise by its gradient; the model was not run",
+    "estimate": "how much the loss would rise by its gradient (the model was not run)",
     "output_change": "how far the output moves",
 }
 """What the colours are of a map that is of a column."""
 TOLD = {
-    "recovery": "Pale cells cannot be told from 0, which their 95 % interval holds; of cells without "
-    "any effect 1 in 20 is not pale by chance.",
+    "recovery": "Pale cells cannot be told from 0, which their 95 % interval holds; of cells "
+    "without any effect 1 in 20 is not pale by chance.",
     "loss_change": "Pale cells cannot be told from 0: q is at least 0.05 over all units and "
     "timesteps.",
 }
@@ -163,14 +163,14 @@ def _said(each: Map, options: Mapping[str, Any], labelled: bool) -> dict[str, An
     done = DONE[each.method].format(add=options["add"], donor=donor)
     width = each.windows.removeprefix("sliding:")
     when = WHEN.get(each.windows, f"for {width} timesteps from one on")
-    caption = f"Colours: {EFFECT[found.name]}, when a unit is {done}, {when}."
+    caption = f"Colours: {EFFECT[found.name]} when a unit is {done} {when}."
     caption = f"{caption} {TOLD.get(found.name, '')}"
     return {
         "layer": each.layer,
         "state": each.state,
         "method": each.method,
         "windows": each.windows,
-        "done": f"{done}, {when}",
+        "done": f"{done} {when}",
         "quantity": each.quantity,
         "caption": caption.rstrip(),
         "tested": found.tested,

@@ -62,8 +62,8 @@ function openEffect(map, unit, t) {
 }
 
 // A choice of one of several; hidden where there is one alone.
-function choice(text, options, chosen, change) {
-  const select = element("select", { onchange: () => change(select.value) });
+function choice(text, name, options, chosen, change) {
+  const select = element("select", { name, onchange: () => change(select.value) });
   fill(select, options, chosen);
   return element("label", { hidden: options.length < 2 }, text, " ", select);
 }
@@ -83,9 +83,9 @@ function effectsOf(box, maps) {
   };
   const by = (name) => (value) => { chosen[name] = value; draw(); };
   const form = element("form", { className: "controls", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
-    choice("Units", methods.map((name) => [name, METHODS[name] ?? name]), chosen.method, by("method")),
-    choice("at", kinds("windows").map((name) => [name, windowsName(name)]), chosen.windows, by("windows")),
-    choice("sorted by", [["peak", "time of largest effect"], ["number", "unit number"]], "peak", by("order")));
+    choice("Units", "method", methods.map((name) => [name, METHODS[name] ?? name]), chosen.method, by("method")),
+    choice("at", "windows", kinds("windows").map((name) => [name, windowsName(name)]), chosen.windows, by("windows")),
+    choice("sorted by", "order", [["peak", "time of largest effect"], ["number", "unit number"]], "peak", by("order")));
   box.append(form, said, stack, caption);
   draw();
   dark.addEventListener("change", draw);
