@@ -22,8 +22,8 @@ class EffectMap extends Grid {
     this.figure = element("figure", { className: "map" }, element("figcaption", {}, element("b", {}, state),
       ` ${SIGNALS[state] ?? ""}: ${map.quantity}`, colourBar(map.limit, false, map.beyond, map.quantity)),
     element("div", { className: "timed" }, this.plot, timeAxis(map.timesteps)));
-    // Runs of timesteps may end behind the last one.
-    this.canvas.style.width = `${(100 * columns * map.run) / map.timesteps}%`;
+    this.across = (columns * map.run) / map.timesteps;
+    this.canvas.style.width = `${100 * this.across}%`;
     this.paint();
   }
 

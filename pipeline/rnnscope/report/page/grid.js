@@ -5,7 +5,8 @@ class Grid {
   // stop, done), with places among the units and the timesteps; label: what it is, for screen
   // readers; height: in pixels.
   constructor({ units, timesteps }, order, told, label, height) {
-    Object.assign(this, { units, timesteps, order, told, cell: [0, 0], from: null });
+    // The picture may be wider than the plot, by what the last of runs of timesteps lacks.
+    Object.assign(this, { units, timesteps, order, told, across: 1, cell: [0, 0], from: null });
     const keys = told.brush
       ? "Arrow keys read values, Shift and arrow keys select timesteps, Enter opens the unit."
       : "Arrow keys read values, Enter opens the unit at that timestep.";
@@ -38,7 +39,7 @@ class Grid {
     const line = this.order.indexOf(unit);
     this.cell = [line, t];
     this.line.hidden = this.row.hidden = false;
-    this.line.style.left = `${(100 * (t + 0.5)) / this.timesteps}%`;
+    this.line.style.left = `${(100 * this.across * (t + 0.5)) / this.timesteps}%`;
     this.row.style.top = `${(100 * (line + 0.5)) / this.units}%`;
   }
 
