@@ -46,7 +46,7 @@ def expected(units: int = U, timesteps: int = T) -> Values:
 
 
 def test_a_map_has_the_rise_of_the_loss_and_what_is_told_from_0_by_its_q_value() -> None:
-    found = effects(table(), "each", 400)
+    found = effects(table(), "each", T, 400)
     assert found is not None
     assert found.name == "loss_change"
     np.testing.assert_array_equal(found.units, np.arange(U))
@@ -61,7 +61,7 @@ def test_a_map_has_the_rise_of_the_loss_and_what_is_told_from_0_by_its_q_value()
 def test_a_map_of_patches_has_the_recovery_and_what_is_told_from_0_by_its_interval(
     method: str,
 ) -> None:
-    found = effects(table(method=method), "each", 400)
+    found = effects(table(method=method), "each", T, 400)
     assert found is not None
     assert found.name == "recovery"
     np.testing.assert_array_equal(found.value, expected())
@@ -74,7 +74,7 @@ def test_an_interval_below_0_does_not_hold_it(sign: int) -> None:
     names = ["recovery", "recovery_low", "recovery_high"]
     ends = names if sign > 0 else ["recovery", "recovery_high", "recovery_low"]
     rows[names] = sign * rows[ends].to_numpy()
-    found = effects(rows, "each", 400)
+    found = effects(rows, "each", T, 400)
     assert found is not None
     assert found.sure.sum() == U
     assert (np.sign(found.value[found.sure]) == sign).all()
@@ -82,24 +82,24 @@ def test_an_interval_below_0_does_not_hold_it(sign: int) -> None:
 
 def test_without_recovery_or_loss_there_is_what_there_is() -> None:
     rows = table(method="patch")
-    assert effects(rows.assign(recovery=np.nan), "each", 400).name == "loss_change"  # type: ignore[union-attr]
+    assert effects(rows.assign(recovery=np.nan), "each", T, 400).name == "loss_change"  # type: ignore[union-attr]
     none = rows.assign(recovery=np.nan, loss_change=np.nan, output_change=2.0)
-    moved = effects(none, "each", 400)
+    moved = effects(none, "each", T, 400)
     assert moved is not None
     assert (moved.name, moved.tested) == ("output_change", False)
     assert moved.sure.all()
     assert np.isnan(moved.low).all()
-    guessed = effects(none.assign(estimate=0.25), "each", 400)
+    guessed = effects(none.assign(estimate=0.25), "each", T, 400)
     assert guessed is not None
     assert (guessed.name, guessed.value.tolist()) == ("estimate", np.full((U, T), 0.25).tolist())
-    assert effects(none.drop(columns="output_change"), "each", 400) is None
+    assert effects(none.drop(columns="output_change"), "each", T, 400) is None
 
 
 def test_windows_of_a_kind_are_drawn_where_they_start_and_others_left_alone() -> None:
     every = pd.concat([table(), table(width=3).assign(loss_change=3.0)])
     onward = table().assign(stop=T, loss_change=5.0).query("start < @T - 1")
     every = pd.concat([every, onward[onward["start"] != T - 3]])  # that one is of 3 timesteps
-    each, slid, on = (effects(every, kind, 400) for kind in ("each", "sliding:3", "onward"))
+    each, slid, on = (effects(every, kind, T, 400) for kind in ("each", "sliding:3", "onward"))
     assert each is not None
     assert slid is not None
     assert on is not None
@@ -108,27 +108,27 @@ def test_windows_of_a_kind_are_drawn_where_they_start_and_others_left_alone() ->
     assert np.isnan(slid.value[:, T - 2 :]).all()
     wanted = [5.0, 5.0, 5.0, 3.0, 5.0]
     np.testing.assert_array_equal(on.value[:, : T - 1], np.broadcast_to(wanted, (U, T - 1)))
-    assert effects(every, "sliding:2", 400) is None  # but for the last but one of those onward
+    assert effects(every, "sliding:2", T, 400) is None  # but for the last but one of those onward
     with pytest.raises(UserError, match='windows=12:15: must be "each", "onward" or such as'):
-        effects(every, "12:15", 400)
+        effects(every, "12:15", T, 400)
 
 
 def test_a_single_window_of_a_list_is_no_map() -> None:
-    assert effects(table().query("start == 2"), "each", 400) is None
+    assert effects(table().query("start == 2"), "each", T, 400) is None
     whole = table(timesteps=1)  # but of one timestep there is no more
-    assert effects(whole, "each", 400) is not None
+    assert effects(whole, "each", 1, 400) is not None
 
 
 def test_sets_of_units_and_directions_have_no_line() -> None:
     rows = table()
     others = rows.head(4).assign(unit=pd.array([pd.NA] * 4, "Int32"), loss_change=100.0)
-    found = effects(pd.concat([rows, others]), "each", 400)
+    found = effects(pd.concat([rows, others]), "each", T, 400)
     assert found is not None
     np.testing.assert_array_equal(found.value, expected())
 
 
 def test_of_many_timesteps_each_run_shows_its_largest_effect_and_where_it_is() -> None:
-    found = effects(table(timesteps=7), "each", 3)  # runs of 3, 3 and 1 timesteps
+    found = effects(table(timesteps=7), "each", 7, 3)  # runs of 3, 3 and 1 timesteps
     assert found is not None
     assert found.value.shape == (U, 3)
     dense, sure = expected(timesteps=7), expected(timesteps=7) > 1
@@ -144,7 +144,7 @@ def test_of_many_timesteps_each_run_shows_its_largest_effect_and_where_it_is() -
 def test_an_effect_that_is_told_from_0_stands_for_its_run_before_a_larger_one() -> None:
     rows = table(timesteps=4).query("unit == 2").sort_values("start")
     rows = rows.assign(loss_change=[9.0, 1, 2, 3], q_value=[0.5, 0.01, 0.5, 0.5])
-    found = effects(rows, "each", 2)
+    found = effects(rows, "each", 4, 2)
     assert found is not None
     assert found.value.tolist() == [[1, 3]]
     assert found.starts.tolist() == [[1, 3]]
@@ -152,21 +152,21 @@ def test_an_effect_that_is_told_from_0_stands_for_its_run_before_a_larger_one() 
 
 
 def test_the_largest_units_are_kept_those_told_from_0_first() -> None:
-    found = effects(table(), "each", 400)
+    found = effects(table(), "each", T, 400)
     assert found is not None
     # Of units 1 to 4 the largest is u + 1; unit 0 reaches 1 and cannot be told from 0.
     assert largest(found, 2).tolist() == [3, 4]
     assert largest(found, 4).tolist() == [1, 2, 3, 4]
     rows = table()
     rows.loc[rows["unit"] == 0, "loss_change"] *= 1000
-    huge = effects(rows, "each", 400)
+    huge = effects(rows, "each", T, 400)
     assert huge is not None
     assert largest(huge, 4).tolist() == [1, 2, 3, 4]
     assert largest(huge, 9).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_units_are_ordered_by_the_timestep_of_their_largest_effect() -> None:
-    found = effects(table(), "each", 400)
+    found = effects(table(), "each", T, 400)
     assert found is not None
     peaks = {unit: (2 * unit + 1) % T for unit in range(1, U)}  # 3, 5, 1, 3
     in_time = sorted(peaks, key=lambda unit: (peaks[unit], unit + 1))
@@ -206,3 +206,17 @@ def test_of_several_states_and_methods_one_is_to_be_named() -> None:
         figures.intervention(table(), order="size")
     with pytest.raises(UserError, match="no effects of single units in windows onward here"):
         figures.intervention(table(), windows="onward")
+
+
+def test_a_method_without_the_last_timesteps_has_the_axis_of_the_others() -> None:
+    rows = table().query("start < @T - 2")
+    found = effects(rows, "each", T, 400)
+    assert found is not None
+    np.testing.assert_array_equal(found.value[:, : T - 2], expected()[:, : T - 2])
+    assert np.isnan(found.value[:, T - 2 :]).all()
+    assert not found.sure[:, T - 2 :].any()
+    assert effects(rows.assign(stop=T), "onward", T, 400) is not None
+    assert effects(rows.assign(stop=T - 1), "onward", T, 400) is None
+    both = pd.concat([rows, table(method="patch")])
+    figure = figures.intervention(both, method="zero")
+    assert figure.axes[1].get_xlim() == (-0.5, T - 0.5)

@@ -58,25 +58,25 @@ class Effects:
         )
 
 
-def effects(rows: pd.DataFrame, windows: str, columns: int) -> Effects | None:
+def effects(rows: pd.DataFrame, windows: str, timesteps: int, columns: int) -> Effects | None:
     """The effects of single units in one kind of windows; None where there are none.
 
     Args:
         rows: of the table ``intervention``, of one layer, state and method.
         windows: each, onward, or sliding:3.
+        timesteps: T of the layer; not every method has rows of the last.
         columns: most timesteps; of more, of each run of them that with the largest effect counts,
             one that can be told from 0 before others.
     """
     name = next((name for name in EFFECTS if name in rows and rows[name].notna().any()), None)
-    end = timesteps_of(rows)
-    there = rows[rows["unit"].notna() & _among(rows, windows, end)]
-    if name is None or there["start"].nunique() < min(2, end):
+    there = rows[rows["unit"].notna() & _among(rows, windows, timesteps)]
+    if name is None or there["start"].nunique() < min(2, timesteps):
         return None  # a single window of a list may look like any kind
     units, place = np.unique(there["unit"].to_numpy(np.int64), return_inverse=True)
     at = (place, there["start"].to_numpy(np.int64))
 
     def grid(values: "pd.Series[Any]") -> Float:
-        filled = np.full((len(units), end), np.nan)
+        filled = np.full((len(units), timesteps), np.nan)
         filled[at] = values.to_numpy(np.float64, na_value=np.nan)
         return filled
 
@@ -91,7 +91,7 @@ def effects(rows: pd.DataFrame, windows: str, columns: int) -> Effects | None:
         sure = grid(there["q_value"]) < NEEDED
     elif ends:
         sure = (low > 0) | (high < 0)
-    starts = np.broadcast_to(np.arange(end), value.shape)
+    starts = np.broadcast_to(np.arange(timesteps), value.shape)
     return _coarse(Effects(name, units, starts, value, low, high, sure), columns)
 
 

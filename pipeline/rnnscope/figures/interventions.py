@@ -78,9 +78,10 @@ def intervention(
     if order not in ("peak", "unit"):
         raise UserError(f'order={brief(order)}: must be "peak" or "unit"')
     rows, shown = of_layer(intervention, "intervention", KEYS, layer)
+    timesteps = timesteps_of(rows)
     rows = _one(rows, "state", state)
     rows = _one(rows, "method", method)
-    found = effects(rows, windows, COLUMNS)
+    found = effects(rows, windows, timesteps, COLUMNS)
     if found is None:
         raise UserError(
             f"intervention has no effects of single units in windows {brief(windows)} here"
@@ -89,7 +90,7 @@ def intervention(
     places = by_largest(found) if order == "peak" else np.arange(len(found.units))
     kinds = {"state": str(rows["state"].iloc[0]), "method": str(rows["method"].iloc[0])}
     said = f"{words(found.name, rows)}, {kinds['state']} {METHODS.get(kinds['method'], '')}"
-    figure = _drawn(found.of(places), timesteps_of(rows), said.rstrip(), shown, order)
+    figure = _drawn(found.of(places), timesteps, said.rstrip(), shown, order)
     if windows == "onward":
         figure.axes[1].set_xlabel("first timestep of the change, which lasts to the end")
     elif windows != "each":

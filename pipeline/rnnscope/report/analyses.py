@@ -172,7 +172,7 @@ def decoding(
 def _scores(
     every: pd.DataFrame, timesteps: int | None, number: int
 ) -> tuple[Markup | None, dict[str, float] | None]:
-    """The scores of a layer over time, and where its axis of time lies, in % of the width.
+    """The scores of a layer over time, and where a map's timesteps lie below, in % of the width.
 
     Args:
         every: the layer's rows.
@@ -188,10 +188,12 @@ def _scores(
     (axes,) = drawn.axes
     if timesteps is None:
         return inline(drawn, f"decoding-{number}"), None
-    axes.set_xlim(-0.5, timesteps - 0.5)
+    longest = max(timesteps, int(every["test_timestep"].max()) + 1)
+    axes.set_xlim(-0.5, longest - 0.5)
     scores = inline(drawn, f"decoding-{number}")  # which lays it out
     box = axes.get_position()
-    return scores, {"left": round(100 * box.x0, 3), "width": round(100 * box.width, 3)}
+    width = 100 * box.width * timesteps / longest
+    return scores, {"left": round(100 * box.x0, 3), "width": round(width, 3)}
 
 
 def memory(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

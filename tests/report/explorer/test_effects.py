@@ -92,6 +92,17 @@ def test_every_cell_is_its_row_of_the_table(tmp_path: Path) -> None:
                 assert parts["starts"][line, t] == t
 
 
+def test_a_method_without_the_last_timestep_has_the_axis_of_the_others(tmp_path: Path) -> None:
+    rows = written(tmp_path, states="c")
+    late = (rows["method"] == "patch") & (rows["start"] == T - 1)  # no donor is as long
+    rows[~late].to_parquet(tmp_path / "intervention.parquet", index=False)
+    said, arrays = added(tmp_path)
+    assert [(each["timesteps"], each["run"]) for each in said["maps"]] == [(T, 1), (T, 1)]
+    assert arrays["effects/1/value"].shape == (3, T)
+    assert np.isnan(arrays["effects/1/value"][:, -1]).all()
+    assert not np.isnan(arrays["effects/0/value"]).any()
+
+
 def test_states_share_a_scale_so_that_they_can_be_compared(tmp_path: Path) -> None:
     table = written(tmp_path)
     said, _ = added(tmp_path)

@@ -112,10 +112,9 @@ def _maps(table: pd.DataFrame, windows: Sequence[str]) -> Iterator[Map]:
     for (layer, state, method), rows in table.groupby(
         ["layer", "state", "method"], observed=True, sort=False
     ):
-        # Windows end where the layer does, and not each is of every state and method.
         end = timesteps_of(table[table["layer"] == layer])
         for kind in kinds:
-            if (found := effects(rows, kind, COLUMNS)) is not None:
+            if (found := effects(rows, kind, end, COLUMNS)) is not None:
                 quantity = words(found.name, rows)
                 yield Map(str(layer), str(state), str(method), kind, found, end, quantity)
 

@@ -55,10 +55,12 @@ function effectsAt(layer, state, unit, t) {
   });
 }
 
-function openEffect(map, unit, t) {
+// Open a unit at a timestep; of a state that is not on this page, by another that is.
+function openEffect(map, unit, t, said) {
   const layer = own.layer(map.layer);
   const signal = [map.state, ...(layer?.states ?? [])].find((name) => layer?.units[name]?.includes(unit));
   if (signal !== undefined) openUnit(layer, signal, unit, true, t);
+  else said.textContent = `The states of unit ${unit} of ${map.layer} are not on this page.`;
 }
 
 // A choice of one of several; hidden where there is one alone.
@@ -101,7 +103,7 @@ function effectMapOf(map, order, said) {
       said.textContent = `timestep ${count(map.starts[at])}, unit ${map.units[place]}, ${map.state}: ${effectSaid(map, at)}`;
       grid.point(place, column);
     },
-    enter: (place, column) => openEffect(map, map.units[place], map.starts[place * map.columns + column]),
+    enter: (place, column) => openEffect(map, map.units[place], map.starts[place * map.columns + column], said),
   });
   return grid;
 }
