@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rnnscope import store
+from rnnscope.errors import listed
 from rnnscope.figures.effect_grids import (
     Effects,
     by_largest,
@@ -194,5 +195,7 @@ def _not_here(table: pd.DataFrame, windows: Sequence[str], left: Sequence[Map]) 
         found.append(f"{count:,} {'set' if count == 1 else 'sets'} of units or directions")
     if single := [each for each in dict.fromkeys(windows) if not _is_kind(each)]:
         found.append(f"windows {', '.join(single)}")
-    found += [f"{each.layer}/{each.state} {each.method}, for its size" for each in left]
+    if left:
+        states = dict.fromkeys(f"{each.layer}/{each.state}" for each in left)
+        found.append(f"{len(left):,} maps of {listed(states)}, for the size of the page")
     return found
