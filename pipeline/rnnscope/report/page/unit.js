@@ -1,13 +1,11 @@
 // One unit: what drives it, what it does in each class, what is known of it.
-// Its address, also at a timestep.
-const hashOf = (layer, signal, unit, at = null) =>
-  `#${encodeURIComponent(layer)}/${signal}/${unit}${at === null ? "" : `/${at}`}`;
+const hashOf = (layer, signal, unit) => `#${encodeURIComponent(layer)}/${signal}/${unit}`;
 const unitLink = (layer, signal, unit) =>
   element("a", { href: hashOf(layer, signal, unit), className: "chip" }, String(unit));
 
 // Open a unit, from a click or from the address; at a timestep, which is then marked.
 function openUnit(layer, signal, unit, scroll = true, at = null) {
-  const hash = hashOf(layer.name, signal, unit, at);
+  const hash = hashOf(layer.name, signal, unit) + (at === null ? "" : `/${at}`);
   if (location.hash !== hash) history.pushState(null, "", hash);
   if (view.layer !== layer) setLayer(layer.name);
   view.unit = unit;
