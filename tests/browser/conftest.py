@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from rnnscope import stages
 from tests.browser import REMEDY, program
-from tests.browser.runs import RUNS
+from tests.browser.runs import ASKED_FOR, RUNS
 from tests.browser.watching import Watch
 from tests.compose import composed
 
@@ -47,7 +47,9 @@ def run_of(
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "outputs").exists():
-                stages.run(composed(folder / "outputs", *RUNS[name](folder, slice_)))
+                overrides = RUNS[name](folder, slice_)
+                for stage in (*ASKED_FOR.get(name, ()), "report"):
+                    stages.run(composed(folder / "outputs", f"stage={stage}", *overrides))
         return folder / "outputs" / "latest"
 
     return run

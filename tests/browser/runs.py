@@ -96,8 +96,17 @@ def digits(folder: Path, slice_: Path) -> list[str]:
     return list(FINISHED)
 
 
+def needed(folder: Path, slice_: Path) -> list[str]:
+    """Two layers of digits whose units were changed, at each timestep and from each on."""
+    changes = ["intervention.max_sequences=40", "intervention.methods=[zero,patch]"]
+    changes += ["intervention.windows=[each,onward,2:5]", "intervention.groups=['0+1']"]
+    return [*FINISHED, "model.layers=2", *changes]
+
+
+ASKED_FOR = {"needed": ("intervention",)}
+"""The stages that run before that of the page, which does not run them."""
 RUNS: dict[str, Callable[[Path, Path], list[str]]] = {
-    each.__name__: each for each in (digits, mnist, tokens, series, unlabelled, markup)
+    each.__name__: each for each in (digits, mnist, tokens, series, unlabelled, markup, needed)
 }
 """Name -> a function of a folder, in which it writes its data and its model, and of the file of
 MNIST, which returns the overrides of the run."""

@@ -127,6 +127,13 @@ ABLATION = random(
     output_change=(0, 1),
     q_value=(0, 0.1),
 )
+INTERVENTION = random(
+    keys("layer", "unit", "start", unit=range(UNITS), start=range(T)),
+    loss_change=(-1, 1),
+    loss_change_low=(-2, -1),
+    loss_change_high=(1, 2),
+    q_value=(0, 0.1),
+).assign(state="c", method="zero", stop=lambda table: table["start"] + 1)
 POINTS = random(
     keys("layer", "input", "point", input=("zeros", "mean"), point=range(4)),
     **dict.fromkeys(("h_pc_1", "h_pc_2", "c_pc_1", "c_pc_2"), (-1, 1)),
@@ -171,6 +178,7 @@ EVERY: dict[str, tuple[Callable[..., Figure], pd.DataFrame, dict[str, Any]]] = {
     "gate_saturation": (figures.gate_saturation, UNIT_TABLE, {}),
     "generalisation": (figures.generalisation, DECODING, {}),
     "heat_map": (figures.heat_map, STATES, {}),
+    "intervention": (figures.intervention, INTERVENTION, {}),
     "lengths": (figures.lengths, SEQUENCES, {}),
     "mean_heat_map": (figures.mean_heat_map, TUNING, {}),
     "memory": (figures.memory, MEMORY, {}),

@@ -1,13 +1,15 @@
 """Which decoders and which memory of earlier inputs the page shows."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rnnscope.report.analyses import _of_class, _score_of, memory
+from rnnscope.report.analyses import _of_class, _score_of, decoding, memory
 from rnnscope.report.page import template
+from tests.report.test_report import decoded
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,22 @@ def test_of_symbols_no_capacity_is_shown(tmp_path: Path) -> None:
     found = memory(written(tmp_path, 64, 0), {"memory": noted})
     assert found == {"layers": [], "why": "", "symbols": 65}
     sections = template().environment
-    given = {"decoding": {"layers": [], "why": ""}, "effects": [], "memory": found}
+    given: dict[str, Any] = {"decoding": {"layers": [], "why": ""}, "effects": [], "memory": found}
+    given["changes"] = None
     page = sections.get_template("sections/decoding.html.j2").render(**given)
     assert "the input is one-hot, one of 65 symbols" in page
     assert "<table" not in page
+
+
+def test_a_map_lies_below_its_timesteps_of_the_scores(tmp_path: Path) -> None:
+    folder = decoded(tmp_path / "made")  # at timesteps 0 and 1
+    (plain,) = decoding(folder, {})["layers"]
+    assert plain["axis"] is None
+    layer = plain["layer"]
+    wide, half, far = (decoding(folder, {}, {layer: t})["layers"][0]["axis"] for t in (2, 1, 40))
+    assert 0 < wide["left"] < wide["left"] + wide["width"] < 100
+    assert half == {"left": wide["left"], "width": pytest.approx(wide["width"] / 2, abs=1e-3)}
+    assert far == wide
+    alone = decoded(tmp_path / "last", train_timestep=-1, test_timestep=-1)
+    (final,) = decoding(alone, {}, {layer: 2})["layers"]
+    assert final["axis"] == {"left": 0, "width": 100}

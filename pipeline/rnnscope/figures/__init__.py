@@ -21,6 +21,7 @@ from rnnscope.figures.decoders import decoding, generalisation
 from rnnscope.figures.effects import eta2_over_time
 from rnnscope.figures.gates import gate_means, gate_saturation
 from rnnscope.figures.heat_maps import heat_map, mean_heat_map
+from rnnscope.figures.interventions import intervention
 from rnnscope.figures.points import fixed_points
 from rnnscope.figures.population import class_paths, dimension, unit_correlations
 from rnnscope.figures.remembered import memory
@@ -41,6 +42,7 @@ __all__ = [
     "gate_saturation",
     "generalisation",
     "heat_map",
+    "intervention",
     "lengths",
     "mean_heat_map",
     "memory",

@@ -20,6 +20,7 @@ STAGES = {
     "decoding": "decoding",
     "memory": "decoding",
     "ablation": "ablation",
+    "intervention": "intervention",
     "fixed_points": "fixed_points",
     "modes": "fixed_points",
 }

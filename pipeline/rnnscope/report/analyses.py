@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ POINTS = 300
 """Most points of a class's path."""
 PATH_DIGITS = 5
 """Digits of the largest coordinate of a class's path; the others have as many decimals."""
+NO_MAPS: Mapping[str, int] = MappingProxyType({})
 TASK, FIRST = ("label", "target"), "target_0"
 """What a decoder's target is called where it is what the network is trained for."""
 
@@ -132,24 +134,31 @@ def _thinned(path: pd.DataFrame) -> pd.DataFrame:
     return path[(len(path) - 1) % step :: step]
 
 
-def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """For each layer, the scores of linear decoders over time; or why there are none."""
+def decoding(
+    folder: Path, manifest: Mapping[str, Any], timesteps: Mapping[str, int] = NO_MAPS
+) -> dict[str, Any]:
+    """For each layer, the scores of linear decoders over time; or why there are none.
+
+    Args:
+        folder: the stage's output.
+        manifest: what it says of itself.
+        timesteps: T of the layers below whose scores a map is drawn with the same axis of time.
+    """
     table = _of_class(parquet.frame(folder / "decoding.parquet"))
     entries = []
     for number, (layer, every) in enumerate(by_layer(table)):
-        rows = every[every["train_timestep"] >= 0]
         share, signal = score_name(every) == "accuracy", main_signal(every)
         final = at_final_step(every)
         grid = across_time(every[every["signal"] == signal])
+        scores, axis = _scores(every, timesteps.get(layer), number)
         entries.append(
             {
                 "layer": layer,
                 "signal": signal,
                 "word": _score_of(every),
                 "sequences": int(every["sequences"].max()),
-                "scores": inline(figures.decoding(every), f"decoding-{number}")
-                if len(rows)
-                else None,
+                "scores": scores,
+                "axis": axis,
                 "across": inline(figures.generalisation(every), f"generalisation-{number}")
                 if min(grid.shape) > 1
                 else None,
@@ -158,6 +167,33 @@ def decoding(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         )
     why = "; ".join(f"{layer}: {reason}" for layer, reason in manifest.get("why", {}).items())
     return {"layers": entries, "why": why}
+
+
+def _scores(
+    every: pd.DataFrame, timesteps: int | None, number: int
+) -> tuple[Markup | None, dict[str, float] | None]:
+    """The scores of a layer over time, and where a map's timesteps lie below, in % of the width.
+
+    Args:
+        every: the layer's rows.
+        timesteps: T of the map that is drawn below; None without one.
+        number: of the figure.
+
+    Returns:
+        Nothing where there are scores at each sequence's final step alone, or without a map.
+    """
+    if not (every["train_timestep"] >= 0).any():
+        return None, None if timesteps is None else {"left": 0.0, "width": 100.0}
+    drawn = figures.decoding(every)
+    (axes,) = drawn.axes
+    if timesteps is None:
+        return inline(drawn, f"decoding-{number}"), None
+    longest = max(timesteps, int(every["test_timestep"].max()) + 1)
+    axes.set_xlim(-0.5, longest - 0.5)
+    scores = inline(drawn, f"decoding-{number}")  # which lays it out
+    box = axes.get_position()
+    width = 100 * box.width * timesteps / longest
+    return scores, {"left": round(100 * box.x0, 3), "width": round(width, 3)}
 
 
 def memory(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

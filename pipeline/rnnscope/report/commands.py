@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,16 @@ def overrides(manifests: Manifests) -> Overrides:
     return found
 
 
-def command(manifests: Manifests, stage: str = "report") -> str:
-    """The command that makes one run, up to a stage."""
-    return line([], overrides(manifests), stage)
+def command(manifests: Manifests, stage: str = "report", before: Sequence[str] = ()) -> str:
+    """The command that makes one run, up to a stage.
+
+    Args:
+        manifests: of all its stages.
+        stage: the last one.
+        before: stages that the last one does not run, and are run first.
+    """
+    options = overrides(manifests)
+    return " && ".join(line([], options, each) for each in (*before, stage))
 
 
 def line(flags: Iterable[str], options: Overrides, stage: str) -> str:

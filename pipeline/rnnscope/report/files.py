@@ -89,6 +89,7 @@ def _every(inputs: Mapping[str, Path]) -> Iterator[Drawing]:
         if "fixed_points" in inputs:
             points = partial(_points, inputs, layer, classes, backward)
             yield f"fixed-points-{safe[layer]}", points
+    yield from _interventions(inputs)
     for layer in ablated:
         draw = _drawing(figures.ablation, inputs["ablation"], "ablation", layer)
         yield f"ablation-{safe[layer]}", draw
@@ -100,6 +101,26 @@ def _ablated(inputs: Mapping[str, Path]) -> list[str]:
         return []
     table = parquet.frame(table_file(inputs["ablation"], "ablation"), columns=["layer"])
     return list(table["layer"].astype(str).unique())
+
+
+def _interventions(inputs: Mapping[str, Path]) -> Iterator[Drawing]:
+    """The maps of effects, of each layer, state, method and kind of windows."""
+    if "intervention" not in inputs:
+        return
+    folder = inputs["intervention"]
+    table = parquet.frame(table_file(folder, "intervention"), columns=["layer", "state", "method"])
+    keys = table.astype(str).drop_duplicates().itertuples(index=False)
+    asked = store.read_manifest(folder)["slice"]["intervention"]["windows"]
+    safe = folders(table["layer"].astype(str).unique().tolist())
+    for layer, state, method in keys:
+        rows = partial(_rows, folder, "intervention", layer, state=[state], method=[method])
+        for kind in dict.fromkeys(asked):
+            name = f"intervention-{method}-{kind.replace(':', '-')}-{state}-{safe[layer]}"
+            yield name, partial(_map, rows, layer, kind)
+
+
+def _map(rows: Callable[[], pd.DataFrame], layer: str, windows: str) -> Figure:
+    return figures.intervention(rows(), layer=layer, windows=windows)
 
 
 def _of_units(

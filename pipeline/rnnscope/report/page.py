@@ -34,8 +34,8 @@ from rnnscope.store import parquet
 
 HERE = Path(__file__).parent / "page"
 SCRIPTS = (
-    *("format", "arrays", "colours", "input", "table", "maps", "list", "states", "match"),
-    *("chart", "unit", "gates", "paths", "main"),
+    *("format", "arrays", "colours", "input", "table", "grid", "maps", "list", "states"),
+    *("match", "chart", "unit", "gates", "paths", "effects", "main"),
 )
 """The page's scripts in the order in which each uses those before it."""
 STATES = {"c": "cell state", "h": "hidden state"}
@@ -73,7 +73,7 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "explored": explored.meta | sections,
         "arrays": Markup(explored.blob),  # base64: nothing in it needs escaping
         "sequences_shown": len(explored.chosen),
-        "command": commands.command(manifests.values()),
+        "command": commands.command(manifests.values(), before=_asked_for(inputs)),
         "slug": provenance.slug(recorded),
         "model": extract["slice"]["model"]["name"],
         "data": extract["slice"]["data"]["name"],
@@ -89,7 +89,10 @@ def gather(config: Config, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "population": analyses.population(
             inputs["population"], manifests["population"], classes, backward
         ),
-        "decoding": analyses.decoding(inputs["decoding"], manifests["decoding"]),
+        "decoding": analyses.decoding(
+            inputs["decoding"], manifests["decoding"], _timesteps_of_maps(explored.meta)
+        ),
+        "changes": explored.meta.get("effects"),
         "memory": analyses.memory(inputs["decoding"], manifests["decoding"]),
         "effects": analyses.effects(inputs["units"]),
         "fixed_points": _points(inputs, manifests, classes, backward),
@@ -113,6 +116,16 @@ def _points(
         return None
     folder, manifest = inputs["fixed_points"], manifests["fixed_points"]
     return fixed_points.section(folder, manifest, inputs["population"], classes, backward)
+
+
+def _asked_for(inputs: Mapping[str, Path]) -> list[str]:
+    """The stages of the run that stage report does not run."""
+    return [name for name in ("intervention",) if name in inputs]
+
+
+def _timesteps_of_maps(meta: Mapping[str, Any]) -> dict[str, int]:
+    """T of each layer that has a map of effects, by its name."""
+    return {each["layer"]: each["timesteps"] for each in meta.get("effects", {}).get("maps", [])}
 
 
 def _backward(recorded: Path, extract: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from rnnscope.config.tasks import DRAWING
 from rnnscope.errors import UserError
 from rnnscope.stages import contradictions
 from rnnscope.stages.table import BROUGHT, CHECK, OVER_RUNS, RERUN, STAGES
-from rnnscope.store import contents, damage, digests, over_runs, runs, sources
+from rnnscope.store import beside, contents, damage, digests, over_runs, runs, sources
 from rnnscope.store.artefacts import Artefact
 from rnnscope.store.contents import Damaged
 from rnnscope.store.damage import MISSING, Fault
@@ -112,8 +112,24 @@ def chain(config: Config) -> list[Step]:
     for name in names:
         stage = _of_model(STAGES[name], config)
         upstream = {need: steps[need].artefact for need in _needs(stage, config)}
+        if stage.shows and (shown := _shown(STAGES[stage.shows], config, steps)):
+            every = upstream | {stage.shows: shown}
+            upstream = {each: every[each] for each in STAGES if each in every}
         steps[name] = _step(stage, config, _name(stage, config), upstream)
     return list(steps.values())
+
+
+def _shown(stage: Stage, config: Config, steps: Mapping[str, Step]) -> Artefact | None:
+    """What a stage that only runs when it is asked for has found of this run, if anything.
+
+    That of this config, or else the newest: what was asked for once need not be asked for again.
+    """
+    if isinstance(config.model, schema.RecordedStates) and stage.name in RERUN:
+        return None
+    behind = {need: steps[need].artefact for need in _needs(stage, config)}
+    mine = _step(stage, config, _name(stage, config), behind).artefact
+    remember = config.mode != "plan"
+    return beside.newest(Path(config.root), stage, behind, first=mine.key, remember=remember)
 
 
 def _step(

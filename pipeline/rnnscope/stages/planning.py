@@ -44,6 +44,8 @@ def _reason(step: Step, root: Path, behind: list[str]) -> str:
         if known["version"] != step.stage.version:
             reasons.append(f"the stage's version: {known['version']} -> {step.stage.version}")
         reasons += _differences(known["slice"], step.slice)
+        if step.stage.shows in step.upstream.keys() - known["upstream"].keys():
+            reasons.append(f"{step.stage.shows} is there now")
         if step.survey:
             keys = {name: artefact.key for name, artefact in step.upstream.items()}
             reasons += runs.changes(known["upstream"], keys)

@@ -89,13 +89,14 @@ STAGES = {
         ),
         Stage(
             "report",
-            version=7,
+            version=8,
             module="rnnscope.report.stage",
             needs=(
                 *("train", "extract", "units", "population", "decoding", "ablation"),
                 "fixed_points",
             ),
             reads=("data", "report"),
+            shows="intervention",
         ),
     )
 }

@@ -31,15 +31,21 @@ def newest(
         if name in stage.needs
     }
     made = lineage.read(root, {stage.name: stage}).made.values()
-    fit = [each for each in made if _of_these(each, stage, there)]
+    fit = [each for each in made if made_of(each, stage, there)]
     for each in sorted(fit, key=lambda each: (len(each.upstream), each.age), reverse=True):
         if not damage.faults(each.artefact.folder, each.manifest, remember=remember):
             return each.artefact
     return None
 
 
-def _of_these(each: Finished, stage: Stage, there: Mapping[str, Finished]) -> bool:
-    """Whether an artefact was made by this version, of these artefacts as they are now."""
+def made_of(each: Finished, stage: Stage, there: Mapping[str, Finished]) -> bool:
+    """Whether an artefact was made by this version, of these artefacts as they are now.
+
+    Args:
+        each: the artefact.
+        stage: its stage, as it is now.
+        there: the artefacts by their keys.
+    """
     if each.manifest["version"] != stage.version or "contents" not in each.manifest:
         return False
     made_from = each.manifest.get("made_from", {})

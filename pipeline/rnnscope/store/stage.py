@@ -26,8 +26,8 @@ class Stage:
     reads: tuple[str, ...] = ()
     """Sections of the config it depends on."""
     shows: str = ""
-    """For a stage over several runs: another such stage, whose artefact of these runs it reads
-    where there is one."""
+    """Another stage, over as many runs, whose artefact it reads where there is one of what it reads
+    itself; it does not make the other run."""
     tables: tuple[str, ...] = ()
     """Its Parquet tables. The first is the main one: without it the artefact is damaged."""
     tensorflow: bool = False

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnscope import engine, states
 from rnnscope.config import Config, located
-from rnnscope.report.explorer import choosing, filling, histograms, inputs, words
+from rnnscope.report.explorer import choosing, effects, filling, histograms, inputs, words
 from rnnscope.report.explorer.blob import Blob
 from rnnscope.report.explorer.histograms import Bins
 from rnnscope.report.explorer.peaks import Extremes
@@ -65,6 +65,8 @@ def gather(config: Config, folders: Mapping[str, Path], extract: Mapping[str, An
         "curves": drawn,
         "input": _add_input(blob, given, config),
     }
+    if "intervention" in folders:
+        meta["effects"] = effects.add(blob, folders["intervention"])
     return Contents(meta | {"arrays": blob.directory}, blob.text, chosen)
 
 

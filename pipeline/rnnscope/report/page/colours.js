@@ -16,10 +16,15 @@ function colourOf(value, limit, positive) {
 // The colours of all codes of a signal, as the 32-bit pixels of an ImageData.
 function palette(signal) {
   const positive = signal.edges[0] === 0;
-  return Uint32Array.from({ length: 256 }, (_, code) => {
-    const [r, g, b] = colourOf(signal.values[code], signal.limit, positive);
-    return (255 << 24) | (b << 16) | (g << 8) | r;
-  });
+  return Uint32Array.from({ length: 256 }, (_, code) => pixelOf(colourOf(signal.values[code], signal.limit, positive)));
+}
+
+const pixelOf = ([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r;
+
+// An effect's colour; a share of it is left to one that cannot be told from 0.
+function colourOfEffect(value, limit, sure, pale) {
+  const colour = colourOf(value, limit, false);
+  return sure || Number.isNaN(value) ? colour : mixed(ends().middle, colour, pale);
 }
 
 const series = (number) => `var(--class-${(number % 10) + 1})`;

@@ -5,6 +5,7 @@ startMatch();
 startUnit();
 startGates();
 startPaths();
+startEffects();
 if (!fromAddress()) {
   // The first of the table that is among the states, as they are what one looks at first.
   const first = order.find((row) => columns.layer.values[row] === view.layer.name && columns.signal.values[row] === view.by);

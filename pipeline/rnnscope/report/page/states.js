@@ -7,6 +7,7 @@ const view = {
   by: meta.layers[0].states.at(-1), // the signal whose statistic sorts the rows
   range: null, // timesteps selected, in the left pane
   unit: null, // number of the unit that was opened, or read last
+  at: null, // the timestep at which it was opened, if at one
 };
 let maps = []; // of both panes
 

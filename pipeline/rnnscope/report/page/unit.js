@@ -3,39 +3,42 @@ const hashOf = (layer, signal, unit) => `#${encodeURIComponent(layer)}/${signal}
 const unitLink = (layer, signal, unit) =>
   element("a", { href: hashOf(layer, signal, unit), className: "chip" }, String(unit));
 
-// Open a unit, from a click or from the address.
-function openUnit(layer, signal, unit, scroll = true) {
-  const hash = hashOf(layer.name, signal, unit);
+// Open a unit, from a click or from the address; at a timestep, which is then marked.
+function openUnit(layer, signal, unit, scroll = true, at = null) {
+  const hash = hashOf(layer.name, signal, unit) + (at === null ? "" : `/${at}`);
   if (location.hash !== hash) history.pushState(null, "", hash);
   if (view.layer !== layer) setLayer(layer.name);
   view.unit = unit;
+  view.at = at;
   drawUnit(layer, signal, unit);
   if (scroll) {
     byId("unit").scrollIntoView();
     byId("unit-title").focus({ preventScroll: true });
   }
-  point(unit, maps[0]?.cell[1] ?? 0, 0, false);
+  point(unit, at ?? maps[0]?.cell[1] ?? 0, 0, at !== null);
 }
 
 function fromAddress() {
   const parts = location.hash.slice(1).split("/");
-  if (parts.length !== 3) return false;
-  let name, signal, text;
+  if (parts.length !== 3 && parts.length !== 4) return false;
+  let name, signal, text, step;
   try {
-    [name, signal, text] = parts.map(decodeURIComponent);
+    [name, signal, text, step] = parts.map(decodeURIComponent);
   } catch {
     return false; // a percent sign that encodes nothing
   }
   const layer = meta.layers.find((each) => each.name === name);
   if (!layer?.units[signal]?.includes(Number(text))) return false;
-  openUnit(layer, signal, Number(text));
+  if (step !== undefined && !/^\d{1,9}$/.test(step)) return false;
+  openUnit(layer, signal, Number(text), true, step === undefined ? null : Number(step));
   return true;
 }
 
 function drawUnit(layer, signal, unit) {
   const of = signalOf(layer, signal);
   const place = placeOf(of, unit);
-  byId("unit-title").textContent = `Unit ${unit} of ${layer.name}: ${signal} ${SIGNALS[signal] ?? ""}`;
+  byId("unit-title").textContent = `Unit ${unit} of ${layer.name}: ${signal} ${SIGNALS[signal] ?? ""}` +
+    (view.at === null ? "" : `, timestep ${count(view.at)}`);
   fill(byId("unit-signal"), layer.signals.map((each) => [each, each]), signal);
   byId("unit-number").value = unit;
   byId("unit-figures").replaceChildren(...[
@@ -76,8 +79,16 @@ function meansFigure(signal, place) {
     area.style.fill = colour;
     svg.append(area, line);
   });
+  markTimestep(svg, x, timesteps);
   const legend = labels[0] < 0 ? null : legendOf(labels.map(className), labels.map(series));
   return figureOf(`${title} (${signal.name})`, svg, legend, "All test sequences; bands are ± 1 standard error.");
+}
+
+// A line at the timestep at which the unit was opened.
+function markTimestep(svg, x, timesteps) {
+  if (view.at === null || view.at >= timesteps) return;
+  svg.append(drawn("line", { x1: x(view.at), x2: x(view.at), y1: PAD.top, y2: HEIGHT - PAD.bottom, class: "opened" },
+    drawn("title", {}, `timestep ${view.at}`)));
 }
 
 // Histograms at the final step: one class above the other, each to its own height.
@@ -124,6 +135,7 @@ function tracesFigure(layer, unit) {
     line.style.stroke = series(i);
     svg.append(line);
   }
+  markTimestep(svg, x, lines[0].timesteps);
   const names = chosen.map((each) => each.number);
   return figureOf(`All its signals in sequence ${names.join(" and (dashed) ")}`, svg,
     legendOf(lines.map((each) => each.name), lines.map((_, i) => series(i))), "To the precision of this page.");
@@ -161,6 +173,7 @@ function facts(layer, signal, unit) {
     said.push(element("p", {}, "Most correlated units: ", ...links.flatMap((at) => [
       unitLink(layer.name, signal, of.numbers[values[at]]), ` r = ${number(r[at], 2)}   `])));
   }
+  if (view.at !== null) said.push(...effectsAt(layer.name, signal, unit, view.at).map((text) => element("p", {}, text)));
   for (const each of meta.ablation.filter((one) => one.layer === layer.name && one.unit === unit)) {
     said.push(element("p", {}, each.text));
   }
@@ -198,7 +211,7 @@ function startUnit() {
     const [signal, unit] = [byId("unit-signal").value, Number(byId("unit-number").value)];
     const there = layer.units[signal].includes(unit);
     byId("unit-number").setCustomValidity(there ? "" : `${signal} of this unit is not here`);
-    if (there) openUnit(layer, signal, unit, false);
+    if (there) openUnit(layer, signal, unit, false, view.at);
     else byId("unit-number").reportValidity();
   };
   byId("unit-signal").addEventListener("change", go);
