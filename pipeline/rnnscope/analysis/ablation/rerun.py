@@ -187,7 +187,7 @@ def scored(outputs: list[NDArray[np.float32]], batch: Batch, scores: Scores) -> 
     lengths = batch.valid.sum(axis=1, dtype=np.int32)
     table, _ = outcomes(outputs[scores.output], batch, lengths, 0, scores.kind)
     loss, accuracy = (
-        table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
+        table[name].astype(np.float64) if name in table else np.full(len(lengths), np.nan)
         for name in ("loss", "correct")
     )
     return Made(outputs, loss, accuracy)
