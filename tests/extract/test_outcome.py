@@ -12,7 +12,9 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 from rnnscope.data import Batch
-from rnnscope.extract.outcome import outcome, outcomes
+from rnnscope.extract import outcome as by_column
+from rnnscope.extract.outcome import outcome
+from rnnscope.extract.records import table_of
 
 pytestmark = pytest.mark.tensorflow
 
@@ -22,6 +24,12 @@ EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 
 def batch(y: NDArray[Any] | None, lengths: NDArray[np.int32], steps: int, **known: Any) -> Batch:
     return Batch(np.zeros((len(lengths), steps, 1), np.float32), y, lengths, steps=known)
+
+
+def outcomes(*of: Any) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Both tables, as they are made of batches."""
+    sequences, steps = by_column.outcomes(*of)
+    return table_of([sequences]), None if steps is None else table_of([steps])
 
 
 def drawn(seed: int) -> tuple[np.random.Generator, int, int, int, NDArray[np.int32]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rnnscope.data import Batch
 from rnnscope.extract.finite import refuse_outputs
+from rnnscope.extract.records import TableRows
 from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID
 from rnnscope.states.steps import columns_of
 
@@ -21,7 +22,7 @@ def outcomes(
     lengths: NDArray[np.int32],
     first: int | NDArray[np.integer],
     kind: str | None,
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+) -> tuple[TableRows, TableRows | None]:
     """The rows of B sequences in table sequences, and of their R valid timesteps in table steps.
 
     The first has columns sequence, length, and the ``outcome`` of the sequences; where y belongs to
@@ -43,7 +44,7 @@ def outcomes(
     if len(outputs) != len(valid):
         outputs = np.empty((len(valid), 0), np.float32)
     numbers = first + np.arange(len(valid)) if isinstance(first, int) else first
-    sequences: dict[str, Any] = {
+    sequences: TableRows = {
         "sequence": numbers.astype(np.int32),
         "length": lengths,
     }
@@ -53,9 +54,8 @@ def outcomes(
     if y is None or y.ndim == 1:
         if _predicts(outputs, y, kind):
             refuse_outputs(outputs, sequences["sequence"])
-        # One table per batch: making one costs more than all its values.
-        table = pd.DataFrame(sequences | outcome(outputs, y, kind))
-        return table, pd.DataFrame(keys | annotations) if annotations else None
+        scored = sequences | outcome(outputs, y, kind)
+        return scored, keys | annotations if annotations else None
     fits = outputs.shape[:2] == valid.shape
     each = outputs[valid] if fits else np.empty((len(number), 0), np.float32)
     if _predicts(each, y, kind):
@@ -63,10 +63,10 @@ def outcomes(
     steps = outcome(each, y[valid], kind, scores=False)
     for name in (name for name in SCORED if name in steps):
         mean = pd.Series(steps[name]).groupby(number).mean()
-        sequences[name] = mean.reindex(range(len(valid)))
+        sequences[name] = mean.reindex(range(len(valid))).to_numpy()
         if name == "loss":
             steps[name] = steps[name].astype(np.float32)
-    return pd.DataFrame(sequences), pd.DataFrame(keys | steps | annotations)
+    return sequences, keys | steps | annotations
 
 
 def outcome(

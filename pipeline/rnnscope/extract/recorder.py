@@ -16,7 +16,7 @@ from rnnscope.data import Batch, Dataset
 from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite, judging
 from rnnscope.extract.outcome import outcomes
-from rnnscope.extract.records import BatchRecord, LayerBatch, Layout
+from rnnscope.extract.records import BatchRecord, LayerBatch, Layout, TableRows
 from rnnscope.extract.rows import Rows, rows_of
 from rnnscope.models.batches import batches
 from rnnscope.models.calls import masks_of
@@ -164,7 +164,8 @@ class Recorder:
         proves: bool,
     ) -> BatchRecord:
         """Run one batch through the model, whose first ``size`` sequences count."""
-        inputs = models.inputs(self.model, batch)
+        # A function would make tensors of arrays twice: once to find the graph, once to run it.
+        inputs = tf.nest.map_structure(tf.convert_to_tensor, models.inputs(self.model, batch))
         found: Findings = {}
         if proves:
             count = min(size, sample(batch.x.shape[1]))
@@ -173,8 +174,7 @@ class Recorder:
         else:
             recorded, output, masks = ran(self.model, self.recorded, inputs)
         told = {name: _array(each)[:size] for name, each in masks.items()}
-        longest = np.zeros(size, np.int32)
-        layers, unmasked, lost = {}, set(), {}
+        longest, layers, unmasked, lost = np.zeros(size, np.int32), {}, set(), {}
         for layer, (signals, mask) in recorded.items():
             valid, without = self._valid(layer, signals, mask, batch)
             valid = valid[:size]
@@ -213,15 +213,15 @@ class Recorder:
         labels = None if self.split.numeric else given.y
         return BatchRecord(first, layers, labels, sequences, steps, found, unmasked, lost)
 
-    def _named(self, sequences: Any, first: int) -> Any:
+    def _named(self, sequences: TableRows, first: int) -> TableRows:
         """Rows of table sequences with their names and groups, where the data has them."""
-        part = slice(first, first + len(sequences))
+        part = slice(first, first + len(sequences["sequence"]))
+        named = {"sequence": sequences["sequence"]}
         if self.split.ids is not None:
-            sequences.insert(1, "id", self.split.ids[part])
+            named["id"] = self.split.ids[part]
         if self.split.groups is not None:
-            place = sequences.columns.get_loc("length")
-            sequences.insert(place, "group", self.split.groups[part])
-        return sequences
+            named["group"] = self.split.groups[part]
+        return named | sequences
 
     def _valid(
         self, layer: str, signals: dict[str, Any], mask: Any, batch: Batch

@@ -1,6 +1,7 @@
 """What was recorded in memory: of a batch, and of a part before it is written."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 
 from rnnscope.states.listing import by_layer
 from rnnscope.trace.findings import Findings
+
+TableRows = dict[str, NDArray[Any]]
+"""Some rows of a table: its columns, by name."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,9 @@ class BatchRecord:
     layers: dict[str, LayerBatch]
     labels: NDArray[np.int32] | None
     """Classes of the sequences [B] or of their timesteps [B, T]; None without classes."""
-    sequences: pd.DataFrame
+    sequences: TableRows
     """Their rows of table sequences."""
-    steps: pd.DataFrame | None
+    steps: TableRows | None
     """Their rows of table steps, if there is one."""
     proof: Findings
     """Of a part's first sequences; empty for all other batches."""
@@ -76,9 +80,9 @@ class PartRecord:
     """By layer."""
     labels: list[NDArray[np.int32]] = field(default_factory=list)
     """As in ``BatchRecord``."""
-    sequences: list[pd.DataFrame] = field(default_factory=list)
+    sequences: list[TableRows] = field(default_factory=list)
     """One row per sequence."""
-    steps: list[pd.DataFrame] = field(default_factory=list)
+    steps: list[TableRows] = field(default_factory=list)
     """One row per valid timestep; empty without labels, targets or annotations of timesteps."""
     proof: Findings = field(default_factory=dict)
     """Of the part's first sequences."""
@@ -102,3 +106,10 @@ class PartRecord:
         self.proof = self.proof or batch.proof
         self.unmasked |= batch.unmasked
         self.lost |= batch.lost
+
+
+def table_of(batches: list[TableRows]) -> pd.DataFrame:
+    """The rows of consecutive batches as one table: making one takes longer than its values."""
+    return pd.DataFrame(
+        {name: np.concatenate([each[name] for each in batches]) for name in batches[0]}
+    )

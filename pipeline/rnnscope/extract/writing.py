@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope import states
 from rnnscope.extract import notes, stored
 from rnnscope.extract.notes import Note, Part
 from rnnscope.extract.outcome import SCORED
-from rnnscope.extract.records import Layout, PartRecord
+from rnnscope.extract.records import Layout, PartRecord, table_of
 from rnnscope.states import selection
 from rnnscope.store import partials, sources
 from rnnscope.store.contents import Content
@@ -59,10 +58,10 @@ class Writer:
                 writing.append(self.pool.submit(self._write, part, layer, signal, values, keys))
                 del values
         files = dict(done.result() for done in writing)
-        sequences = pd.concat(found.sequences)
+        sequences = table_of(found.sequences)
         tables = {states.SEQUENCES: sequences}
         if found.steps:
-            tables[states.STEPS] = pd.concat(found.steps)
+            tables[states.STEPS] = table_of(found.steps)
         scores = {name: float(np.sum(sequences[name])) for name in SCORED if name in sequences}
         figures = {
             "rows": rows,

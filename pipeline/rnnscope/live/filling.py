@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
-from rnnscope.extract.records import BatchRecord, Layout
+from rnnscope.extract.records import BatchRecord, Layout, TableRows, table_of
 from rnnscope.live import pieces
 from rnnscope.live.about import About
 from rnnscope.live.held import Held, HeldLayer
@@ -28,8 +27,8 @@ class Filling:
     """The option of that name."""
     layers: dict[str, HeldLayer] = field(default_factory=dict)
     labels: list[NDArray[np.int32]] = field(default_factory=list)
-    sequences: list[pd.DataFrame] = field(default_factory=list)
-    steps: list[pd.DataFrame] = field(default_factory=list)
+    sequences: list[TableRows] = field(default_factory=list)
+    steps: list[TableRows] = field(default_factory=list)
 
     def take(
         self,
@@ -60,8 +59,8 @@ class Filling:
             about,
             self.layers,
             np.concatenate(self.labels) if self.labels else None,
-            pd.concat(self.sequences, ignore_index=True),
-            pd.concat(self.steps, ignore_index=True) if self.steps else None,
+            table_of(self.sequences),
+            table_of(self.steps) if self.steps else None,
         )
 
     def _layer(self, layer: str, timesteps: int) -> HeldLayer:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope import states
 from rnnscope.extract.notes import Part
-from rnnscope.extract.records import Columns, PartRecord
+from rnnscope.extract.records import Columns, PartRecord, TableRows
 from rnnscope.live import writing
 from rnnscope.live.about import About
 from rnnscope.live.pieces import Float, Pieces
@@ -159,13 +159,17 @@ class Held:
             found.columns[layer] = Columns(signals, [each.of(part.start, part.stop)])
         if self.labels is not None:
             found.labels.append(self.labels[part.start : part.stop])
-        found.sequences.append(self.sequences.iloc[part.start : part.stop])
+        found.sequences.append(_columns(self.sequences.iloc[part.start : part.stop]))
         if self.steps is not None:
             bounds = self.steps["sequence"].searchsorted([part.start, part.stop])
-            found.steps.append(self.steps.iloc[bounds[0] : bounds[1]])
+            found.steps.append(_columns(self.steps.iloc[bounds[0] : bounds[1]]))
         return found
 
     def write(self, folder: Path, artefact: str) -> None:
         """Write the contract's files."""
         longest = {layer: each.timesteps for layer, each in self.held.items()}
         writing.write(self.about, longest, self.part, folder, artefact)
+
+
+def _columns(rows: pd.DataFrame) -> TableRows:
+    return {name: column.to_numpy() for name, column in rows.items()}

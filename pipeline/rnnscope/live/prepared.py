@@ -101,7 +101,7 @@ class Prepared:
                         into.add(batch)
                         unmasked |= batch.unmasked
                         lost |= batch.lost
-                        progress.update(len(batch.sequences))
+                        progress.update(len(batch.sequences["sequence"]))
                 findings = proving.findings()
             about = noticed(recorder, unmasked, lost)
         self.warn(about)

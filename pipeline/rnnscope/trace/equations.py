@@ -9,6 +9,7 @@ analysis; Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3
 are large and cancel, two right evaluations of one equation differ by as much.
 """
 
+import functools
 from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -56,12 +57,21 @@ class Rounded:
     def __add__(self, other: "Rounded") -> "Rounded":
         return Rounded(self.value + other.value, self.spread + other.spread, self.unit)
 
+    def __iadd__(self, other: "Rounded") -> "Rounded":
+        """The sum in the memory of this one, which nothing else may hold."""
+        value, spread = self.value, self.spread
+        value += other.value
+        spread += other.spread
+        return Rounded(value, spread, self.unit)
+
     def __mul__(self, other: "Rounded") -> "Rounded":
         value = self.value * other.value
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
-        spread = np.abs(self.value) * other.spread + np.abs(other.value) * self.spread
-        return Rounded(value, spread + self.unit * np.abs(value), self.unit)
+        spread = np.abs(self.value) * other.spread
+        spread += np.abs(other.value) * self.spread
+        spread += self.unit * np.abs(value)
+        return Rounded(value, spread, self.unit)
 
     def through(self, activation: "Activation") -> "Rounded":
         """An activation of it."""
@@ -70,31 +80,57 @@ class Rounded:
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
         if slope is not None and np.max(self.spread) <= SMALL:
-            spread = 2 * slope(value) * self.spread
+            spread = 2 * slope(value)
+            spread *= self.spread
         else:
             spread = np.abs(function(self.value + self.spread) - function(self.value - self.spread))
-        return Rounded(value, spread + self.unit * np.abs(value), self.unit)
+        spread += self.unit * np.abs(value)
+        return Rounded(value, spread, self.unit)
 
-    def product(self, weights: Float) -> "Rounded":
+    def product(self, weights: "Weights") -> "Rounded":
         """[R, F] times weights [F, U]."""
-        value = _times(self.value, weights)
+        value = _times(self.value, weights.exact)
         if not self.unit:
             return Rounded(value, 0.0, 0.0)
         # A bound needs no precision.
-        terms = (self.unit * np.abs(self.value) + self.spread).astype(np.float32)
-        spread = _times(terms, np.abs(weights).astype(np.float32))
+        terms = self.unit * np.abs(self.value)
+        terms += self.spread
+        spread = _times(terms.astype(np.float32), weights.sizes)
         return Rounded(value, spread.astype(float), self.unit)
 
     def split(self, count: int) -> list["Rounded"]:
         """Its columns in ``count`` equal blocks."""
-        spread = np.broadcast_to(self.spread, self.value.shape)
-        spreads = np.split(spread, count, -1)
-        blocks = zip(np.split(self.value, count, -1), spreads, strict=True)
-        return [Rounded(value, spread, self.unit) for value, spread in blocks]
+        width = self.value.shape[-1] // count
+        blocks = [slice(start, start + width) for start in range(0, count * width, width)]
+        spread = self.spread
+        return [
+            Rounded(
+                self.value[..., at],
+                spread[..., at] if isinstance(spread, np.ndarray) else spread,
+                self.unit,
+            )
+            for at in blocks
+        ]
 
     def complement(self) -> "Rounded":
         """1 - it."""
         return Rounded(1 - self.value, self.spread, self.unit)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights [F, U] of a product."""
+
+    exact: Float
+
+    @functools.cached_property
+    def sizes(self) -> NDArray[np.float32]:
+        """Their absolute values, for spreads."""
+        return np.abs(self.exact).astype(np.float32)
+
+    def columns(self, at: slice) -> "Weights":
+        """Those of some units."""
+        return Weights(self.exact[:, at])
 
 
 class Equations:
@@ -107,8 +143,8 @@ class Equations:
         self.cell, self.kind = cell, cells.stock_kind(cell)
         self.dtype = tf.as_dtype(cell.compute_dtype).as_numpy_dtype
         self.unit = float(np.spacing(self.dtype(1))) / 2
-        self.kernel = self._weights(cell.kernel)
-        self.recurrent = self._weights(cell.recurrent_kernel)
+        self.kernel = Weights(self._weights(cell.kernel))
+        self.recurrent = Weights(self._weights(cell.recurrent_kernel))
         self.bias = self._weights(cell.bias) if cell.use_bias else None
         self.tanh = self._function(cell.activation)
         self.sigma = self._function(getattr(cell, "recurrent_activation", None))
@@ -127,12 +163,17 @@ class Equations:
         given = {name: _exact(values, unit) for name, values in before.items()}
         return _EQUATIONS[self.kind](self, _exact(x, unit), given)
 
-    def drive(self, x: Rounded, weights: Float, bias: Float | None) -> Rounded:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its signals, in the order in which ``signals`` gives them."""
+        return _NAMES[self.kind]
+
+    def drive(self, x: Rounded, weights: Weights, bias: Float | None) -> Rounded:
         """x [R, F] times weights [F, U], and the bias [U]."""
         found = x.product(weights)
-        if bias is None:
-            return found
-        return found + Rounded(bias, x.unit * np.abs(bias), x.unit)
+        if bias is not None:
+            found += Rounded(bias, x.unit * np.abs(bias) if x.unit else 0.0, x.unit)
+        return found
 
     def _weights(self, weights: Any) -> Float:
         return np.asarray(weights).astype(self.dtype).astype(np.float64)
@@ -148,11 +189,13 @@ class Equations:
 
 
 def _lstm(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
-    drive = cell.drive(x, cell.kernel, cell.bias) + before["h"].product(cell.recurrent)
+    drive = cell.drive(x, cell.kernel, cell.bias)
+    drive += before["h"].product(cell.recurrent)
     to_i, to_f, to_g, to_o = drive.split(4)
     i, f, o = (gate.through(cell.sigma) for gate in (to_i, to_f, to_o))
     g = to_g.through(cell.tanh)
-    c = f * before["c"] + i * g
+    c = f * before["c"]
+    c += i * g
     return {"h": o * c.through(cell.tanh), "c": c, "i": i, "f": f, "o": o, "g": g}
 
 
@@ -163,15 +206,16 @@ def _gru(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, R
     if after:
         h_z, h_r, h_g = cell.drive(h, cell.recurrent, to_h).split(3)
     else:
-        h_z, h_r = h.product(cell.recurrent[:, : 2 * units]).split(2)
+        h_z, h_r = h.product(cell.recurrent.columns(slice(2 * units))).split(2)
     z, r = (x_z + h_z).through(cell.sigma), (x_r + h_r).through(cell.sigma)
-    reset = r * h_g if after else (r * h).product(cell.recurrent[:, 2 * units :])
+    reset = r * h_g if after else (r * h).product(cell.recurrent.columns(slice(2 * units, None)))
     g = (x_g + reset).through(cell.tanh)
     return {"h": z * h + z.complement() * g, "z": z, "r": r, "g": g}
 
 
 def _simple(cell: Equations, x: Rounded, before: dict[str, Rounded]) -> dict[str, Rounded]:
-    drive = cell.drive(x, cell.kernel, cell.bias) + before["h"].product(cell.recurrent)
+    drive = cell.drive(x, cell.kernel, cell.bias)
+    drive += before["h"].product(cell.recurrent)
     return {"h": drive.through(cell.tanh)}
 
 
@@ -180,12 +224,36 @@ _EQUATIONS: dict[Any, Callable[..., dict[str, Rounded]]] = {
     keras.layers.GRUCell: _gru,
     keras.layers.SimpleRNNCell: _simple,
 }
+_NAMES: dict[Any, tuple[str, ...]] = {
+    keras.layers.LSTMCell: cells.LSTM,
+    keras.layers.GRUCell: cells.GRU,
+    keras.layers.SimpleRNNCell: ("h",),
+}
+
+
+def _tanh_slope(y: Float) -> Float:
+    slope = y * y
+    return np.subtract(1.0, slope, out=slope)
+
+
+def _sigmoid(a: Float) -> Float:
+    value = 0.5 * a
+    np.tanh(value, out=value)
+    value *= 0.5
+    value += 0.5
+    return value
+
+
+def _sigmoid_slope(y: Float) -> Float:
+    slope = 1 - y
+    slope *= y
+    return slope
+
+
 _LINEAR = Activation(lambda a: a, np.ones_like)
 _IN_NUMPY: dict[Any, Activation] = {
-    keras.activations.tanh: Activation(np.tanh, lambda y: 1 - y * y),
-    keras.activations.sigmoid: Activation(
-        lambda a: 0.5 + 0.5 * np.tanh(0.5 * a), lambda y: y * (1 - y)
-    ),
+    keras.activations.tanh: Activation(np.tanh, _tanh_slope),
+    keras.activations.sigmoid: Activation(_sigmoid, _sigmoid_slope),
     keras.activations.linear: _LINEAR,
     keras.activations.relu: Activation(lambda a: np.maximum(a, 0.0)),
     None: _LINEAR,
@@ -206,5 +274,4 @@ def _times(x: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
 
 
 def _exact(values: Float, unit: float) -> Rounded:
-    values = np.asarray(values, np.float64)
-    return Rounded(values, np.zeros_like(values) if unit else 0.0, unit)
+    return Rounded(np.asarray(values, np.float64), 0.0, unit)

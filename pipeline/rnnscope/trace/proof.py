@@ -10,7 +10,8 @@ equations       that call against the same equations: they are this cell's, so t
 handed          outputs and final states returned to Keras, against that call
 
 A residual is |a - b| / max(1, |b|); of cells whose equations are known, the denominator is at least
-``spread / ROUNDING``, where the spread is what rounding of one step may change (``equations``).
+``spread / ROUNDING``, where the spread is what rounding of one step may change (``equations``,
+``residuals``).
 
 What follows is reported and not judged, as two right loops in float32 part where c counts over
 many timesteps, or the dynamics are chaotic:
@@ -32,17 +33,11 @@ from rnnscope.trace import cells
 from rnnscope.trace.equations import Equations, Float, Rounded
 from rnnscope.trace.findings import Findings, Worst, worst
 from rnnscope.trace.recording import Trace
+from rnnscope.trace.residuals import BLOCK, Largest, as_float, largest, rows_of
 from rnnscope.trace.steps import Gathered, Stepped
-
-BLOCK = 64
-"""Rows that are computed at once: the many intermediate values of so few stay in the cache."""
 
 DRIFT = ("drift", "drift_float64", "keras_float64")
 """Kinds that are reported and not judged."""
-
-ROUNDING = 2e-6
-"""A spread of this much counts like a value of 1: a tolerance of 1e-5 allows five of them, each of
-which is one rounding of every sum in the step."""
 
 Compared = Iterator[tuple[str, str, Worst]]
 """Layer, kind and residual of each comparison."""
@@ -88,69 +83,123 @@ def proof(calls: Mapping[str, Proved], gathered: Mapping[str, Any], first: int =
     }
 
 
+@dataclass(frozen=True)
+class _Comparison:
+    """A signal of a cell at all steps, held to another."""
+
+    kind: str
+    signal: str
+    recorded: NDArray[Any]
+    """[B T, U]"""
+    expected: NDArray[Any] | None
+    """The same; None where it is what the equations give."""
+    of: str
+    """Whose spread counts, among the signals of the equations."""
+    largest: Largest
+
+    def add(self, first: int, exact: dict[str, Rounded]) -> None:
+        """Compare the next rows, of which the equations give these signals, if they are known."""
+        rows = slice(first, first + BLOCK)
+        if self.expected is not None:
+            expected = as_float(self.expected[rows])
+        else:
+            expected = exact[self.of].value
+        spread = exact[self.of].spread if exact else 0.0
+        self.largest.add(first, self.recorded[rows], expected, spread)
+
+
 class _Call:
     """The comparisons of one call."""
 
     def __init__(self, call: Proved, given: Gathered, first: int):
         self.call, self.given, self.first = call, given, first
         self.mask = None if given.mask is None else np.asarray(given.mask)
-        sequences, timesteps, _ = given.handed[0].shape
-        steps = np.broadcast_to(np.arange(timesteps), (sequences, timesteps))
+        self.sequences, self.timesteps, _ = given.handed[0].shape
+        shape = self.sequences, self.timesteps
+        steps = np.broadcast_to(np.arange(self.timesteps), shape)
         read = steps if self.mask is None else np.where(self.mask, steps, -1)
         self.latest: NDArray[Any] = np.maximum.accumulate(read, axis=1)
         """The last step up to each that is read [B, T]; -1 before the first."""
         self.timestep = steps[:, ::-1] if call.layer.go_backwards else steps
-        last = np.maximum(self.latest[:, -1:], 0)
-        self.final = np.take_along_axis(self.timestep, last, axis=1)
+        self.last: NDArray[Any] = self.latest[:, -1]
+        """The last step that is read [B]; -1 where none is."""
         self.equations = {
             name: Equations(cell) for name, cell in call.cells.items() if cells.stock_kind(cell)
-        }
-        self.exact = {
-            name: _signals(self.equations.get(name), given.cells[name]) for name in call.cells
         }
 
     def compared(self) -> Compared:
         """Every comparison."""
+        spreads = {}
         for name in self.call.cells:
-            yield from self._cell(name)
-        yield from self._handed()
+            compared = self._comparisons(name)
+            spreads[name] = self._in_blocks(name, compared)
+            for each in compared:
+                yield name, each.kind, self._worst(each.signal, each.largest)
+        yield from self._final_states(spreads)
         yield from self._drift()
 
-    def _cell(self, name: str) -> Compared:
-        """The signals of one cell."""
-        own, exact = self.given.cells[name], self.exact[name]
-        for state, after in own.after.items():
-            spread = exact[state].spread if exact else 0.0
-            recorded = own.signals[state]
-            yield name, f"step_{state}", self._worst(state, recorded, after, spread)
-            if exact:
-                found = self._worst(state, after, exact[state].value, spread)
-                yield name, "equations", found
-        for gate in [each for each in exact if each not in own.after]:
-            want = exact[gate]
-            yield name, "gates", self._worst(gate, own.signals[gate], want.value, want.spread)
+    def _comparisons(self, name: str) -> list[_Comparison]:
+        """What there is to compare of one cell at all steps."""
+        own, known = self.given.cells[name], name in self.equations
+        names = self.equations[name].names if known else ()
+        read = None if self.mask is None else self.mask.reshape(-1)
+        found = []
 
-    def _handed(self) -> Compared:
-        """What was returned to Keras: outputs, repeated at masked steps, and final states."""
-        outputs, *states = map(_float, self.given.handed)
-        top = list(self.call.cells)[-1]
-        want = _float(self.given.cells[top].output)
-        if self.mask is not None:
-            zeros = np.zeros_like(want)
-            repeats = not self.call.layer.zero_output_for_mask
-            held = self._held(outputs, zeros[:, 0]) if repeats else zeros
-            want = np.where(self.mask[:, :, np.newaxis], want, held)
-        spread = self.exact[top]["h"].spread if self.exact[top] else 0.0
-        yield top, "handed", self._worst("output", outputs, want, spread, everywhere=True)
+        def compare(kind: str, signal: str, recorded: Any, expected: Any, of: str = "") -> None:
+            counted = None if kind == "handed" else read
+            rows = None if expected is None else rows_of(expected)
+            into = Largest(self.timesteps, counted)
+            found.append(_Comparison(kind, signal, rows_of(recorded), rows, of or signal, into))
+
+        for state, after in own.after.items():
+            compare(f"step_{state}", state, own.signals[state], after)
+            if known:
+                compare("equations", state, after, None)
+        for gate in [each for each in names if each not in own.after]:
+            compare("gates", gate, own.signals[gate], None)
+        if name == list(self.call.cells)[-1]:
+            compare("handed", "output", self.given.handed[0], self._outputs(own), of="h")
+        return found
+
+    def _in_blocks(self, name: str, compared: list[_Comparison]) -> dict[str, Float]:
+        """Make comparisons of one cell; the spreads of its states after the final step [B, U]."""
+        own, equations = self.given.cells[name], self.equations.get(name)
+        x, before = rows_of(own.x), {state: rows_of(values) for state, values in own.before.items()}
+        final = np.where(self.last < 0, -1, np.arange(self.sequences) * self.timesteps + self.last)
+        spreads = {state: np.zeros(values.shape) for state, values in own.initial.items()}
+        exact: dict[str, Rounded] = {}
+        for first in range(0, len(x), BLOCK):
+            rows = slice(first, first + BLOCK)
+            if equations is not None:
+                states = {state: as_float(values[rows]) for state, values in before.items()}
+                exact = equations.signals(as_float(x[rows]), states)
+                ends = np.flatnonzero((first <= final) & (final < first + BLOCK))
+                for state, into in spreads.items():
+                    into[ends] = np.asarray(exact[state].spread)[final[ends] - first]
+            for each in compared:
+                each.add(first, exact)
+        return spreads
+
+    def _outputs(self, own: Stepped) -> Any:
+        """The outputs that are due to Keras [B, T, U]: at masked steps the one before, or zero."""
+        if self.mask is None:
+            return own.output
+        outputs, want = as_float(self.given.handed[0]), as_float(own.output)
+        zeros = np.zeros_like(want)
+        repeats = not self.call.layer.zero_output_for_mask
+        held = self._held(outputs, zeros[:, 0]) if repeats else zeros
+        return np.where(self.mask[:, :, np.newaxis], want, held)
+
+    def _final_states(self, spreads: dict[str, dict[str, Float]]) -> Compared:
+        """The final states that were returned to Keras."""
+        _, *states = self.given.handed
+        sequence, step = np.arange(self.sequences), np.maximum(self.last, 0)
         for name, own in self.given.cells.items():
             for state, initial in own.initial.items():
-                want = self._held(_float(own.after[state]), _float(initial))[:, -1:]
-                spread = 0.0
-                if exact := self.exact[name]:
-                    wide = np.asarray(exact[state].spread)
-                    spread = self._held(wide, np.zeros_like(wide[:, 0]))[:, -1:]
-                found = self._worst(state, states.pop(0), want, spread, final=True)
-                yield name, "handed", found
+                after = as_float(np.asarray(own.after[state])[sequence, step])
+                want = np.where(self.last[:, np.newaxis] < 0, as_float(initial), after)
+                found = largest(rows_of(states.pop(0)), want, spreads[name][state])
+                yield name, "handed", self._worst(state, found, final=True)
 
     def _drift(self) -> Compared:
         """Whole sequences against other loops."""
@@ -162,28 +211,32 @@ class _Call:
             pairs |= {"drift_float64": (ours, exact), "keras_float64": (keras, exact)}
         for kind, (got, want) in pairs.items():
             for number, (a, b) in enumerate(zip(got, want, strict=True)):
+                found = largest(rows_of(a), rows_of(b), timesteps=a.shape[1])
                 signal = f"final state {number}" if number else "output"
-                yield top, kind, self._worst(signal, a, b, final=number > 0, everywhere=number == 0)
+                yield top, kind, self._worst(signal, found, final=number > 0)
 
     def _in_float64(self) -> list[Float]:
         """Outputs [B, T, U] and final states [B, 1, U] of a loop in float64 over the equations."""
         bottom = next(iter(self.call.cells))
-        inputs = _float(self.given.cells[bottom].x)
+        inputs = as_float(self.given.cells[bottom].x)
         states = {
-            name: {state: _float(x) for state, x in self.given.cells[name].initial.items()}
+            name: {state: as_float(x) for state, x in self.given.cells[name].initial.items()}
             for name in self.call.cells
         }
         outputs = []
         for step in range(inputs.shape[1]):
             x = inputs[:, step]
-            read = True if self.mask is None else self.mask[:, step, np.newaxis]
             for name, of in self.equations.items():
                 found = of.signals(x, states[name], rounding=False)
                 x = found["h"].value
-                states[name] = {
-                    state: np.where(read, found[state].value, before)
-                    for state, before in states[name].items()
-                }
+                after = {state: found[state].value for state in states[name]}
+                if self.mask is not None:
+                    read = self.mask[:, step, np.newaxis]
+                    after = {
+                        state: np.where(read, values, states[name][state])
+                        for state, values in after.items()
+                    }
+                states[name] = after
             outputs.append(x)
         whole = np.stack(outputs, axis=1)
         if self.mask is not None:
@@ -198,72 +251,17 @@ class _Call:
         whole = np.concatenate([initial[:, np.newaxis], values], axis=1)
         return np.take_along_axis(whole, self.latest[:, :, np.newaxis] + 1, axis=1)
 
-    def _worst(
-        self,
-        signal: str,
-        recorded: Any,
-        expected: Any,
-        spread: Float | float = 0.0,
-        *,
-        final: bool = False,
-        everywhere: bool = False,
-    ) -> Worst:
-        """The largest residual of values [B, T, U] to others, at the steps that are read.
-
-        Args:
-            signal: its name.
-            recorded: what was recorded.
-            expected: what it is held to.
-            spread: how far rounding may move it.
-            final: whether the values are those after the final step, [B, 1, U].
-            everywhere: whether steps that are not read count as well.
-        """
-        a, b = np.asarray(recorded), _float(expected)
-        residual = np.abs(a - b)
-        residual /= np.maximum(np.maximum(1.0, np.abs(b)), spread / ROUNDING)
-        if self.mask is not None and not final and not everywhere:
-            residual[~self.mask] = 0
-        # NaN comes first. Of equal ones the first in the order of steps is named.
-        step = int(_ranked(residual.max(axis=(0, 2))).argmax())
-        of_step = _ranked(residual[:, step])
-        sequence, unit = np.unravel_index(of_step.argmax(), of_step.shape)
-        place = sequence, step, unit
-        timestep = (self.final if final else self.timestep)[sequence, step]
-        numbers = float(residual[place]), float(a[place]), float(b[place])
+    def _worst(self, signal: str, largest: Largest, *, final: bool = False) -> Worst:
+        """What was found of a signal: at all steps, or after the final one."""
+        found = largest.found
+        assert found is not None
+        step = max(self.last[found.sequence], 0) if final else found.step
         return Worst(
-            numbers[0], signal, self.first + int(sequence), int(timestep), int(unit), *numbers[1:]
+            found.residual,
+            signal,
+            self.first + found.sequence,
+            int(self.timestep[found.sequence, step]),
+            found.unit,
+            found.recorded,
+            found.expected,
         )
-
-
-def _signals(equations: Equations | None, own: Stepped) -> dict[str, Rounded]:
-    """All signals by the equations, [B, T, U] each; empty where they are not known."""
-    if equations is None:
-        return {}
-    lead = own.x.shape[:2]
-    x, before = _rows(own.x), {name: _rows(values) for name, values in own.before.items()}
-    blocks = [
-        equations.signals(x[at], {name: values[at] for name, values in before.items()})
-        for at in (slice(first, first + BLOCK) for first in range(0, len(x), BLOCK))
-    ]
-    return {
-        signal: Rounded(
-            np.concatenate([block[signal].value for block in blocks]).reshape(*lead, -1),
-            np.concatenate([block[signal].spread for block in blocks]).reshape(*lead, -1),
-            one.unit,
-        )
-        for signal, one in blocks[0].items()
-    }
-
-
-def _rows(x: Any) -> Float:
-    """[B, T, U] as [B T, U]."""
-    return _float(x).reshape(-1, x.shape[-1])
-
-
-def _ranked(residual: Float) -> Float:
-    """Residuals by which the worst is found: NaN counts as infinite."""
-    return np.where(np.isnan(residual), np.inf, residual)
-
-
-def _float(x: Any) -> Float:
-    return np.asarray(x).astype(np.float64, copy=False)

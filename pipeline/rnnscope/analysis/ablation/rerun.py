@@ -201,7 +201,7 @@ def scored(
     lengths = batch.valid.sum(axis=1, dtype=np.int32)
     table, _ = outcomes(outputs[scores.output], batch, lengths, numbers, scores.kind)
     loss, accuracy = (
-        table[name].to_numpy(np.float64) if name in table else np.full(len(table), np.nan)
+        table[name].astype(np.float64) if name in table else np.full(len(lengths), np.nan)
         for name in ("loss", "correct")
     )
     return Made(outputs, loss, accuracy)
