@@ -161,6 +161,14 @@ def _of_ablation(config: Config) -> Iterator[str]:
 
 def _of_intervention(config: Config) -> Iterator[str]:
     options, model = config.intervention, config.model
+    known: dict[frozenset[int], str] = {}
+    for group in options.groups or ():
+        units = list(map(int, group.split("+")))
+        if len(set(units)) < len(units):
+            yield f"intervention.groups: {group} names a unit twice"
+        # As two rows they would be two of the tests that q_value is adjusted over.
+        if (same := known.setdefault(frozenset(units), group)) != group:
+            yield f"intervention.groups: {same} and {group} are the same units: leave one out"
     if not isinstance(model, Recurrent):
         return
     yield from _unknown("intervention.layers", options.layers, _layers(model))

@@ -8,7 +8,7 @@ import keras
 from rnnscope.analysis.intervention.changes import changeable
 from rnnscope.analysis.intervention.targets import Float, Target, directions_of, targets
 from rnnscope.config import Intervention
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 from rnnscope.states import selection
 from rnnscope.trace import loops
 from rnnscope.trace.places import Place, places
@@ -57,7 +57,21 @@ def chosen(model: keras.Model, options: Intervention) -> Chosen:
     directions = directions_of(options)
     by_place = {name: targets(options, place.units, directions) for name, place in found.items()}
     _refuse_missing(options, directions, by_place, {n: p.units for n, p in found.items()})
+    for name, place in found.items():
+        if none := _lacking(options, directions, place.units):
+            before = f"{left_out[name]}; " if name in left_out else ""
+            left_out[name] = f"{before}{none}: there are {place.units} units"
     return Chosen(found, states, by_place, left_out)
+
+
+def _lacking(options: Intervention, directions: Float | None, units: int) -> str:
+    """The targets that a layer of so many units does not have, in words; empty if it has all."""
+    missing = [f"unit {unit}" for unit in options.units or () if unit >= units]
+    groups = options.groups or ()
+    missing += [group for group in groups if max(map(int, group.split("+"))) >= units]
+    if directions is not None and directions.shape[1] != units:
+        missing.append("directions")
+    return listed(missing) if missing else ""
 
 
 def _refuse_missing(
