@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
@@ -214,7 +215,21 @@ def test_padding_that_is_read_as_rows_is_warned_of_as_record_does(x: NDArray[np.
         ({"at": -1}, "there are 9, from 0"),
         ({"at": slice(3, 3)}, "there are 9, from 0"),
         ({"at": slice(0, 9, 2)}, "there are 9, from 0"),
+        ({"layer": ["rnn"]}, "no recurrent layer; there are: rnn"),
+        ({"unit": {1, 2}}, "whole numbers from 0 to 3"),
+        ({"at": slice(1.5, 3)}, "there are 9, from 0"),
+        ({"at": slice("a", "b")}, "there are 9, from 0"),
+        ({"at": slice(True, 3)}, "there are 9, from 0"),
+        ({"at": True}, "there are 9, from 0"),
         ({"value": np.nan}, "holds NaN or an infinity"),
+        ({"value": 1e39}, "holds a number past float32"),
+        ({"value": None}, "must be a number"),
+        ({"value": np.ma.MaskedArray(np.zeros((7, 3)), mask=True)}, "value is a masked array"),
+        ({"value": [[0.0] * 3] * 6 + [[0.0] * 2]}, "its rows differ in length"),
+        (
+            {"value": pd.DataFrame(np.zeros((7, 3)), index=[1, 0, 2, 3, 4, 5, 6])},
+            "value: its index is 0 to 6 in another order",
+        ),
         ({"value": "0"}, "must be a number"),
         ({"value": np.zeros((7, 2))}, r"must be a number, or fit \[7, 3\], \[sequences, timesteps"),
     ],

@@ -51,6 +51,14 @@ CONTRADICTIONS = (
         ["stage=intervention", "model=gru", "intervention.states=[c]"],
         "intervention.states=[c]: model=gru has h, z, r, g",
     ),
+    (
+        ["stage=intervention", "intervention.groups=[1+3,2,3+1]"],
+        "intervention.groups: 1+3 and 3+1 are the same units",
+    ),
+    (
+        [*FILES, "stage=intervention", "intervention.groups=[2+2]"],
+        "intervention.groups: 2+2 names a unit twice",
+    ),
     (["fixed_points.layers=gru"], "fixed_points.layers: no 'gru'; there is lstm"),
     (["data=text", "data.path=a.txt", "data.split_seed=3"], "data.split_seed=3: has no effect on "),
     (["fixed_points.tolerance=1e-5"], "fixed_points.slow_tolerance=1e-06: below fixed_points.tol"),

@@ -159,17 +159,6 @@ def test_no_signal_up_to_a_timestep_changes_with_the_inputs_after_it(step: int) 
         assert (a[:, step + 1] != b[:, step + 1]).any()
 
 
-def test_a_gradient_of_a_gate_is_missing_rather_than_wrong() -> None:
-    model = network()
-    x = tf.constant(batch(count=1).x)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(x)
-        with trace.recording(model) as traced:
-            model(x, training=False)
-        sums = {name: tf.reduce_sum(traced.layers["lstm"].signals[name]) for name in "ifog"}
-    assert [tape.gradient(value, x) for value in sums.values()] == [None] * 4
-
-
 def test_the_order_of_sequences_changes_nothing() -> None:
     given = batch(count=12)
     model = network()

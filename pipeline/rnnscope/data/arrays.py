@@ -1,5 +1,6 @@
 """Sequences from arrays under Keras' names: an .npz file, or a folder of .npy files."""
 
+import functools
 import re
 from collections.abc import Collection
 from dataclasses import replace
@@ -18,6 +19,7 @@ from rnnscope.data.labels import Given, annotation_from, labels_from
 from rnnscope.data.lengths import given_lengths, measured, refuse_large
 from rnnscope.data.mapped import LazyArray, Valid
 from rnnscope.data.missing import filled
+from rnnscope.data.padded import warn_of_padding
 from rnnscope.data.precision import warn_of_coarse
 from rnnscope.errors import UserError, listed
 
@@ -219,6 +221,10 @@ def _split(
             measured(array, whole, at + inputs.key(name))
         else:
             lengths[name] = measured(array, known, at + inputs.key(name))
+            if lengths[name] is None:
+                key, of_lengths = inputs.key(name), inputs.key(name, "lengths")
+                left_out = None if roles is None else functools.partial(roles.leaves_out, name)
+                warn_of_padding(array, at + key, of_lengths, left_out)
         warn_of_coarse(array, at + inputs.key(name))
     told = {name: each for name, each in lengths.items() if each is not None}
     main = inputs.main(told)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnscope.data.numbered import dates_of
 from rnnscope.data.timesteps import IS_DATE, readings_of, steps_within
 from rnnscope.errors import UserError, brief
 
@@ -66,6 +67,10 @@ def _as_numbers(
     """Numbers in uneven steps as such, and as dates if all may be; else nothing."""
     found = text.str.extract(rf"^{COMPACT.pattern}$")[0]
     digits = found.str.len()
+    if others := dates_of(keys):
+        read = [elapsed(keys), *(each / 86_400 for each in others)]
+        uneven = [len(np.unique(steps_within(each, sequences.to_numpy()))) > 1 for each in read]
+        return read if any(uneven) else []
     if found.isna().any() or len(set(digits)) > 1 or digits.iloc[0] not in WRITTEN:
         return []
     if len(np.unique(steps_within(keys, sequences.to_numpy()))) < 2:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.data.conventions import refuse_conventions
+from rnnscope.data.dims import refuse_dims
 from rnnscope.data.memory import refuse_bomb, refuse_unfit
 from rnnscope.errors import UserError, brief, listed
 
@@ -103,6 +104,8 @@ def refuse_claims(nodes: Mapping[str, h5py.Dataset], at: str) -> None:
         refuse_unfit(sizes, at)
     for name, node in nodes.items():
         refuse_conventions(node, f"{at}: {brief(name, 40)}")
+        if CLASS not in node.attrs:  # whose axes are reversed on reading
+            refuse_dims(node, f"{at}: {brief(name, 40)}")
 
 
 def _warn_of_gaps(node: h5py.Dataset, where: str) -> None:

@@ -28,6 +28,15 @@ class Roles:
     """Those that are read by layers whose mask is the input ``mask``."""
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     """The shape of one sequence of each, where it is known; None for any size."""
+    masking: Mapping[str, float | None] | None = field(default=None, compare=False)
+    """Those of which the model makes a mask, with the number that it leaves out, None where that is
+    not known. None where nothing is known, as where no model is at hand."""
+
+    def leaves_out(self, name: Name, value: float) -> bool:
+        """Whether the model may leave out the timesteps of an input that are a number."""
+        if self.masking is None:
+            return True
+        return self.masking.get(name or "", float("nan")) in (None, value)
 
     def wanted(self, given: Collection[Name]) -> list[str]:
         """The inputs that need an array; a mask beside others is made from the lengths."""

@@ -18,6 +18,7 @@ from rnnscope.data.footers import read_parquet, readable
 from rnnscope.data.groups import groups_of_column, refuse_two
 from rnnscope.data.lines import ROW, refuse_special
 from rnnscope.data.names import refuse_unclear
+from rnnscope.data.numbered import dates_of
 from rnnscope.data.order import refuse_other_order
 from rnnscope.data.rows import FLOAT, WHOLE, LongTable, Streamed, floats, open_table
 from rnnscope.data.shared import refuse_shared
@@ -200,7 +201,8 @@ def _in_order(rows: pa.Table, new: NDArray[np.bool_], columns: Columns) -> bool:
             f"data.path={columns.path}: sequence {sequence} has timestep {timestep[twice[0]]} "
             "twice in one split"
         )
-    return bool((new | (timestep[1:] > timestep[:-1])).all())
+    # Of what may be dates the order is known, and refused, only where all are read at once.
+    return bool((new | (timestep[1:] > timestep[:-1])).all()) and not dates_of(timestep)
 
 
 def _changes(rows: pa.Table, key: str) -> NDArray[np.bool_]:

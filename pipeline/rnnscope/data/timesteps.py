@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnscope.data.lines import place
+from rnnscope.data.numbered import refuse_other_readings
 from rnnscope.data.written import NUMBER
 from rnnscope.errors import UserError, brief
 
@@ -64,6 +65,7 @@ def in_time(values: "pd.Series[Any]", sequences: "pd.Series[Any]", where: str) -
             raise UserError(f"{where}: {plain[~np.isfinite(plain)][0]} is no timestep")
         if plain.dtype.kind == "f":
             _refuse_months(values.map("{:.4f}".format), where)
+        refuse_other_readings(plain, sequences, where)
         return plain
     kinds = {type(value) for value in plain}
     if kinds != {str}:
@@ -132,6 +134,7 @@ def _numbers(text: "pd.Series[Any]", sequences: Any, where: str) -> NDArray[Any]
     if keys.dtype.kind not in "iuf":
         longest = max(text, key=len)
         raise UserError(f"{where} holds '{brief(longest)}', past 64 bits: {REMEDY}")
+    refuse_other_readings(keys, sequences, where)
     return keys
 
 

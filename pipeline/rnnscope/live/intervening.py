@@ -2,7 +2,7 @@
 
 import operator
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from rnnscope.analysis.intervention.changing import changing
 from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite
 from rnnscope.extract.warning import Noticed, noticed
+from rnnscope.live.arrays import Array, plain
 from rnnscope.live.options import as_list
 from rnnscope.live.prepared import Prepared
 from rnnscope.models.batches import batches
@@ -204,7 +205,7 @@ def _rows(layer: str, signal: str, values: Float, valid: NDArray[np.bool_], firs
 def _place(model: keras.Model, layer: str, state: str) -> Place:
     """The cell of a layer, if it has a state that can be set."""
     there = places(model)
-    if layer not in there:
+    if not isinstance(layer, str) or layer not in there:
         raise UserError(f"layer={layer!r}: no recurrent layer; there are: {listed(list(there))}")
     place = there[layer]
     states = changeable(place.cell)
@@ -234,8 +235,9 @@ def _timesteps(prepared: Prepared, layer: str, place: Place) -> int:
 
 def _units(place: Place, units: Any) -> list[int]:
     """The units, if the cell has them, each once."""
-    each_of = units if isinstance(units, Iterable) else [units]
-    asked = [_whole(each) for each in each_of]
+    # The columns of a value are those of the units in their order, which a set does not have.
+    ordered = isinstance(units, Iterable) and not isinstance(units, Set | Mapping)
+    asked = [_whole(each) for each in (units if ordered else [units])]
     if not asked or not all(0 <= each < place.units for each in asked):
         raise UserError(
             f"unit={units}: must be whole numbers from 0 to {place.units - 1}, those of "
@@ -253,10 +255,12 @@ def _whole(value: Any) -> int:
 
 def _window(at: Any, timesteps: int) -> range:
     """The timesteps that are asked for, one after another."""
-    if isinstance(at, int | np.integer) and not isinstance(at, bool):
-        at = slice(int(at), int(at) + 1)
-    fits = isinstance(at, slice) and at.step in (None, 1)
-    start, stop = (at.start or 0, timesteps if at.stop is None else at.stop) if fits else (0, 0)
+    start = stop = _whole(at)
+    if start >= 0:
+        stop = start + 1
+    elif isinstance(at, slice) and at.step in (None, 1):
+        start = 0 if at.start is None else _whole(at.start)
+        stop = timesteps if at.stop is None else _whole(at.stop)
     if not 0 <= start < stop <= timesteps:
         raise UserError(
             f"at={at}: must be a timestep, or a slice of them such as slice(12, 15); there are "
@@ -273,7 +277,11 @@ def _values(value: Any, shape: tuple[int, int, int], *, single: bool) -> Float:
         shape: N, W and the number of units.
         single: whether one unit was asked for, whose axis the value lacks.
     """
-    given = np.asarray(value)
+    alone = value is None or isinstance(value, bool | int | float | str | np.generic)
+    array = Array(np.asarray(value)) if alone else plain(value, "value")
+    if array.lengths is not None:
+        raise UserError("value: its rows differ in length; past a sequence's own give any number")
+    given = array.numbers
     if given.dtype.kind not in "fiub":
         raise UserError(f"value is of type {given.dtype}; must be a number, or an array of them")
     wanted = shape[:2] if single else shape
@@ -286,4 +294,6 @@ def _values(value: Any, shape: tuple[int, int, int], *, single: bool) -> Float:
         ) from None
     if not np.isfinite(whole).all():
         raise UserError("value: holds NaN or an infinity; past a sequence's length give any number")
+    if np.abs(whole.astype(np.float64)).max() > np.finfo(np.float32).max:
+        raise UserError("value: holds a number past float32, in which states are computed")
     return np.ascontiguousarray(whole, np.float32)

@@ -5,10 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from rnnscope.data.dims import TIME
 from rnnscope.errors import UserError, brief, listed
 
-TIME = re.compile(r"time.*|t|(time)?steps?|frames?|(time)?bins?|ticks?", re.IGNORECASE)
-"""What people call the axis of timesteps."""
 UNNAMED = re.compile(r"dim_\d+")
 """What xarray calls an axis that was given no name."""
 

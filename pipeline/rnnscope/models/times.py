@@ -13,6 +13,7 @@ from rnnscope.data import MASK, Roles
 from rnnscope.models.axes import Axes, Time, follow, inner_graph
 from rnnscope.models.calls import makes_mask
 from rnnscope.models.feeding import named_inputs, sequence_shapes
+from rnnscope.models.filling import mask_values
 
 
 @dataclass
@@ -58,6 +59,8 @@ def roles(model: keras.Model) -> Roles:
         return Roles(tuple(shapes), None, shapes=shapes)
     read = [time for calls in found.layers.values() for time in calls]
     beside = [time.inputs - {MASK} for time in read if time.clear]
+    values = mask_values(model, named_inputs(model))
+    masking = {name: values.get(name) for inputs in found.masks.values() for name in inputs}
     any_of = sorted({name for time in read for name in time.inputs} - {MASK})
     return Roles(
         tuple(shapes),
@@ -65,6 +68,7 @@ def roles(model: keras.Model) -> Roles:
         frozenset() if found.output is None else found.output.inputs - {MASK},
         found.masked.inputs - {MASK},
         shapes,
+        masking,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from rnnscope.config import Analysis, Config, Delay, Extract, Files, Lagged, Recurrent, Text
+from rnnscope.config.intervention import CLUSTERS
 from rnnscope.config.options import spelled
 from rnnscope.errors import UserError, listed
 from rnnscope.stages.table import RERUN
@@ -166,6 +167,14 @@ def _of_intervention(config: Config) -> Iterator[str]:
             f"intervention.decoded={spelled(options.decoded)}: takes decoders of single timesteps, "
             "of which decoding.timesteps=last has none; leave that out"
         )
+    known: dict[frozenset[int], str] = {}
+    for group in (each for each in options.groups or () if each != CLUSTERS):
+        units = list(map(int, group.split("+")))
+        if len(set(units)) < len(units):
+            yield f"intervention.groups: {group} names a unit twice"
+        # As two rows they would be two of the tests that q_value is adjusted over.
+        if (same := known.setdefault(frozenset(units), group)) != group:
+            yield f"intervention.groups: {same} and {group} are the same units: leave one out"
     if not isinstance(model, Recurrent):
         return
     yield from _unknown("intervention.layers", options.layers, _layers(model))

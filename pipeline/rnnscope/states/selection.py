@@ -1,5 +1,8 @@
 """The layers, signals and timesteps that a config chooses, to be written or to be analysed."""
 
+import logging
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from rnnscope.errors import UserError
 from rnnscope.states.listing import layers
 from rnnscope.states.parts import RowKeys
 from rnnscope.states.signals import Signal, open_signal, refuse_unequal
+
+log = logging.getLogger(__name__)
 
 
 def only(option: str, there: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
@@ -65,6 +70,31 @@ def final_step(timesteps: str) -> str | None:
         f"extract.timesteps={timesteps}: what is said of the final step is of the last recorded "
         "timestep of each sequence, which need not be the last that the layer read"
     )
+
+
+def warn_of_ends(option: str, timesteps: str, signals: Iterable[Signal]) -> None:
+    """Log where timesteps that are counted from the end are not those of each sequence's own end.
+
+    Args:
+        option: that names them, such as population.timesteps.
+        timesteps: its value.
+        signals: that are read; of each layer one counts, as all have the same rows.
+    """
+    if not re.match(r"-|[^:]*:-", timesteps):
+        return
+    for signal in {each.layer: each for each in signals}.values():
+        last = signal.timesteps - 1
+        ends = short = 0
+        for rows, _ in signal.read([]):
+            end = np.concatenate([rows.sequence[1:] != rows.sequence[:-1], [True]])
+            ends += int(end.sum())
+            short += int((rows.timestep[end] < last).sum())
+        if short:
+            log.warning(
+                f"{option}={timesteps}: is counted from timestep {last:,}, the last of the "
+                f"longest sequences, and {short:,} of {ends:,} sequences of layer '{signal.layer}' "
+                "end before it: theirs are nearer to their own end, or none"
+            )
 
 
 def chosen_rows(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -32,6 +32,7 @@ import keras
 import tensorflow as tf
 from keras.src.layers.rnn import conv_lstm
 
+from rnnscope.trace.fused import lstm
 from rnnscope.trace.reading import Tensor
 
 Signals = dict[str, Tensor]
@@ -101,29 +102,12 @@ def can_fuse(cell: Any, dtype: str) -> bool:
 
 
 def fused(cell: keras.layers.LSTMCell, x: Tensor, h: Tensor, c: Tensor) -> Signals:
-    """All signals [T, B, U] of an LSTM over x [T, B, F], from states h and c [B, U].
-
-    The op orders its gates i, f, g, o, as Keras does; peepholes and clipping of c are off.
-    """
-    kernels = tf.concat([cell.kernel, cell.recurrent_kernel], axis=0)
-    bias = tf.zeros(4 * cell.units) if cell.bias is None else tf.convert_to_tensor(cell.bias)
-    peephole = tf.zeros(cell.units)
-    i, c_all, f, o, g, _, h_all = tf.raw_ops.BlockLSTMV2(
-        seq_len_max=tf.cast(tf.shape(x)[0], tf.int64),
-        x=x,
-        cs_prev=c,
-        h_prev=h,
-        w=kernels,
-        wci=peephole,
-        wcf=peephole,
-        wco=peephole,
-        b=bias,
-        cell_clip=0.0,
-        use_peephole=False,
-    )
-    # The op has gradients for h and c only; those of the gates would silently be zero.
-    gates = [tf.stop_gradient(gate) for gate in (i, f, o, g)]
-    return dict(zip(LSTM, (h_all, c_all, *gates), strict=True))
+    """All signals [T, B, U] of an LSTM over x [T, B, F], from states h and c [B, U]."""
+    units = cell.recurrent_kernel.shape[0]
+    bias = tf.zeros(4 * units) if cell.bias is None else cell.bias
+    # Read here, so that their gradients reach the variables.
+    weights = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel, bias))
+    return dict(zip(LSTM, lstm(x, h, c, *weights), strict=True))
 
 
 def gates(cell: Any, x: Tensor, before: Signals) -> Signals:

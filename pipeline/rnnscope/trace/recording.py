@@ -36,8 +36,7 @@ class LayerTrace:
     """The Keras cell that was recorded."""
     signals: dict[str, Tensor]
     """Signal -> [T, B, U], time first as the ops return them, aligned to input time. Rows that the
-    mask excludes are undefined. On the fused path gradients flow through h and c; those of the
-    gates are None."""
+    mask excludes are undefined. Gradients flow through all of them, on either path."""
     initial: dict[str, Tensor]
     """The states before the first timestep [B, U]."""
     reading: Reading

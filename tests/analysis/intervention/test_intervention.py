@@ -276,14 +276,18 @@ def test_attributions_are_gradients_times_states(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path: Path) -> None:
-    model, given = held.network(keras.layers.GRU(UNITS, name="gru")), held.arrays()
+@pytest.mark.parametrize(("kind", "state"), [("gru", "h"), ("lstm", "h"), ("lstm", "c")])
+def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(
+    tmp_path: Path, kind: str, state: str
+) -> None:
+    made = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[kind]
+    model, given = held.network(made(UNITS, name=kind)), held.arrays()
     held.run(
         tmp_path,
         model,
         given,
         "intervention.exact=false",
-        "intervention.states=[h]",
+        f"intervention.states=[{state}]",
         "intervention.integrate=32",
     )
     table = pd.read_parquet(tmp_path / "attribution.parquet")
@@ -293,13 +297,12 @@ def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(tmp_path:
     assert 0 < high.max() < 2e-5  # the midpoints of 32 pieces
     *weights, kernel = model.get_weights()
     x, labels = given["x_test"], given["y_test"]
-    free = held.gru(weights, x, reset_after=True)["h"]
-    base = held.losses(free[-1] @ kernel, labels)
+    run = {"gru": held.gru, "lstm": held.lstm}[kind]
+    free = run(weights, x, reset_after=True)
+    base = held.losses(free["h"][-1] @ kernel, labels)
     for t in range(TIMESTEPS):
-        mean = free[t].mean(axis=0)
-        hold = held.within((t, t + 1), "h", lambda _, now, __, mean=mean: mean + 0 * now)
-        at_mean = held.losses(
-            held.gru(weights, x, hold, reset_after=True)["h"][-1] @ kernel, labels
-        )
+        mean = free[state][t].mean(axis=0)
+        hold = held.within((t, t + 1), state, lambda _, now, __, mean=mean: mean + 0 * now)
+        at_mean = held.losses(run(weights, x, hold, reset_after=True)["h"][-1] @ kernel, labels)
         total = table[table["timestep"] == t]["integrated"].sum()
         assert total == pytest.approx((base - at_mean).mean(), abs=1e-3)

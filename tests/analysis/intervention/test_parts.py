@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import scipy.stats
 
 from rnnscope.analysis.intervention import donors as drawing
 from rnnscope.analysis.intervention import levels, ratios
+from rnnscope.analysis.intervention.choosing import chosen
 from rnnscope.analysis.intervention.donors import NONE, any_other, donors
 from rnnscope.analysis.intervention.first_order import products
 from rnnscope.analysis.intervention.plan import blocks
@@ -95,6 +97,14 @@ def test_targets_are_units_sets_of_them_and_directions(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[2].along, [True, True, False])
     assert [len(some) for some in chunks(found, 2)] == [2, 1, 2]
     assert [each.name for each in targets(asked, 2, directions_of(asked))] == ["0", "0+1"]
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 5e307])
+def test_the_length_of_a_direction_does_not_matter(scale: float, tmp_path: Path) -> None:
+    np.save(tmp_path / "d.npy", np.array([[3.0, 0.0, 4.0], [0.0, -2.0, 0.0]]) / 4 * scale)
+    found = directions_of(options(f"intervention.directions_path={tmp_path / 'd.npy'}"))
+    assert found is not None
+    np.testing.assert_allclose(found, [[0.6, 0.0, 0.8], [0.0, -1.0, 0.0]])
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], [[0.0, 0.0]], [[np.nan, 1.0]]])
@@ -187,3 +197,18 @@ def test_estimates_are_gradients_times_changes_in_the_target() -> None:
     np.testing.assert_allclose(found[1], each[..., 0] + each[..., 1])
     projected = (change @ direction)[..., np.newaxis] * direction
     np.testing.assert_allclose(found[2], (gradient * projected).sum(axis=2))
+
+
+def test_what_a_smaller_layer_does_not_have_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "d.npy", np.eye(4))
+    x = keras.Input((5, 2))
+    y = keras.layers.LSTM(4, return_sequences=True, name="large")(x)
+    model = keras.Model(x, keras.layers.GRU(3, name="small")(y))
+    asked = options(
+        "intervention.units=[1,3]",
+        "intervention.groups=[0+1,2+3]",
+        f"intervention.directions_path={tmp_path / 'd.npy'}",
+    )
+    assert chosen(model, asked, {}).left_out == {
+        "small": "c: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
+    }

@@ -79,6 +79,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     if options.timesteps == "last":
         same_data.check_last(runs)
     opened = _wanted(options, recorded)
+    for layers in opened.values():
+        some = (signal for names in layers.values() for signal in names.values())
+        selection.warn_of_ends("compare.timesteps", options.timesteps, some)
     pairs = [pair for both in itertools.combinations(opened, 2) for pair in paired(opened, *both)]
     if not pairs:
         raise UserError(

@@ -94,6 +94,7 @@ def choose(
     names = states.annotations(recorded)
     of_part = functools.partial(_keys, recorded, signal.layer, names, among, target)
     keys = pd.concat([of_part(number, file) for number, file in enumerate(signal.files)])
+    selection.warn_of_ends("decoding.timesteps", options.timesteps, [signal])
     if options.timesteps != "last":
         wanted = selection.steps_of(options.timesteps, signal.timesteps)
         keys = keys[keys["timestep"].isin(wanted)]

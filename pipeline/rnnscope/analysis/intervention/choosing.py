@@ -12,7 +12,7 @@ from rnnscope.analysis.intervention.earlier import Key
 from rnnscope.analysis.intervention.targets import Float, Target, directions_of, sets, targets
 from rnnscope.config import Intervention
 from rnnscope.config.intervention import CLUSTERS
-from rnnscope.errors import UserError
+from rnnscope.errors import UserError, listed
 from rnnscope.states import selection
 from rnnscope.trace import loops
 from rnnscope.trace.places import Place, places
@@ -66,6 +66,10 @@ def chosen(model: keras.Model, options: Intervention, folders: Mapping[str, Path
     directions = directions_of(options)
     by_place = {name: targets(options, place.units, directions) for name, place in found.items()}
     _refuse_missing(options, directions, by_place, {n: p.units for n, p in found.items()})
+    for name, place in found.items():
+        if none := _lacking(options, directions, place.units):
+            before = f"{left_out[name]}; " if name in left_out else ""
+            left_out[name] = f"{before}{none}: there are {place.units} units"
     keys = [(name, state) for name, some in states.items() for state in some]
     whole = {key: [*by_place[key[0]]] for key in keys}
     sizes = {key: found[key[0]].units for key in keys}
@@ -95,6 +99,15 @@ def _found_earlier(
         yield from directions.items()
         for place, state in (key for key in units if key not in directions):
             left_out[f"decoder {asked} of {place}/{state}"] = "stage decoding has none"
+
+
+def _lacking(options: Intervention, directions: Float | None, units: int) -> str:
+    """The targets that a layer of so many units does not have, in words; empty if it has all."""
+    missing = [f"unit {unit}" for unit in options.units or () if unit >= units]
+    missing += [group for group in sets(options) if max(map(int, group.split("+"))) >= units]
+    if directions is not None and directions.shape[1] != units:
+        missing.append("directions")
+    return listed(missing) if missing else ""
 
 
 def _refuse_missing(

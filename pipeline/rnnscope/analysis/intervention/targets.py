@@ -92,10 +92,11 @@ def directions_of(options: Intervention) -> Float | None:
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or values.ndim != 2:
         raise UserError(f"{said}must be an array of numbers [directions, units]")
     found = values.astype(np.float64)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    if not found.size or not np.isfinite(found).all() or not lengths.all():
+    largest = np.abs(found).max(axis=1, initial=0.0, keepdims=True)
+    if not found.size or not np.isfinite(found).all() or not largest.all():
         raise UserError(f"{said}each direction must be finite and not 0")
-    return np.asarray(found / lengths)
+    found /= largest  # whose squares are neither past float64 nor 0
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
 def chunks(every: Sequence[Target], most: int) -> Iterator[list[Target]]:

@@ -68,6 +68,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     """
     options, recorded = config.population, inputs.folders["extract"]
     signals = selection.signals(recorded, options, "population")
+    selection.warn_of_ends("population.timesteps", options.timesteps, signals)
     whole = [_chosen(signal, options.timesteps) for signal in signals]
     blocks = [_blocks(each) for each in whole]
     measure = functools.partial(_measure, states.sources(recorded))
