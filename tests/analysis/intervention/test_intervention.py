@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from rnnscope import data, models
 from rnnscope.analysis.intervention import stage
+from rnnscope.analysis.intervention.choosing import chosen
 from rnnscope.analysis.intervention.columns import INTERVENTION
 from rnnscope.analysis.intervention.losses import losses
 from rnnscope.data import Batch
@@ -20,6 +21,7 @@ from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID, VALUES
 from rnnscope.stages.table import STAGES
 from tests.analysis.intervention import held
 from tests.analysis.intervention.held import COUNT, FEATURES, TIMESTEPS, UNITS
+from tests.compose import composed
 from tests.trace.test_architectures import Leaky
 
 pytestmark = pytest.mark.tensorflow
@@ -306,3 +308,19 @@ def test_integrated_gradients_add_up_to_the_change_from_the_mean_state(
         at_mean = held.losses(run(weights, x, hold, reset_after=True)["h"][-1] @ kernel, labels)
         total = table[table["timestep"] == t]["integrated"].sum()
         assert total == pytest.approx((base - at_mean).mean(), abs=1e-3)
+
+
+def test_what_a_smaller_layer_does_not_have_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "d.npy", np.eye(4))
+    x = keras.Input((5, 2))
+    y = keras.layers.LSTM(4, return_sequences=True, name="large")(x)
+    model = keras.Model(x, keras.layers.GRU(3, name="small")(y))
+    asked = composed(
+        Path(),
+        "intervention.units=[1,3]",
+        "intervention.groups=[0+1,2+3]",
+        f"intervention.directions_path={tmp_path / 'd.npy'}",
+    )
+    assert chosen(model, asked.intervention, {}).left_out == {
+        "small": "c: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
+    }

@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import scipy.stats
 
 from rnnscope.analysis.intervention import donors as drawing
 from rnnscope.analysis.intervention import levels, ratios
-from rnnscope.analysis.intervention.choosing import chosen
 from rnnscope.analysis.intervention.donors import NONE, any_other, donors
 from rnnscope.analysis.intervention.first_order import products
 from rnnscope.analysis.intervention.plan import blocks
@@ -197,18 +195,3 @@ def test_estimates_are_gradients_times_changes_in_the_target() -> None:
     np.testing.assert_allclose(found[1], each[..., 0] + each[..., 1])
     projected = (change @ direction)[..., np.newaxis] * direction
     np.testing.assert_allclose(found[2], (gradient * projected).sum(axis=2))
-
-
-def test_what_a_smaller_layer_does_not_have_is_told(tmp_path: Path) -> None:
-    np.save(tmp_path / "d.npy", np.eye(4))
-    x = keras.Input((5, 2))
-    y = keras.layers.LSTM(4, return_sequences=True, name="large")(x)
-    model = keras.Model(x, keras.layers.GRU(3, name="small")(y))
-    asked = options(
-        "intervention.units=[1,3]",
-        "intervention.groups=[0+1,2+3]",
-        f"intervention.directions_path={tmp_path / 'd.npy'}",
-    )
-    assert chosen(model, asked, {}).left_out == {
-        "small": "c: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
-    }
