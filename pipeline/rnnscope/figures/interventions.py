@@ -47,8 +47,8 @@ def intervention(
     """Units by timesteps: the effect of changing each unit at each timestep.
 
     Of patches it is how far the output moves to the donor's, of other methods the rise of the loss.
-    Effects that cannot be told from 0 are pale: their interval holds 0, or of losses their q-value
-    is at least 0.05. Of more than 100 units those with the largest effects are drawn.
+    Effects that cannot be told from 0 are pale: their interval holds 0, or of rises of the loss the
+    q-value is at least 0.05. Of more than 100 units those with the largest effects are drawn.
 
     >>> import pandas as pd, rnnscope
     >>> changes = pd.DataFrame({"layer": "lstm", "state": "c", "unit": [0, 0, 1, 1],

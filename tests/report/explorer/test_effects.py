@@ -120,7 +120,8 @@ def test_the_caption_says_what_the_colours_mean(tmp_path: Path) -> None:
     assert zero.startswith(
         "Colours: how much the loss rises when a unit is set to 0 at one timestep alone. Pale cells"
     )
-    assert "q is at least 0.05" in zero
+    assert "of a rise q is at least 0.05" in zero
+    assert "of a fall the 95 % interval, not adjusted for many, holds 0" in zero
     assert "when a unit is moved by 1.5 standard deviations at one timestep alone." in add
     assert patch.startswith(
         "Colours: how far the output moves to the donor's (0 not at all, 1 all the way) when a "
@@ -145,6 +146,17 @@ def test_windows_to_the_end_and_sliding_ones_have_maps_and_single_ones_are_named
     assert [each["windows"] for each in said["maps"]] == ["each", "onward"]
     assert "set to 0 from one timestep to the end" in said["maps"][1]["caption"]
     assert said["not_here"] == ["windows 1:4"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_windows_without_an_estimate_have_no_map(tmp_path: Path) -> None:
+    rows = written(tmp_path, states="c", methods=("zero",), windows=["each", "sliding:3"])
+    scores = [name for name in rows if "_change" in name or "recovery" in name]
+    rows = rows.assign(**dict.fromkeys(scores, np.nan), estimate=rows["loss_change"])
+    slid = rows.query("start < @T - 2").assign(stop=rows["start"] + 3, estimate=np.nan)
+    pd.concat([rows, slid]).to_parquet(tmp_path / "intervention.parquet", index=False)
+    said, _ = added(tmp_path)
+    assert [each["windows"] for each in said["maps"]] == ["each"]
 
 
 def test_sets_and_directions_are_counted_and_not_drawn(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ EFFECT = {
 TOLD = {
     "recovery": "Pale cells cannot be told from 0, which their 95 % interval holds; of cells "
     "without any effect 1 in 20 is not pale by chance.",
-    "loss_change": "Pale cells cannot be told from 0: q is at least 0.05 over all units and "
-    "timesteps.",
+    "loss_change": "Pale cells cannot be told from 0: of a rise q is at least 0.05 over all units "
+    "and timesteps; of a fall the 95 % interval, not adjusted for many, holds 0.",
 }
 """What pale cells are."""
 
