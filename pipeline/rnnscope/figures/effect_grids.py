@@ -40,6 +40,8 @@ class Effects:
     sure: NDArray[np.bool_]
     """Which of them can be told from 0 [U, C]: rises of the loss by their q-value, others by their
     interval; all, where that was not tested."""
+    sequences: NDArray[np.int64]
+    """How many sequences each is of [U, C]; 0 where none was measured, or rows do not say."""
 
     @property
     def tested(self) -> bool:
@@ -56,6 +58,7 @@ class Effects:
             low=self.low[places],
             high=self.high[places],
             sure=self.sure[places],
+            sequences=self.sequences[places],
         )
 
 
@@ -92,7 +95,9 @@ def effects(rows: pd.DataFrame, windows: str, timesteps: int, columns: int) -> E
         # The q-value is of a test that the loss rises: it says nothing of falls.
         sure = (grid(there["q_value"]) < NEEDED) | (high < 0)
     starts = np.broadcast_to(np.arange(timesteps), value.shape)
-    return _coarse(Effects(name, units, starts, value, low, high, sure), columns)
+    count = grid(there["sequences"]) if "sequences" in there else none
+    sequences = np.nan_to_num(count).astype(np.int64)
+    return _coarse(Effects(name, units, starts, value, low, high, sure, sequences), columns)
 
 
 def timesteps_of(rows: pd.DataFrame) -> int:
@@ -132,6 +137,11 @@ def words(name: str, rows: pd.DataFrame) -> str:
         "estimate": "estimated rise of the loss",
         "output_change": "distance of the outputs",
     }[name]
+
+
+def is_kind(windows: str) -> bool:
+    """Whether windows are every one of a kind, and not one by itself such as 12:15."""
+    return windows in ("each", "onward") or windows.startswith("sliding:")
 
 
 def _among(rows: pd.DataFrame, windows: str, end: int) -> "pd.Series[bool]":
@@ -174,4 +184,5 @@ def _coarse(found: Effects, columns: int) -> Effects:
         low=taken(found.low, np.nan),
         high=taken(found.high, np.nan),
         sure=taken(found.sure, False),
+        sequences=taken(found.sequences, 0),
     )
