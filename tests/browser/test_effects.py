@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from rnnscope.report.page import HERE
 from tests.browser.conftest import Open, RunOf
 from tests.browser.test_states import middle, opened
 from tests.browser.watching import faults
@@ -100,10 +101,13 @@ def test_a_click_opens_the_unit_at_that_timestep(
     for place, (x, across) in enumerate(marks.evaluate_all(f"all => all.map({grid})")):
         assert across == 420, place
         assert x == pytest.approx(44 + 5 / (T - 1) * (420 - 44 - 8), abs=0.01)
-    facts = page.locator("#unit-facts p").filter(has_text="Timestep 5, c ").all_inner_texts()
-    for method, text in (("zero", "set to 0 at one timestep alone"), ("patch", "in a donor")):
-        (fact,) = (each for each in facts if text in each and "at one timestep alone" in each)
+    facts = page.locator("#unit-facts p").filter(has_text="timestep 5").all_inner_texts()
+    donor = "c patched with its value in a donor (a sequence of another class)"
+    for method, text in (("zero", "c set to 0"), ("patch", donor)):
+        assert [each for each in facts if each.startswith(f"{text} from timestep 5 to the end: ")]
+        (fact,) = (each for each in facts if each.startswith(f"{text} at timestep 5: "))
         row = changes(needed, "lstm_1", "c", method).loc[(2, 5)]
+        assert fact.endswith(f"; {row['sequences']:.0f} sequences.")
         value = row["recovery"] if method == "patch" else row["loss_change"]
         shown = re.findall(r"= (\S+)", fact.replace("−", "-"))[0].rstrip(",.")
         assert float(shown) == pytest.approx(value, rel=0.06, abs=6e-5)
@@ -202,3 +206,43 @@ def test_without_an_intervention_there_is_no_map(run_of: RunOf, open_page: Open)
     page = opened(run_of("digits"), open_page)
     expect(page.locator(".effects")).to_have_count(0)
     assert "the maps below" not in page.locator("#decoding").inner_text()
+
+
+def test_windows_and_numbers_of_sequences_are_said_in_plain_words(browser: Browser) -> None:
+    script = (HERE / "effects.js").read_text("utf-8")
+    (words,) = re.findall(r"^const widthOf.*?(?=^class )", script, re.DOTALL | re.MULTILINE)
+    count = "const count = (n) => n.toLocaleString('en');"
+    said = {
+        "windowAt('each', 5)": "at timestep 5",
+        "windowAt('onward', 5)": "from timestep 5 to the end",
+        "windowAt('sliding:3', 5)": "at timesteps 5 to 7",
+        "windowAt('sliding:1', 5)": "at timestep 5",
+        "windowsName('each')": "each timestep alone",
+        "windowsName('onward')": "each timestep and all after it",
+        "windowsName('sliding:3')": "3 timesteps in a row",
+        "sequencesSaid(3, 1000)": "3 to 1,000 sequences",
+        "sequencesSaid(40, 40)": "40 sequences",
+        "sequencesSaid(1)": "1 sequence",
+    }
+    page = browser.new_page()
+    found = {call: page.evaluate(f"() => {{ {count} {words} return {call}; }}") for call in said}
+    page.close()
+    assert found == said
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_read_moves_no_map_and_ends_with_the_number_of_sequences(
+    width: int, needed: Path, open_page: Open
+) -> None:
+    page = opened(needed, open_page, width=width)
+    chosen(page, "lstm_1", method="zero")
+    (count,) = changes(needed, "lstm_1", "c", "zero")["sequences"].unique()
+    canvas = map_of(page, "lstm_1", "c")
+    caption = box_of(page, "lstm_1").locator(".caption")
+    expect(caption).to_contain_text(f"; {count} sequences.")
+    before = middle(canvas, 0, 0)
+    for t in range(T):
+        page.mouse.move(*middle(canvas, 2, t))
+        text = box_of(page, "lstm_1").locator(".effect-said").inner_text()
+        assert text.endswith(f"; {count} sequences")
+        assert middle(canvas, 0, 0) == before

@@ -95,6 +95,46 @@ def test_without_recovery_or_loss_there_is_what_there_is() -> None:
     assert effects(none.drop(columns="output_change"), "each", T, 400) is None
 
 
+def test_a_fall_of_the_loss_is_told_from_0_by_its_interval() -> None:
+    rows = table()
+    own = (rows["unit"] == 0) & (rows["start"] == 4)
+    names = ["loss_change", "loss_change_low", "loss_change_high", "q_value"]
+    rows.loc[own, names] = [-9.0, -9.1, -8.9, 1.0]  # the q-value asks whether it rises
+    found = effects(rows, "each", T, 400)
+    assert found is not None
+    assert found.sure[0].tolist() == [False] * 4 + [True, False]
+    assert largest(found, 1).tolist() == [0]
+    assert by_largest(found).tolist().index(0) < U - 1
+    rows.loc[own, "loss_change_high"] = 0.1
+    unsure = effects(rows, "each", T, 400)
+    assert unsure is not None
+    assert not unsure.sure[0].any()
+
+
+def test_the_column_of_a_map_is_one_that_its_own_windows_have() -> None:
+    slid = table(width=3).assign(loss_change=np.nan, output_change=0.5)
+    every = pd.concat([table().assign(output_change=2.0), slid])
+    names = []
+    for kind in ("each", "sliding:3"):
+        found = effects(every, kind, T, 400)
+        assert found is not None
+        names.append(found.name)
+    assert names == ["loss_change", "output_change"]
+    # With exact=false windows of several timesteps have nothing at all.
+    guessed = every.assign(loss_change=np.nan, output_change=np.nan)
+    guessed["estimate"] = np.where(guessed["stop"] - guessed["start"] == 1, 0.25, np.nan)
+    assert effects(guessed, "sliding:3", T, 400) is None
+    assert effects(guessed, "each", T, 400) is not None
+
+
+def test_the_last_windows_of_other_kinds_are_not_those_onward() -> None:
+    both = pd.concat([table(), table(width=3)])
+    assert effects(both, "onward", T, 400) is None
+    assert effects(table(width=3), "onward", T, 400) is None
+    with pytest.raises(UserError, match="no effects of single units in windows onward here"):
+        figures.intervention(both, windows="onward")
+
+
 def test_windows_of_a_kind_are_drawn_where_they_start_and_others_left_alone() -> None:
     every = pd.concat([table(), table(width=3).assign(loss_change=3.0)])
     onward = table().assign(stop=T, loss_change=5.0).query("start < @T - 1")

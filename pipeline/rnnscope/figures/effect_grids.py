@@ -38,7 +38,10 @@ class Effects:
     high: Float
     """The upper ends [U, C]."""
     sure: NDArray[np.bool_]
-    """Which of them can be told from 0 [U, C]; all, where that was not tested."""
+    """Which of them can be told from 0 [U, C]: rises of the loss by their q-value, others by their
+    interval; all, where that was not tested."""
+    sequences: NDArray[np.int64]
+    """How many sequences each is of [U, C]; 0 where none was measured, or rows do not say."""
 
     @property
     def tested(self) -> bool:
@@ -55,6 +58,7 @@ class Effects:
             low=self.low[places],
             high=self.high[places],
             sure=self.sure[places],
+            sequences=self.sequences[places],
         )
 
 
@@ -68,8 +72,8 @@ def effects(rows: pd.DataFrame, windows: str, timesteps: int, columns: int) -> E
         columns: most timesteps; of more, of each run of them that with the largest effect counts,
             one that can be told from 0 before others.
     """
-    name = next((name for name in EFFECTS if name in rows and rows[name].notna().any()), None)
     there = rows[rows["unit"].notna() & _among(rows, windows, timesteps)]
+    name = next((name for name in EFFECTS if name in there and there[name].notna().any()), None)
     if name is None or there["start"].nunique() < min(2, timesteps):
         return None  # a single window of a list may look like any kind
     units, place = np.unique(there["unit"].to_numpy(np.int64), return_inverse=True)
@@ -84,15 +88,16 @@ def effects(rows: pd.DataFrame, windows: str, timesteps: int, columns: int) -> E
     ends = EFFECTS[name]
     none = np.full_like(value, np.nan)
     low, high = (grid(there[end]) for end in ends) if ends else (none, none)
-    sure = ~np.isnan(value)
+    sure = (low > 0) | (high < 0) if ends else ~np.isnan(value)
     if name == "loss_change":
         from rnnscope.analysis.ablation.columns import NEEDED  # imports all of scipy.stats
 
-        sure = grid(there["q_value"]) < NEEDED
-    elif ends:
-        sure = (low > 0) | (high < 0)
+        # The q-value is of a test that the loss rises: it says nothing of falls.
+        sure = (grid(there["q_value"]) < NEEDED) | (high < 0)
     starts = np.broadcast_to(np.arange(timesteps), value.shape)
-    return _coarse(Effects(name, units, starts, value, low, high, sure), columns)
+    count = grid(there["sequences"]) if "sequences" in there else none
+    sequences = np.nan_to_num(count).astype(np.int64)
+    return _coarse(Effects(name, units, starts, value, low, high, sure, sequences), columns)
 
 
 def timesteps_of(rows: pd.DataFrame) -> int:
@@ -134,10 +139,18 @@ def words(name: str, rows: pd.DataFrame) -> str:
     }[name]
 
 
+def is_kind(windows: str) -> bool:
+    """Whether windows are every one of a kind, and not one by itself such as 12:15."""
+    return windows in ("each", "onward") or windows.startswith("sliding:")
+
+
 def _among(rows: pd.DataFrame, windows: str, end: int) -> "pd.Series[bool]":
     """Which rows are of windows of a kind."""
     if windows == "onward":
-        return rows["stop"] == end
+        last = rows["stop"] == end
+        starts = np.unique(rows.loc[last, "start"])
+        # The last windows of other kinds stop there too, but do not start at each timestep from 0.
+        return last & bool((starts == np.arange(len(starts))).all())
     width = windows.removeprefix("sliding:") if windows != "each" else "1"
     if not width.isdecimal():
         raise UserError(
@@ -171,4 +184,5 @@ def _coarse(found: Effects, columns: int) -> Effects:
         low=taken(found.low, np.nan),
         high=taken(found.high, np.nan),
         sure=taken(found.sure, False),
+        sequences=taken(found.sequences, 0),
     )

@@ -15,6 +15,7 @@ from rnnscope.figures.effect_grids import (
     timesteps_of,
     words,
 )
+from rnnscope.figures.effect_words import short
 from rnnscope.figures.heat_maps import CMAP, COLUMNS, limit
 from rnnscope.figures.tables import of_layer
 
@@ -22,15 +23,6 @@ UNITS = 100
 """Most units of a map: those of the largest effects."""
 PALE = 0.3
 """How much of its colour an effect keeps that cannot be told from 0."""
-METHODS = {
-    "zero": "set to 0",
-    "mean": "set to its mean",
-    "freeze": "frozen",
-    "add": "moved",
-    "patch": "patched",
-    "patch_same": "patched from the same class (control)",
-}
-"""How a method is called."""
 KEYS = ("state", "unit", "method", "start", "stop", "q_value")
 
 
@@ -47,8 +39,8 @@ def intervention(
     """Units by timesteps: the effect of changing each unit at each timestep.
 
     Of patches it is how far the output moves to the donor's, of other methods the rise of the loss.
-    Effects that cannot be told from 0 are pale: their interval holds 0, or of losses their q-value
-    is at least 0.05. Of more than 100 units those with the largest effects are drawn.
+    Effects that cannot be told from 0 are pale: their interval holds 0, or of rises of the loss the
+    q-value is at least 0.05. Of more than 100 units those with the largest effects are drawn.
 
     >>> import pandas as pd, rnnscope
     >>> changes = pd.DataFrame({"layer": "lstm", "state": "c", "unit": [0, 0, 1, 1],
@@ -89,7 +81,7 @@ def intervention(
     found = found.of(largest(found, UNITS))
     places = by_largest(found) if order == "peak" else np.arange(len(found.units))
     kinds = {"state": str(rows["state"].iloc[0]), "method": str(rows["method"].iloc[0])}
-    said = f"{words(found.name, rows)}, {kinds['state']} {METHODS.get(kinds['method'], '')}"
+    said = f"{words(found.name, rows)}, {kinds['state']} {short(kinds['method'])}"
     figure = _drawn(found.of(places), timesteps, said.rstrip(), shown, order)
     if windows == "onward":
         figure.axes[1].set_xlabel("first timestep of the change, which lasts to the end")

@@ -11,6 +11,7 @@ import pandas as pd
 from rnnscope import figures, store
 from rnnscope.errors import UserError
 from rnnscope.figures.drawing import Figure, settings
+from rnnscope.figures.effect_grids import is_kind
 from rnnscope.figures.sequences import draw_confusion, draw_lengths
 from rnnscope.figures.tables import GATES, STATES, class_name
 from rnnscope.report import outcome
@@ -114,7 +115,7 @@ def _interventions(inputs: Mapping[str, Path]) -> Iterator[Drawing]:
     safe = folders(table["layer"].astype(str).unique().tolist())
     for layer, state, method in keys:
         rows = partial(_rows, folder, "intervention", layer, state=[state], method=[method])
-        for kind in dict.fromkeys(asked):
+        for kind in filter(is_kind, dict.fromkeys(asked)):
             name = f"intervention-{method}-{kind.replace(':', '-')}-{state}-{safe[layer]}"
             yield name, partial(_map, rows, layer, kind)
 

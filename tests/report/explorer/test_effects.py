@@ -27,6 +27,7 @@ def written(
     layers: tuple[str, ...] = ("lstm",),
     timesteps: int = T,
     left_out: dict[str, str] | None = None,
+    labelled: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
     """What stage intervention might have found; unit u changes most at timestep u."""
@@ -38,12 +39,14 @@ def written(
     patched = rows["method"].str.startswith("patch")
     rows = rows.assign(stop=rows["start"] + 1, target=rows["unit"].astype(str), accuracy_change=0.0)
     rows = rows.assign(q_value=np.where(np.abs(value) >= 1, 0.01, 0.9), output_change=1.0)
+    rows["sequences"] = 7 - rows["start"]  # the last timesteps are of fewer
     for name, where in (("loss_change", ~patched), ("recovery", patched)):
         rows[name] = np.where(where, value, np.nan)
         rows[f"{name}_low"], rows[f"{name}_high"] = rows[name] - 0.75, rows[name] + 0.75
     folder.mkdir(exist_ok=True)
     rows.to_parquet(folder / "intervention.parquet", index=False)
-    manifest = {"slice": {"intervention": OPTIONS | options}, "sequences": 7}
+    manifest: dict[str, Any] = {"slice": {"intervention": OPTIONS | options}, "sequences": 7}
+    manifest["donors"] = {"patch": 7} | ({"patch_same": 0} if labelled else {})
     text = json.dumps(manifest | {"left_out": left_out or {}})
     (folder / store.MANIFEST).write_text(text)
     return rows
@@ -67,7 +70,6 @@ def test_every_cell_is_its_row_of_the_table(tmp_path: Path) -> None:
     table = written(tmp_path).set_index(["state", "method", "unit", "start"])
     said, arrays = added(tmp_path)
     assert said["layers"] == ["lstm"]
-    assert said["sequences"] == 7
     assert [(each["state"], each["method"]) for each in said["maps"]] == [
         ("h", "zero"),
         ("h", "patch"),
@@ -76,10 +78,11 @@ def test_every_cell_is_its_row_of_the_table(tmp_path: Path) -> None:
     ]
     for each in said["maps"]:
         name = "recovery" if each["method"] == "patch" else "loss_change"
+        assert each["of_sequences"] == [7 - T + 1, 7]
         assert each["units"] == [0, 1, 2]  # by the timestep of their largest effect
         parts = {
             part: arrays[f"effects/{each['number']}/{part}"]
-            for part in ("value", "low", "high", "sure", "starts")
+            for part in ("value", "low", "high", "sure", "starts", "sequences")
         }
         for line, unit in enumerate(each["units"]):
             for t in range(T):
@@ -90,6 +93,7 @@ def test_every_cell_is_its_row_of_the_table(tmp_path: Path) -> None:
                 told = row[f"{name}_low"] > 0 or row[f"{name}_high"] < 0
                 assert parts["sure"][line, t] == (told if name == "recovery" else t == unit)
                 assert parts["starts"][line, t] == t
+                assert parts["sequences"][line, t] == row["sequences"]
 
 
 def test_a_method_without_the_last_timestep_has_the_axis_of_the_others(tmp_path: Path) -> None:
@@ -120,18 +124,56 @@ def test_the_caption_says_what_the_colours_mean(tmp_path: Path) -> None:
     assert zero.startswith(
         "Colours: how much the loss rises when a unit is set to 0 at one timestep alone. Pale cells"
     )
-    assert "q is at least 0.05" in zero
+    assert "of a rise q is at least 0.05" in zero
+    assert "of a fall the 95 % interval, not adjusted for many, holds 0" in zero
     assert "when a unit is moved by 1.5 standard deviations at one timestep alone." in add
     assert patch.startswith(
         "Colours: how far the output moves to the donor's (0 not at all, 1 all the way) when a "
-        "unit is given its value in a donor, a sequence of another class, at one timestep alone."
+        "unit is patched with its value in a donor (a sequence of another class) at one timestep "
+        "alone."
     )
     assert "1 in 20 is not pale by chance" in patch
-    assert "another sequence of the same class, a control," in control
-    written(tmp_path, methods=("patch",), left_out={"patch_same": "sequences have no classes"})
+    assert "in another sequence of the same class (a control) at one timestep alone" in control
+    written(tmp_path, methods=("add",), add=1)
+    assert "moved by 1 standard deviation at" in added(tmp_path)[0]["maps"][0]["caption"]
+
+
+def test_what_a_donor_is_follows_from_whether_sequences_have_classes(tmp_path: Path) -> None:
+    why = {"patch_same": "no sequence has a donor"}  # each is the only one of its class
+    written(tmp_path, methods=("patch",), left_out=why)
+    (said, *_) = added(tmp_path)[0]["maps"]
+    assert "in a donor (a sequence of another class) at" in said["caption"]
+    why = {"patch_same": "sequences have no classes"}
+    written(tmp_path, methods=("patch",), left_out=why, labelled=False)
+    (said, *_) = added(tmp_path)[0]["maps"]
+    assert "in a donor (another sequence) at" in said["caption"]
+
+
+def test_what_was_not_changed_is_said_in_sentences(tmp_path: Path) -> None:
+    left_out = {
+        "gru": "c: the cell has no such state; unit 17 and 3+18: there are 16 units",
+        "odd": "all: its layer is not called once in the forward pass, or reads nothing",
+        "patch": "no sequence has a donor",
+        "patch_same": "sequences have no classes",
+        "clusters of a/gru/h": "no clusters of redundant units in correlation.parquet",
+        "decoder label:3 of gru/h": "stage decoding has none",
+    }
+    written(tmp_path, left_out=left_out)
     said, _ = added(tmp_path)
-    assert "in a donor, another sequence, at" in said["maps"][0]["caption"]
-    assert said["left_out"] == {"patch_same": "sequences have no classes"}
+    assert said["unchanged"] == [
+        "In layer gru there was no change of c: the cell has no such state.",
+        "In layer gru there was no change of unit 17 and 3+18: there are 16 units.",
+        "In layer odd there was no change of anything: its layer is not called once in the forward "
+        "pass, or reads nothing.",
+        "Nothing was patched: no sequence has a donor. A donor is another sequence that is at "
+        "least as long, of another class where sequences have classes.",
+        "There is no control, patches from a sequence of the same class: sequences have no "
+        "classes.",
+        "In layer a/gru, clusters of units were not changed in h: no clusters of redundant units "
+        "in correlation.parquet.",
+        "In layer gru, the directions of decoder label:3 were not changed in h: stage decoding has "
+        "none.",
+    ]
 
 
 def test_windows_to_the_end_and_sliding_ones_have_maps_and_single_ones_are_named(
@@ -145,6 +187,17 @@ def test_windows_to_the_end_and_sliding_ones_have_maps_and_single_ones_are_named
     assert [each["windows"] for each in said["maps"]] == ["each", "onward"]
     assert "set to 0 from one timestep to the end" in said["maps"][1]["caption"]
     assert said["not_here"] == ["windows 1:4"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_windows_without_an_estimate_have_no_map(tmp_path: Path) -> None:
+    rows = written(tmp_path, states="c", methods=("zero",), windows=["each", "sliding:3"])
+    scores = [name for name in rows if "_change" in name or "recovery" in name]
+    rows = rows.assign(**dict.fromkeys(scores, np.nan), estimate=rows["loss_change"])
+    slid = rows.query("start < @T - 2").assign(stop=rows["start"] + 3, estimate=np.nan)
+    pd.concat([rows, slid]).to_parquet(tmp_path / "intervention.parquet", index=False)
+    said, _ = added(tmp_path)
+    assert [each["windows"] for each in said["maps"]] == ["each"]
 
 
 def test_sets_and_directions_are_counted_and_not_drawn(tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ from rnnscope.figures.effect_grids import (
     Effects,
     by_largest,
     effects,
+    is_kind,
     largest,
     timesteps_of,
     words,
 )
+from rnnscope.figures.effect_words import full, short
 from rnnscope.figures.heat_maps import COLUMNS, limit
 from rnnscope.figures.interventions import PALE, UNITS
 from rnnscope.report.explorer.blob import Blob
+from rnnscope.report.explorer.unchanged import sentences
 from rnnscope.store import parquet
 from rnnscope.store.tables import table_file
 
@@ -28,16 +31,8 @@ CELLS = 120_000
 """Most effects on the page."""
 FEWEST = 8
 """Of so many units a map is shown at least; where not all maps fit then, the last are left out."""
-DONE = {
-    "zero": "set to 0",
-    "mean": "set to its mean over the sequences",
-    "freeze": "kept as it was just before",
-    "add": "moved by {add:g} standard deviations",
-    "patch": "given its value in a donor, {donor},",
-    "patch_same": "given its value in another sequence of the same class, a control,",
-}
-"""What a method does to a unit."""
 WHEN = {"each": "at one timestep alone", "onward": "from one timestep to the end"}
+"""For how long it is done."""
 EFFECT = {
     "recovery": "how far the output moves to the donor's (0 not at all, 1 all the way)",
     "loss_change": "how much the loss rises",
@@ -48,8 +43,8 @@ EFFECT = {
 TOLD = {
     "recovery": "Pale cells cannot be told from 0, which their 95 % interval holds; of cells "
     "without any effect 1 in 20 is not pale by chance.",
-    "loss_change": "Pale cells cannot be told from 0: q is at least 0.05 over all units and "
-    "timesteps.",
+    "loss_change": "Pale cells cannot be told from 0: of a rise q is at least 0.05 over all units "
+    "and timesteps; of a fall the 95 % interval, not adjusted for many, holds 0.",
 }
 """What pale cells are."""
 
@@ -84,7 +79,7 @@ def add(blob: Blob, folder: Path) -> dict[str, Any]:
     of_all = [each.effects.value.shape[0] for each in every[:fit]]
     kept = [_cut(each, cells) for each in every[:fit]]
     limits = _limits(kept)
-    labelled = "patch_same" not in manifest["left_out"]
+    labelled = "patch_same" in manifest["donors"]  # sequences have classes
     said = [
         {
             **_said(each, options, labelled),
@@ -101,15 +96,14 @@ def add(blob: Blob, folder: Path) -> dict[str, Any]:
         "maps": said,
         "layers": list(dict.fromkeys(each.layer for each in kept)),
         "pale": PALE,
-        "sequences": manifest["sequences"],
         "not_here": _not_here(table, options["windows"], every[fit:]),
-        "left_out": manifest["left_out"],
+        "unchanged": sentences(manifest["left_out"]),
     }
 
 
 def _maps(table: pd.DataFrame, windows: Sequence[str]) -> Iterator[Map]:
     """Every map that the table has, in its order, and of windows in that of the option."""
-    kinds = [kind for kind in dict.fromkeys(windows) if _is_kind(kind)]
+    kinds = [kind for kind in dict.fromkeys(windows) if is_kind(kind)]
     for (layer, state, method), rows in table.groupby(
         ["layer", "state", "method"], observed=True, sort=False
     ):
@@ -118,11 +112,6 @@ def _maps(table: pd.DataFrame, windows: Sequence[str]) -> Iterator[Map]:
             if (found := effects(rows, kind, end, COLUMNS)) is not None:
                 quantity = words(found.name, rows)
                 yield Map(str(layer), str(state), str(method), kind, found, end, quantity)
-
-
-def _is_kind(windows: str) -> bool:
-    """Whether windows are every one of a kind, and not one by itself such as 12:15."""
-    return windows in WHEN or windows.startswith("sliding:")
 
 
 def _fitting(every: Sequence[Map]) -> tuple[int, int]:
@@ -159,21 +148,23 @@ def _limits(kept: Sequence[Map]) -> dict[tuple[str, str, str], tuple[float, bool
 def _said(each: Map, options: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
     """What the page says of a map."""
     found = each.effects
-    donor = "a sequence of another class" if labelled else "another sequence"
-    done = DONE[each.method].format(add=options["add"], donor=donor)
+    there = found.sequences[found.sequences > 0]
+    done = full(each.method, options["add"], labelled=labelled)
     width = each.windows.removeprefix("sliding:")
-    when = WHEN.get(each.windows, f"for {width} timesteps from one on")
+    when = WHEN.get(each.windows, f"at {width} timesteps in a row, drawn at their first")
     caption = f"Colours: {EFFECT[found.name]} when a unit is {done} {when}."
     caption = f"{caption} {TOLD.get(found.name, '')}"
     return {
         "layer": each.layer,
         "state": each.state,
         "method": each.method,
+        "called": short(each.method),
         "windows": each.windows,
-        "done": f"{done} {when}",
+        "done": done,
         "quantity": each.quantity,
         "caption": caption.rstrip(),
         "tested": found.tested,
+        "of_sequences": [int(there.min()), int(there.max())] if len(there) else [0, 0],
         "units": found.units.tolist(),
         "timesteps": each.timesteps,
         "run": -(-each.timesteps // found.value.shape[1]),
@@ -184,6 +175,7 @@ def _add(blob: Blob, name: str, each: Map) -> None:
     found = each.effects
     for part in ("value", "low", "high"):
         blob.add(f"{name}/{part}", getattr(found, part).astype(np.float32))
+    blob.add(f"{name}/sequences", found.sequences.astype(np.int32))
     blob.add(f"{name}/sure", found.sure.astype(np.uint8))
     blob.add(f"{name}/starts", found.starts.astype(np.int32))
 
@@ -193,7 +185,7 @@ def _not_here(table: pd.DataFrame, windows: Sequence[str], left: Sequence[Map]) 
     found = []
     if count := table.loc[table["unit"].isna(), "target"].nunique():
         found.append(f"{count:,} {'set' if count == 1 else 'sets'} of units or directions")
-    if single := [each for each in dict.fromkeys(windows) if not _is_kind(each)]:
+    if single := [each for each in dict.fromkeys(windows) if not is_kind(each)]:
         found.append(f"windows {', '.join(single)}")
     if left:
         states = dict.fromkeys(f"{each.layer}/{each.state}" for each in left)

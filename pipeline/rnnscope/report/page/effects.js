@@ -1,16 +1,19 @@
 // Which units matter when: maps of what changing a unit at a timestep does, below the scores of
 // decoders and with their axis of time.
-const METHODS = {
-  zero: "set to 0", mean: "set to the mean", freeze: "frozen", add: "moved", patch: "patched",
-  patch_same: "patched from the same class (control)",
-};
 const effectMaps = (meta.effects?.maps ?? []).map((map) => {
-  const parts = ["value", "low", "high", "sure", "starts"];
+  const parts = ["value", "low", "high", "sure", "starts", "sequences"];
   const arrays = Object.fromEntries(parts.map((part) => [part, array(`effects/${map.number}/${part}`).values]));
   return { ...map, ...arrays, columns: arrays.value.length / map.units.length };
 });
-const windowsName = (windows) => windows === "each" ? "each timestep alone" : windows === "onward" ? "from each on"
-  : `${windows.split(":")[1]} timesteps from each on`;
+const widthOf = (windows) => windows === "each" ? 1 : Number(windows.split(":")[1]);
+const windowsName = (windows) => windows === "onward" ? "each timestep and all after it"
+  : widthOf(windows) === 1 ? "each timestep alone" : `${widthOf(windows)} timesteps in a row`;
+// The window that starts at a timestep.
+const windowAt = (windows, t) => windows === "onward" ? `from timestep ${count(t)} to the end`
+  : widthOf(windows) === 1 ? `at timestep ${count(t)}`
+  : `at timesteps ${count(t)} to ${count(t + widthOf(windows) - 1)}`;
+const sequencesSaid = (least, most = least) => least < most ? `${count(least)} to ${count(most)} sequences`
+  : most === 1 ? "1 sequence" : `${count(most)} sequences`;
 
 class EffectMap extends Grid {
   constructor(map, order, told) {
@@ -38,10 +41,10 @@ class EffectMap extends Grid {
 
 // What a change did, in words.
 function effectSaid(map, at) {
-  const { value, low, high, sure, quantity } = map;
+  const { value, low, high, sure, sequences, quantity } = map;
   if (Number.isNaN(value[at])) return "not measured";
   const ends = Number.isNaN(low[at]) ? "" : ` (${number(low[at], 4)} to ${number(high[at], 4)})`;
-  return `${quantity} = ${number(value[at], 4)}${ends}${sure[at] ? "" : ", not told from 0"}`;
+  return `${quantity} = ${number(value[at], 4)}${ends}${sure[at] ? "" : ", not told from 0"}; ${sequencesSaid(sequences[at])}`;
 }
 
 // What changing a unit at a timestep did, a sentence for each method and kind of windows.
@@ -51,7 +54,7 @@ function effectsAt(layer, state, unit, t) {
     if (place < 0) return [];
     const at = place * map.columns + Math.floor(t / map.run);
     if (map.starts[at] !== t || Number.isNaN(map.value[at])) return [];
-    return [`Timestep ${count(t)}, ${state} ${map.done}: ${effectSaid(map, at)}.`];
+    return [`${state} ${map.done} ${windowAt(map.windows, t)}: ${effectSaid(map, at)}.`];
   });
 }
 
@@ -72,6 +75,7 @@ function choice(text, name, options, chosen, change) {
 
 function effectsOf(box, maps) {
   const kinds = (name) => [...new Set(maps.map((map) => map[name]))];
+  const called = Object.fromEntries(maps.map((map) => [map.method, map.called]));
   const methods = kinds("method");
   const chosen = { method: methods.includes("patch") ? "patch" : methods[0], windows: kinds("windows")[0], order: "peak" };
   const stack = element("div", { className: "stack" });
@@ -85,7 +89,7 @@ function effectsOf(box, maps) {
   };
   const by = (name) => (value) => { chosen[name] = value; draw(); };
   const form = element("form", { className: "controls", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
-    choice("Units", "method", methods.map((name) => [name, METHODS[name] ?? name]), chosen.method, by("method")),
+    choice("Units", "method", methods.map((name) => [name, called[name]]), chosen.method, by("method")),
     choice("at", "windows", kinds("windows").map((name) => [name, windowsName(name)]), chosen.windows, by("windows")),
     choice("sorted by", "order", [["peak", "time of largest effect"], ["number", "unit number"]], "peak", by("order")));
   box.append(form, said, stack, caption);
@@ -110,12 +114,13 @@ function effectMapOf(map, order, said) {
 
 function captionOf(maps, order) {
   const { caption, run, of } = maps[0];
-  const most = maps[0].units.length;
-  const units = most < of ? `The ${count(most)} of ${count(of)} units with the largest effects` : `${count(of)} units`;
+  const shown = maps[0].units.length;
+  const [least, most] = extent(maps.flatMap((map) => map.of_sequences));
+  const units = shown < of ? `The ${count(shown)} of ${count(of)} units with the largest effects` : `${count(of)} units`;
   const sorted = order === "peak" ? ", those whose effect comes first at the top" +
     (maps[0].tested ? ", those without one that can be told from 0 at the bottom" : "") : "";
   const runs = run > 1 ? ` Of every ${run} timesteps that with the largest effect is drawn.` : "";
-  return `${caption} ${units}${sorted}; ${count(meta.effects.sequences)} sequences.${runs}`;
+  return `${caption} ${units}${sorted}; ${sequencesSaid(least, most)}.${runs}`;
 }
 
 function startEffects() {
