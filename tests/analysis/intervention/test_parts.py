@@ -10,7 +10,7 @@ import scipy.stats
 
 from rnnscope.analysis.intervention import donors as drawing
 from rnnscope.analysis.intervention import levels, ratios
-from rnnscope.analysis.intervention.choosing import chosen
+from rnnscope.analysis.intervention.choosing import USUAL, chosen
 from rnnscope.analysis.intervention.donors import NONE, any_other, donors
 from rnnscope.analysis.intervention.first_order import products
 from rnnscope.analysis.intervention.plan import blocks
@@ -70,6 +70,42 @@ def test_donors_are_drawn_evenly(same: bool) -> None:
     counts = [(drawn == each).sum() for each in fit]
     assert sum(counts) == 3_000
     assert scipy.stats.chisquare(counts).pvalue > 0.001
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_donor_is_of_another_source_where_one_fits(same: bool) -> None:
+    random = np.random.default_rng(7)
+    classes, lengths = random.integers(0, 3, 150), random.integers(1, 5, 150)
+    sources = random.integers(0, 4, 150)
+    found = donors(classes, lengths, random, same=same, sources=sources)
+    some = 0
+    for number, donor in enumerate(found):
+        fits = (classes == classes[number]) == same
+        fits &= (lengths >= lengths[number]) & (np.arange(150) != number)
+        others = fits & (sources != sources[number])
+        wanted = others if others.any() else fits
+        assert wanted[donor] if wanted.any() else donor == NONE
+        some += others.any()
+    assert some > 130
+
+
+def test_donors_of_other_sources_are_drawn_evenly() -> None:
+    random = np.random.default_rng(8)
+    classes, sources = np.zeros(9, int), np.array([2, 0, 1, 0, 2, 0, 1, 3, 3])
+    lengths = np.array([3, 3, 3, 3, 3, 3, 2, 3, 3])
+    drawn = np.array(
+        [donors(classes, lengths, random, same=True, sources=sources)[1] for _ in range(3_000)]
+    )
+    counts = [(drawn == each).sum() for each in (0, 2, 4, 7, 8)]
+    assert sum(counts) == 3_000
+    assert scipy.stats.chisquare(counts).pvalue > 0.001
+
+
+def test_of_one_source_a_donor_is_another_sequence_of_it() -> None:
+    one, random = np.zeros(5, int), np.random.default_rng(9)
+    found = any_other(np.full(5, 3), random, one)
+    assert (found != NONE).all()
+    assert (found != np.arange(5)).all()
 
 
 def test_without_another_class_or_sequence_there_is_no_donor() -> None:
@@ -207,8 +243,18 @@ def test_what_a_smaller_layer_does_not_have_is_told(tmp_path: Path) -> None:
     asked = options(
         "intervention.units=[1,3]",
         "intervention.groups=[0+1,2+3]",
+        "intervention.states=[h,c,f]",
         f"intervention.directions_path={tmp_path / 'd.npy'}",
     )
     assert chosen(model, asked, {}).left_out == {
-        "small": "c: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
+        "small": "c, f: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
     }
+
+
+def test_a_cell_without_c_lacks_nothing_unless_states_are_asked_for() -> None:
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3, name="gru")])
+    usual = options()
+    assert tuple(usual.states) == USUAL
+    assert chosen(model, usual, {}).left_out == {}
+    asked = chosen(model, options("intervention.states=[h,c,z]"), {})
+    assert asked.left_out == {"gru": "c: the cell has no such state"}
