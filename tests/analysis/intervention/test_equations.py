@@ -96,7 +96,7 @@ def assert_rows(
 
 
 def test_units_and_windows_of_an_lstm(tmp_path: Path) -> None:
-    """On the fused path, several targets in a pass."""
+    """As ``lstm`` computes it from the window on, several targets in a pass."""
     model = held.network(keras.layers.LSTM(UNITS, name="r"))
     given = held.classified(model, held.arrays())
     table, figures = held.run(
@@ -185,7 +185,7 @@ def test_states_and_gates_of_every_cell(case: str, tmp_path: Path) -> None:
 
 
 def test_windows_of_a_backward_layer_are_in_input_time(tmp_path: Path) -> None:
-    model = held.drawn(held.network(keras.layers.LSTM(UNITS, go_backwards=True, name="r")), 9)
+    model = held.drawn(held.network(keras.layers.LSTM(UNITS, go_backwards=True, name="r")), 3)
     given = held.classified(model, held.arrays())
     table, _ = held.run(
         tmp_path,

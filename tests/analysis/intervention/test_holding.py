@@ -44,7 +44,7 @@ def setting(state: str, value: Any, start: int, stop: int, along: Any = None) ->
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("state", ["h", "c", "f"])
 def test_a_state_set_to_its_own_value_changes_nothing(fused: bool, state: str) -> None:
-    """Bit for bit in Keras' loop; the fused op rounds otherwise."""
+    """Bit for bit in Keras' loop; the LSTM from the window on rounds otherwise."""
     activation = "tanh" if fused else "softsign"
     model = held.network(keras.layers.LSTM(UNITS, activation=activation, name="r"))
     passes, given = prepared(model, state)
@@ -167,7 +167,8 @@ def test_zero_over_all_timesteps_gives_the_rows_of_stage_ablation(
 
 def test_a_patch_from_the_sequence_itself_changes_nothing(tmp_path: Path) -> None:
     """All sequences of a class are one: the donor of the control is the same to the last bit."""
-    model, given = held.network(keras.layers.LSTM(UNITS, name="lstm")), held.arrays()
+    model = held.drawn(held.network(keras.layers.LSTM(UNITS, name="lstm")), 3)
+    given = held.classified(model, held.arrays())
     first = [np.flatnonzero(given["y_test"] == label)[0] for label in range(CLASSES)]
     given["x_test"] = given["x_test"][first][given["y_test"]]
     np.save(tmp_path / "directions.npy", [[1.0, -2, 0, 1]])

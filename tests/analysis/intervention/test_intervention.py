@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rnnscope import data, models
 from rnnscope.analysis.intervention import stage
-from rnnscope.analysis.intervention.choosing import chosen
+from rnnscope.analysis.intervention.choosing import USUAL, chosen
 from rnnscope.analysis.intervention.columns import INTERVENTION
 from rnnscope.analysis.intervention.losses import losses
 from rnnscope.data import Batch
@@ -319,8 +319,18 @@ def test_what_a_smaller_layer_does_not_have_is_told(tmp_path: Path) -> None:
         Path(),
         "intervention.units=[1,3]",
         "intervention.groups=[0+1,2+3]",
+        "intervention.states=[h,c,f]",
         f"intervention.directions_path={tmp_path / 'd.npy'}",
     )
     assert chosen(model, asked.intervention, {}).left_out == {
-        "small": "c: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
+        "small": "c, f: the cell has no such state; unit 3, 2+3, directions: there are 3 units"
     }
+
+
+def test_a_cell_without_c_lacks_nothing_unless_states_are_asked_for() -> None:
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3, name="gru")])
+    usual = composed(Path()).intervention
+    assert tuple(usual.states) == USUAL
+    assert chosen(model, usual, {}).left_out == {}
+    asked = composed(Path(), "intervention.states=[h,c,z]").intervention
+    assert chosen(model, asked, {}).left_out == {"gru": "c: the cell has no such state"}

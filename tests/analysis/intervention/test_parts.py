@@ -70,6 +70,42 @@ def test_donors_are_drawn_evenly(same: bool) -> None:
     assert scipy.stats.chisquare(counts).pvalue > 0.001
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_donor_is_of_another_source_where_one_fits(same: bool) -> None:
+    random = np.random.default_rng(7)
+    classes, lengths = random.integers(0, 3, 150), random.integers(1, 5, 150)
+    sources = random.integers(0, 4, 150)
+    found = donors(classes, lengths, random, same=same, sources=sources)
+    some = 0
+    for number, donor in enumerate(found):
+        fits = (classes == classes[number]) == same
+        fits &= (lengths >= lengths[number]) & (np.arange(150) != number)
+        others = fits & (sources != sources[number])
+        wanted = others if others.any() else fits
+        assert wanted[donor] if wanted.any() else donor == NONE
+        some += others.any()
+    assert some > 130
+
+
+def test_donors_of_other_sources_are_drawn_evenly() -> None:
+    random = np.random.default_rng(8)
+    classes, sources = np.zeros(9, int), np.array([2, 0, 1, 0, 2, 0, 1, 3, 3])
+    lengths = np.array([3, 3, 3, 3, 3, 3, 2, 3, 3])
+    drawn = np.array(
+        [donors(classes, lengths, random, same=True, sources=sources)[1] for _ in range(3_000)]
+    )
+    counts = [(drawn == each).sum() for each in (0, 2, 4, 7, 8)]
+    assert sum(counts) == 3_000
+    assert scipy.stats.chisquare(counts).pvalue > 0.001
+
+
+def test_of_one_source_a_donor_is_another_sequence_of_it() -> None:
+    one, random = np.zeros(5, int), np.random.default_rng(9)
+    found = any_other(np.full(5, 3), random, one)
+    assert (found != NONE).all()
+    assert (found != np.arange(5)).all()
+
+
 def test_without_another_class_or_sequence_there_is_no_donor() -> None:
     random, one = np.random.default_rng(0), np.zeros(4, np.int64)
     assert (donors(one, np.full(4, 2), random, same=False) == NONE).all()

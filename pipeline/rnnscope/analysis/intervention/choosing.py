@@ -17,6 +17,8 @@ from rnnscope.states import selection
 from rnnscope.trace import loops
 from rnnscope.trace.places import Place, places
 
+USUAL = ("h", "c")
+"""The states that are changed unless others are asked for: a cell without c is then as wanted."""
 UNKNOWN = "states whose place in the equations is not known"
 
 
@@ -59,7 +61,7 @@ def chosen(model: keras.Model, options: Intervention, folders: Mapping[str, Path
         lacking = sorted(set(options.states) - set(there))
         if not there:
             left_out[name] = f"all: {UNKNOWN}"
-        elif lacking:
+        elif lacking and set(options.states) != set(USUAL):
             left_out[name] = f"{', '.join(lacking)}: the cell has no such state"
         if asked := [state for state in there if state in options.states]:
             found[name], states[name] = place, asked

@@ -52,16 +52,37 @@ class Changed:
 
     @cached_property
     def recovery(self) -> Float:
-        """The normalised recovery [R]."""
-        return np.array([np.nan if each is None else each.value for each in self.ratios])
+        """The normalised recovery [R]; NaN where the whole way is not known to be above 0."""
+        return np.where(self.further, self.of_ratios(lambda each: each.value, np.nan), np.nan)
 
     @cached_property
     def half_width(self) -> Float:
         """Half the 95 % interval of the recovery [R], its error times Student's (1908) t."""
-        errors = np.array([np.nan if each is None else each.error for each in self.ratios])
-        counts = np.array([2 if each is None else each.independent for each in self.ratios])
-        t = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(counts - 1, 1))
-        return np.asarray(errors * t)
+        return np.asarray(self.of_ratios(lambda each: each.error, np.nan) * self._student)
+
+    @cached_property
+    def further(self) -> NDArray[np.bool_]:
+        """Where donors' outputs are further towards their class than the sequences' own [R].
+
+        The 95 % interval of the mean whole way is above 0; of a single sequence or source, which
+        has no interval, the whole way is. Otherwise the sign of the recovery says nothing, and its
+        interval, which takes the whole way as known to be above 0, does not hold.
+        """
+        signed = self.of_ratios(lambda each: each.signed, fill=False)
+        error = np.nan_to_num(self.of_ratios(lambda each: each.way_error, np.nan))
+        low = self.of_ratios(lambda each: each.way, np.nan) - np.where(signed, error, 0) * (
+            self._student
+        )
+        return np.asarray(low > 0)
+
+    @cached_property
+    def _student(self) -> Float:
+        counts = self.of_ratios(lambda each: each.independent, 2)
+        return np.asarray(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(counts - 1, 1)))
+
+    def of_ratios(self, value: Callable[[Ratio], Any], fill: Any) -> NDArray[Any]:
+        """A value of each ratio [R], or ``fill`` where there is none."""
+        return np.array([fill if each is None else value(each) for each in self.ratios])
 
 
 INEXACT = Null("intervention.exact=false: the model is not run", lambda found: not found.exact)
@@ -113,9 +134,19 @@ NO_RECOVERY = (
         "the method is not patch, or outputs are not of whole sequences",
         lambda found: np.array([each is None for each in found.ratios], bool),
     ),
-    Null("the outputs of donors do not differ"),
+    Null(
+        "the outputs of donors do not differ",
+        lambda found: ~found.of_ratios(lambda each: each.differ, fill=True),
+    ),
+    Null(
+        "the donors' outputs are not further towards their class",
+        lambda found: ~found.further,
+    ),
 )
-ALONE = Null("a single sequence, or source of sequences")
+ALONE = Null(
+    "a single sequence, or source of sequences",
+    lambda found: found.of_ratios(lambda each: each.independent, 2) < 2,
+)
 
 INTERVENTION = Table(
     "intervention",
@@ -176,7 +207,8 @@ INTERVENTION = Table(
         Column(
             "sequences",
             "test sequences that it is changed in: those that have a timestep of the window, and "
-            "for patches a donor",
+            "for patches a donor; recovery of patch_same is over those of them that have one of "
+            "another class too",
             lambda found: found.count,
         ),
         _as_in_ablation(
@@ -214,8 +246,8 @@ INTERVENTION = Table(
             "of patches, how far they move the output to the donor's: 0 not at all, 1 all the "
             "way. Of classes it is of the difference of the scores of the donor's class and the "
             "sequence's own, of other outputs along the line from one to the other; the sum over "
-            "sequences by the sum of the whole ways. The control moves it towards the same donors' "
-            "class",
+            "sequences by the sum of the whole ways, null where the 95 % interval of their mean is "
+            "not above 0. The control moves it towards the same donors' class",
             lambda found: found.recovery,
             NO_RECOVERY,
             "Zhang & Nanda 2024",
@@ -227,7 +259,7 @@ INTERVENTION = Table(
                 f"{word} end of the 95 % interval of recovery over sequences, or over their "
                 "sources where data.groups tells them",
                 _end(sign),
-                (*NO_RECOVERY[:2], ALONE, NO_RECOVERY[2]),
+                (*NO_RECOVERY, ALONE),
                 "Cochran 1977",
             )
             for end, word, sign in (("low", "lower", -1), ("high", "upper", 1))

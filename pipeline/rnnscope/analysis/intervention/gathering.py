@@ -51,25 +51,32 @@ class Gathering:
             yield start, given
             start += len(given.batch.x)
 
-    def levels(self, targets: Mapping[tuple[str, str], Sequence[Target]]) -> AllLevels:
-        """The means and deviations of every state, by place and state.
+    def levels(
+        self, targets: Mapping[tuple[str, str], Sequence[Target]]
+    ) -> tuple[AllLevels, Numbers]:
+        """The means and deviations of every state, and the timesteps read of each sequence [N].
+
+        Of several places the timesteps are added up, so that a layer that reads all of them hides
+        none that another leaves out.
 
         Args:
             targets: by place and state.
         """
         adds = "add" in self.options.methods
         found: AllLevels = {}
-        for _, given in self.batches():
+        timesteps = np.zeros(self.count, np.int64)
+        for start, given in self.batches():
             recorded = self.passes.recorded(given)
             for place, signals in recorded.signals.items():
                 valid = recorded.valid[place]
+                timesteps[start : start + len(valid)] += valid.sum(axis=1)
                 if not valid.any():
                     continue
                 for state, values in signals.items():
                     key = place, state
                     more = levels.levels(values, valid, targets[key] if adds else ())
                     found[key] = levels.merge(found[key], more) if key in found else more
-        return found
+        return found, timesteps
 
     def here(self, every: AllLevels) -> Iterator[Here]:
         """The batches, with what their changes are made of."""
@@ -82,17 +89,17 @@ class Gathering:
             recorded = self.passes.recorded(given)
             patches = {name: self._patches(each[rows], start) for name, each in self.donors.items()}
             yield Here(
-                given,
-                recorded,
-                patches,
-                self._moved(given, recorded, patches),
-                every,
-                self.options.add,
-                self.options.integrate,
-                self.split.y is not None and not self.split.numeric,
-                backwards,
-                None if self.sources is None else self.sources[rows],
-                groups,
+                given=given,
+                recorded=recorded,
+                patches=patches,
+                moved=self._moved(given, recorded, patches),
+                levels=every,
+                add=self.options.add,
+                integrate=self.options.integrate,
+                classes=self.split.y is not None and not self.split.numeric,
+                backwards=backwards,
+                sources=None if self.sources is None else self.sources[rows],
+                count=groups,
             )
 
     def _patches(self, numbers: Numbers, start: int) -> Patches:
@@ -119,19 +126,33 @@ class Gathering:
         return recovery.moved(clean, donor, scores.kind, classes)
 
 
-def donors_of(options: Intervention, split: Split, count: int) -> dict[str, Numbers]:
-    """The donors of the first ``count`` sequences, by method.
+def donors_of(
+    options: Intervention, split: Split, count: int, timesteps: Numbers | None = None
+) -> dict[str, Numbers]:
+    """The donors of the first ``count`` sequences, by method, where possible of another source.
 
     Where sequences have no classes, a donor of method patch is any other, and there is no control.
+
+    Args:
+        options: the methods, and the seed of the draw.
+        split: the sequences.
+        count: N.
+        timesteps: how many layers read of each [N], which tells how long it is where the split has
+            no lengths and a mask of the model's own leaves padding out; None if they read all.
     """
     if "patch" not in options.methods:
         return {}
     random = np.random.default_rng(options.seed)
-    lengths = np.full(count, split.timesteps) if split.lengths is None else split.lengths[:count]
+    lengths = np.zeros(count, np.int64) if timesteps is None else timesteps
+    if split.lengths is not None:
+        lengths = split.lengths[:count]
+    sources = None
+    if split.groups is not None:
+        sources = np.unique(split.groups[:count], return_inverse=True)[1]
     if split.y is None or split.numeric or split.per_timestep:
-        return {"patch": donors.any_other(lengths, random)}
+        return {"patch": donors.any_other(lengths, random, sources)}
     classes = np.asarray(read(split.y, slice(0, count)))
     return {
-        "patch": donors.donors(classes, lengths, random, same=False),
-        "patch_same": donors.donors(classes, lengths, random, same=True),
+        name: donors.donors(classes, lengths, random, same=same, sources=sources)
+        for name, same in (("patch", False), ("patch_same", True))
     }

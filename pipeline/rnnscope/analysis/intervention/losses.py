@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnnscope.extract.outcome import TINY
 from rnnscope.models.scores import LOGITS, SIGMOID
 
 Tensor = Any
@@ -30,7 +31,8 @@ def losses(output: Tensor, y: Tensor, valid: Tensor, kind: str) -> Tensor:
     """The loss of each sequence [B] as ``extract.outcome`` has it.
 
     Cross-entropy in nats of classes, squared error of numbers; of timesteps the mean over those
-    that are valid.
+    that are valid. Of probabilities it is in double precision, with the same least one: where a
+    probability is 0 the gradient is 0, and the loss leaps to that of the least one.
 
     Args:
         output: the model's output that is scored, [B, ...] or [B, T, ...].
@@ -59,12 +61,8 @@ def _cross_entropy(output: Tensor, y: Tensor, kind: str) -> Tensor:
     if kind == LOGITS:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(y, output)
     if kind == SIGMOID:
-        p = tf.reshape(output, tf.shape(y))
+        p = tf.cast(tf.reshape(output, tf.shape(y)), tf.float64)
         p = tf.where(y == 1, p, 1 - p)
     else:
-        p = tf.gather(output, y, axis=-1, batch_dims=len(y.shape))
-    return -tf.math.log(tf.maximum(p, p.dtype.as_numpy_dtype(TINY)))
-
-
-TINY = 1e-37
-"""Least probability whose logarithm is taken, as float32 has it."""
+        p = tf.cast(tf.gather(output, y, axis=-1, batch_dims=len(y.shape)), tf.float64)
+    return -tf.math.log(tf.maximum(p, TINY))

@@ -52,7 +52,7 @@ class Here:
     integrate: int
     """Points of the path of integrated gradients; 0 for none."""
     classes: bool
-    """Whether the model scores classes."""
+    """Whether the labels are classes."""
     backwards: Mapping[str, bool]
     """By place, whether its layer reads from the last timestep to the first."""
     sources: NDArray[np.integer] | None
@@ -155,7 +155,8 @@ def _sums(here: Here, block: Block, made: Made, taking: Truth, passes: Passes) -
         taking = taking & here.patches["patch"].there
         of = None if here.sources is None else here.sources[taking]
         steps = here.moved.patched(made.outputs[passes.scores.output])[taking]
-        reached = ratios.ratio(steps, here.moved.whole[taking], of, here.count)
+        whole, signed = here.moved.whole[taking], here.moved.signed
+        reached = ratios.ratio(steps, whole, of, here.count, signed=signed)
     return sums.summed(values, sources, here.count), reached
 
 

@@ -1,4 +1,4 @@
-"""A model prepared for passes with a state changed: recordings, changed passes, and gradients."""
+"""A model prepared for passes with a state changed: recordings, and passes with a change."""
 
 import functools
 from collections import Counter

@@ -17,6 +17,8 @@ class Ratio:
     """Of a, b, a², a b and b² [5]."""
     by_source: Float
     """Sums of 1, a and b over each of S sources [3, S]; S is 0 where each sequence is a source."""
+    signed: bool = True
+    """Whether b may be below 0: it may not where it is a squared distance."""
 
     @property
     def value(self) -> float:
@@ -31,13 +33,42 @@ class Ratio:
         √(n/(n - 1) Σ (a - R b)²)/Σb, over n sequences or, summed within each, sources.
         """
         ratio, (_, b, aa, ab, bb) = self.value, self.sums
-        count, squares = self.count, aa - 2 * ratio * ab + ratio**2 * bb
-        if self.by_source.size:
-            each, a_s, b_s = self.by_source
-            count, squares = int((each > 0).sum()), ((a_s - ratio * b_s) ** 2).sum()
-        if count < 2 or not b:
+        if not b:
             return np.nan
-        return float(np.sqrt(count / (count - 1) * max(squares, 0.0)) / abs(b))
+        squares = aa - 2 * ratio * ab + ratio**2 * bb
+        if self.by_source.size:
+            _, a_s, b_s = self.by_source
+            squares = ((a_s - ratio * b_s) ** 2).sum()
+        return self._spread(squares) / float(abs(b))
+
+    @property
+    def way(self) -> float:
+        """Σb: the whole way of all sequences together."""
+        return float(self.sums[1])
+
+    @property
+    def way_error(self) -> float:
+        """The standard error of Σb; NaN of one source.
+
+        √(n/(n - 1) Σ (b - its mean)²), over n sequences (Student 1908) or, summed within each,
+        sources (Liang & Zeger 1986).
+        """
+        mean = self.way / self.count
+        squares = self.sums[4] - self.count * mean**2
+        if self.by_source.size:
+            each, _, b_s = self.by_source
+            squares = ((b_s - each * mean) ** 2).sum()
+        return self._spread(squares)
+
+    @property
+    def differ(self) -> bool:
+        """Whether any donor's output differs from the sequence's own."""
+        return bool(self.sums[4] > 0)
+
+    def _spread(self, squares: float) -> float:
+        """The standard error of a sum, from the squares of what is added to it; NaN of one."""
+        count = self.independent
+        return float(np.sqrt(count / (count - 1) * max(squares, 0.0))) if count > 1 else np.nan
 
     @property
     def independent(self) -> int:
@@ -45,7 +76,9 @@ class Ratio:
         return int((self.by_source[0] > 0).sum()) if self.by_source.size else self.count
 
 
-def ratio(a: Float, b: Float, sources: NDArray[np.integer] | None, count: int) -> Ratio:
+def ratio(
+    a: Float, b: Float, sources: NDArray[np.integer] | None, count: int, *, signed: bool = True
+) -> Ratio:
     """The sums over sequences of a and b [B].
 
     Args:
@@ -53,13 +86,16 @@ def ratio(a: Float, b: Float, sources: NDArray[np.integer] | None, count: int) -
         b: the whole way.
         sources: the number of each one's source [B]; None if it is a source of its own.
         count: how many sources there are in all batches.
+        signed: whether b may be below 0.
     """
     by_source = np.zeros((3, 0))
     if sources is not None:
         by_source = np.array([np.bincount(sources, w, count) for w in (np.ones_like(a), a, b)])
-    return Ratio(len(a), np.array([a.sum(), b.sum(), a @ a, a @ b, b @ b]), by_source)
+    sums = np.array([a.sum(), b.sum(), a @ a, a @ b, b @ b])
+    return Ratio(len(a), sums, by_source, signed)
 
 
 def merge(one: Ratio, other: Ratio) -> Ratio:
     """The sums over both sets of sequences together."""
-    return Ratio(one.count + other.count, one.sums + other.sums, one.by_source + other.by_source)
+    by_source = one.by_source + other.by_source
+    return Ratio(one.count + other.count, one.sums + other.sums, by_source, one.signed)

@@ -12,8 +12,11 @@ from rnnscope.models.scores import LOGITS, PROBABILITIES, SIGMOID
 Float = NDArray[np.float64]
 Output = NDArray[np.floating]
 
-TINY = 1e-37
-"""Least probability whose logarithm is taken, as float32 has it."""
+LEAST = float(np.finfo(np.float32).tiny)
+"""Least probability of a softmax whose logarithm is taken: below it float32 has none in full
+precision, and gives 0 from a logarithm of about -87 on."""
+RESOLUTION = float(np.finfo(np.float32).epsneg)
+"""How far the float32 before 1 is from it: from a logit of 16.6 on a sigmoid is 1."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Moved:
     """From the outputs with a state patched to how far each has moved [B]."""
     whole: Float
     """How far the donor's output is from each sequence's own [B]."""
+    signed: bool
+    """Whether that may be below 0, as a difference of scores may, and a distance may not."""
 
 
 def moved(
@@ -52,21 +57,26 @@ def moved(
     def patched(output: Output) -> Float:
         return np.asarray(((output.reshape(len(flat), -1) - flat) * line).sum(axis=1))
 
-    return Moved(patched, np.asarray((line**2).sum(axis=1)))
+    return Moved(patched, np.asarray((line**2).sum(axis=1)), signed=False)
 
 
 def _along(score: Callable[[Output], Float], clean: Output, donor: Output) -> Moved:
     start = score(clean)
-    return Moved(lambda output: score(output) - start, score(donor) - start)
+    return Moved(lambda output: score(output) - start, score(donor) - start, signed=True)
 
 
 def _difference(output: Output, kind: str, own: Any, other: Any) -> Float:
-    """The score of one class less that of another [B]."""
+    """The score of one class less that of another [B].
+
+    A sigmoid p is taken no nearer to 1, and no nearer to 0, than float32 has numbers before 1, so
+    that p and 1 - p are treated alike: beyond logits of ±16.6 the difference stays what it is
+    there. Without that, 1 - p would be 0 where p could still be 1e-30.
+    """
     scores = output.astype(np.float64)
     if kind == SIGMOID:
-        p = scores.reshape(-1, 1)
+        p = np.clip(scores.reshape(-1, 1), RESOLUTION, 1 - RESOLUTION)
         scores = np.concatenate([1 - p, p], axis=1)
     if kind != LOGITS:
-        scores = np.log(np.maximum(scores, TINY))
+        scores = np.log(np.maximum(scores, LEAST))
     each = np.arange(len(scores))
     return np.asarray(scores[each, other] - scores[each, own])

@@ -59,8 +59,9 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
     freezes = "freeze" in options.methods
     passes = Passes(model, asked.places, asked.states, dataset, freezes=freezes)
     split, count = dataset.test, min(len(dataset.test), options.max_sequences or len(dataset.test))
-    gathering = Gathering(passes, options, count, donors_of(options, split, count), None)
-    every = gathering.levels(asked.targets)
+    gathering = Gathering(passes, options, count, {}, None)
+    every, timesteps = gathering.levels(asked.targets)
+    gathering = replace(gathering, donors=donors_of(options, split, count, timesteps))
     planned = _planned(asked, every, gathering)
     rows = [row for block in planned for row in block.rows()]
     if not rows:
@@ -97,7 +98,7 @@ def run(config: Config, inputs: Inputs, folder: Path) -> Figures:
         "donors": {name: int((each >= 0).sum()) for name, each in gathering.donors.items()},
         "rows_without_sequences": len(rows) - len(table),
         "estimate_agrees": agreement(table),
-        "left_out": _left_out(asked, every, gathering.donors, options),
+        "left_out": _left_out(asked, every, gathering),
         "null": {
             "intervention": by_column(INTERVENTION.nulls(changed, table)),
             "attribution": by_column(ATTRIBUTION.nulls(worth, attribution)),
@@ -143,18 +144,19 @@ def _sources(split: Split, count: int, rows: int) -> Numbers | None:
     return np.asarray(np.unique(split.groups[:count], return_inverse=True)[1] % most)
 
 
-def _left_out(
-    asked: Chosen, every: AllLevels, donors: Mapping[str, Numbers], options: Intervention
-) -> dict[str, str]:
+def _left_out(asked: Chosen, every: AllLevels, gathering: Gathering) -> dict[str, str]:
     """What the table lacks, and why, by layer or method."""
     found = dict(asked.left_out)
     there = {place for place, _ in every}
     for name in asked.states:
         if name not in there:
             found[name] = "all: its layer is not called once in the forward pass, or reads nothing"
-    if "patch" in options.methods:
+    donors, split = gathering.donors, gathering.split
+    if "patch" in gathering.options.methods:
         for name in PATCHES:
-            if name not in donors:
+            if name not in donors and split.per_timestep and not split.numeric:
+                found[name] = "classes are of timesteps, not of whole sequences"
+            elif name not in donors:
                 found[name] = "sequences have no classes"
             elif (donors[name] < 0).all():
                 found[name] = "no sequence has a donor"
