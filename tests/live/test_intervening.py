@@ -1,5 +1,6 @@
 """``rnnscope.intervene`` against loops in NumPy, float64, in which the same state is set."""
 
+import logging
 from typing import Any
 
 import keras
@@ -257,3 +258,15 @@ def test_states_that_are_no_numbers_are_refused_and_not_taken_for_padding(
     model.set_weights(weights)
     with pytest.raises(UserError, match="hold NaN or an infinity"):
         rnnscope.intervene(model, x, value=0, **ask)
+
+
+def test_a_loop_over_timesteps_draws_no_warning_of_tensorflow(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow warns from the fifth function on that is traced when it is called."""
+    model = keras.Sequential([keras.Input((None, F)), keras.layers.LSTM(U, name="r")])
+    x = np.zeros((2, T, F), np.float32)
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "propagate", True)
+    for t in range(6):
+        rnnscope.intervene(model, x, layer="r", state="c", unit=1, at=slice(t, t + 1), value=1.0)
+    assert not [each.message for each in caplog.records if "retracing" in each.message]

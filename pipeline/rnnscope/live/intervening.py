@@ -127,6 +127,8 @@ class _Intervention:
         self.passed = tf.function(
             self._passed, autograph=False, input_signature=[signature, values]
         )
+        # Traced by a call, TensorFlow would warn of it in a loop over timesteps or units.
+        self.passed.get_concrete_function()
 
     def run(self, values: Float) -> tuple[Intervened, Noticed]:
         """Outputs and states of all sequences, with values [N, W, units] that are set.
