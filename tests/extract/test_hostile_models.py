@@ -107,7 +107,8 @@ def model_of(fault: str) -> keras.Model:
     y = layer(x)[:, -1]
     out = keras.layers.Dense(10)
     model = keras.Model(x, out(keras.layers.Dense(10, kernel_initializer="ones")(y)))
-    kernel, recurrent, bias = layer.get_weights()
+    random = np.random.default_rng(0)  # of some weights the outputs of sequence 0 stay finite
+    kernel, recurrent, bias = (random.normal(size=each.shape) for each in layer.get_weights())
     match fault:
         case "outputs":
             out.set_weights([np.full((10, 10), 3e38, np.float32), np.zeros(10)])
