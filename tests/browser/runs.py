@@ -100,7 +100,9 @@ def needed(folder: Path, slice_: Path) -> list[str]:
     """Two layers of digits whose units were changed, at each timestep and from each on."""
     changes = ["intervention.max_sequences=40", "intervention.methods=[zero,patch]"]
     changes += ["intervention.windows=[each,onward,2:5]", "intervention.groups=['0+1']"]
-    return [*FINISHED, "model.layers=2", *changes]
+    # Near chance there is no way to the donor's output that a patch could go.
+    trained = [each for each in FINISHED if not each.startswith("train.steps")]
+    return [*trained, "train.steps=400", "model.layers=2", *changes]
 
 
 ASKED_FOR = {"needed": ("intervention",)}
