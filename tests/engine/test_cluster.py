@@ -156,7 +156,7 @@ def test_a_cluster_of_one_thread_does_the_work_too(tmp_path: Path) -> None:
 
 def test_a_part_that_ends_its_workers_ends_the_run_with_one_line(tmp_path: Path) -> None:
     with processes(1) as one, pytest.raises(UserError, match="has ended several workers"):
-        run_over(one, deadly, tmp_path, 30)
+        run_over(one, deadly, tmp_path, 90)
 
 
 def test_where_all_workers_are_lost_the_run_ends_after_a_while(tmp_path: Path) -> None:

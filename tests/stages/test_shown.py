@@ -92,7 +92,8 @@ def test_a_damaged_one_is_not_read_and_the_one_before_it_is(short: Config) -> No
 
 def test_one_of_another_version_is_not_read(short: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     intervened(short)
-    newer = dataclasses.replace(STAGES["intervention"], version=2)
+    known = STAGES["intervention"]
+    newer = dataclasses.replace(known, version=known.version + 1)
     monkeypatch.setitem(STAGES, "intervention", newer)
     assert shown(short) is None
 

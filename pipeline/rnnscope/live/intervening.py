@@ -2,7 +2,6 @@
 
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from rnnscope.analysis.intervention.changing import changing
 from rnnscope.errors import UserError, listed
 from rnnscope.extract import finite
 from rnnscope.extract.warning import Noticed, noticed
-from rnnscope.live.arrays import Array, plain
+from rnnscope.live.asked import Float, units_of, values_of, window_of
 from rnnscope.live.options import as_list
 from rnnscope.live.prepared import Prepared
 from rnnscope.models.batches import batches
@@ -25,8 +24,6 @@ from rnnscope.models.calls import masks_of
 from rnnscope.models.feeding import ran
 from rnnscope.trace.places import Place, places
 from rnnscope.trace.recording import recording_with
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,10 @@ def intervene(
     with prepared.open():
         prepared.refuse_broken()
         place = _place(model, layer, state)
-        window = _window(at, _timesteps(prepared, layer, place))
-        units = _units(place, as_list(unit))
+        window = window_of(at, _timesteps(prepared, layer, place))
+        units = units_of(as_list(unit), place.units, place.name)
         shape = len(prepared.dataset.test), len(window), len(units)
-        values = _values(value, shape, single=isinstance(unit, int | np.integer))
+        values = values_of(value, shape, single=isinstance(unit, int | np.integer))
         found, about = _Intervention(prepared, place, state, units, window).run(values)
     prepared.warn(about)
     return found
@@ -233,69 +230,3 @@ def _timesteps(prepared: Prepared, layer: str, place: Place) -> int:
         raise UserError(f"layer={layer!r}: is not called in a pass of the model")
     signals, _ = recorded[layer]
     return int(next(iter(signals.values())).shape[2])
-
-
-def _units(place: Place, units: Any) -> list[int]:
-    """The units, if the cell has them, each once."""
-    # The columns of a value are those of the units in their order, which a set does not have.
-    ordered = isinstance(units, Iterable) and not isinstance(units, Set | Mapping)
-    asked = [_whole(each) for each in (units if ordered else [units])]
-    if not asked or not all(0 <= each < place.units for each in asked):
-        raise UserError(
-            f"unit={units}: must be whole numbers from 0 to {place.units - 1}, those of "
-            f"'{place.name}'"
-        )
-    if len(set(asked)) < len(asked):
-        raise UserError(f"unit={units}: names one twice")
-    return asked
-
-
-def _whole(value: Any) -> int:
-    """A whole number; -1 for anything else."""
-    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else -1
-
-
-def _window(at: Any, timesteps: int) -> range:
-    """The timesteps that are asked for, one after another."""
-    start = stop = _whole(at)
-    if start >= 0:
-        stop = start + 1
-    elif isinstance(at, slice) and at.step in (None, 1):
-        start = 0 if at.start is None else _whole(at.start)
-        stop = timesteps if at.stop is None else _whole(at.stop)
-    if not 0 <= start < stop <= timesteps:
-        raise UserError(
-            f"at={at}: must be a timestep, or a slice of them such as slice(12, 15); there are "
-            f"{timesteps}, from 0"
-        )
-    return range(start, stop)
-
-
-def _values(value: Any, shape: tuple[int, int, int], *, single: bool) -> Float:
-    """What is set [N, W, units].
-
-    Args:
-        value: as ``intervene`` takes it.
-        shape: N, W and the number of units.
-        single: whether one unit was asked for, whose axis the value lacks.
-    """
-    alone = value is None or isinstance(value, bool | int | float | str | np.generic)
-    array = Array(np.asarray(value)) if alone else plain(value, "value")
-    if array.lengths is not None:
-        raise UserError("value: its rows differ in length; past a sequence's own give any number")
-    given = array.numbers
-    if given.dtype.kind not in "fiub":
-        raise UserError(f"value is of type {given.dtype}; must be a number, or an array of them")
-    wanted = shape[:2] if single else shape
-    try:
-        whole = np.broadcast_to(given, wanted).reshape(shape)
-    except ValueError:
-        raise UserError(
-            f"value of shape {list(given.shape)}: must be a number, or fit {list(wanted)}, "
-            f"[sequences, timesteps{'' if single else ', units'}]"
-        ) from None
-    if not np.isfinite(whole).all():
-        raise UserError("value: holds NaN or an infinity; past a sequence's length give any number")
-    if np.abs(whole.astype(np.float64)).max() > np.finfo(np.float32).max:
-        raise UserError("value: holds a number past float32, in which states are computed")
-    return np.ascontiguousarray(whole, np.float32)

@@ -17,6 +17,8 @@ from rnnscope.analysis.intervention.windows import Window
 from rnnscope.extract.outcome import outcome
 from rnnscope.models.scores import PROBABILITIES, SIGMOID, VALUES
 
+pytestmark = pytest.mark.tensorflow
+
 NOT_FURTHER = "the donors' outputs are not further towards their class"
 NO_DIFFERENCE = "the outputs of donors do not differ"
 ALONE = "a single sequence, or source of sequences"
