@@ -116,8 +116,8 @@ function captionOf(maps, order) {
   const { caption, run, of } = maps[0];
   const shown = maps[0].units.length;
   const [least, most] = extent(maps.flatMap((map) => map.of_sequences));
-  const units = shown < of ? `The ${count(shown)} of ${count(of)} units with the largest effects` : `${count(of)} units`;
-  const sorted = order === "peak" ? ", those whose effect comes first at the top" +
+  const units = shown < of ? `The ${count(shown)} of ${count(of)} units with the largest effects` : `${count(of)} unit${of > 1 ? "s" : ""}`;
+  const sorted = order === "peak" && shown > 1 ? ", those whose effect comes first at the top" +
     (maps[0].tested ? ", those without one that can be told from 0 at the bottom" : "") : "";
   const runs = run > 1 ? ` Of every ${run} timesteps that with the largest effect is drawn.` : "";
   return `${caption} ${units}${sorted}; ${sequencesSaid(least, most)}.${runs}`;
